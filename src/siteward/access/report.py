@@ -40,7 +40,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class DriftItem(Struct, frozen=True, kw_only=True):
-    """One difference between live and declared access, with the state that the last run left (`journalled`)."""
+    """One difference between live and declared access, with the state that the last run left (`journalled`).
+
+    `differs` is true for one that no step changes, and that is more than an unmanaged account or a skipped step.
+    """
 
     instance: str
     kind: DriftKind
@@ -49,6 +52,7 @@ class DriftItem(Struct, frozen=True, kw_only=True):
     journalled: Resource | None = None
     step: Step | None = None
     note: str | None = None
+    differs: bool = False
 
 
 class Missing(Struct, frozen=True, kw_only=True):
@@ -340,7 +344,7 @@ def _differs(report: Report) -> bool:
 
 def _counts_as_drift(item: DriftItem) -> bool:
     """Return whether an item is a difference, and not an account that is only reported, or a step held back."""
-    return item.step is not None or item.kind != "undeclared"
+    return item.step is not None or item.kind != "undeclared" or item.differs
 
 
 EXITS: tuple[tuple[int, Callable[[Report], bool]], ...] = (

@@ -153,4 +153,11 @@ def _build_excess_item(case: _Case, kept: Excess) -> DriftItem:
     """Return the item of a right beyond the declaration, as one of the account that holds it."""
     way = f"held by group {kept.group}; {OUTSIDE}" if kept.group is not None else kept.why
     held = replace(kept.live, subject=Subject("account", kept.account))
-    return DriftItem(instance=case.plan.instance, kind="undeclared", declared=kept.declared, live=held, note=way)
+    return DriftItem(
+        instance=case.plan.instance,
+        kind="undeclared",
+        declared=kept.declared,
+        live=held,
+        note=way,
+        differs=True,
+    )

@@ -261,6 +261,7 @@ def leftovers(of: Summary) -> tuple[str, ...]:
     admins = f", {plural(of.unmanaged_admins, 'admin')} among them" if of.unmanaged_admins else ""
     parts = (
         (of.held_back, f"{of.held_back} {'held back' if of.errors else 'skipped by the mode'}"),
+        (of.differences and (of.creates or of.updates or of.deletes or of.blocked), differences(of.differences)),
         (of.waiting, f"{of.waiting} waiting for somebody's acceptance"),
         (of.unmanaged, f"{plural(of.unmanaged, 'unmanaged account')}{admins}"),
         (of.ignored, f"{plural(of.ignored, 'account')} ignored"),
@@ -279,6 +280,7 @@ def labels(of: Summary) -> tuple[str, ...]:
         (of.deletes or of.grants_lowered, "removal"),
         (of.accounts_created, "new-account"),
         (of.unread or of.unreadable, "incomplete"),
+        (of.differences, "differs"),
     )
     urgent = tuple(f"access:{name}" for count, name in parts if count)
     return urgent or (("access:routine",) if of.creates or of.updates else ("access:unchanged",))

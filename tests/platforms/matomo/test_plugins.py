@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -192,7 +192,8 @@ def test_what_a_group_gives_is_told_where_the_plan_takes_what_covered_it() -> No
 
 def test_what_a_revoked_account_keeps_by_a_group_is_told() -> None:
     """An account that nobody declared is told as such, and where it is revoked with what stays."""
-    for unmanaged, told in (("report", 0), ("revoke", 1)):
+    cases: tuple[tuple[Literal["report", "revoke"], int], ...] = (("report", 0), ("revoke", 1))
+    for unmanaged, told in cases:
         rig = _grouped("5.3")
         live = rig.read()
         desired = Desired(access=Access(), managed=frozenset(live.sites))

@@ -50,7 +50,7 @@ def cases(draw: st.DrawFn) -> Proposal:
     live = draw(grouped(table))
     desired = draw(desires(table, live))
     if "group" not in table.manages:
-        flat = [each for each in desired.access.values() if not _is_of_group(each)]
+        flat = [resource for resource in desired.access.values() if not _is_of_group(resource)]
         desired = replace(desired, access=Access(flat))
     return manage(live, desired, table, draw(policies()), None)
 

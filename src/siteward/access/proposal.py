@@ -322,25 +322,12 @@ def manage(
     ours = _Ownership(
         live=live, desired=desired, traits=traits, policy=policy, classification=classification, wanted=wanted
     )
-    causes: dict[Change, Cause] = {}
-    left: list[Change] = []
-    for change in diff(live.access, wanted):
-        cause = ours.cause(change)
-        if cause is None:
-            left.append(change)
-        else:
-            causes[change] = cause
+    causes, left = _split(diff(live.access, wanted), ours)
     row = tuple(ours.explained(change, causes[change]) for change in order(causes, traits))
     held = _held_back(row, ours)
     mine = tuple(proposed for proposed in row if proposed.key not in held)
     counts = tally(live, desired, traits, classification, include_unmanaged=policy.unmanaged != "report")
-    excess = Remaining(
-        changes=tuple(causes),
-        left=left,
-        grounds=ours.grounds,
-        classification=classification,
-        unmanaged_too=policy.unmanaged != "report",
-    ).find()
+    excess = _find_excess(tuple(causes), left, ours)
     return Proposal(
         live=live,
         desired=desired,
@@ -362,6 +349,30 @@ def manage(
         sites=len(desired.managed or ()),
         grants=counts.grants,
     )
+
+
+def _split(changes: Iterable[Change], ours: _Ownership) -> tuple[dict[Change, Cause], list[Change]]:
+    """Return the differences that are ours to act on, with the causes, and those that are not."""
+    causes: dict[Change, Cause] = {}
+    left: list[Change] = []
+    for change in changes:
+        cause = ours.cause(change)
+        if cause is None:
+            left.append(change)
+        else:
+            causes[change] = cause
+    return causes, left
+
+
+def _find_excess(changes: Sequence[Change], left: Sequence[Change], ours: _Ownership) -> tuple[Excess, ...]:
+    """Return what people hold beyond the declaration once `changes` are made; `left` are the other differences."""
+    return Remaining(
+        changes=changes,
+        left=left,
+        grounds=ours.grounds,
+        classification=ours.classification,
+        unmanaged_too=ours.policy.unmanaged != "report",
+    ).find()
 
 
 def _held_back(row: Sequence[Proposed], ours: _Ownership) -> set[Key]:

@@ -41,13 +41,13 @@ class Grounds(Struct, frozen=True, kw_only=True, dict=True):
         managed = self.desired.managed
         return managed is None or not is_site(scope) or scope in managed
 
-    def leave(self, grant: Grant, holder: str, ending: Ending | None, *, declared: bool = True) -> str | None:
+    def leave(self, grant: Grant, account: str, ending: Ending | None, *, declared: bool = True) -> str | None:
         """Return in words why a live grant is no difference although nobody wishes it; `None` where it is one.
 
-        `holder` is the account that has it, by itself or through a group, `ending` the end of its user, and `declared`
+        `account` is the account that has it, by itself or through a group, `ending` the end of its user, and `declared`
         is false for an account that no user of the file has.
         """
-        if self.live.me is not None and holder.casefold() == self.live.me.casefold():
+        if self.live.me is not None and account.casefold() == self.live.me.casefold():
             return OWN_ACCOUNT
         if not declarable(grant, self.traits):
             return None if ending in GONE else FACT
@@ -55,17 +55,17 @@ class Grounds(Struct, frozen=True, kw_only=True, dict=True):
             return NOTHING_MANAGED
         if not self.looked_at(grant.scope):
             return OUT_OF_SCOPE
-        return None if ending in GONE else self._leave_of_present(grant, holder, declared=declared)
+        return None if ending in GONE else self._leave_of_present(grant, account, declared=declared)
 
-    def _leave_of_present(self, grant: Grant, holder: str, *, declared: bool) -> str | None:
+    def _leave_of_present(self, grant: Grant, account: str, *, declared: bool) -> str | None:
         role, kind = self.traits.role(grant.scope.kind, grant.role), grant.scope.kind
         if kind == "team":  # nothing the file speaks of, but a way in for who is not declared
             return NO_SITE if declared else None
         if role is not None and role.lingers:
             return LINGERS
         if kind == "module":
-            return None if holder in self._spoken_modules else NOT_SPOKEN_OF
-        return SUBSUMED if is_site(grant.scope) and self._subsumes(holder) else None
+            return None if account in self._spoken_modules else NOT_SPOKEN_OF
+        return SUBSUMED if is_site(grant.scope) and self._subsumes(account) else None
 
     @cached_property
     def _spoken_modules(self) -> frozenset[str]:

@@ -187,6 +187,19 @@ def test_a_module_that_the_file_does_not_speak_of_is_no_difference(tmp_path: Pat
     assert differing == []
 
 
+def test_a_module_that_somebody_opens_is_no_drift_unless_the_file_speaks_of_it(tmp_path: Path) -> None:
+    """Also where the journal knows how it was before."""
+    people = {name: {"email": f"{name}@example.org"} for name in ("anna", "kim")}
+    rig = rig_of(tmp_path, "piwik-pro", *given("piwik-pro", "manage"), file=MANAGE_BLOG)
+    for users, code in ((people, 0), (people | {"kim": {**people["kim"], "modules": {"it": []}}}, 2)):
+        rig.declare({**rig.document, "users": users})
+        rig.apply(made(rig))
+        assert exit_code(rig.drift()) == 0
+        kim = next(person for person in rig.fake.state.people.values() if person.email == KIM["piwik-pro"])  # type: ignore[attr-defined]  # Piwik PRO's
+        kim.modules = {"analytics", "tag_manager"} if code == 2 else {"analytics"}
+        assert exit_code(rig.drift()) == code
+
+
 # -- rights beside the role
 
 

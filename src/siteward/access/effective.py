@@ -402,7 +402,9 @@ def _build_holding(
     account: str, scope: Scope, have: Sequence[Held], wish: Sequence[Held], compared: Comparison
 ) -> Holding:
     traits = compared.grounds.traits
-    beyond = [way for way in have if compared.exceeds(way, account, scope)]
+    plain = len(have) == len(wish) == 1 and have[0] == wish[0]  # as nearly all
+    own_differs = not plain and compared.own_differs(account, scope)
+    beyond = [] if plain else [way for way in have if compared.exceeds(way, account, scope)]
     now, group = strongest(beyond or have, traits) or (None, None)
     wanted, _ = strongest(wish, traits) or (None, None)
     why = None
@@ -417,7 +419,7 @@ def _build_holding(
         group=group,
         origin=compared.grounds.desired.origins.get(wanted.key) if wanted else None,
         pending=now is not None and now.key in compared.grounds.live.pending,
-        stands=why is not None and not compared.own_differs(account, scope),
+        stands=why is not None and not own_differs,
         why=why,
-        unmet=compared.own_differs(account, scope),
+        unmet=own_differs,
     )

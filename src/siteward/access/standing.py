@@ -69,14 +69,17 @@ class Grounds(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def _spoken_modules(self) -> frozenset[str]:
-        """The accounts of whose modules the file speaks."""
-        wished = {grant.subject.name for grant in self.desired.access.grants() if grant.scope.kind == "module"}
-        return self.desired.modules | wished
+        return spoken_modules(self.desired)
 
     def _subsumes(self, account: str) -> bool:
         """Return whether the declared top role of an account includes all grants on sites, which cannot stand beside it."""
         top = self.wanted.grant(Subject("account", account), EVERYWHERE) if self.traits.admin_excludes_grants else None
         return top is not None and self.traits.is_top(top)
+
+
+def spoken_modules(desired: Desired) -> frozenset[str]:
+    """Return the accounts of whose modules the file speaks; those of others are no difference."""
+    return desired.modules | {grant.subject.name for grant in desired.access.grants() if grant.scope.kind == "module"}
 
 
 def covered(held: Grant, wishes: Iterable[Grant], traits: Traits) -> bool:

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from siteward.access.model import Key, Subject, account_of, scope_of
 from siteward.access.renames import touched
 from siteward.access.report import DriftItem, DriftKind
+from siteward.access.standing import spoken_modules
 from siteward.access.state import Ending
 from siteward.access.traits import is_site
 from siteward.reconcile.apply.revalidate import reached
@@ -121,7 +122,7 @@ def _find_changed(plan: InstancePlan, live: Live, desired: Desired, memory: Memo
     if last is None:
         return
     ignored = {account.name for account in plan.unmanaged if account.ignored}
-    me = (live.me or "").casefold()
+    me, spoken = (live.me or "").casefold(), spoken_modules(desired)
     for key in last.keys() | live.access.keys():
         if last.get(key) == live.access.get(key) or account_of(key) in ignored:
             continue
@@ -130,6 +131,8 @@ def _find_changed(plan: InstancePlan, live: Live, desired: Desired, memory: Memo
         if key not in live.access and not live.complete:
             continue
         scope = scope_of(key)
+        if scope is not None and scope.kind == "module" and account_of(key) not in spoken:
+            continue
         if scope is None or not is_site(scope) or scope in (desired.managed or ()):
             yield key
 

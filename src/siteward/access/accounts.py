@@ -7,7 +7,7 @@ the file (`left`), or unmanaged (`stranger`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
@@ -30,21 +30,23 @@ from siteward.access.model import (
 )
 from siteward.access.openness import still_public
 from siteward.access.patterns import matching
+from siteward.access.standing import GONE
 from siteward.access.state import Desired, Ending, Live, Memory
 from siteward.access.traits import Traits, is_public, is_site
 
-GONE: frozenset[str | None] = frozenset({"suspended", "absent", "left"})
-"""The endings after which a user is to keep nothing at all."""
-
 
 class UnmanagedAccount(Struct, frozen=True, kw_only=True):
-    """A live account that no declared user resolves to, with what it holds; reported, or revoked by policy."""
+    """A live account that no declared user resolves to, with what it holds; reported, or revoked by policy.
+
+    `pending` is true if all it has is an invitation that is not accepted yet.
+    """
 
     name: str
     email: str | None = None
     power: Power = Power.NONE
     grants: int = 0
     ignored: bool = False
+    pending: bool = False
     facts: Mapping[str, str] = MappingProxyType({})
 
 
@@ -141,9 +143,9 @@ def tally(
     names = dict.fromkeys([account.name for account in live.access.accounts()])
     names |= dict.fromkeys([grant.subject.name for grant in grants if grant.subject.kind == "account"])
     foreign = {name for name in names if classification.classify(name) in {"ignored", "stranger"}}
-    held = _measure_access(live.access, traits, foreign)
+    held, invited = _measure_access(live.access, traits, foreign), _find_invited(live)
     unmanaged = [
-        _build_unmanaged(live, name, *held[name], ignored=classification.classify(name) == "ignored")
+        _build_unmanaged(live, name, *held[name], ignored=classification.classify(name) == "ignored", invited=invited)
         for name in foreign
     ]
     ours = {name for name in names if classification.classify(name) in managed}
@@ -164,12 +166,25 @@ def _measure_access(access: Access, traits: Traits, names: set[str]) -> Mapping[
     return measures
 
 
-def _build_unmanaged(live: Live, name: str, power: Power, grants: int, *, ignored: bool) -> UnmanagedAccount:
+def _find_invited(live: Live) -> set[str]:
+    """Return the accounts all of whose own grants wait for acceptance; platforms without a list of accounts have those."""
+    waiting = {name for key in live.pending if key[0] == "grant" and (name := account_of(key))}
+    if not waiting:
+        return waiting
+    return waiting - {grant.subject.name for grant in live.access.grants() if grant.key not in live.pending}
+
+
+def _build_unmanaged(
+    live: Live, name: str, power: Power, grants: int, *, ignored: bool, invited: Collection[str]
+) -> UnmanagedAccount:
     key = account_key(name)
     account = live.access.get(key)
     email = account.email if isinstance(account, Account) else None
     facts = live.facts.get(key, MappingProxyType({}))
-    return UnmanagedAccount(name=name, email=email, power=power, grants=grants, ignored=ignored, facts=facts)
+    pending = key in live.pending or name in invited
+    return UnmanagedAccount(
+        name=name, email=email, power=power, grants=grants, ignored=ignored, pending=pending, facts=facts
+    )
 
 
 def _count_managed(grants: Iterable[Grant], desired: Desired, accounts: set[str]) -> int:
@@ -194,11 +209,12 @@ def findings(
     changes: Sequence[Change],
     unmanaged: Sequence[UnmanagedAccount],
     mismatched: Mapping[str, Diagnostic] = MappingProxyType({}),
+    left: Sequence[Change] = (),
 ) -> Iterator[Diagnostic]:
     """Yield the diagnostics on live accounts that belong to no single guard.
 
-    `wanted` is the desired access with defaults, `changes` are the proposed changes. `mismatched` are the accounts that
-    a guard reports as perhaps somebody else's (see `find_mismatched`).
+    `wanted` is the desired access with defaults, `changes` are the proposed changes, `left` the other differences.
+    `mismatched` are the accounts that a guard reports as perhaps somebody else's (see `find_mismatched`).
     """
     if classification.leavers_unknown and any(not account.ignored for account in unmanaged):
         yield warning(
@@ -210,7 +226,7 @@ def findings(
     yield from _report_existing(classification, memory, changes, mismatched)
     yield from _report_undeclarable(classification)
     yield from _warn_public_sites(classification)
-    yield from _report_impossible(classification, wanted)
+    yield from _report_impossible(classification, wanted, {account_of(change.key) for change in left})
 
 
 def _report_lookalikes(classification: Classification, unmanaged: Sequence[UnmanagedAccount]) -> Iterator[Diagnostic]:
@@ -315,6 +331,7 @@ def _describe_undeclarable(classification: Classification, held: Grant) -> Diagn
             "undeclarable-role",
             f"{fact} and keeps that although {ending}: this role cannot be taken away here",
             about=held.key,
+            differs=True,
         )
     if isinstance(wish, Grant) and not classification.traits.covers(held, wish):
         return warning("undeclarable-role", f"{fact}, which stands in the way of the role {wish.role}", about=held.key)
@@ -367,8 +384,13 @@ def without_resending(diagnostics: Iterable[Diagnostic], desired: Desired) -> It
             yield found
 
 
-def _report_impossible(classification: Classification, wanted: Access) -> Iterator[Diagnostic]:
-    """Yield the declared wishes that cannot be fulfilled: on ignored accounts, deletions, renames, out of scope."""
+def _report_impossible(
+    classification: Classification, wanted: Access, left: Collection[str | None]
+) -> Iterator[Diagnostic]:
+    """Yield the declared wishes that cannot be fulfilled: on ignored accounts, deletions, renames, out of scope.
+
+    `left` are the accounts with differences that no step is about.
+    """
     for name, declared_user in classification.declared_users.items():
         key = account_key(name)
         if classification.classify(name) == "ignored" and key in wanted:
@@ -376,6 +398,7 @@ def _report_impossible(classification: Classification, wanted: Access) -> Iterat
                 "declared-but-ignored",
                 f"{name} is declared and matches `ignore`, so nothing is done",
                 at=declared_user.at,
+                differs=name in left,
             )
         if declared_user.ending == "absent" and not classification.traits.deletes and classification.live_account(name):
             yield note(

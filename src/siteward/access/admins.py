@@ -7,7 +7,6 @@ from functools import reduce
 
 from msgspec import Struct
 
-from siteward.access.accounts import GONE
 from siteward.access.model import (
     EVERYWHERE,
     Account,
@@ -21,6 +20,7 @@ from siteward.access.model import (
 )
 from siteward.access.patterns import matching
 from siteward.access.proposal import Proposal, Proposed
+from siteward.access.standing import GONE
 from siteward.access.state import DeclaredUser
 
 SOON = timedelta(days=14)

@@ -200,6 +200,8 @@ A guard checks what is left of a plan after every step (see the promises in the 
 - **`declared-but-ignored`** A declared user's account matches `ignore`. *Next:* narrow the pattern, or take the user out.
 - **`undeclarable-role`** Somebody has a role that is a fact and not a right to hand out, such as owning. *Next:* nothing, or change it in the product.
 - **`still-public`** A site that the file closes is open, by something that no step here closes. *Next:* have it closed by hand as the message says, or declare it with `public: true`.
+- **`held-by-group`** A group outside the file gives a declared person more than the file does. *Next:* take them out of the group on the platform, or declare what it gives.
+- **`kept-beyond-declaration`** A declared person has more than the file gives, and nothing here changes it. *Next:* declare it, or take it away on the platform.
 - **`public-access`** A site is open to everybody and the file does not say so. *Next:* say `public: true` or `public: false` for it.
 - **`out-of-scope`** Somebody who is gone keeps access to sites that are not looked at. *Next:* widen `manages`, or take it away by hand.
 - **`cannot-delete`** The platform cannot delete accounts; this one stays without access. *Next:* delete it by hand if it must go.
@@ -342,7 +344,6 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`reports-deleted`** Scheduled reports of that site are deleted with the access. *Next:* export them first.
 - **`made-public`** The site's statistics are opened to everybody. *Next:* be sure.
 - **`capability-asleep`** The plugin that brings a capability is switched off, and what people hold by it sleeps. *Next:* switch it on, or take their access there away.
-- **`held-by-group`** A group of the plugin GroupPermissions gives somebody more than their own grants do. *Next:* take them out of the group, or its sites away, in Matomo.
 - **`public-superuser`** Everybody cannot be made superuser. *Next:* take it out of the file.
 - **`public-view-only`** Everybody can be given view at most. *Next:* write `public: true`.
 - **`no-such-site`** The site is gone. *Next:* plan again.

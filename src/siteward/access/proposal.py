@@ -12,14 +12,14 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from siteward.access.accounts import GONE, Classification, UnmanagedAccount, find_mismatched, findings, tally
+from siteward.access.accounts import Classification, UnmanagedAccount, find_mismatched, findings, tally
 from siteward.access.addresses import warn_address_changes
 from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
 from siteward.access.diagnostic import Diagnostic, plural, warning
 from siteward.access.effective import Index, Reach, reach, reach_after
+from siteward.access.excess import Excess, Remaining, report_excess
 from siteward.access.identity import OtherAccount, find_others
 from siteward.access.model import (
-    EVERYWHERE,
     Access,
     Account,
     Grant,
@@ -33,6 +33,7 @@ from siteward.access.model import (
 from siteward.access.openness import judged
 from siteward.access.patterns import matching
 from siteward.access.policy import Policy
+from siteward.access.standing import Grounds
 from siteward.access.state import (
     NOTHING_HELD,
     Cause,
@@ -44,7 +45,7 @@ from siteward.access.state import (
     Origin,
     with_defaults,
 )
-from siteward.access.traits import Traits, declarable, is_site
+from siteward.access.traits import Traits, declarable
 
 
 class Proposed(Struct, frozen=True, kw_only=True):
@@ -67,7 +68,8 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
 
     `accounts`, `sites` and `grants` count what is live and managed; budgets are measured against them. `others` are the
     accounts that bear the login of a known one and are not that one. `mismatched` has, by account, the objection to a declared user's account
-    that no run knows and that has another e-mail.
+    that no run knows and that has another e-mail. `excess` is what declared people hold beyond the
+    declaration and no step takes.
     """
 
     live: Live
@@ -77,6 +79,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     memory: Memory | None = None
     proposed: tuple[Proposed, ...] = ()
     held_back: tuple[Proposed, ...] = ()
+    excess: tuple[Excess, ...] = ()
     unmanaged: tuple[UnmanagedAccount, ...] = ()
     waiting: tuple[Key, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -225,34 +228,22 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
             return None  # it is unmanaged: that the file asks for less is not said of it
         return self._ending_of(name, change.key) or "granted" if lowered else "granted"
 
+    @cached_property
+    def grounds(self) -> Grounds:
+        """The facts by which live rights are left alone."""
+        return Grounds(live=self.live, desired=self.desired, traits=self.traits, wanted=self.wanted)
+
     def _looked_at(self, scope: Scope) -> bool:
-        managed = self.desired.managed
-        return managed is None or not is_site(scope) or scope in managed
+        return self.grounds.looked_at(scope)
 
     def _takeable(self, grant: Grant) -> bool:
         """Return whether a live grant may be taken at all, now that the file does not wish it."""
-        name, kind = grant.subject.name, grant.scope.kind
-        if not declarable(grant, self.traits):
-            return False
-        if self.classification.ending(name) in GONE:
-            return True
-        role = self.traits.role(kind, grant.role)
-        if kind == "team":  # nothing the file speaks of, but a way in for who is not declared
-            return self.classification.classify(name) == "stranger"
-        if role is not None and role.lingers:
-            return False
-        if kind == "module":
-            return name in self._spoken_modules
-        return not (is_site(grant.scope) and self._subsumed(name))
-
-    @cached_property
-    def _spoken_modules(self) -> frozenset[str]:
-        wished = {grant.subject.name for grant in self.desired.access.grants() if grant.scope.kind == "module"}
-        return self.desired.modules | wished
-
-    def _subsumed(self, name: str) -> bool:
-        top = self.wanted.grant(Subject("account", name), EVERYWHERE) if self.traits.admin_excludes_grants else None
-        return top is not None and self.traits.is_top(top)
+        name = grant.subject.name
+        declared = self.classification.classify(name) != "stranger"
+        return (
+            declarable(grant, self.traits)
+            and self.grounds.leave(grant, name, self.classification.ending(name), declared=declared) is None
+        )
 
     def _ending_of(self, name: str, key: Key) -> Ending | None:
         """Return how the file itself names this as over, if it does."""
@@ -347,12 +338,13 @@ def manage(
     ours = _Ownership(
         live=live, desired=desired, traits=traits, policy=policy, classification=classification, wanted=wanted
     )
-    causes = {change: cause for change in diff(live.access, wanted) if (cause := ours.cause(change)) is not None}
+    causes, left = _split(diff(live.access, wanted), ours)
     row = tuple(ours.explained(change, causes[change]) for change in order(causes, traits))
     held = _held_back(row, ours)
     mine = tuple(proposed for proposed in row if proposed.key not in held)
     changes = [proposed.change for proposed in mine]
     counts = tally(live, desired, traits, classification, include_unmanaged=policy.unmanaged != "report")
+    excess = _find_excess(tuple(causes), left, ours)
     return Proposal(
         live=live,
         desired=desired,
@@ -361,12 +353,14 @@ def manage(
         memory=memory,
         proposed=mine,
         held_back=tuple(proposed for proposed in row if proposed.key in held),
+        excess=excess,
         unmanaged=counts.unmanaged,
         waiting=tuple(sorted(key for key in live.pending if key in wanted and wanted[key] == live.access.get(key))),
         diagnostics=(
             *judged(live, desired),
             *_describe_held(desired, [proposed for proposed in row if proposed.key in held]),
-            *findings(classification, wanted, memory, changes, counts.unmanaged, mismatched),
+            *report_excess(excess, desired),
+            *findings(classification, wanted, memory, changes, counts.unmanaged, mismatched, left),
             *_warn_without_identities(classification, memory, base),
             *warn_address_changes(classification, changes),
         ),
@@ -420,6 +414,30 @@ def _without_live(wanted: Access, live: Access, others: Collection[str]) -> Acce
             if key[0] == "account" or key not in live or account_of(key) not in others
         }
     )
+
+
+def _split(changes: Iterable[Change], ours: _Ownership) -> tuple[dict[Change, Cause], list[Change]]:
+    """Return the differences that are ours to act on, with the causes, and those that are not."""
+    causes: dict[Change, Cause] = {}
+    left: list[Change] = []
+    for change in changes:
+        cause = ours.cause(change)
+        if cause is None:
+            left.append(change)
+        else:
+            causes[change] = cause
+    return causes, left
+
+
+def _find_excess(changes: Sequence[Change], left: Sequence[Change], ours: _Ownership) -> tuple[Excess, ...]:
+    """Return what people hold beyond the declaration once `changes` are made; `left` are the other differences."""
+    return Remaining(
+        changes=changes,
+        left=left,
+        grounds=ours.grounds,
+        classification=ours.classification,
+        unmanaged_too=ours.policy.unmanaged != "report",
+    ).find()
 
 
 def _held_back(row: Sequence[Proposed], ours: _Ownership) -> set[Key]:

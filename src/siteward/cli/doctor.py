@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from siteward.reconcile.journal.chain import Chain
 
 
+SELF_CODES = frozenset({"self-mismatch", "self-unknown", "self-not-listed", "self-changed", "self-declared"})
+"""The rules about the account behind the credentials."""
+
+
 @click.command("doctor")
 @instance_option
 @with_session("text", "json", without=("--group-by", "--exit-zero"))
@@ -62,12 +66,16 @@ def _check(checkout: Checkout, instance: Instance, base: Checkup, started: float
         traits, _ = instance.platform.probe(reader, instance.settings)
         reach = instance.platform.reach(reader, instance.settings, traits)
         requests = reader.requests
+    said, read_requests = _judge_self(checkout, instance) if traits.accounts_listed else ((), 0)
     journal, broken = _describe_journal(checkout, instance)
     if instance.owner:
         credentials["self"] = instance.owner_variable
     base = _add_confirmation(checkout, instance, replace(base, account=reach.account, problem=broken), traits)
+    errors = (diagnostic for diagnostic in said if diagnostic.blocks)
     return replace(
         base,
+        problem=next(errors, None) or base.problem,
+        warnings=(*base.warnings, *(diagnostic for diagnostic in said if not diagnostic.blocks)),
         version=release("", traits.version, "" if traits.edition == base.platform else traits.edition),
         role=reach.role,
         credentials=credentials,
@@ -76,9 +84,27 @@ def _check(checkout: Checkout, instance: Instance, base: Checkup, started: float
         notes=reach.notes,
         blind_spots=traits.blind_spots,
         journal=journal,
-        requests=requests,
+        requests=requests + read_requests,
         seconds=time.perf_counter() - started,
     )
+
+
+def _judge_self(checkout: Checkout, instance: Instance) -> tuple[tuple[Diagnostic, ...], int]:
+    """Return what a plan would say about the account behind the credentials, and the number of requests it took.
+
+    A plan reads who is listed and who is an admin, and what the journal knows; only so `self` is judged here and there
+    alike.
+    """
+    from siteward.reconcile.plan import plan
+
+    report = plan(checkout.project, [instance], checkout.book, checkout.run(), command="doctor")
+    part = report.plan.instance(instance.name) if report.plan is not None else None
+    if part is None:
+        unread = (*report.diagnostics, *(report.plan.diagnostics if report.plan is not None else ()))
+        return tuple(
+            replace(said, instance=None) for said in unread if said.instance == instance.name and said.blocks
+        ), 0
+    return tuple(said for said in part.diagnostics if said.code in SELF_CODES), part.read_requests
 
 
 def _add_confirmation(checkout: Checkout, instance: Instance, base: Checkup, traits: Traits) -> Checkup:

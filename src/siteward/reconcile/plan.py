@@ -376,7 +376,9 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
     unnamed: list[Diagnostic] = []
     for survey in surveys:
         part = report.plan.instance(survey.name)
-        drifts = drifted(part, survey.live, survey.desired, survey.memory, survey.in_doubt) if part is not None else ()
+        excess = survey.proposal.excess
+        known = (survey.live, survey.desired, survey.memory, survey.in_doubt, excess)
+        drifts = drifted(part, *known) if part is not None else ()
         if survey.name not in run.snapshots:
             instance = next(instance for instance in instances if instance.name == survey.name)
             drifts, problem = _note_causes(drifts, instance, survey)

@@ -27,9 +27,7 @@ from siteward.platforms.matomo.groups import (
     BLIND_SPOT,
     PLUGIN,
     build_groups,
-    find_held_by_group,
     read_groups,
-    report_held_by_group,
 )
 from siteward.platforms.matomo.native_state import NativeState, People, is_anonymous, is_pending, spellings
 from siteward.platforms.matomo.probe import LDAP, is_on
@@ -274,7 +272,6 @@ def _build_live(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -
         findings=(
             *_report_strays(strays),
             *_report_asleep(rows),
-            *report_held_by_group(find_held_by_group(access, state.traits)),
             *_report_pending_superusers(rows.users),
         ),
         native=replace(

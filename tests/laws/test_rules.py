@@ -34,6 +34,7 @@ from siteward.declaration.context import Context
 from siteward.declaration.resolve import resolve
 from siteward.reconcile.apply.passwords import Passwords
 from siteward.reconcile.apply.revalidate import Allowance
+from siteward.reconcile.dated import Revisions
 from siteward.reconcile.plan import Survey, surveyed
 from siteward.reconcile.revisions.base_policy import BasePolicy
 from strategies import ALL_TRAITS, ME, NOW, some
@@ -253,7 +254,9 @@ def planned(
         owner=None,
         pathless_bond=None,
     )
-    seen = surveyed(declaration, instance, table, live, as_of=NOW, memory=Memory(), base_policy=base_policy)
+    seen = surveyed(
+        declaration, instance, table, live, as_of=NOW, memory=Memory(), revisions=Revisions(base_policy=base_policy)
+    )
     passwords = Passwords(folder=FOLDER, out=FOLDER / "passwords")
     return seen, seen.verdict(Allowance(accept={}, allow_delete=True, passwords=passwords, asks=False))
 

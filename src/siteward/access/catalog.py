@@ -176,7 +176,7 @@ A guard checks what is left of a plan after every step (see the promises in the 
 - **`extra-not-available`** The server has no such right. *Next:* take it out, or install what brings it.
 - **`deletion-not-asked`** An account would be deleted that no line calls absent. *Next:* say `state: absent` if that is meant.
 - **`deletion-needs-consent`** The file asks for a deletion, this run does not allow any. *Next:* add `--allow-delete`, or leave it suspended.
-- **`too-few-admins`** After this step there would be fewer admins than `admins.min`. *Next:* make another admin first, or wait until one counts.
+- **`too-few-admins`** After this step there would be fewer admins than `admins.min`; whose time is over by a date never counted. *Next:* make another admin first, or wait until one counts.
 - **`too-many-admins`** After this step there would be more admins than `admins.max`. *Next:* take one away, or raise the limit in a reviewed change.
 - **`below-min-admins`** There are fewer admins than the policy asks for already. *Next:* make one more; only what lowers the number further is blocked.
 - **`above-max-admins`** There are more admins than the policy allows already. *Next:* take one away.
@@ -249,6 +249,13 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`instance-left-out`** The plan has an instance that this run was not asked for. *Next:* nothing, or apply the plan to it too.
 - **`plan-other-origin`** The plan is for another server, base path or platform. *Next:* plan again, and find out who moved the address.
 - **`nothing-chosen`** `--only` names what no step of the plan is about. *Next:* nothing, or look at the plan.
+- **`only-unknown`** `--only` names a person or site that is neither in the file nor in what was read. *Next:* correct the name.
+- **`partial`** `--only` confines the plan to a part; what it leaves out is counted and named. *Next:* plan and apply without `--only`, when the rest is to be done.
+- **`needs-left-out`** A step of the part that `--only` names needs one that it leaves out. *Next:* plan and apply without `--only`.
+- **`waits-for-plan`** A date gives what the file at the last completed apply did not give, or that file cannot be read. *Next:* plan and apply without `--only`.
+- **`begins-later`** The file has starts to come that the last completed apply did not have. *Next:* apply the plan, be it empty; then `siteward apply --only dates` begins what is due.
+- **`as-of-behind-record`** `--as-of` is earlier than a moment that the journal has a run for: an apply then takes and gives nothing. *Next:* apply without `--as-of`, or for a later moment.
+- **`dates-carried-out`** The moment up to which end dates were carried out. *Next:* where ends are due, `siteward apply --only dates`.
 - **`accept-other-plan`** The digest after `--accept` is another plan's. *Next:* review this plan, then use its digest.
 - **`accept-without-reason`** `--accept` was given no reason. *Next:* add `--reason`; it is written to the journal.
 - **`config-changed`** The files are not those the plan was made from. *Next:* nothing: what they no longer want is refused; or plan again.

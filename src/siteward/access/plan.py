@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from siteward.access.accounts import UnmanagedAccount
 from siteward.access.change import Change, direction, escalates
+from siteward.access.dates import Due
 from siteward.access.diagnostic import Diagnostic, error
 from siteward.access.guards import unreachable_steps
 from siteward.access.limits import emptied, takes
@@ -43,13 +44,17 @@ class Step(Struct, frozen=True, kw_only=True, rename={"external": "outsider"}):
 
     `id` is unique in its instance's plan (`s1`, `s2`, … in order of execution). `person` is the declared
     handle behind the account, if there is one. `ids` pins the platform's own ids of what is touched, by key,
-    so that a thing deleted and made anew between plan and apply is not taken for the old one.
+    so that a thing deleted and made anew between plan and apply is not taken for the old one. `due` is the date that
+    causes the step, if one does: an end that has passed or a start that has come; where it also `waits`, it gives what
+    the file at the last completed apply did not, and only an apply of everything does it.
     `depends_on` lists the ids of steps that must be done first.
     """
 
     id: str
     change: Change
     cause: Cause
+    due: Due | None = None
+    waits: bool = False
     origin: Origin | None = None
     person: str | None = None
     before_power: Power = Power.NONE
@@ -85,7 +90,7 @@ class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "stra
     `requests` and `seconds` are what applying is expected to
     cost. `waiting` are keys already as wanted but for somebody's acceptance. `flawed` is true if the file asks
     for what does not exist here, so that its wish is not wholly known. `emptied` are the
-    accounts that lose all access.
+    accounts that lose all access. `left_out` are the steps that a selection leaves out (see `Plan.only`).
     """
 
     instance: str
@@ -97,6 +102,7 @@ class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "stra
     me: str | None = None
     steps: tuple[Step, ...] = ()
     held_back: tuple[Step, ...] = ()
+    left_out: tuple[Step, ...] = ()
     unmanaged: tuple[UnmanagedAccount, ...] = ()
     waiting: tuple[Key, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -136,7 +142,10 @@ class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "stra
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """The steps of one run on all its instances. `digest` covers everything else (see codec)."""
+    """The steps of one run on all its instances. `digest` covers everything else (see codec).
+
+    `only` are the words of the selection that the plan is confined to; empty for a whole plan.
+    """
 
     tool: str
     created: datetime
@@ -147,6 +156,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     commit: str | None = None
     dirty: bool = False
     files: int = 0
+    only: tuple[str, ...] = ()
     instances: tuple[InstancePlan, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     digest: str = ""
@@ -282,6 +292,8 @@ class _View:
             id=name,
             change=change,
             cause=proposed.cause,
+            due=proposed.due,
+            waits=proposed.waits,
             origin=proposed.origin,
             person=proposed.person,
             before_power=self._power_of(change.before),

@@ -15,6 +15,7 @@ from msgspec import Struct
 from siteward.access.accounts import Classification, UnmanagedAccount, find_mismatched, findings, tally
 from siteward.access.addresses import warn_address_changes
 from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
+from siteward.access.dates import NO_ALTERNATIVES, Alternatives, Due, Timing, Wished, find_timings
 from siteward.access.diagnostic import Diagnostic, plural, warning
 from siteward.access.effective import Index, Reach, reach, reach_after
 from siteward.access.excess import Excess, Remaining, report_excess
@@ -49,10 +50,16 @@ from siteward.access.traits import Traits, declarable
 
 
 class Proposed(Struct, frozen=True, kw_only=True):
-    """One difference that is ours, with why: the cause, the place in the file, and the person behind it."""
+    """One difference that is ours, with why: the cause, the place in the file, and the person behind it.
+
+    `due` is the date that causes it, if one does; `waits` is true if it gives what nobody has agreed to yet (see
+    `siteward.access.dates`).
+    """
 
     change: Change
     cause: Cause
+    due: Due | None = None
+    waits: bool = False
     origin: Origin | None = None
     declared_user: DeclaredUser | None = None
     person: str | None = None
@@ -61,6 +68,11 @@ class Proposed(Struct, frozen=True, kw_only=True):
     def key(self) -> Key:
         """The key of what changes."""
         return self.change.key
+
+    @property
+    def ends(self) -> bool:
+        """True if it takes or lowers what is over by its date."""
+        return self.due == "end" and self.change.before is not None
 
 
 class Proposal(Struct, frozen=True, kw_only=True, dict=True):
@@ -96,11 +108,18 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def needs(self) -> Mapping[Key, tuple[Key, ...]]:
-        """The keys of the changes that must be done before each change."""
+        """The keys of the changes that must be done before each change.
+
+        What ends by its date waits for nothing but what a date causes too.
+        """
         needs = dict(dependencies(self.changes, self.traits, self.live.access))
         for key in demoted(self.changes, self.traits).values() if self._promotions_needed else ():
             needs[key] = (*needs.get(key, ()), *self._promotions)
-        return needs
+        dated = {proposed.key for proposed in self.proposed if proposed.due is not None}
+        for proposed in self.proposed if dated else ():
+            if proposed.ends and proposed.key in needs:
+                needs[proposed.key] = tuple(key for key in needs[proposed.key] if key in dated)
+        return {key: needed for key, needed in needs.items() if needed}
 
     @cached_property
     def _promotions(self) -> tuple[Key, ...]:
@@ -273,6 +292,8 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
 
     def _is_silence(self, proposed: Proposed) -> bool:
         """Return whether this follows from what the file does not say, and not from an end that it names."""
+        if proposed.ends:
+            return False
         if proposed.cause in {"silence", "unmanaged"}:
             return True
         change = proposed.change
@@ -288,7 +309,12 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
         nothing_given = proposed.cause in {"granted", "renamed"} and account_of(key) in held.users
         return nothing_given or proposed.cause == "left" or self._is_silence(proposed)
 
-    def explained(self, change: Change, cause: Cause) -> Proposed:
+    def causes(self) -> dict[Change, Cause]:
+        """Return the differences that are ours, each with why."""
+        changes = diff(self.live.access, self.wanted)
+        return {change: cause for change in changes if (cause := self.cause(change)) is not None}
+
+    def explained(self, change: Change, cause: Cause, timing: Timing | None) -> Proposed:
         """Return the change with its cause, the place in the file that tells it, and the person behind it."""
         name = account_of(change.key)
         declared_user = self.desired.declared_users.get(name) if name is not None else None
@@ -296,6 +322,8 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
         return Proposed(
             change=change,
             cause=cause,
+            due=timing.due if timing is not None else None,
+            waits=timing is not None and timing.waits,
             origin=self._origin(change, declared_user),
             declared_user=declared_user,
             person=person,
@@ -323,23 +351,21 @@ def manage(
     memory: Memory | None,
     *,
     base: Mapping[str, str] | None = None,
+    alternatives: Alternatives = NO_ALTERNATIVES,
 ) -> Proposal:
     """Return what should be changed on an instance, by the words of DESIGN section 2, and what was left alone.
 
     `memory` is what the journal knows of the instance. `base` maps the handles declared at an earlier revision
-    to their logins here; who is in it, or in the memory, and no longer in the file, has left.
+    to their logins here; who is in it, or in the memory, and no longer in the file, has left. `alternatives` are what
+    would be desired without some dates, by which the changes that a date causes are told.
     """
-    others = _find_others(live, desired, traits, policy, memory)
-    wanted = with_defaults(desired, live, traits)
-    if others and policy.unmanaged != "report":
-        wanted = _without_live(wanted, live.access, others)
-    classification = Classification(live, desired, traits, policy.ignore, _find_earlier(memory, base), others)
+    others, earlier = _find_others(live, desired, traits, policy, memory), _find_earlier(memory, base)
+    ours = _own(live, desired, traits, policy, earlier, others)
+    classification, wanted = ours.classification, ours.wanted
     mismatched = find_mismatched(classification, memory)
-    ours = _Ownership(
-        live=live, desired=desired, traits=traits, policy=policy, classification=classification, wanted=wanted
-    )
-    causes, left = _split(diff(live.access, wanted), ours)
-    row = tuple(ours.explained(change, causes[change]) for change in order(causes, traits))
+    causes, left = _split(ours)
+    timings = _find_timings(causes, ours, alternatives, earlier)
+    row = tuple(ours.explained(change, causes[change], timings.get(change.key)) for change in order(causes, traits))
     held = _held_back(row, ours)
     mine = tuple(proposed for proposed in row if proposed.key not in held)
     changes = [proposed.change for proposed in mine]
@@ -416,11 +442,11 @@ def _without_live(wanted: Access, live: Access, others: Collection[str]) -> Acce
     )
 
 
-def _split(changes: Iterable[Change], ours: _Ownership) -> tuple[dict[Change, Cause], list[Change]]:
+def _split(ours: _Ownership) -> tuple[dict[Change, Cause], list[Change]]:
     """Return the differences that are ours to act on, with the causes, and those that are not."""
     causes: dict[Change, Cause] = {}
     left: list[Change] = []
-    for change in changes:
+    for change in diff(ours.live.access, ours.wanted):
         cause = ours.cause(change)
         if cause is None:
             left.append(change)
@@ -438,6 +464,51 @@ def _find_excess(changes: Sequence[Change], left: Sequence[Change], ours: _Owner
         classification=ours.classification,
         unmanaged_too=ours.policy.unmanaged != "report",
     ).find()
+
+
+def _find_timings(
+    causes: Mapping[Change, Cause], ours: _Ownership, alternatives: Alternatives, earlier: Mapping[str, str] | None
+) -> Mapping[Key, Timing]:
+    """Return the timing of each change that a date causes; `earlier` is as in `Classification`."""
+
+    def wished(alternative: Desired | None) -> Wished | None:
+        """Return the changes that an alternative asks for."""
+        if alternative is None:
+            return None
+        same = alternative is ours.desired
+        others = ours.classification.others
+        own = causes if same else _split(_own(ours.live, alternative, ours.traits, ours.policy, earlier, others))[0]
+        return {change.key: change.after for change in own}
+
+    return find_timings(
+        causes,
+        ours.traits,
+        endless=wished(alternatives.endless),
+        unbegun=wished(alternatives.unbegun),
+        recorded=wished(alternatives.recorded),
+    )
+
+
+def _own(
+    live: Live,
+    desired: Desired,
+    traits: Traits,
+    policy: Policy,
+    earlier: Mapping[str, str] | None,
+    others: Mapping[str, OtherAccount],
+) -> _Ownership:
+    """Return the decisions about the differences between `live` and `desired`; `others` are not the known accounts."""
+    wanted = with_defaults(desired, live, traits)
+    if others and policy.unmanaged != "report":
+        wanted = _without_live(wanted, live.access, others)
+    return _Ownership(
+        live=live,
+        desired=desired,
+        traits=traits,
+        policy=policy,
+        classification=Classification(live, desired, traits, policy.ignore, earlier, others),
+        wanted=wanted,
+    )
 
 
 def _held_back(row: Sequence[Proposed], ours: _Ownership) -> set[Key]:

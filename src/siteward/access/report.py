@@ -16,6 +16,9 @@ from siteward.access.traits import is_site
 if TYPE_CHECKING:  # `validate` reports too, and plans nothing
     from siteward.access.plan import InstancePlan, Plan, Step
 
+WAITS = "waits-for-plan"
+"""The rule id of an error about a step that a selection asks for and has to leave out."""
+
 OutcomeStatus = Literal["done", "already", "refused", "failed", "unknown", "skipped", "blocked"]
 DriftKind = Literal["unapplied", "undeclared", "changed-since"]
 
@@ -67,8 +70,9 @@ class Summary(Struct, frozen=True, kw_only=True):
     """The numbers of a run; renderers print these and count nothing themselves.
 
     `people` and `losing_everything` count a person once, and an account where it has no known person.
-    `held_back` are steps that the mode leaves undone, `kept` those that a row of the file in error does. `unread` are the
-    instances that could not be read at all, `differences` those that no step changes.
+    `held_back` are steps that the mode leaves undone, `kept` those that a row of the file in error does, `left_out` those
+    that a selection does. `unread` are the instances that could not be read at all, `differences` those that no step
+    changes.
     """
 
     creates: int = 0
@@ -91,6 +95,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     blocked: int = 0
     held_back: int = 0
     kept: int = 0
+    left_out: int = 0
     waiting: int = 0
     unmanaged: int = 0
     unmanaged_admins: int = 0
@@ -156,6 +161,7 @@ def summarize(report: Report) -> Summary:
         blocked=sum(len(instance.steps) - len(instance.runnable) for instance in instances),
         held_back=sum(not step.kept for instance in instances for step in instance.held_back),
         kept=sum(step.kept for instance in instances for step in instance.held_back),
+        left_out=_count_left_out(report),
         waiting=sum(len(instance.waiting) for instance in instances),
         unmanaged=sum(not account.ignored for instance in instances for account in instance.unmanaged),
         unmanaged_admins=sum(
@@ -173,6 +179,16 @@ def summarize(report: Report) -> Summary:
         drift=MappingProxyType(dict(Counter(item.kind for item in report.drift))),
         outcomes=MappingProxyType(dict(Counter(outcome.status for outcome in report.outcomes))),
     )
+
+
+def _count_left_out(report: Report) -> int:
+    """Count the steps that a selection leaves out: of a partial plan, or of a whole one that a run is confined within."""
+    instances = report.plan.instances if report.plan is not None else ()
+    named = sum(len(instance.left_out) for instance in instances)
+    if not (report.applied and report.confined):
+        return named
+    tried = {(outcome.instance, outcome.step.id) for outcome in report.outcomes}
+    return named + sum((part.instance, step.id) not in tried for part in instances for step in part.steps)
 
 
 def missing(report: Report) -> tuple[Missing, ...]:
@@ -323,9 +339,10 @@ def _is_stale_or_unread(report: Report) -> bool:
 
 
 def _is_blocked(report: Report) -> bool:
-    if report.confined:
-        return any(outcome.status == "blocked" for outcome in report.outcomes)
     instances = report.plan.instances if report.plan is not None else ()
+    if report.confined:
+        waits = any(said.code == WAITS and said.blocks for instance in instances for said in instance.diagnostics)
+        return waits or any(outcome.status == "blocked" for outcome in report.outcomes)
     objections = (diagnostic for instance in instances for diagnostic in instance.diagnostics)
     return (
         any(outcome.status == "blocked" for outcome in report.outcomes)
@@ -339,7 +356,7 @@ def _differs(report: Report) -> bool:
         return False
     instances = report.plan.instances if report.plan is not None else ()
     return (
-        any(instance.steps for instance in instances)
+        any(instance.steps or instance.left_out for instance in instances)
         or any(diagnostic.differs for instance in instances for diagnostic in instance.diagnostics)
         or any(_counts_as_drift(item) for item in report.drift)
     )

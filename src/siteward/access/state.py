@@ -242,6 +242,17 @@ class Live(Struct, frozen=True, kw_only=True):
         return sum(1 for grant in self.access.grants() if grant.subject.name.casefold() != me)
 
 
+class Record(Struct, frozen=True, kw_only=True):
+    """The last run on an instance that carried out a whole plan: the moment it was for, and the files it was made from.
+
+    `commit` is `None` where it is not known, or where the files differed from it.
+    """
+
+    as_of: datetime
+    commit: str | None = None
+    config_digest: str = ""
+
+
 class Memory(Struct, frozen=True, kw_only=True):
     """The memory that the journal keeps of one instance.
 
@@ -251,6 +262,8 @@ class Memory(Struct, frozen=True, kw_only=True):
     `identities` are the platform's ids by login, of known accounts and of those that had the login last; `renamed` maps
     logins that the file still has to those of the same accounts on the server.
     `blank` is true where no run has changed or confirmed anything yet, so that it knows nobody.
+    `completed` is the last run of a whole plan, `dates_as_of` the newest moment whose dates a run has carried out,
+    `newest_as_of` the newest moment that any run was for.
     `None` instead of a `Memory` means that there is no journal.
     """
 
@@ -265,6 +278,9 @@ class Memory(Struct, frozen=True, kw_only=True):
     sends: Mapping[Key, tuple[int, datetime]] = MappingProxyType({})
     me: str | None = None
     blank: bool = False
+    completed: Record | None = None
+    dates_as_of: datetime | None = None
+    newest_as_of: datetime | None = None
 
 
 def account_names(

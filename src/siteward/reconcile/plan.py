@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from siteward import __version__
 from siteward.access import codec
 from siteward.access.accounts import without_resending
-from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.diagnostic import Diagnostic, error, note
 from siteward.access.guards import judge
 from siteward.access.identity import follow
 from siteward.access.model import Access, account_of
@@ -29,16 +29,25 @@ from siteward.access.state import account_names
 from siteward.declaration.resolve import resolve
 from siteward.declaration.unmatched import nowhere
 from siteward.platforms.interface import no_blame
-from siteward.reconcile.apply.admission import pathless_bond, remarks_on
+from siteward.reconcile.apply.admission import pathless_bond
 from siteward.reconcile.apply.consent import CONSENTS, accepted_on
 from siteward.reconcile.apply.passwords import undeliverable
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import RESUME, Fresh
+from siteward.reconcile.dated import (
+    NO_REVISIONS,
+    Revisions,
+    describe_dates,
+    find_alternatives,
+    let_ends_pass,
+    revisions_of,
+)
 from siteward.reconcile.drift import drift as drifted
+from siteward.reconcile.history import History, add_history, later_starts, read_history
 from siteward.reconcile.journal.chain import JournalBrokenError
-from siteward.reconcile.journal.journal import path_of, recall
 from siteward.reconcile.own_account import claim_of, own_account
 from siteward.reconcile.project import known_accounts
+from siteward.reconcile.selection import confine, find_unknown
 from siteward.transport.errors import PlatformError
 from siteward.transport.secrets import variable
 
@@ -58,9 +67,9 @@ if TYPE_CHECKING:
     from siteward.platforms.interface import Platform
     from siteward.reconcile.apply.passwords import Passwords
     from siteward.reconcile.apply.target import Book
-    from siteward.reconcile.journal.journal import Recalled
     from siteward.reconcile.project import Project
     from siteward.reconcile.revisions.base_policy import BasePolicy
+    from siteward.reconcile.selection import Selection
     from siteward.transport.http import Doors, Reader
 
 T = TypeVar("T")
@@ -98,8 +107,9 @@ class Survey(Struct, frozen=True, kw_only=True):
         """
         proposal = self.proposal if keys is None else _select_changes(self.proposal, keys)
         changes = proposal.changes if allowance.asks else ()
+        review = _insert_name(without_resending(self._review(proposal), self.desired), self.name)
         remarks = (
-            *_insert_name(without_resending(self._review(proposal), self.desired), self.name),
+            *let_ends_pass(review, proposal),
             *undeliverable(self.name, changes, self.desired.declared_users, self.traits, allowance.passwords),
             *(self.base_policy.objections(self.name, proposal) if self.base_policy else ()),
         )
@@ -143,12 +153,27 @@ class Survey(Struct, frozen=True, kw_only=True):
         ours = {change.key for change in manage(live, desired, self.traits, self.proposal.policy, self.memory).changes}
         return frozenset(resource.key for resource in resources if resource.key in ours)
 
-    def plan(self, allowance: Allowance, *, read_requests: int = 0) -> InstancePlan:
-        """Return the plan that follows, with the expected requests and seconds."""
-        bundles = self.platform.bundle(self.proposal.changes, self.live)
+    def plan(self, allowance: Allowance, *, read_requests: int = 0, only: Selection | None = None) -> InstancePlan:
+        """Return the plan that follows, with the expected requests and seconds; with `only`, that part of it.
+
+        A part is judged as if the rest was not there; the steps that are left out are named.
+        """
+        whole = self._compose(self.proposal, self.verdict(allowance), read_requests)
+        if only is None:
+            return whole
+
+        def part(keys: Collection[Key], remarks: Iterable[Diagnostic]) -> InstancePlan:
+            """Return the plan of the changes of these keys alone, with more diagnostics."""
+            proposal = _select_changes(self.proposal, keys)
+            return self._compose(proposal, (*self.verdict(allowance, keys), *remarks), read_requests)
+
+        return confine(whole, only, part)
+
+    def _compose(self, proposal: Proposal, remarks: Iterable[Diagnostic], read_requests: int) -> InstancePlan:
+        bundles = self.platform.bundle(proposal.changes, self.live)
         return compose(
-            self.proposal,
-            self.verdict(allowance),
+            proposal,
+            remarks,
             instance=self.name,
             origin=self.origin,
             requests=sum(bundle.requests for bundle in bundles),
@@ -181,14 +206,14 @@ def survey(
     *,
     as_of: datetime,
     memory: Memory | None,
-    base_policy: BasePolicy | None = None,
+    revisions: Revisions = NO_REVISIONS,
 ) -> Survey:
     """Read one instance and compute what should change there. Raises `PlatformError`."""
     platform = instance.platform
     probed, seed = platform.probe(reader, instance.settings)
     traits = _narrow_onboarding(probed, declaration.instances[instance.name].onboarding)
     live = platform.read(reader, instance.settings, traits, seed)
-    return surveyed(declaration, instance, traits, live, as_of=as_of, memory=memory, base_policy=base_policy)
+    return surveyed(declaration, instance, traits, live, as_of=as_of, memory=memory, revisions=revisions)
 
 
 def surveyed(
@@ -199,10 +224,10 @@ def surveyed(
     *,
     as_of: datetime,
     memory: Memory | None,
-    base_policy: BasePolicy | None = None,
+    revisions: Revisions = NO_REVISIONS,
 ) -> Survey:
     """Compute what should change on an instance that has been read; sends nothing."""
-    declared = declaration.instances[instance.name]
+    declared, base_policy = declaration.instances[instance.name], revisions.base_policy
     confirmed = instance.confirmed() or traits.knows_self
     live = replace(live, findings=_insert_name(live.findings, instance.name))
     live, objections = own_account(live, traits, claim_of(instance, declared.self_account, declared.at))
@@ -212,7 +237,16 @@ def surveyed(
     policy = base_policy.policy(instance.name) if base_policy else declared.policy
     earlier = base_policy.earlier(instance.name, traits, live, as_of) if base_policy else None
     longer = base_policy.extended(instance.name, desired, live, traits, as_of) if base_policy else ()
-    proposal = manage(live, desired, traits, policy, memory, base=earlier)
+    alternatives = find_alternatives(
+        declaration,
+        instance.name,
+        desired,
+        lambda other: resolve(other, instance.name, traits, live, as_of=as_of, memory=memory),
+        as_of=as_of,
+        record=memory.completed if memory is not None else None,
+        recorded=revisions.recorded,
+    )
+    proposal = manage(live, desired, traits, policy, memory, base=earlier, alternatives=alternatives)
     return Survey(
         name=instance.name,
         origin=instance.origin,
@@ -295,7 +329,14 @@ class Target(Struct, frozen=True, kw_only=True):
 
     def plan(self, reader: Reader, *, as_of: datetime, memory: Memory | None) -> Fresh:
         """Read and plan it again, without any acceptance. Raises `PlatformError`."""
-        seen = survey(self.declaration, self.instance, reader, as_of=as_of, memory=memory, base_policy=self.base_policy)
+        seen = survey(
+            self.declaration,
+            self.instance,
+            reader,
+            as_of=as_of,
+            memory=memory,
+            revisions=Revisions(base_policy=self.base_policy),
+        )
         return seen.fresh(self.passwords)
 
 
@@ -303,7 +344,8 @@ class Run(Struct, frozen=True, kw_only=True):
     """The parameters of planning: the moments, the consents, and instances that were read earlier.
 
     Validity windows are checked at `as_of`; `as_of_given` is true where a person chose it, and apply then asks for it
-    again. `snapshots` are instances that were read earlier, by name; nothing is sent for them.
+    again. `snapshots` are instances that were read earlier, by name; nothing is sent for them. `only` is the part of the
+    plan that is asked for, `None` for the whole.
     """
 
     created: datetime
@@ -311,6 +353,7 @@ class Run(Struct, frozen=True, kw_only=True):
     as_of_given: bool = False
     allowance: Allowance
     snapshots: Mapping[str, Snapshot] = MappingProxyType({})
+    only: Selection | None = None
 
 
 def plan(project: Project, instances: Sequence[Instance], book: Book, run: Run, *, command: str = "plan") -> Report:
@@ -326,14 +369,17 @@ def plan_and_survey(
 
     All journals are read first, then the instances, each with the history from its journal.
     """
-    histories = {instance.name: _read_journal(project, instance, book) for instance in instances}
+    revisions = revisions_of(project)
+    histories = {instance.name: _history_or_problem(project, instance, book) for instance in instances}
     seen = _in_parallel(
-        lambda instance: _survey_or_problem(project, instance, histories[instance.name], run), instances
+        lambda instance: _survey_or_problem(project, instance, histories[instance.name], run, revisions), instances
     )
     surveys = tuple(result for result, _ in seen if isinstance(result, Survey))
     problems = tuple(result for result, _ in seen if isinstance(result, Diagnostic))
     parts = tuple(
-        result.plan(run.allowance, read_requests=requests) for result, requests in seen if isinstance(result, Survey)
+        result.plan(run.allowance, read_requests=requests, only=run.only)
+        for result, requests in seen
+        if isinstance(result, Survey)
     )
     loaded = project.loaded
     made = Plan(
@@ -346,6 +392,7 @@ def plan_and_survey(
         commit=project.commit.id if project.commit else None,
         dirty=bool(project.commit and project.commit.dirty),
         files=loaded.files,
+        only=run.only.words if run.only else (),
         instances=parts,
         diagnostics=(
             *project.said,
@@ -358,6 +405,8 @@ def plan_and_survey(
     report = Report(command=command, texts=loaded.texts, files=loaded.files, accounts=accounts)
     if not parts:
         return replace(report, diagnostics=made.diagnostics), ()
+    if run.only is not None and (unknown := find_unknown(run.only, project, surveys, accounts)):
+        return replace(report, diagnostics=(*problems, *unknown)), ()
     command_next = RESUME if any(survey.unfinished for survey in surveys) else None
     report = replace(report, plan=codec.seal(made), next=command_next)
     return report, surveys
@@ -374,6 +423,7 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
         return report
     items: list[DriftItem] = []
     unnamed: list[Diagnostic] = []
+    dates = [describe_dates(part, survey.memory) for survey in surveys if (part := report.plan.instance(survey.name))]
     for survey in surveys:
         part = report.plan.instance(survey.name)
         excess = survey.proposal.excess
@@ -384,7 +434,7 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
             drifts, problem = _note_causes(drifts, instance, survey)
             unnamed += [problem] if problem else []
         items += drifts
-    return replace(report, drift=tuple(items), diagnostics=(*report.diagnostics, *unnamed))
+    return replace(report, drift=tuple(items), diagnostics=(*report.diagnostics, *unnamed, *dates))
 
 
 def _note_causes(
@@ -417,43 +467,16 @@ def _key_of(item: DriftItem) -> Key | None:
     return resource.key if resource is not None else None
 
 
-class _History(Struct, frozen=True, kw_only=True):
-    """The journal of one instance, read before planning: its content, if there is one, and warnings about it."""
-
-    recalled: Recalled | None = None
-    remarks: tuple[Diagnostic, ...] = ()
-
-    @property
-    def memory(self) -> Memory | None:
-        """The memory of earlier runs."""
-        return self.recalled.memory if self.recalled is not None else None
-
-
-def _read_journal(project: Project, instance: Instance, book: Book) -> _History | Diagnostic:
+def _history_or_problem(project: Project, instance: Instance, book: Book) -> History | Diagnostic:
     """Return the history of an instance, or the error for which its journal cannot be relied on."""
     try:
-        recalled = _recall(book, instance.name)
-        if recalled is None:
-            return _History()
-        remarks = remarks_on(recalled.standing, instance.platform.name, instance.origin, book.key)
+        return read_history(instance, book)
     except JournalBrokenError as problem:
         return _describe_problem(project, instance, problem)
-    return _History(recalled=recalled, remarks=remarks)
-
-
-def _recall(book: Book, instance: str) -> Recalled | None:
-    """Return the content of an instance's journal, `None` without a folder. Raises `JournalBrokenError`."""
-    try:
-        book.folder.stat()
-    except FileNotFoundError:  # nothing was ever applied from here
-        return None
-    except OSError:  # reading the journal names the problem
-        pass
-    return recall(path_of(book.folder, instance), book.key)
 
 
 def _survey_or_problem(
-    project: Project, instance: Instance, history: _History | Diagnostic, run: Run
+    project: Project, instance: Instance, history: History | Diagnostic, run: Run, revisions: Revisions
 ) -> tuple[Survey | Diagnostic, int]:
     """Return the survey of one instance, or the error for which there is none; and the number of requests sent."""
     if isinstance(history, Diagnostic):
@@ -468,7 +491,7 @@ def _survey_or_problem(
                 live,
                 as_of=run.as_of,
                 memory=history.memory,
-                base_policy=project.base_policy,
+                revisions=revisions,
             )
             return seen, 0
         with instance.reading() as reader:
@@ -478,9 +501,9 @@ def _survey_or_problem(
                 reader,
                 as_of=run.as_of,
                 memory=history.memory,
-                base_policy=project.base_policy,
+                revisions=revisions,
             )
-            return _add_history(seen, history), reader.requests
+            return add_history(seen, history, run, later_starts(project, seen, run, revisions)), reader.requests
     except PlatformError as problem:
         return _describe_problem(project, instance, problem), 0
 
@@ -489,18 +512,6 @@ def _describe_problem(project: Project, instance: Instance, problem: PlatformErr
     """Return an error as a diagnostic at the place of the instance in the file."""
     at = project.declaration.instances[instance.name].at
     return replace(error(problem.code, str(problem), hint=problem.hint, at=at), instance=instance.name)
-
-
-def _add_history(seen: Survey, history: _History) -> Survey:
-    """Return a survey with the journal's warnings, and one about an interrupted apply, which no difference shows."""
-    recalled = history.recalled
-    if recalled is None:
-        return seen
-    unfinished = recalled.unfinished is not None
-    cut = warning("unfinished-run", "an apply was interrupted here and not finished", hint=f"{RESUME} finishes it")
-    diagnostics = (*seen.proposal.diagnostics, *history.remarks, *((cut,) if unfinished else ()))
-    proposal = replace(seen.proposal, diagnostics=diagnostics)
-    return replace(seen, proposal=proposal, in_doubt=recalled.in_doubt, unfinished=unfinished)
 
 
 def _in_parallel(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:

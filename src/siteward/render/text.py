@@ -102,6 +102,7 @@ def _summary_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
         yield f"{palette.paint('Result:', 'bold')} {palette.text(words.results(numbers))}."
     if report.command == "drift" or numbers.drift:
         yield f"{palette.paint('Drift:', 'bold')} {palette.text(words.drifted(numbers))}."
+        yield from (f"      {palette.text(phrase)}" for phrase in words.dates(report))
     if report.command == "validate" or numbers.errors or numbers.warnings:
         yield _count_findings(context)
     if report.journal:
@@ -112,7 +113,7 @@ def _summary_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     if (onward := report.next or _default_next(context)) and (context.code or report.next):
         yield f"{palette.paint('next:', 'bold')} {palette.text(onward)}"
     if context.code or report.command != "show":
-        yield palette.paint(f"exit {context.code} ({words.verdict(context.code)})", "dim")
+        yield palette.paint(f"exit {context.code} ({context.verdict})", "dim")
 
 
 def _count_findings(context: RenderContext) -> str:
@@ -123,7 +124,8 @@ def _count_findings(context: RenderContext) -> str:
 
 
 def _plan_total(plan: Plan, context: RenderContext, palette: Palette) -> Iterable[str]:
-    yield f"{palette.paint('Plan:', 'bold')} {palette.text(words.headline(context.summary))}."
+    mark = f" ({words.partial(plan)})" if plan.only else ""
+    yield f"{palette.paint(f'Plan{mark}:', 'bold')} {palette.text(words.headline(context.summary))}."
     for parts in (words.consequences(context.summary), words.leftovers(context.summary)):
         if parts:
             yield f"      {palette.join(parts)}"

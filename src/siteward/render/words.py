@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from siteward.access.change import Change
+    from siteward.access.dates import Due
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import Cause, InstancePlan, Plan, Risk, Step
-    from siteward.access.report import DriftItem, DriftKind, Missing, Outcome, OutcomeStatus, Summary
+    from siteward.access.report import DriftItem, DriftKind, Missing, Outcome, OutcomeStatus, Report, Summary
     from siteward.access.state import Origin
 
 CAUSES: dict[Cause, str] = {
@@ -33,6 +34,7 @@ CAUSES: dict[Cause, str] = {
     "absent": "declared absent",
     "left": "left the file",
 }
+DUE: dict[Due, str] = {"end": "end date passed", "start": "start date reached"}
 # In the order in which outcomes are shown: failures first.
 OUTCOMES: dict[OutcomeStatus, str] = {
     "unknown": "unknown",
@@ -171,7 +173,14 @@ def because(step: Step) -> tuple[str, ...]:
 
     The place in the file is not among them: each renderer shows it in its own way.
     """
-    return tuple(filter(None, (CAUSES[step.cause], *_reasons(step.origin)))) or (() if step.origin else ("live only",))
+    dated = DUE[step.due] if step.due and step.cause != "expired" else ""
+    reasons = tuple(filter(None, (CAUSES[step.cause], dated, *_reasons(step.origin))))
+    return reasons or (() if step.origin else ("live only",))
+
+
+def partial(plan: Plan | None) -> str:
+    """Return the mark of a plan that `--only` confines; empty for a whole one."""
+    return f"PARTIAL, only {', '.join(plan.only)}" if plan is not None and plan.only else ""
 
 
 def _reasons(origin: Origin | None) -> Iterator[str]:
@@ -203,6 +212,7 @@ def headline(of: Summary) -> str:
         (of.grants_revoked, f"{of.grants_revoked} to revoke"),
         (of.other_changes, plural(of.other_changes, "other change")),
         (of.blocked, f"{of.blocked} blocked"),
+        (of.left_out, f"{plural(of.left_out, 'step')} left out by --only"),
         (of.unread, f"{plural(of.unread, 'instance')} not read"),
     )
     return ", ".join(text for count, text in parts if count) or _idle(of)
@@ -335,6 +345,8 @@ def findings(of: Summary) -> str:
 def results(of: Summary) -> str:
     """Return the number of steps by outcome: ``applied 14, failed 1``."""
     parts = [f"{OUTCOMES[status]} {of.outcomes[status]}" for status in reversed(OUTCOMES) if of.outcomes.get(status)]
+    if of.left_out:
+        parts.append(f"{plural(of.left_out, 'step')} left out by --only")
     return ", ".join(parts) or "nothing was done"
 
 
@@ -350,6 +362,12 @@ def three(outcome: Outcome) -> tuple[tuple[str, str], ...]:
         change = outcome.step.change
         sides = (change.before, change.before, change.after)
     return tuple(zip(("reviewed", "now", "wanted"), map(value, sides), strict=True))
+
+
+def dates(report: Report) -> tuple[str, ...]:
+    """Return for which moment dates were last carried out, by instance, where that is no warning."""
+    said = (found for found in report.diagnostics if found.code == "dates-carried-out" and not found.severity)
+    return tuple(map(told, said))
 
 
 def drifted(of: Summary) -> str:
@@ -371,8 +389,11 @@ def _no_drift(of: Summary) -> str:
     return "no drift in what the platform shows" if of.blind else "no drift"
 
 
-def verdict(code: int) -> str:
-    """Return the meaning of an exit code in a few words."""
+def verdict(code: int, *, confined: bool = False, left_out: int = 0) -> str:
+    """Return the meaning of an exit code in a few words; that of a `confined` run never says that all is done."""
+    if confined and not code:
+        rest = f", {plural(left_out, 'step')} left out" if left_out else ""
+        return f"what --only names is done{rest}"
     return {
         0: "nothing to do, or all is done",
         1: "error in usage, file, credentials or connectivity",

@@ -383,7 +383,7 @@ def _may_reveal_grants(execution: Execution, step: Step) -> bool:
 def _revalidate_rest(execution: Execution, rest: Sequence[Step]) -> list[Step]:
     """Read and revalidate the rest, after a step that may have changed more than it says; return the steps to do."""
     try:
-        execution.fresh = read_again(execution.given, execution.instance)
+        execution.fresh = read_again(execution.given, execution.instance, execution.outcomes.values())
     except PlatformError as problem:
         _settle(
             execution,

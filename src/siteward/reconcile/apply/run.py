@@ -29,6 +29,7 @@ from siteward.reconcile.apply.inputs import (
     Prepared,
     RunState,
     describe_trouble,
+    plan_again,
     read_again,
     revalidate_instance,
 )
@@ -36,10 +37,11 @@ from siteward.reconcile.apply.memory import RunResult, build_memory, count_sends
 from siteward.reconcile.apply.revalidate import Allowance, History, allowed, reached
 from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.journal import journal
+from siteward.reconcile.selection import describe_left_out
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan
@@ -117,7 +119,7 @@ def _open_instance(
     if run is not None and run.began.plan != given.plan.digest:
         run = None
     doors = stack.enter_context(target.open())
-    fresh = target.plan(doors.reader, as_of=given.moment, memory=book.memory)
+    fresh = plan_again(given, target, doors.reader, book.memory)
     state.meet_accounts(name, fresh, book.memory)
     allowance, chosen = _build_allowance(given, run), _find_chosen(given, reviewed, run)
     met = book.memory.accounts if book.memory else ()
@@ -139,8 +141,11 @@ def _build_allowance(given: ApplyInput, run: Run | None) -> Allowance:
 
 def _find_chosen(given: ApplyInput, reviewed: InstancePlan, run: Run | None) -> tuple[str, ...] | None:
     """Return the steps that this run is confined to, by its options and by those it began with; `None` for all."""
-    only = given.options.only
-    chosen = None if only is None else tuple(step.id for step in reviewed.steps if only(reviewed.instance, step))
+    only, chosen = given.options.only, None
+    if only is not None:
+        chosen = tuple(step.id for step in reviewed.steps if only(reviewed.instance, step))
+    elif given.plan.only:
+        chosen = tuple(step.id for step in reviewed.steps)
     before = run.began.chosen if run is not None else None
     if before is None or chosen is None:
         return before if chosen is None else chosen
@@ -224,6 +229,7 @@ def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> No
         grants=known.grants,
         allow_delete=given.options.allow_delete,
         chosen=instance.chosen,
+        only=given.options.words or given.plan.only,
         lifted=tuple(sorted(instance.revalidated.lifted)),
     )
     for name, acceptance in given.options.accept.items():
@@ -288,7 +294,7 @@ def _check_result(state: RunState, execution: Execution) -> None:
 def _read_at_the_end(state: RunState, execution: Execution) -> Fresh | None:
     """Return the instance read and planned once more, or `None` with the reason in `state`."""
     try:
-        return read_again(execution.given, execution.instance)
+        return read_again(execution.given, execution.instance, execution.outcomes.values())
     except PlatformError as problem:
         words = f"what this run left could not be read: {problem}"
         state.add(execution.instance.name, warning("end-not-read", words))
@@ -350,10 +356,10 @@ def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[Inst
     return Report(
         command="apply",
         plan=replace(given.plan, instances=parts),
-        diagnostics=tuple(state.diagnostics),
+        diagnostics=(*state.diagnostics, *_describe_rest(given, parts)),
         outcomes=outcomes,
         applied=True,
-        confined=given.options.only is not None,
+        confined=given.options.only is not None or bool(given.plan.only),
         interrupted=state.interrupted,
         accounts=state.accounts,
         stale="refused" in statuses and not state.sent,
@@ -361,6 +367,14 @@ def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[Inst
         journal_head=heads or None,
         next=_suggest_command(statuses, open_ends=state.open_ends),
     )
+
+
+def _describe_rest(given: ApplyInput, parts: Iterable[InstancePlan]) -> Iterator[Diagnostic]:
+    """Yield, for each instance, what is said of the steps of a whole plan that this run was not asked for."""
+    only = given.options.only
+    for part in parts if only is not None else ():
+        rest = tuple(step for step in part.steps if only is not None and not only(part.instance, step))
+        yield replace(describe_left_out(given.options.words, rest), instance=part.instance)
 
 
 def _suggest_command(statuses: Collection[str], *, open_ends: bool) -> str | None:

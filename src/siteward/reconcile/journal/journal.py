@@ -29,6 +29,7 @@ from siteward.access.state import Memory
 from siteward.reconcile.apply.consent import Consents
 from siteward.reconcile.journal.chain import Chain, JournalBrokenError, follow, link
 from siteward.reconcile.journal.cut_off import add_run, find_made, know_made
+from siteward.reconcile.journal.dates import recall_dates
 from siteward.reconcile.journal.entries import (
     BlockWaived,
     Entry,
@@ -66,7 +67,6 @@ if TYPE_CHECKING:
     from siteward.reconcile.apply.target import Clock
     from siteward.reconcile.journal.entries import ResendStatus, RunFacts
     from siteward.transport.secrets import Secret
-
 
 NEWER: Final = "use the release that wrote the journal, or a later one; nothing is written to it"
 
@@ -212,8 +212,8 @@ class Journal:
         self._run = f"{at:%Y%m%dT%H%M%SZ}-{plan.digest.rpartition(':')[2][:8]}"
         self._add(
             RunStarted(
-                at=at, run=self._run, instance=self.path.stem, plan=plan.digest, tool=plan.tool, created=plan.created,
-                as_of=plan.as_of, as_of_given=plan.as_of_given, commit=plan.commit, dirty=plan.dirty, **facts,
+                at=at, run=self._run, instance=self.path.stem, plan=plan.digest, config_digest=plan.config_digest,
+                tool=plan.tool, created=plan.created, as_of=plan.as_of, as_of_given=plan.as_of_given, commit=plan.commit, dirty=plan.dirty, **facts,
             )
         )  # fmt: skip
 
@@ -341,7 +341,7 @@ def _read(path: Path, key: Secret | None) -> _Book:
     if memory is not None:
         for run in begun:
             memory = add_run(memory, run)
-        memory = replace(memory, me=_find_own_account(entries))
+        memory = replace(memory, me=_find_own_account(entries), **recall_dates(entries))
     return _Book(
         chain=chain,
         entries=entries,

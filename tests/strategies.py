@@ -30,7 +30,7 @@ from siteward.access.model import (
 from siteward.access.plan import InstancePlan, Plan, compose
 from siteward.access.policy import DEFAULT_LIMITS, Limit, Policy, Rule
 from siteward.access.proposal import Proposal, manage
-from siteward.access.state import DeclaredUser, Desired, Ending, Listing, Live, Memory, Origin, Site
+from siteward.access.state import DeclaredUser, Desired, Ended, Ending, Listing, Live, Memory, Origin, Site
 from siteward.access.traits import Role, Traits, declarable, is_site
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ ENDINGS: tuple[Ending, ...] = ("expired", "not-yet", "suspended", "absent", "lef
 UMAMI = Traits(
     platform="umami",
     version="3.2",
+    shows_public=True,
     roles={
         "site": (
             Role(name="team-view-only", power=Power.VIEW, portable="view"),
@@ -129,6 +130,7 @@ PLAUSIBLE = Traits(
     role_change="reinvite",
     onboarding=frozenset({"invite"}),
     blind_spots=("team-members",),
+    shows_public=True,
 )
 ALL_TRAITS = (UMAMI, MATOMO, PIWIKPRO, PLAUSIBLE)
 
@@ -283,7 +285,7 @@ def desires(
         access=Access(kept),
         origins={resource.key: draw(origins()) for resource in kept if draw(st.booleans())},
         declared_users=declared,
-        ended={key: ("expired", Span("access.yaml", 9, 1)) for key in over},
+        ended={key: Ended("expired", Span("access.yaml", 9, 1)) for key in over},
         managed=draw(st.sampled_from((placed, placed, placed, frozenset(SITES[:1]) & placed, None))),
         public=draw(st.sampled_from(({}, {}, {SITES[0]: True}, {SITES[0]: False}))),
         modules=frozenset(draw(some(sorted(declared)))),

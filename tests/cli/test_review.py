@@ -95,8 +95,11 @@ def test_the_numbers_are_the_same_everywhere(applied: Program) -> None:
     assert len(rows) == len(data["items"])
     assert {row["digest"] for row in rows} == {data["digest"]}
     text, page = applied("review", *AS_OF).out, applied("review", *AS_OF, "--format", "html").out
-    assert f"{len(rows)} grants" in text
-    assert f"{len(rows)} grants" in page
+    dead = sum(row["flags"] == "dead" for row in rows)
+    assert dead == 1
+    for shown in (text, page):
+        assert f"{len(rows) - dead} grants" in shown
+        assert "1 dead line" in shown
     assert data["digest"] in text
     assert data["digest"] in page
 
@@ -272,3 +275,54 @@ def test_nobody_leaves_a_group_for_what_only_some_instances_showed(checkout: Pro
     assert "without-ivan" in edit.out
     assert "{to: ivan" in edit.out
     assert "on: eu" in edit.out
+
+
+DEAD = """
+  - {to: rosa, role: view, sites: www.example.org, until: 2025-11-01, ticket: OLD-1}  # long ago
+  - {to: jonas, role: view, sites: www.example.org, from: 2027-05-01}
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_dead_lines_are_removed_by_decision(applied: Program, form: str) -> None:
+    """They stand in the sheet with why, and go from the file without anything else; the next plan has nothing new."""
+    path = applied.folder / "access.yaml"
+    before = path.read_text()
+    anchor = "  - {to: vera, role: view, sites: events.example.org, ticket: IAM-288}\n"
+    assert anchor in before
+    member = "analysts: [anna, carla, dmitri, {user: jonas, until: 2027-02-28}"
+    text = before.replace(anchor, anchor + DEAD.lstrip("\n"))
+    path.write_text(text.replace(member, f"{member}, {{user: rosa, until: 2026-01-31, ticket: HR-3}}"))
+    commit(applied)
+    planned = steps(applied)
+    dead = {row["where"]: row for row in review(applied)["items"] if row["flags"] == "dead"}
+    assert {row["declared"] for row in dead.values()} == {
+        "ended 2025-11-01",
+        "ended 2026-01-31",
+        "can never hold: it would begin 2027-05-01, and the time of whom it names ends 2027-03-31",
+        "whom it names ended by 2026-10-31",
+    }
+    assert {row["ticket"] for row in dead.values()} == {"OLD-1", "HR-3", "IAM-288", ""}
+    words = {("", where): "remove" for where in dead}
+    assert decide(applied, words, "--write", form=form).code == 0
+    assert path.read_text() == before.replace(anchor, "")
+    assert not [row for row in review(applied)["items"] if row["flags"] == "dead"]
+    assert steps(applied) == planned
+
+
+def test_a_dead_line_whose_access_is_still_there_is_left_to_people(applied: Program) -> None:
+    """Without the line the access would be taken by silence, which mode `add-only` does not do."""
+    edit(applied, ("reason: runs the events}", "reason: runs the events, until: 2026-11-01}"))
+    where = "`manage` on events.example.org to rosa"
+    told = decide(applied, {("", where): "remove"})
+    assert (told.code, "apply first, then remove it" in told.out + told.err) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("who", "where", "word"),
+    [("", "`view` on events.example.org to vera", "revoke"), ("rosa", "events.example.org", "remove")],
+)
+def test_a_decision_is_for_what_it_is_about(applied: Program, who: str, where: str, word: str) -> None:
+    said = decide(applied, {(who, where): word})
+    assert said.code != 0
+    assert "dead line" in said.out + said.err

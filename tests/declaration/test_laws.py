@@ -11,9 +11,9 @@ from siteward.access.diagnostic import Span
 from siteward.access.hosts import domain_in
 from siteward.access.patterns import matcher
 from siteward.declaration.declared import Group, Location, Member
+from siteward.declaration.groups import expand
 from siteward.declaration.selector import parse, within
 from siteward.declaration.source import Source
-from siteward.declaration.subjects import expand
 from siteward.declaration.window import ALWAYS, Window, last_end
 
 NAMES = ("anna", "ben", "carla", "dora")

@@ -442,7 +442,7 @@ grants: [{{to: [mia, ed, zoe], role: view, sites: shop.example.org}}]
     assert {name: user.ending for name, user in desired.declared_users.items()} == {
         "mia": "suspended", "ed": "absent", "zoe": None, "gone": "left",
     }  # fmt: skip
-    assert {key[2]: ending for key, (ending, _) in desired.ended.items() if key[3] == "site"} == {
+    assert {key[2]: over.how for key, over in desired.ended.items() if key[3] == "site"} == {
         "mia": "suspended", "ed": "absent",
     }  # fmt: skip
     assert team.key in desired.ended
@@ -474,7 +474,7 @@ grants: [{to: [anna, ben, carla, dora], role: view, sites: shop.example.org}]
     assert codes(desired) == ["no-modules", "email-needed"]
     assert set(held(desired)) == set()
     assert "ben@example.org" in desired.held.accounts
-    assert {ending for ending, _ in desired.ended.values()} == {"not-yet"}
+    assert {over.how for over in desired.ended.values()} == {"not-yet"}
 
 
 def test_grants_a_platform_has_no_place_for(tmp_path: Path) -> None:
@@ -542,7 +542,7 @@ grants:
     }  # fmt: skip
     later = of(tmp_path, text, at=datetime(2026, 12, 24, tzinfo=UTC))
     assert set(until(later)) == {"shop.example.org", "docs.example.org"}
-    assert {(key[4], ending) for key, (ending, _) in later.ended.items()} == {("blog.example.org", "expired")}
+    assert {(key[4], over.how) for key, over in later.ended.items()} == {("blog.example.org", "expired")}
 
 
 def test_the_end_of_a_user_ends_everything(tmp_path: Path) -> None:

@@ -113,6 +113,14 @@ def test_a_person_leaves_the_names_of_a_line(tmp_path: Path) -> None:
     ]
 
 
+def test_a_person_leaves_a_line_that_names_them_in_another_case(tmp_path: Path) -> None:
+    """A name is read in any letter case, so it is found in any."""
+    found = declared(tmp_path, text("{to: [ANNA, ben], role: view, sites: shop.example.org}", OTHER))
+    assert changed(tmp_path, carried_out(found, decision(found, "anna", "revoke")))[1] == (
+        "+   - {to: [ben], role: view, sites: shop.example.org}"
+    )
+
+
 def test_the_rest_of_a_line_is_kept_for_the_person_alone(tmp_path: Path) -> None:
     """After the line, with all that the line says; the order of the file is kept."""
     line = "{to: [anna, ben], role: view, sites: [shop.example.org, blog.example.org], ticket: T-1}"
@@ -276,6 +284,12 @@ def test_an_account_role_names_its_instance(tmp_path: Path) -> None:
         ("[{user: anna, until: 2027-01-31}, ben]", "[ben]"),
         ("{members: [anna, ben]}", "{members: [ben]}"),
         ("[inner, ben]", "[inner, ben, '!anna']"),
+        ("[ANNA, ben]", "[ben]"),
+        (
+            "{members: [{user: anna, ticket: T-1}, {user: ben, ticket: HR-1, reason: new}], owner: cem}",
+            "{members: [{user: ben, ticket: HR-1, reason: new}], owner: cem}",
+        ),
+        ("[{user: Anna, until: 2027-01-31}, ben]", "[ben]"),
     ],
 )
 def test_who_loses_all_that_a_group_gives_leaves_it(tmp_path: Path, group: str, after: str) -> None:
@@ -369,7 +383,8 @@ def test_an_account_that_nobody_declared_is_suspended_by_name(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("account", "handle"), [("@x", "account"), ("-_x_-", "x"), ("ä b", "b"), ("ben@x", "ben-3"), ("A.B+c", "A.B-c")]
+    ("account", "handle"),
+    [("@x", "account"), ("-_x_-", "x"), ("ä b", "b"), ("ben@x", "ben-3"), ("A.B+c", "A.B-c"), ("BEN@x", "BEN-3")],
 )
 def test_a_handle_is_made_that_is_free_and_valid(tmp_path: Path, account: str, handle: str) -> None:
     """Letters that no handle has become hyphens, and a name that is taken gets a number."""

@@ -247,7 +247,12 @@ def planned(
     """Return what was seen, and all that is said of it, by the way that plan and apply go."""
     platform = SimpleNamespace(review=lambda *_: ())
     instance: Any = SimpleNamespace(
-        name=HERE, origin="https://x.example.org", platform=platform, confirmed=lambda: True, owner=None
+        name=HERE,
+        origin="https://x.example.org",
+        platform=platform,
+        confirmed=lambda: True,
+        owner=None,
+        pathless_bond=None,
     )
     seen = surveyed(
         declaration, instance, table, live, as_of=NOW, memory=Memory(), revisions=Revisions(base_policy=base_policy)

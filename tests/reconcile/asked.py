@@ -8,7 +8,7 @@ from msgspec import Struct
 from ruamel.yaml import YAML
 
 from promises.small import Small, rig, world
-from rig import NOW
+from rig import NOW, Rig
 from siteward.platforms.umami.fake import FAKE, UmamiFake
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.plan import Run, Survey, plan_and_survey
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Asked(Struct, frozen=True):
     """One instance: the rig around it, what was seen there, and what is planned."""
 
-    rig: Small
+    rig: Rig
     survey: Survey
     plan: InstancePlan
 
@@ -35,7 +35,7 @@ class Asked(Struct, frozen=True):
         return self.rig.project.declaration
 
 
-def looked_at(small: Small) -> Asked:
+def looked_at(small: Rig) -> Asked:
     """Read and plan the instance of a rig."""
     run = Run(created=NOW, as_of=NOW, allowance=Allowance(accept={}, allow_delete=True, passwords=small.passwords))
     report, (survey,) = plan_and_survey(small.project, [small.instance], small.book, run)
@@ -50,7 +50,7 @@ def asked(folder: Path, start: World | None = None, **changed: Any) -> Asked:
     return looked_at(rig(folder, server, **changed))
 
 
-def reopened(small: Small) -> Small:
+def reopened(small: Rig) -> Rig:
     """Read the file of a rig again, whatever wrote it."""
     opened = open_project(small.project.path, "test")
     assert isinstance(opened, Project), opened
@@ -62,4 +62,5 @@ def in_blocks(small: Small) -> Small:
     """Write the file of a rig anew as people do: a line for each grant, and no brackets around the list."""
     with small.project.path.open("w", encoding="utf-8") as file:
         YAML().dump(small.document, file)
-    return reopened(small)
+    reopened(small)
+    return small

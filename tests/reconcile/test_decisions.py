@@ -106,7 +106,7 @@ def test_what_a_decision_may_be(tmp_path: Path, said: str, answer: Answer) -> No
 def test_what_is_no_decision(tmp_path: Path, said: str) -> None:
     """It is named with its item, and what may be written instead."""
     assert refusal(tmp_path, f"{HEADER}{said},77,sha256:x,view\n") == (
-        f"item 77: {said!r} is not a valid decision; write keep, revoke, change ROLE, change until DATE,"
+        f"item 77: {said!r} is not a valid decision; write keep, revoke, remove, change ROLE, change until DATE,"
         " or change ROLE until DATE"
     )
 

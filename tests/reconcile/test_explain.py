@@ -10,10 +10,12 @@ from msgspec.structs import replace
 
 from promises.small import ADMINS, BLOG, LAB, SHOP, Somebody, edit, rig, view
 from reconcile.asked import Asked, asked, looked_at
+from reconcile.test_public import MATOMO, SITES, rig_of
 from siteward.access.diagnostic import Span
 from siteward.access.explanation import with_beside
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Scope, Subject, grant_key
 from siteward.access.state import Origin
+from siteward.platforms.fakery import World
 from siteward.reconcile.explain import accounts_of, explain, holdings, power_of, scopes_of
 
 if TYPE_CHECKING:
@@ -287,6 +289,20 @@ def test_a_right_that_being_an_admin_includes_is_told_by_its_line(tmp_path: Path
     desired = replace(found.survey.desired, subsumed={key: Origin(at)})
     told = why(Asked(found.rig, replace(found.survey, desired=desired), found.plan), "carla", BLOG)
     assert told.origin == Origin(at)
+
+
+def test_an_admin_keeps_the_line_on_a_site_where_the_account_role_includes_it(tmp_path: Path) -> None:
+    """Matomo's superusers have no roles on sites: the line is included, and told beside the one that makes them admin."""
+    grants = [
+        {"to": "anna", "role": "admin", "on": "it"},
+        {"to": "anna", "role": "edit", "sites": SHOP, "ticket": "T-1"},
+    ]
+    rig = rig_of(tmp_path, MATOMO, World(sites=SITES), users={"anna": {"email": "anna@example.org"}}, grants=grants)
+    told = why(looked_at(rig), "anna")
+    assert told.wished is not None
+    assert told.wished.role == "superuser"
+    ((grant, origin),) = told.also
+    assert (grant.role, origin.ticket if origin else None) == ("write", "T-1")
 
 
 def test_somebody_who_is_only_live_is_found_by_e_mail(tmp_path: Path) -> None:

@@ -127,6 +127,7 @@ INSTANCES: dict[str, Any] = {
     "manages": (parse("*.example.org"),),
     "ca_file": "ca.pem",
     "onboarding": "password",
+    "closed": True,
     "native": True,
 }
 

@@ -8,7 +8,6 @@ from functools import reduce
 
 from msgspec import Struct
 
-from siteward.access.accounts import GONE
 from siteward.access.model import (
     EVERYWHERE,
     Account,
@@ -22,6 +21,7 @@ from siteward.access.model import (
 )
 from siteward.access.patterns import matching
 from siteward.access.proposal import Proposal, Proposed
+from siteward.access.standing import GONE
 from siteward.access.state import DeclaredUser
 
 SOON = timedelta(days=14)
@@ -107,7 +107,7 @@ class AdminTimeline:
         by one word in the file is a lock-out as well.
         """
         proposal, declared_user = self._proposal, self._proposal.desired.declared_users.get(name)
-        if name in self._ended:
+        if name in proposal.others or name in self._ended:
             return False
         if not gone and (declared_user is None or declared_user.ending is not None):
             return False

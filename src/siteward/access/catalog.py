@@ -96,7 +96,8 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`onboarding`** Accounts begin in a way the platform has. *Next:* take a way that is listed.
 - **`unknown-blind-spot`** `accept_blind` names what the platform cannot show. *Next:* take one of those that `siteward doctor` lists.
 - **`no-modules`** Module switches are for platforms that have modules. *Next:* take `modules` out for this instance.
-- **`no-public-access`** `public` is for platforms where everybody may be let in. *Next:* take `public` out for this instance.
+- **`no-public-access`** `public` is for platforms that tell which sites everybody may see. *Next:* take `public` out for this instance, and look in the platform's own pages.
+- **`public-clash`** No site is open on an instance that is closed (`public: false`). *Next:* close the site, or leave the instance open.
 - **`admins-range`** `admins.max` is not below `admins.min`. *Next:* raise `max` or lower `min`.
 - **`rule-id`** A rule has an id in lower-case words that none of Siteward's own rules has. *Next:* rename the rule.
 - **`rule-twice`** No two rules in one place have the same id. *Next:* rename one of the two.
@@ -110,8 +111,10 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`unknown-user`** A user or group that is named is declared. *Next:* declare it under `users` or `groups`, or correct the name.
 - **`unknown-role`** A role is portable, declared, or a platform's own. *Next:* take one that is listed, or declare it under `roles`.
 - **`unknown-tag`** A tag that is selected is some site's. *Next:* give the tag to a site, or correct it.
+- **`pattern-as-domain`** A site of the file has the domain of one site. *Next:* write the domain; patterns stand in `sites` of grants.
 - **`reserved-role`** Portable roles are not declared anew. *Next:* give your role another name.
 - **`name-clash`** No group has the name of a user. *Next:* rename the group.
+- **`handle-twice`** No two names of users and groups differ in letter case alone. *Next:* make one row of them; references in any letter case find it.
 - **`group-cycle`** No group holds itself. *Next:* take one of the memberships on the way out.
 - **`group-depth`** Groups nest to a bounded depth. *Next:* nest less.
 - **`unused-group`** A group is used somewhere. *Next:* grant it something, or take it out.
@@ -130,9 +133,13 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`protected-login`** A protected account is nobody's login. *Next:* give another login, or have the owners of `protect` change the pattern.
 - **`previously-clash`** A former name leads to one user only. *Next:* take the former name from one of the two.
 - **`former-login-remains`** A former login is gone once there is a new one. *Next:* find out whose the old account is, then delete or rename it by hand.
+- **`renamed-account`** The account of a declared user bears another name on the server; its id is the same. *Next:* write the new name under `logins`, or under `previously` to have it renamed back.
+- **`no-account-ids`** The file has `ids` for an instance that shows no ids of accounts. *Next:* take them out.
 
 ### Grants
 
+- **`edit-brings-tags`** The role `edit` brings the tag manager along. *Next:* give `view` where that will do.
+- **`dead-line`** A grant or membership has ended, or can never hold because of the dates of others. *Next:* take it out, by hand or by the decision `remove` of a review.
 - **`grant-to-nobody`** A grant is to somebody. *Next:* name a user or group.
 - **`grant-without-sites`** A grant of a site role names sites. *Next:* add `sites`.
 - **`account-role-without-on`** A grant of an account role names its instances. *Next:* add `on`.
@@ -186,10 +193,15 @@ A guard checks what is left of a plan after every step (see the promises in the 
 
 - **`existing-account`** A declared user meets a live account that no journal knows. *Next:* make sure that it is the same person before you apply.
 - **`kept-by-error`** A row of the file in error takes nothing: what it may speak of stays as it is. *Next:* correct the row it names, and plan again.
-- **`identity-mismatch`** The live account has another e-mail than the declared user. *Next:* correct the e-mail, or give another login under `logins`.
-- **`leavers-unknown`** Without a journal or a base, people removed from the file cannot be told from unmanaged accounts. *Next:* compare with `--base REVISION`, or keep the journal.
+- **`identity-mismatch`** The account under a declared user's login is another one than the journal or the file knows, or has another e-mail and is met for the first time. *Next:* find out whose it is; confirm it with `ids` or `--accept identity:LOGIN@INSTANCE`, or give another login under `logins`.
+- **`identity-gone`** The file names an account by an id that is not there, and a new account would have another one. *Next:* correct `ids`, or take it away to have a new account made.
+- **`identities-unknown`** The base has users here, and no journal knows whether their accounts are still the same. *Next:* keep the journal where every run finds it.
+- **`leavers-unknown`** Without a journal or a base, people removed from the file cannot be told from unmanaged accounts. *Next:* let `siteward apply` begin the journal, also where there is nothing to do, or compare with `--base REVISION`.
 - **`declared-but-ignored`** A declared user's account matches `ignore`. *Next:* narrow the pattern, or take the user out.
 - **`undeclarable-role`** Somebody has a role that is a fact and not a right to hand out, such as owning. *Next:* nothing, or change it in the product.
+- **`still-public`** A site that the file closes is open, by something that no step here closes. *Next:* have it closed by hand as the message says, or declare it with `public: true`.
+- **`held-by-group`** A group outside the file gives a declared person more than the file does. *Next:* take them out of the group on the platform, or declare what it gives.
+- **`kept-beyond-declaration`** A declared person has more than the file gives, and nothing here changes it. *Next:* declare it, or take it away on the platform.
 - **`public-access`** A site is open to everybody and the file does not say so. *Next:* say `public: true` or `public: false` for it.
 - **`out-of-scope`** Somebody who is gone keeps access to sites that are not looked at. *Next:* widen `manages`, or take it away by hand.
 - **`cannot-delete`** The platform cannot delete accounts; this one stays without access. *Next:* delete it by hand if it must go.
@@ -235,7 +247,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`plan-as-of`** The plan speaks of another moment than this run. *Next:* repeat the `--as-of` it was made with.
 - **`plan-unknown-instance`** The file has no instance of that name any more. *Next:* plan again.
 - **`instance-left-out`** The plan has an instance that this run was not asked for. *Next:* nothing, or apply the plan to it too.
-- **`plan-other-origin`** The plan is for another server or platform. *Next:* plan again, and find out who moved the address.
+- **`plan-other-origin`** The plan is for another server, base path or platform. *Next:* plan again, and find out who moved the address.
 - **`nothing-chosen`** `--only` names what no step of the plan is about. *Next:* nothing, or look at the plan.
 - **`only-unknown`** `--only` names a person or site that is neither in the file nor in what was read. *Next:* correct the name.
 - **`partial`** `--only` confines the plan to a part; what it leaves out is counted and named. *Next:* plan and apply without `--only`, when the rest is to be done.
@@ -248,9 +260,11 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`accept-without-reason`** `--accept` was given no reason. *Next:* add `--reason`; it is written to the journal.
 - **`config-changed`** The files are not those the plan was made from. *Next:* nothing: what they no longer want is refused; or plan again.
 - **`journal-broken`** The journal is not what was written. *Next:* restore it from a copy, or move it away; find out who changed it.
+- **`journal-begun`** A journal begins with what an apply or an import found to be as the file says. *Next:* keep it, where every run finds it.
 - **`journal-not-sealed`** `SITEWARD_JOURNAL_KEY` is set, and no line of the journal carries its seal. *Next:* nothing before the first apply with the key; else find out who rewrote it.
 - **`journal-partly-sealed`** The first lines of the journal do not carry the seal of `SITEWARD_JOURNAL_KEY`; they give no consents. *Next:* nothing where the key came later than the journal; else find out who rewrote it.
-- **`journal-other-origin`** The last run of this journal was on another server. *Next:* make sure that the server moved, and that it is not another's journal.
+- **`journal-without-path`** The last run was journalled before base paths were; the journal is taken for this instance's. *Next:* nothing, if the server has not moved: the next apply writes the path down.
+- **`journal-other-origin`** The last run of this journal was on another server or base path. *Next:* make sure that the server moved, and that it is not another's journal.
 - **`journal-busy`** Another apply is at work on this instance. *Next:* wait for it.
 - **`journal-not-written`** The journal cannot be written, so nothing more is sent. *Next:* fix the disk or the rights, then `siteward apply --resume`.
 - **`unfinished-run`** An apply was interrupted here. *Next:* `siteward apply --resume`.
@@ -270,6 +284,8 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 
 - **`unreachable`** There was no usable answer. *Next:* check the address, the network and the certificate.
 - **`not-the-platform`** Something answered, but not the platform that the file names. *Next:* check `url` and `platform`.
+- **`gate-before-platform`** Something that stands before the platform answered in its place: a page or a login of its own. *Next:* give the headers that let a program pass in `SITEWARD_<INSTANCE>_HEADERS`, or look whether `url` leads to the platform itself.
+- **`bad-headers`** The extra headers hold what is no header, or a name that is refused; nothing was sent. *Next:* correct the lines that are named.
 - **`unauthenticated`** The credentials were not accepted. *Next:* try them in the product's own login page.
 - **`forbidden`** This account may not do what was asked. *Next:* give it the role that is named, or use another.
 - **`refused`** The platform said no, in the words quoted. *Next:* fix what it names.
@@ -278,6 +294,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`read-only`** A call was refused unsent, because this verb only reads. *Next:* report it: it is a fault of Siteward.
 - **`credential-missing`** A credential is in none of the places it may stand. *Next:* set one of the variables that are named.
 - **`origin-mismatch`** The credentials are bound to another address; nothing was sent. *Next:* set `SITEWARD_<INSTANCE>_URL` to the address they are for, once you know that it is right.
+- **`path-not-bound`** The address beside the credentials has no path, so they may go to every path of its host. *Next:* set `SITEWARD_<INSTANCE>_URL` to the value that is named, with the path; later releases take an address without one for the root alone.
 - **`insecure-transport`** Credentials would travel unencrypted, lie open, or come from a `.env` that a branch may have brought along; nothing was sent. *Next:* use https, or what the message names.
 - **`platform-error`** Another error of a server. *Next:* read the message; `-vv` shows the requests.
 
@@ -314,7 +331,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`ghost-member`** A team has a member whose account does not exist, or is marked as deleted. *Next:* an admin can remove it by the account's id.
 - **`orphan-site`** A site belongs to nobody. *Next:* give it an owner in the database, or delete it.
 - **`site-owned-by-account`** A site belongs to a person and is matched by its id alone. *Next:* pin the id, or have its owner move it.
-- **`public-share-link`** Everybody who knows the link can read the statistics. *Next:* delete the link, and set a new APP_SECRET if it was misused.
+- **`public-share-link`** Everybody who knows the link can read the statistics. *Next:* say `public: true` of the site if it is meant; else delete the link, and set a new APP_SECRET if it was misused.
 
 ## Matomo
 
@@ -334,8 +351,6 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`reports-deleted`** Scheduled reports of that site are deleted with the access. *Next:* export them first.
 - **`made-public`** The site's statistics are opened to everybody. *Next:* be sure.
 - **`capability-asleep`** The plugin that brings a capability is switched off, and what people hold by it sleeps. *Next:* switch it on, or take their access there away.
-- **`held-by-group`** A group of the plugin GroupPermissions gives somebody more than their own grants do. *Next:* take them out of the group, or its sites away, in Matomo.
-- **`edit-brings-tags`** The role `edit` brings the tag manager along. *Next:* give `view` where that will do.
 - **`public-superuser`** Everybody cannot be made superuser. *Next:* take it out of the file.
 - **`public-view-only`** Everybody can be given view at most. *Next:* write `public: true`.
 - **`no-such-site`** The site is gone. *Next:* plan again.
@@ -376,14 +391,14 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`mails`** How many mails this sends. *Next:* tell those who get one.
 - **`removal`** Somebody is mailed that their access has ended. *Next:* nothing.
 - **`segments`** Personal segments go with the access. *Next:* save what is needed first.
-- **`possible-address-change`** One address loses exactly what another gets. *Next:* if it is one person, correct the e-mail.
+- **`possible-address-change`** One address loses, or an unmanaged one has, exactly what another gets. *Next:* if it is one person, correct the e-mail.
 - **`site-gone`** A site that a change is about is not in the team any more. *Next:* look where it went.
 - **`site-renamed`** A site has another domain now. *Next:* name it by the new one; the old one will be free for others.
 - **`site-transfer`** A site is being handed over to somebody else. *Next:* find out whether that is meant.
 - **`team-invitation`** Somebody is invited into the team. *Next:* look whether that is meant; nothing here changes it.
 - **`single-owner`** The team has one owner. *Next:* make a second one.
-- **`public-dashboard`** A site's statistics are public. *Next:* make sure that it is meant.
-- **`shared-link`** A link shows a site's statistics to whoever knows it. *Next:* delete links nobody needs.
+- **`public-dashboard`** A site's statistics are public. *Next:* say `public: true` of the site if that is meant; else have it made private.
+- **`shared-link`** A link shows a site's statistics to whoever knows it. *Next:* say `public: true` of the site if it is meant; else have it deleted.
 
 ## Use of the program
 

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.diagnostic import Span
 from siteward.access.effective import Agreement, Entry, Holding, Ledger
 from siteward.access.model import Accounts, Grant, Power, Scope, Subject, grant_key
 from siteward.access.report import Missing
@@ -23,7 +24,7 @@ from siteward.access.state import Origin, home_domains, is_external
 Flag = Literal[
     "admin", "undeclared", "public", "outsider", "service", "expired", "expiring", "stale", "pending", "differs"
 ]  # fmt: skip
-Decision = Literal["keep", "revoke", "change"]
+Decision = Literal["keep", "revoke", "change", "remove"]
 FLAGS: tuple[Flag, ...] = get_args(Flag)
 
 
@@ -56,11 +57,23 @@ class Item(Struct, frozen=True, kw_only=True):
     facts: Mapping[str, str] = MappingProxyType({})
 
 
+class DeadRow(Struct, frozen=True, kw_only=True):
+    """A line of the file that gives nothing any more, to be kept or removed. `commit` last changed it."""
+
+    id: str
+    what: str
+    why: str
+    at: Span
+    ticket: str | None = None
+    reason: str | None = None
+    commit: str | None = None
+
+
 class Review(Struct, frozen=True, kw_only=True):
     """All items of some instances, the riskiest first.
 
     `incomplete` names instances that were not read whole, `missing` holds those that were not read at all, with the
-    reasons. `accounts` are the known account names beside those of the items (`Report.accounts`).
+    reasons. `dead` are lines of the file that give nothing any more. `accounts` are the known account names beside those of the items (`Report.accounts`).
     """
 
     as_of: datetime
@@ -69,6 +82,7 @@ class Review(Struct, frozen=True, kw_only=True):
     digest: str = ""
     missing: tuple[Missing, ...] = ()
     accounts: Accounts = MappingProxyType({})
+    dead: tuple[DeadRow, ...] = ()
 
     @property
     def gaps(self) -> tuple[Missing, ...]:
@@ -85,6 +99,7 @@ def review(
     horizon: Horizon,
     commits: Mapping[tuple[str, int], str] = MappingProxyType({}),
     missing: tuple[Missing, ...] = (),
+    dead: tuple[DeadRow, ...] = (),
 ) -> Review:
     """Return the review of some instances.
 
@@ -97,7 +112,8 @@ def review(
         (item for ledger in read for item in _build_items(ledger, horizon, home, commits)), key=_riskiest_first
     )
     incomplete = tuple(ledger.instance for ledger in read if not ledger.complete)
-    made = Review(as_of=horizon.as_of, items=tuple(items), incomplete=incomplete, missing=missing)
+    told = tuple(replace(row, commit=commits.get((row.at.file, row.at.line))) for row in dead)
+    made = Review(as_of=horizon.as_of, items=tuple(items), incomplete=incomplete, missing=missing, dead=told)
     return replace(made, digest=_compute_digest(made))
 
 
@@ -147,7 +163,7 @@ def _find_flags(
         (max(holding.live_power, holding.declared_power) is Power.ADMIN, "admin"),
         (entry.kind == "undeclared", "undeclared"),
         (entry.kind == "public", "public"),
-        (is_external(entry.kind, entry.email, home), "outsider"),
+        (entry.kind != "self" and is_external(entry.kind, entry.email, home), "outsider"),
         (entry.kind == "service", "service"),
         (until is not None and until <= as_of, "expired"),
         (until is not None and as_of < until <= as_of + horizon.soon, "expiring"),
@@ -187,7 +203,12 @@ def _compute_digest(made: Review) -> str:
         ]
         for item in sorted(made.items, key=lambda item: item.id)
     ]
-    inputs = {"incomplete": [*made.incomplete, *(missing.instance for missing in made.missing)], "items": items}
+    inputs: dict[str, list[Any]] = {
+        "incomplete": [*made.incomplete, *(missing.instance for missing in made.missing)],
+        "items": items,
+    }
+    if made.dead:  # without any, a review of an earlier release has the same digest
+        inputs["dead"] = [[row.id, row.what, str(row.at)] for row in made.dead]
     return f"sha256:{_hash(inputs)}"
 
 

@@ -19,7 +19,7 @@ from siteward.access.change import Change, direction, escalates
 from siteward.access.diagnostic import Diagnostic
 from siteward.access.effective import Index
 from siteward.access.model import EVERYWHERE, Accounts, Grant, Member, Power, Scope
-from siteward.access.state import DeclaredUser, Desired, Origin, home_of, is_external
+from siteward.access.state import DeclaredUser, Desired, Origin, home_of, is_external, through
 from siteward.access.traits import Traits
 
 Kind = Literal["gained", "raised", "wider", "changed", "moved", "longer", "shorter", "narrower", "lowered", "lost"]
@@ -252,7 +252,7 @@ def _build_side(account: str, grant: Grant, group: str | None, desired: Desired,
     joined = desired.origins.get(Member(group, account).key) if group is not None else None
     if origin is not None and joined is not None:
         ends = [end for end in (origin.until, joined.until) if end is not None]
-        origin = replace(origin, via=(f"group {group}", *origin.via), until=min(ends, default=None))
+        origin = replace(through(origin, joined), via=(f"group {group}", *origin.via), until=min(ends, default=None))
     return Side(account=account, grant=grant, power=traits.power(grant), group=group, origin=origin)
 
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 
 from msgspec import Struct
 
-from siteward.access.accounts import GONE, Classification, UnmanagedAccount, findings, tally
+from siteward.access.accounts import Classification, UnmanagedAccount, find_mismatched, findings, tally
+from siteward.access.addresses import warn_address_changes
 from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
 from siteward.access.dates import NO_ALTERNATIVES, Alternatives, Due, Timing, Wished, find_timings
-from siteward.access.diagnostic import Diagnostic, warning
+from siteward.access.diagnostic import Diagnostic, plural, warning
 from siteward.access.effective import Index, Reach, reach, reach_after
+from siteward.access.excess import Excess, Remaining, report_excess
+from siteward.access.identity import OtherAccount, find_others
 from siteward.access.model import (
-    EVERYWHERE,
     Access,
     Account,
     Grant,
@@ -28,7 +31,10 @@ from siteward.access.model import (
     Subject,
     account_of,
 )
+from siteward.access.openness import judged
+from siteward.access.patterns import matching
 from siteward.access.policy import Policy
+from siteward.access.standing import Grounds
 from siteward.access.state import (
     NOTHING_HELD,
     Cause,
@@ -40,7 +46,7 @@ from siteward.access.state import (
     Origin,
     with_defaults,
 )
-from siteward.access.traits import Traits, declarable, is_site
+from siteward.access.traits import Traits, declarable
 
 
 class Proposed(Struct, frozen=True, kw_only=True):
@@ -72,7 +78,10 @@ class Proposed(Struct, frozen=True, kw_only=True):
 class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     """The changes proposed for one instance, in order, and all that a guard needs to judge it.
 
-    `accounts`, `sites` and `grants` count what is live and managed; budgets are measured against them.
+    `accounts`, `sites` and `grants` count what is live and managed; budgets are measured against them. `others` are the
+    accounts that bear the login of a known one and are not that one. `mismatched` has, by account, the objection to a declared user's account
+    that no run knows and that has another e-mail. `excess` is what declared people hold beyond the
+    declaration and no step takes.
     """
 
     live: Live
@@ -82,9 +91,12 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     memory: Memory | None = None
     proposed: tuple[Proposed, ...] = ()
     held_back: tuple[Proposed, ...] = ()
+    excess: tuple[Excess, ...] = ()
     unmanaged: tuple[UnmanagedAccount, ...] = ()
     waiting: tuple[Key, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    others: Mapping[str, OtherAccount] = MappingProxyType({})
+    mismatched: Mapping[str, Diagnostic] = MappingProxyType({})
     accounts: int = 0
     sites: int = 0
     grants: int = 0
@@ -126,7 +138,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
         declared_users = [
             self.desired.declared_users[top]
             for top in tops
-            if top in self.desired.declared_users and top != self.live.me
+            if top in self.desired.declared_users and top != self.live.me and top not in self.others
         ]
         left = [user for user in declared_users if user.kind != "service" and user.ending is None]
         return len(left) < self.policy.admins_min
@@ -197,7 +209,7 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
             return None
         if change.after is not None:
             return "renamed" if account.renamed else "granted"
-        if account_class == "declared" and self.classification.ending(account.name) == "absent":
+        if account_class in {"declared", "stranger"} and self.classification.ending(account.name) == "absent":
             return "absent" if self.traits.deletes else None
         ours = account_class == "stranger" and self.policy.unmanaged == "remove" and self.desired.managed is not None
         return "unmanaged" if ours and self.traits.deletes else None
@@ -231,36 +243,26 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
         if self.classification.classify(name) == "ignored":
             return None
         lowered = direction(change, self.traits) != "open"
+        if lowered and name in self.classification.others and direction(change, self.traits) == "close":
+            return None  # it is unmanaged: that the file asks for less is not said of it
         return self._ending_of(name, change.key) or "granted" if lowered else "granted"
 
+    @cached_property
+    def grounds(self) -> Grounds:
+        """The facts by which live rights are left alone."""
+        return Grounds(live=self.live, desired=self.desired, traits=self.traits, wanted=self.wanted)
+
     def _looked_at(self, scope: Scope) -> bool:
-        managed = self.desired.managed
-        return managed is None or not is_site(scope) or scope in managed
+        return self.grounds.looked_at(scope)
 
     def _takeable(self, grant: Grant) -> bool:
         """Return whether a live grant may be taken at all, now that the file does not wish it."""
-        name, kind = grant.subject.name, grant.scope.kind
-        if not declarable(grant, self.traits):
-            return False
-        if self.classification.ending(name) in GONE:
-            return True
-        role = self.traits.role(kind, grant.role)
-        if kind == "team":  # nothing the file speaks of, but a way in for who is not declared
-            return self.classification.classify(name) == "stranger"
-        if role is not None and role.lingers:
-            return False
-        if kind == "module":
-            return name in self._spoken_modules
-        return not (is_site(grant.scope) and self._subsumed(name))
-
-    @cached_property
-    def _spoken_modules(self) -> frozenset[str]:
-        wished = {grant.subject.name for grant in self.desired.access.grants() if grant.scope.kind == "module"}
-        return self.desired.modules | wished
-
-    def _subsumed(self, name: str) -> bool:
-        top = self.wanted.grant(Subject("account", name), EVERYWHERE) if self.traits.admin_excludes_grants else None
-        return top is not None and self.traits.is_top(top)
+        name = grant.subject.name
+        declared = self.classification.classify(name) != "stranger"
+        return (
+            declarable(grant, self.traits)
+            and self.grounds.leave(grant, name, self.classification.ending(name), declared=declared) is None
+        )
 
     def _ending_of(self, name: str, key: Key) -> Ending | None:
         """Return how the file itself names this as over, if it does."""
@@ -275,7 +277,8 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
                 return self._ending_of(name, key) or ("silence" if self.desired.managed is not None else None)
             case "stranger":
                 ours = self.policy.unmanaged != "report" and self.desired.managed is not None
-                return "unmanaged" if ours else None
+                ended = self._ending_of(name, key) if name in self.classification.others else None
+                return ended or ("unmanaged" if ours else None)
             case "self" | "public" | "ignored":
                 return None
 
@@ -329,7 +332,8 @@ class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
     def _origin(self, change: Change, declared_user: DeclaredUser | None) -> Origin | None:
         key = change.key
         if change.after is None and key in self.desired.ended:
-            return Origin(self.desired.ended[key][1])
+            over = self.desired.ended[key]
+            return Origin(over.at, ticket=over.ticket, reason=over.reason)
         if change.after is not None and key in self.desired.origins:
             return self.desired.origins[key]
         return (
@@ -355,15 +359,18 @@ def manage(
     to their logins here; who is in it, or in the memory, and no longer in the file, has left. `alternatives` are what
     would be desired without some dates, by which the changes that a date causes are told.
     """
-    earlier = None if memory is None and base is None else {**(memory.users if memory else {}), **(base or {})}
-    ours = _own(live, desired, traits, policy, earlier)
+    others, earlier = _find_others(live, desired, traits, policy, memory), _find_earlier(memory, base)
+    ours = _own(live, desired, traits, policy, earlier, others)
     classification, wanted = ours.classification, ours.wanted
-    causes = ours.causes()
+    mismatched = find_mismatched(classification, memory)
+    causes, left = _split(ours)
     timings = _find_timings(causes, ours, alternatives, earlier)
     row = tuple(ours.explained(change, causes[change], timings.get(change.key)) for change in order(causes, traits))
     held = _held_back(row, ours)
     mine = tuple(proposed for proposed in row if proposed.key not in held)
+    changes = [proposed.change for proposed in mine]
     counts = tally(live, desired, traits, classification, include_unmanaged=policy.unmanaged != "report")
+    excess = _find_excess(tuple(causes), left, ours)
     return Proposal(
         live=live,
         desired=desired,
@@ -372,17 +379,91 @@ def manage(
         memory=memory,
         proposed=mine,
         held_back=tuple(proposed for proposed in row if proposed.key in held),
+        excess=excess,
         unmanaged=counts.unmanaged,
         waiting=tuple(sorted(key for key in live.pending if key in wanted and wanted[key] == live.access.get(key))),
         diagnostics=(
-            *live.findings,
+            *judged(live, desired),
             *_describe_held(desired, [proposed for proposed in row if proposed.key in held]),
-            *findings(classification, wanted, memory, [proposed.change for proposed in mine], counts.unmanaged),
+            *report_excess(excess, desired),
+            *findings(classification, wanted, memory, changes, counts.unmanaged, mismatched, left),
+            *_warn_without_identities(classification, memory, base),
+            *warn_address_changes(classification, changes),
         ),
+        others=others,
+        mismatched=mismatched,
         accounts=counts.accounts,
         sites=len(desired.managed or ()),
         grants=counts.grants,
     )
+
+
+def _find_others(
+    live: Live, desired: Desired, traits: Traits, policy: Policy, memory: Memory | None
+) -> Mapping[str, OtherAccount]:
+    """Return the accounts that are not the known ones of their login, without the account in use and ignored ones."""
+    others, me = find_others(live, desired, traits, memory), (live.me or "").casefold()
+    return {
+        name: other for name, other in others.items() if name.casefold() != me and not matching(policy.ignore, name)
+    }
+
+
+def _find_earlier(memory: Memory | None, base: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Return the logins of the users of an earlier run and revision by handle; `None` where neither is known."""
+    if memory is None or memory.blank:
+        return base
+    return {**memory.users, **{handle: memory.renamed.get(login, login) for handle, login in (base or {}).items()}}
+
+
+def _warn_without_identities(
+    classification: Classification, memory: Memory | None, base: Mapping[str, str] | None
+) -> Iterator[Diagnostic]:
+    """Warn where an earlier revision has users here and no journal knows whether their accounts are still the same."""
+    if classification.traits.ids == "none" or (memory is not None and (memory.accounts or memory.last is not None)):
+        return
+    known = [login for login in (base or {}).values() if classification.live_account(login)]
+    if known:
+        yield warning(
+            "identities-unknown",
+            f"no journal knows the accounts of {plural(len(known), 'user')} of the base, so it cannot be told whether "
+            "somebody else's accounts bear their names now",
+            hint="keep the journal where every run finds it",
+        )
+
+
+def _without_live(wanted: Access, live: Access, others: Collection[str]) -> Access:
+    """Return the wanted access without what accounts that are not those of declared users have already."""
+    return Access.of(
+        {
+            key: resource
+            for key, resource in wanted.items()
+            if key[0] == "account" or key not in live or account_of(key) not in others
+        }
+    )
+
+
+def _split(ours: _Ownership) -> tuple[dict[Change, Cause], list[Change]]:
+    """Return the differences that are ours to act on, with the causes, and those that are not."""
+    causes: dict[Change, Cause] = {}
+    left: list[Change] = []
+    for change in diff(ours.live.access, ours.wanted):
+        cause = ours.cause(change)
+        if cause is None:
+            left.append(change)
+        else:
+            causes[change] = cause
+    return causes, left
+
+
+def _find_excess(changes: Sequence[Change], left: Sequence[Change], ours: _Ownership) -> tuple[Excess, ...]:
+    """Return what people hold beyond the declaration once `changes` are made; `left` are the other differences."""
+    return Remaining(
+        changes=changes,
+        left=left,
+        grounds=ours.grounds,
+        classification=ours.classification,
+        unmanaged_too=ours.policy.unmanaged != "report",
+    ).find()
 
 
 def _find_timings(
@@ -395,7 +476,8 @@ def _find_timings(
         if alternative is None:
             return None
         same = alternative is ours.desired
-        own = causes if same else _own(ours.live, alternative, ours.traits, ours.policy, earlier).causes()
+        others = ours.classification.others
+        own = causes if same else _split(_own(ours.live, alternative, ours.traits, ours.policy, earlier, others))[0]
         return {change.key: change.after for change in own}
 
     return find_timings(
@@ -407,15 +489,25 @@ def _find_timings(
     )
 
 
-def _own(live: Live, desired: Desired, traits: Traits, policy: Policy, earlier: Mapping[str, str] | None) -> _Ownership:
-    """Return the decisions about the differences between `live` and `desired`."""
+def _own(
+    live: Live,
+    desired: Desired,
+    traits: Traits,
+    policy: Policy,
+    earlier: Mapping[str, str] | None,
+    others: Mapping[str, OtherAccount],
+) -> _Ownership:
+    """Return the decisions about the differences between `live` and `desired`; `others` are not the known accounts."""
+    wanted = with_defaults(desired, live, traits)
+    if others and policy.unmanaged != "report":
+        wanted = _without_live(wanted, live.access, others)
     return _Ownership(
         live=live,
         desired=desired,
         traits=traits,
         policy=policy,
-        classification=Classification(live, desired, traits, policy.ignore, earlier),
-        wanted=with_defaults(desired, live, traits),
+        classification=Classification(live, desired, traits, policy.ignore, earlier, others),
+        wanted=wanted,
     )
 
 

@@ -43,7 +43,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class DriftItem(Struct, frozen=True, kw_only=True):
-    """One difference between live and declared access, with the state that the last run left (`journalled`)."""
+    """One difference between live and declared access, with the state that the last run left (`journalled`).
+
+    `differs` is true for one that no step changes, and that is more than an unmanaged account or a skipped step.
+    """
 
     instance: str
     kind: DriftKind
@@ -52,10 +55,11 @@ class DriftItem(Struct, frozen=True, kw_only=True):
     journalled: Resource | None = None
     step: Step | None = None
     note: str | None = None
+    differs: bool = False
 
 
 class Missing(Struct, frozen=True, kw_only=True):
-    """An instance that was not read, or only `partly`, and why."""
+    """An instance that was not read, or is shown only `partly`, and why: without a reason, it was not read whole."""
 
     instance: str
     why: str = ""
@@ -67,7 +71,8 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     `people` and `losing_everything` count a person once, and an account where it has no known person.
     `held_back` are steps that the mode leaves undone, `kept` those that a row of the file in error does, `left_out` those
-    that a selection does. `unread` are the instances that could not be read at all.
+    that a selection does. `unread` are the instances that could not be read at all, `differences` those that no step
+    changes.
     """
 
     creates: int = 0
@@ -100,6 +105,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     unread: int = 0
     unreadable: int = 0
     blind: int = 0
+    differences: int = 0
     drift: Mapping[DriftKind, int] = MappingProxyType({})
     outcomes: Mapping[OutcomeStatus, int] = MappingProxyType({})
 
@@ -169,6 +175,7 @@ def summarize(report: Report) -> Summary:
         unread=len(missing(report)),
         unreadable=sum(_count_unread(instance) for instance in instances),
         blind=sum(len(_find_blind(instance)) for instance in instances),
+        differences=sum(diagnostic.differs for diagnostic in diagnostics),
         drift=MappingProxyType(dict(Counter(item.kind for item in report.drift))),
         outcomes=MappingProxyType(dict(Counter(outcome.status for outcome in report.outcomes))),
     )
@@ -200,6 +207,17 @@ def missing(report: Report) -> tuple[Missing, ...]:
         Missing(instance=name, why=diagnostic.message)
         for name, diagnostic in problems.items()
         if name and plan and plan.instance(name) is None
+    )
+
+
+IN_ERROR = "judged in part only: a row of the file is in error, and what it declares is not known"
+
+
+def doubtful(report: Report) -> tuple[Missing, ...]:
+    """Return the instances for which a row of the file is in error, so that what is declared is not wholly known."""
+    instances = report.plan.instances if report.plan is not None else ()
+    return tuple(
+        Missing(instance=instance.instance, partly=True, why=IN_ERROR) for instance in instances if instance.flawed
     )
 
 
@@ -337,14 +355,16 @@ def _differs(report: Report) -> bool:
     if report.applied or report.command == "apply":
         return False
     instances = report.plan.instances if report.plan is not None else ()
-    return any(instance.steps or instance.left_out for instance in instances) or any(
-        _counts_as_drift(item) for item in report.drift
+    return (
+        any(instance.steps or instance.left_out for instance in instances)
+        or any(diagnostic.differs for instance in instances for diagnostic in instance.diagnostics)
+        or any(_counts_as_drift(item) for item in report.drift)
     )
 
 
 def _counts_as_drift(item: DriftItem) -> bool:
     """Return whether an item is a difference, and not an account that is only reported, or a step held back."""
-    return item.step is not None or item.kind != "undeclared"
+    return item.step is not None or item.kind != "undeclared" or item.differs
 
 
 EXITS: tuple[tuple[int, Callable[[Report], bool]], ...] = (

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -52,8 +52,41 @@ class Origin(Struct, frozen=True):
     wildcard: str | None = None
 
 
+BETWEEN = "; "
+"""The text between two tickets, or two reasons: a membership's, a user's, then a grant's."""
+
+
+def joined(*texts: str | None) -> str | None:
+    """Return all texts in one, in their order and each once; `None` where there is none."""
+    parts = [part for text in texts if text for part in text.split(BETWEEN)]
+    return BETWEEN.join(dict.fromkeys(parts)) or None
+
+
+def through(origin: Origin, membership: Origin | None) -> Origin:
+    """Return the origin of a grant to a group with the ticket and reason of the membership before its own."""
+    if membership is None or (membership.ticket is None and membership.reason is None):
+        return origin
+    return replace(
+        origin,
+        ticket=joined(membership.ticket, origin.ticket),
+        reason=joined(membership.reason, origin.reason),
+    )
+
+
+class Ended(NamedTuple):
+    """How something that the file names is over or not yet due, the place that says so, and what its rows say why."""
+
+    how: Ending
+    at: Span
+    ticket: str | None = None
+    reason: str | None = None
+
+
 class DeclaredUser(Struct, frozen=True):
-    """The declared user behind an account of one instance, as guards and rules need it."""
+    """The declared user behind an account of one instance, as guards and rules need it.
+
+    `account_id` is the platform's id of the account, where the file names it (`ids`).
+    """
 
     handle: str
     at: Span
@@ -65,6 +98,7 @@ class DeclaredUser(Struct, frozen=True):
     reason: str | None = None
     age: str | None = None
     forge: Mapping[str, str] = MappingProxyType({})
+    account_id: str | None = None
 
 
 class Claim(Struct, frozen=True):
@@ -119,10 +153,11 @@ class Desired(Struct, frozen=True, kw_only=True):
     grants that the file itself ends, with the place; mode add-only takes no others. `subsumed` holds, by key, the
     origins of grants that another right includes. `managed` are the live scopes that `manages` selects; `None` where
     the file has no `grants` key at all, so that nothing is managed. `public` maps a site to whether the
-    file opens it to everybody.
+    file opens it to everybody; `closed_at` are the places that close a site, `closed` the one that closes the instance.
     `modules` are the accounts whose module switches the file mentions; those of others are left alone.
     `claims` are, by key, the single lines where several contribute to one origin; `names` are the handles, domains
     and tags (`tag:x`) that the file has for live sites.
+    `renamed` maps the login that the file has for a user to that of the same account on the server, where these differ.
     `empty` is true if the file says `grants: []`, which takes an extra consent. `flawed` is true if a
     row of the file is in error, or asks for what is not here; `held` is what such a row holds.
     """
@@ -130,13 +165,16 @@ class Desired(Struct, frozen=True, kw_only=True):
     access: Access
     origins: Mapping[Key, Origin] = MappingProxyType({})
     declared_users: Mapping[str, DeclaredUser] = MappingProxyType({})
-    ended: Mapping[Key, tuple[Ending, Span]] = MappingProxyType({})
+    ended: Mapping[Key, Ended] = MappingProxyType({})
     managed: frozenset[Scope] | None = frozenset()
     public: Mapping[Scope, bool] = MappingProxyType({})
+    closed_at: Mapping[Scope, Span] = MappingProxyType({})
+    closed: Span | None = None
     subsumed: Mapping[Key, Origin] = MappingProxyType({})
     modules: frozenset[str] = frozenset()
     claims: Mapping[Key, tuple[Claim, ...]] = MappingProxyType({})
     names: Mapping[Scope, frozenset[str]] = MappingProxyType({})
+    renamed: Mapping[str, str] = MappingProxyType({})
     empty: bool = False
     flawed: bool = False
     held: Held = NOTHING_HELD
@@ -176,6 +214,7 @@ class Live(Struct, frozen=True, kw_only=True):
     `ids` maps the key of an account, group or other object to the platform's own id; `sites` has those of
     the scopes. `pending` are keys that are there but wait for acceptance (an invitation): an equal role is no
     difference. `facts` are texts about a resource that reviews show (`created`, `last_seen`, `owns`).
+    `open` has those of the `findings` that say by what else than grants a site is open to everybody, by site.
     `native` is the adapter's own state, which the core never reads.
     """
 
@@ -188,6 +227,7 @@ class Live(Struct, frozen=True, kw_only=True):
     listings: tuple[Listing, ...] = ()
     unreadable: tuple[str, ...] = ()
     findings: tuple[Diagnostic, ...] = ()
+    open: Mapping[Scope, tuple[Diagnostic, ...]] = MappingProxyType({})
     native: object = None
 
     @property
@@ -219,6 +259,9 @@ class Memory(Struct, frozen=True, kw_only=True):
     `accounts` are the logins met in an earlier run; `users` maps the handles declared in the last one to their
     login; `sites` and `grants` (without our own) are the counts it saw. `last` is the access it left, and `sends` maps
     the key of an invited grant to how often and when it was last sent. `me` is the account that the last run worked as.
+    `identities` are the platform's ids by login, of known accounts and of those that had the login last; `renamed` maps
+    logins that the file still has to those of the same accounts on the server.
+    `blank` is true where no run has changed or confirmed anything yet, so that it knows nobody.
     `completed` is the last run of a whole plan, `dates_as_of` the newest moment whose dates a run has carried out,
     `newest_as_of` the newest moment that any run was for.
     `None` instead of a `Memory` means that there is no journal.
@@ -226,12 +269,15 @@ class Memory(Struct, frozen=True, kw_only=True):
 
     accounts: frozenset[str] = frozenset()
     users: Mapping[str, str] = MappingProxyType({})
+    identities: Mapping[str, str] = MappingProxyType({})
+    renamed: Mapping[str, str] = MappingProxyType({})
     sites: int = 0
     grants: int = 0
     last: Access | None = None
     last_at: datetime | None = None
     sends: Mapping[Key, tuple[int, datetime]] = MappingProxyType({})
     me: str | None = None
+    blank: bool = False
     completed: Record | None = None
     dates_as_of: datetime | None = None
     newest_as_of: datetime | None = None

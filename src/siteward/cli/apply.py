@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Plan, Step
     from siteward.cli.checkout import Checkout
     from siteward.reconcile.apply.target import Acceptance, Options
+    from siteward.reconcile.plan import Survey
     from siteward.reconcile.selection import Selection
 
 EMPTY = "empty"
@@ -49,7 +50,12 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timede
     "--max-age", metavar="HOURS", type=click.FloatRange(min=0), default=24.0, show_default=True, callback=_hours
 )
 @click.option("--as-of", metavar="DATE", help="Evaluate at DATE; must match the plan.")
-@click.option("--accept", multiple=True, metavar="NAME=DIGEST", help="Override one limit or block, for this plan only.")
+@click.option(
+    "--accept",
+    multiple=True,
+    metavar="NAME=DIGEST",
+    help="Override one limit or block, or confirm one account (identity:LOGIN@INSTANCE=DIGEST), for this plan only.",
+)
 @click.option("--reason", default="", help="Why what --accept overrides is right; written to the journal.")
 @only_option
 @click.option("--allow-delete", is_flag=True, help="Let accounts that the file declares absent be deleted.")
@@ -171,17 +177,39 @@ def _read_plan(path: Path, selection: Selection | None, checkout: Checkout) -> P
 
 def _plan_now(session: Session, checkout: Checkout, options: Options) -> Plan:
     """Make a plan, or the part that is asked for, and show it; raises `StoppedError` where nothing could be applied."""
-    from siteward.reconcile.plan import plan
+    from siteward.reconcile.plan import plan_and_survey
 
     accept = {name: acceptance.reason for name, acceptance in options.accept.items()}
-    run = checkout.run(accept=accept, allow_delete=options.allow_delete)
-    report = plan(checkout.project, checkout.instances, checkout.book, replace(run, only=options.only))
+    run = replace(checkout.run(accept=accept, allow_delete=options.allow_delete), only=options.only)
+    report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run)
     records = report.plan is not None and _is_recorded_empty(report.plan)
     if report.plan is None or not (records or any(part.runnable for part in report.plan.instances)):
-        raise StoppedError(report if options.only is None else _tell_nothing_chosen(report))
+        whole = options.only is None
+        raise StoppedError(
+            _begin_journals(checkout, report, surveys, options) if whole else _tell_nothing_chosen(report)
+        )
     if session.formats == ("text",):
         session.show(report)
     return report.plan
+
+
+def _begin_journals(checkout: Checkout, report: Report, surveys: tuple[Survey, ...], options: Options) -> Report:
+    """Record the instances on which nothing is to be done; return the report with what is to be said of that."""
+    from siteward.reconcile.apply.admission import objections_to
+    from siteward.reconcile.apply.beginning import Beginning, begin_journals
+
+    if report.plan is None or options.only is not None:
+        return report
+    if options.accept.keys() - {EMPTY}:  # they are for a plan that was reviewed, and this one is new
+        objections = objections_to(report.plan, _tie_to_plan(options, report.plan), datetime.now(UTC))
+        return replace(report, diagnostics=(*report.diagnostics, *objections))
+    given = Beginning(
+        plan=report.plan,
+        book=checkout.book,
+        clock=lambda: datetime.now(UTC),
+        passwords=checkout.passwords,
+    )
+    return replace(report, diagnostics=(*report.diagnostics, *begin_journals(given, surveys)))
 
 
 def _is_recorded_empty(plan: Plan) -> bool:
@@ -258,7 +286,8 @@ def _show(session: Session, report: Report) -> None:
 def _read_acceptances(given: tuple[str, ...], reason: str) -> dict[str, Acceptance]:
     from siteward.reconcile.apply.target import Acceptance
 
-    pairs = [text.partition("=") for text in given]
+    # A login may hold a `=`, and a digest does not.
+    pairs = [text.rpartition("=") if "=" in text else (text, "", "") for text in given]
     check_blocks(name for name, *_ in pairs)
     for name, _, digest in pairs:
         if not digest and name != EMPTY:

@@ -11,7 +11,7 @@ import click
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, warning
-from siteward.access.report import Report, missing
+from siteward.access.report import Report, doubtful, missing
 from siteward.cli.names import instance_option
 from siteward.cli.session import Session, StoppedError, with_session
 
@@ -48,12 +48,13 @@ def command(
 ) -> int:
     """List who holds what, since which commit and why; what stands out first.
 
-    Decide in the CSV or JSON that it writes: keep, revoke, change ROLE, change until DATE. Given back with
+    Decide in the CSV or JSON that it writes: keep, revoke, change ROLE, change until DATE; remove for a line of the
+    file that gives nothing any more. Given back with
     --decisions, while nothing has changed since, they become an edit of the files: shown as a patch, or written.
     """
     from siteward.access.certification import Horizon, review
     from siteward.cli.checkout import open_checkout, read_instances
-    from siteward.reconcile.certify import commits, ledgers
+    from siteward.reconcile.certify import commits, dead_rows, ledgers
     from siteward.render.certification import render
 
     if write and decisions is None:
@@ -62,7 +63,9 @@ def command(
     report, surveys = read_instances(checkout, "review")
     all_ledgers = ledgers(checkout.project.declaration, surveys)
     horizon = Horizon(as_of=checkout.as_of, soon=timedelta(days=soon), unused=timedelta(days=unused))
-    current = review(all_ledgers, horizon, commits(all_ledgers, checkout.project.path.parent), missing(report))
+    dead = dead_rows(checkout.project.declaration, checkout.as_of)
+    changed = commits(all_ledgers, checkout.project.path.parent, dead)
+    current = review(all_ledgers, horizon, changed, (*missing(report), *doubtful(report)), dead)
     current = replace(current, accounts=report.accounts or {})
     if decisions is not None:
         return _turn_into_edit(session, checkout, surveys, current, decisions, write=write)
@@ -107,7 +110,10 @@ def _turn_into_edit(
         session.say(f"left to you: {decision}")
     from siteward.access.diagnostic import plural
 
-    count, done = len(current.items) - len(decisions.answers), "written" if write else "to be written with --write"
+    count, done = (
+        len(current.items) + len(current.dead) - len(decisions.answers),
+        "written" if write else "to be written with --write",
+    )
     session.say(f"{len(decisions.answers)} decided, {count} not; {plural(len(edit.texts), 'file')} {done}")
     return 3 if edit.undone and not session.exit_zero else 0
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import click
 
 from siteward.cli.base_option import base_policy_from, option
-from siteward.cli.session import Session, find_config, with_session
+from siteward.cli.session import Session, find_config, parse_instant, with_session
 from siteward.render import formats_of
 
 
 @click.command("validate")
 @option
+@click.option("--as-of", metavar="DATE", help="Name the lines that are dead at this date or instant.")
 @with_session(*formats_of("validate"), without=("--group-by",))
-def command(session: Session, base: str | None) -> int:
+def command(session: Session, base: str | None, as_of: str | None) -> int:
     """Check the files against the grammar, the platforms' abilities and the policy. Contacts nothing."""
     from siteward.reconcile.project import validate
 
-    path = find_config(session)
-    return session.leave(validate(path, base_policy_from(base, path, "validate")))
+    path, now = find_config(session), datetime.now(UTC)
+    report = validate(
+        path,
+        base_policy_from(base, path, "validate"),
+        as_of=lambda declaration: parse_instant(as_of, str(declaration.timezone)) or now,
+    )
+    return session.leave(report)

@@ -63,6 +63,17 @@ SCHEMAS: dict[str, Any] = {
          },
          'required': False,
         },
+        'owner': {
+         'type': 'typed-dict-field',
+         'schema': {
+          'type': 'union',
+          'choices': [
+           ({'type': 'str', 'min_length': 1}, '0'),
+           ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
+          ],
+         },
+         'required': False,
+        },
        },
        'computed_fields': [],
        'extra_behavior': 'forbid',
@@ -87,6 +98,15 @@ SCHEMAS: dict[str, Any] = {
          'required': False,
         },
         'logins': {
+         'type': 'typed-dict-field',
+         'schema': {
+          'type': 'dict',
+          'keys_schema': {'type': 'str', 'min_length': 1},
+          'values_schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
+         },
+         'required': False,
+        },
+        'ids': {
          'type': 'typed-dict-field',
          'schema': {
           'type': 'dict',
@@ -232,6 +252,17 @@ SCHEMAS: dict[str, Any] = {
             'required': True,
            },
            'native': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
+           'owner': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'union',
+             'choices': [
+              ({'type': 'str', 'min_length': 1}, '0'),
+              ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
+             ],
+            },
+            'required': False,
+           },
           },
           'computed_fields': [],
           'extra_behavior': 'forbid',
@@ -437,6 +468,7 @@ SCHEMAS: dict[str, Any] = {
          'required': False,
         },
         'native': {'type': 'typed-dict-field', 'schema': {'type': 'bool'}, 'required': False},
+        'public': {'type': 'typed-dict-field', 'schema': {'type': 'bool'}, 'required': False},
        },
        'computed_fields': [],
        'extra_behavior': 'ignore',
@@ -599,6 +631,12 @@ SCHEMAS: dict[str, Any] = {
       'schema': {'type': 'str', 'metadata': {'hint': 'write it as 2027-03-31'}},
       'required': False,
      },
+     'ticket': {
+      'type': 'typed-dict-field',
+      'schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
+      'required': False,
+     },
+     'reason': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
     },
     'computed_fields': [],
     'extra_behavior': 'forbid',
@@ -761,6 +799,17 @@ SCHEMAS: dict[str, Any] = {
          },
          'required': False,
         },
+        'owner': {
+         'type': 'typed-dict-field',
+         'schema': {
+          'type': 'union',
+          'choices': [
+           ({'type': 'str', 'min_length': 1}, '0'),
+           ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
+          ],
+         },
+         'required': False,
+        },
        },
        'computed_fields': [],
        'extra_behavior': 'forbid',
@@ -785,6 +834,15 @@ SCHEMAS: dict[str, Any] = {
          'required': False,
         },
         'logins': {
+         'type': 'typed-dict-field',
+         'schema': {
+          'type': 'dict',
+          'keys_schema': {'type': 'str', 'min_length': 1},
+          'values_schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
+         },
+         'required': False,
+        },
+        'ids': {
          'type': 'typed-dict-field',
          'schema': {
           'type': 'dict',
@@ -930,6 +988,17 @@ SCHEMAS: dict[str, Any] = {
             'required': True,
            },
            'native': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
+           'owner': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'union',
+             'choices': [
+              ({'type': 'str', 'min_length': 1}, '0'),
+              ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
+             ],
+            },
+            'required': False,
+           },
           },
           'computed_fields': [],
           'extra_behavior': 'forbid',
@@ -1043,6 +1112,12 @@ SCHEMAS: dict[str, Any] = {
       'schema': {'type': 'str', 'metadata': {'hint': 'write it as 2027-03-31'}},
       'required': False,
      },
+     'ticket': {
+      'type': 'typed-dict-field',
+      'schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
+      'required': False,
+     },
+     'reason': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
     },
     'computed_fields': [],
     'extra_behavior': 'forbid',
@@ -1245,6 +1320,7 @@ SCHEMAS: dict[str, Any] = {
      'required': False,
     },
     'native': {'type': 'typed-dict-field', 'schema': {'type': 'bool'}, 'required': False},
+    'public': {'type': 'typed-dict-field', 'schema': {'type': 'bool'}, 'required': False},
    },
    'computed_fields': [],
    'extra_behavior': 'ignore',

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import plural, problem
-from siteward.access.hosts import AddressError, domain_in, origin_of
+from siteward.access.hosts import AddressError, address_of, domain_in
 from siteward.access.model import Power
 from siteward.access.policy import LIMIT_NAMES, Limit, Policy, Rule
 from siteward.declaration import document
@@ -93,6 +93,7 @@ class Builder(Struct):
                 pins=_write_words(row.on),
                 only=None if row.only is None else frozenset(listed(row.only)),
                 public=public,
+                owner=tuple(listed(row.owner)),
                 at=at,
                 location=location,
             )
@@ -106,6 +107,7 @@ class Builder(Struct):
                 name=row.name,
                 kind=row.kind,
                 logins=_write_words(row.logins),
+                ids=_write_words(row.ids),
                 states=_by_instance(row.state),
                 window=self._build_window(row.from_, row.until, location),
                 accounts=tuple(listed(row.accounts)),
@@ -127,10 +129,11 @@ class Builder(Struct):
             if not isinstance(row, document.GroupRow):
                 yield Group(handle=handle, members=self._members(row, location), at=at, location=location)
             elif row.members == "external":
-                yield Group(handle=handle, native=row.native, external=True, at=at, location=location)
+                owner = tuple(listed(row.owner))
+                yield Group(handle=handle, native=row.native, external=True, owner=owner, at=at, location=location)
             else:
-                members = self._members(row.members, location, "members")
-                yield Group(handle=handle, members=members, native=row.native, at=at, location=location)
+                members, owner = self._members(row.members, location, "members"), tuple(listed(row.owner))
+                yield Group(handle=handle, members=members, native=row.native, owner=owner, at=at, location=location)
 
     def _members(self, rows: document.Members, location: Location, *deeper: str) -> tuple[Member, ...]:
         return tuple(
@@ -140,6 +143,8 @@ class Builder(Struct):
                 row.user.removeprefix("!"),
                 self._build_window(row.from_, row.until, location, *deeper, number),
                 row.user.startswith("!"),
+                _strip(row.ticket),
+                _strip(row.reason),
             )
             for number, row in enumerate([rows] if isinstance(rows, str) else rows)
         )
@@ -187,7 +192,7 @@ class Builder(Struct):
         if row.sites is None and row.at_most is None:
             return None
         sites = None if row.sites is None else tuple(map(parse, listed(row.sites)))
-        if sites is not None and all(site.excludes for site in sites):
+        if sites is not None and (all(site.excludes for site in sites) or "!*" in listed(row.sites or [])):
             message = "the bounds of this include leave sites out and take none in"
             self.diagnostics.append(problem("only-exclusions", message, at, hint='begin them with "*"'))
         return Bound(sites=sites, at_most=POWERS[row.at_most] if row.at_most else None, at=at)
@@ -371,6 +376,7 @@ class Instances(Struct):
                 ca_file=row.ca_file,
                 onboarding=row.onboarding,
                 native=row.native,
+                closed=row.public is False,
                 at=location.key(),
                 location=location,
             )
@@ -385,7 +391,11 @@ class Instances(Struct):
         if fault is not None:
             code, message, hint = fault
             self._report(code, message, location.at("url"), hint=hint)
-        if row.manages is not None and all(selector.startswith("!") for selector in listed(row.manages)):
+        if row.public:
+            message = "`public` of an instance is `false` or left out: a site is opened by itself"
+            self._report("wrong-value", message, location.at("public"), hint="say `public: true` of the site")
+        manages = listed(row.manages) if row.manages is not None else ["*"]
+        if "!*" in manages or all(selector.startswith("!") for selector in manages):
             message = "`manages` leaves sites out and takes none in"
             self._report("only-exclusions", message, location.at("manages"), hint='begin it with "*"')
 
@@ -458,7 +468,7 @@ def _add_modes(policy: Policy, row: InstanceRow) -> Policy:
 def _find_address_fault(text: str, instance: str) -> tuple[str, str, str] | None:
     """Return the code, message and hint for an address that cannot be used; `None` for a good one."""
     try:
-        origin_of(text)
+        address_of(text)
     except AddressError as fault:
         hint = f"give them as {variable(instance)}_…; a file is no place for secrets"
         return fault.code, str(fault), hint if fault.code == "secret-in-file" else fault.hint

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from siteward.declaration.groups import DIRECT, People, Way, cycle, expand
+from siteward.declaration.references import lowered
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
-from siteward.declaration.subjects import DIRECT, People, Way, cycle, expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +48,19 @@ class Context(Struct, frozen=True, dict=True):
     def groups(self) -> Mapping[str, People]:
         """The users of each group, with the ways that lead to them; empty while there is a cycle."""
         return {} if self.group_cycle is not None else expand(self.declaration.groups)
+
+    @cached_property
+    def spellings(self) -> tuple[tuple[str, ...], ...]:
+        """The names of users and groups that differ in letter case alone, each with its other spellings."""
+        by_fold: dict[str, dict[str, None]] = {}
+        for name in (*self.declaration.users, *self.declaration.groups):
+            by_fold.setdefault(lowered(name), {})[name] = None
+        return tuple(tuple(names) for names in by_fold.values() if len(names) > 1)
+
+    @cached_property
+    def twice(self) -> frozenset[str]:
+        """The names that are declared in several spellings: one error tells it, and other checks are quiet."""
+        return frozenset(name for names in self.spellings for name in names)
 
     def known(self, section: str, name: str) -> bool:
         """Return whether a name is declared in a section, or would be if its row were right."""

@@ -50,7 +50,7 @@ class Instance(Struct, frozen=True, kw_only=True):
     `self_account` is the account behind the credentials. `settings` is the platform's own struct, `None` where it was
     refused. `policy` is the file's with the instance's own laid over it. `manages` are the selectors of the sites in
     scope, `None` for all. `onboarding` is `None` for the platform's default. `native` makes groups of the file groups
-    of the platform.
+    of the platform. `closed` says that nobody looks at any site without an account (`public: false`).
     """
 
     name: str
@@ -63,6 +63,7 @@ class Instance(Struct, frozen=True, kw_only=True):
     ca_file: str | None = None
     onboarding: Onboarding | None = None
     native: bool = False
+    closed: bool = False
     at: Span
     location: Location
 
@@ -71,7 +72,7 @@ class Site(Struct, frozen=True, kw_only=True):
     """A declared site.
 
     `pins` are its ids by instance. `only` are the instances it is on, `None` for wherever it is live. `public` is the
-    wanted public access by instance; `EVERY` stands for the others.
+    wanted public access by instance; `EVERY` stands for the others. `owner` are users and groups.
     """
 
     handle: str
@@ -81,6 +82,7 @@ class Site(Struct, frozen=True, kw_only=True):
     pins: Mapping[str, str] = MappingProxyType({})
     only: frozenset[str] | None = None
     public: Mapping[str, bool] = MappingProxyType({})
+    owner: tuple[str, ...] = ()
     at: Span
     location: Location
 
@@ -88,7 +90,7 @@ class Site(Struct, frozen=True, kw_only=True):
 class User(Struct, frozen=True, kw_only=True):
     """A declared person or service.
 
-    `logins`, `states` and `modules` are by instance; in `states` `EVERY` stands for the others. `accounts` are the
+    `logins`, `ids`, `states` and `modules` are by instance; in `states` `EVERY` stands for the others. `accounts` are the
     instances where an account is wanted even without a grant. `previously` are former handles, logins and e-mails.
     """
 
@@ -97,6 +99,7 @@ class User(Struct, frozen=True, kw_only=True):
     name: str | None = None
     kind: Kind = "person"
     logins: Mapping[str, str] = MappingProxyType({})
+    ids: Mapping[str, str] = MappingProxyType({})
     states: Mapping[str, State] = MappingProxyType({})
     window: Window = ALWAYS
     accounts: tuple[str, ...] = ()
@@ -122,15 +125,21 @@ class Member(Struct, frozen=True):
     name: str
     window: Window = ALWAYS
     excludes: bool = False
+    ticket: str | None = None
+    reason: str | None = None
 
 
 class Group(Struct, frozen=True, kw_only=True):
-    """A declared group. A directory beside the platform owns the members of an `external` one."""
+    """A declared group. A directory beside the platform owns the members of an `external` one.
+
+    `owner` are the users and groups that answer for it.
+    """
 
     handle: str
     members: tuple[Member, ...] = ()
     native: str | None = None
     external: bool = False
+    owner: tuple[str, ...] = ()
     at: Span
     location: Location
 

@@ -58,7 +58,10 @@ class SiteRow(Row, frozen=True):
     tags: Annotated[list[str], Meta(description="What `tag:` selects.")] = []
     on: Annotated[dict[Text, Word], Meta(description="The site's id by instance, where its name is ambiguous.")] = {}
     only: Annotated[Names | None, Meta(description="The instances this site is on; without it: wherever it is.")] = None
-    public: Annotated[Publicity, Meta(description="Whether everybody may look, by instance.")] = {}
+    public: Annotated[
+        Publicity, Meta(description="Whether everybody may look, by instance; a share link or public page counts.")
+    ] = {}
+    owner: Annotated[Names, Meta(description="The users and groups that answer for it.")] = []
 
 
 class UserRow(Row, frozen=True):
@@ -68,6 +71,12 @@ class UserRow(Row, frozen=True):
     name: Annotated[str | None, Meta(description="A name for people.")] = None
     kind: Annotated[Kind, Meta(description="What rules match; `service` is no person.")] = "person"
     logins: Annotated[dict[Text, Word], Meta(description="The login by instance, where it is not the handle.")] = {}
+    ids: Annotated[
+        dict[Text, Word],
+        Meta(
+            description="The platform's id of the account by instance (Matomo: `date_registered`), which confirms it."
+        ),
+    ] = {}
     state: Annotated[States, Meta(description="suspended: no access, account kept. absent: a tombstone.")] = {}
     from_: Annotated[Date | None, Meta(description="The first day, or an instant with an offset.")] = None
     until: Annotated[Date | None, Meta(description="The last day, or an instant with an offset.")] = None
@@ -83,11 +92,13 @@ class UserRow(Row, frozen=True):
 
 
 class MemberRow(Row, frozen=True):
-    """A user or group in a group, for a time."""
+    """A user or group in a group, for a time and for a cause."""
 
     user: Annotated[str, Meta(description="A user or a group.")]
     from_: Annotated[Date | None, Meta(description="The first day.")] = None
     until: Annotated[Date | None, Meta(description="The last day.")] = None
+    ticket: Annotated[Word | None, Meta(description="Where this was decided.")] = None
+    reason: Annotated[str | None, Meta(description="Why this is so.")] = None
 
 
 Members: TypeAlias = str | list[str | MemberRow]
@@ -100,6 +111,7 @@ class GroupRow(Row, frozen=True):
         Members, Meta(description="Users and groups; `!` takes one out; `external`: a directory owns them.")
     ]
     native: Annotated[str | None, Meta(description="The group's name on the platform.")] = None
+    owner: Annotated[Names, Meta(description="The users and groups that answer for it.")] = []
 
 
 class RoleRow(Row, frozen=True):
@@ -206,7 +218,9 @@ class InstanceRow(Struct, frozen=True):
     """One installation: the keys all platforms share. Other keys are the platform's."""
 
     platform: Annotated[str, Meta(description="What kind of analytics software this is.")]
-    url: Annotated[str, Meta(description="Where it answers. Credentials never stand here.")]
+    url: Annotated[
+        str, Meta(description="Where it answers, with its base path if it has one. Credentials never stand here.")
+    ]
     self: Annotated[Text | None, Meta(description="The account whose credentials are used.")] = None
     mode: Annotated[Literal["full", "add-only", "observe"], Meta(description="What may be done at all.")] = "full"
     manages: Annotated[Names | None, Meta(description="The sites looked at; without it: all.")] = None
@@ -221,6 +235,13 @@ class InstanceRow(Struct, frozen=True):
     accept_blind: Annotated[Names, Meta(description="What this platform can never show, and you live with.")] = []
     onboarding: Annotated[Literal["invite", "password"] | None, Meta(description="How new accounts begin.")] = None
     native: Annotated[bool, Meta(description="Piwik PRO: groups of this file are groups there.")] = False
+    public: Annotated[
+        bool | None,
+        Meta(
+            description="false: nobody looks without an account, on any site and on those to come.",
+            extra_json_schema={"enum": [False]},
+        ),
+    ] = None
 
 
 Sites: TypeAlias = dict[Text, SiteRow]

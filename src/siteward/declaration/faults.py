@@ -18,8 +18,8 @@ from siteward.declaration.build import Builder, listed
 from siteward.declaration.declared import Faults, LostLine
 from siteward.declaration.document import GroupRow, Members, UserRow
 from siteward.declaration.grammar import fitted
+from siteward.declaration.groups import cycle
 from siteward.declaration.source import Items, Table
-from siteward.declaration.subjects import cycle
 from siteward.declaration.window import ALWAYS
 
 if TYPE_CHECKING:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from siteward.access.model import Scope
     from siteward.access.state import Memory
     from siteward.declaration.declared import Declaration, Grant, LostLine
+    from siteward.declaration.groups import People
     from siteward.declaration.selectors import Scopes, Unresolved
-    from siteward.declaration.subjects import Identity, People
+    from siteward.declaration.subjects import Identity
 
 
 class Suspects(Struct, frozen=True, dict=True):

@@ -22,6 +22,7 @@ from siteward.declaration.checks import Context, findings
 from siteward.declaration.declared import Declaration, Grant, Location
 from siteward.declaration.document import Document, GrantRow, Included, IncludeRow
 from siteward.declaration.grammar import fitted, misspelt, recovered, said
+from siteward.declaration.references import canonical
 from siteward.declaration.source import split_lines
 from siteward.declaration.yaml_reader import read
 
@@ -279,9 +280,10 @@ def _with_faults(declaration: Declaration, errors: Sequence[Diagnostic], reading
     faults, users, groups = found
     every, cut = without_cycles({**declaration.groups, **groups})
     doubtful = {**dict.fromkeys(cut, declaration.root), **faults.groups}
-    return replace(
+    wrong = replace(
         declaration, faults=replace(faults, groups=doubtful), users={**declaration.users, **users}, groups=every
     )
+    return canonical(wrong)
 
 
 def _sort_key(diagnostic: Diagnostic) -> tuple[Span, str, str]:
@@ -342,7 +344,7 @@ class _Reading(Struct):
         )
         for builder, *_ in parts:
             self.diagnostics += builder.diagnostics
-        return declaration
+        return canonical(declaration, self.dropped)
 
     def _read_includes(
         self, rows: list[tuple[int, IncludeRow]], source: Source, zone: tzinfo

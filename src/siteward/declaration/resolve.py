@@ -22,13 +22,15 @@ from siteward.access.model import (
     account_key,
     grant_key,
 )
-from siteward.access.state import Claim, Desired, Origin
+from siteward.access.state import Claim, Desired, Ended, Origin, joined
 from siteward.access.traits import SITE_KINDS
-from siteward.declaration.declared import EVERY, NO_FAULTS
+from siteward.declaration.declared import NO_FAULTS
+from siteward.declaration.groups import expand
 from siteward.declaration.held import Holding, Suspects
+from siteward.declaration.openness import find_public
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
 from siteward.declaration.selectors import Choice, Reached, Scopes, Unresolved
-from siteward.declaration.subjects import Draft, Principal, Principals, ends, expand, identities, standing
+from siteward.declaration.subjects import Draft, Principal, Principals, ends, identities, standing
 from siteward.declaration.unmatched import PIN, describe_unmatched, list_sites
 from siteward.declaration.window import ALWAYS
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Role, Traits
     from siteward.declaration.declared import Declaration, User
     from siteward.declaration.declared import Grant as Line
+    from siteward.declaration.groups import Way
     from siteward.declaration.subjects import Identities, Identity
 
 _INSTANCE = Choice((Reached(EVERYWHERE),))
@@ -118,18 +121,25 @@ class _Resolution(Struct):
         modules = self._want_modules()
         subsumed = self._subsume()
         self._end_live_access()
-        draft = self.draft
+        draft, here = self.draft, self.declaration.instances[self.instance]
+        scopes = self.scopes["site"]
+        public = (
+            {} if isinstance(scopes, Unresolved) else find_public(self.declaration, here, self.traits, scopes, draft)
+        )
         return Desired(
             access=Access.of(draft.resources),
             origins=draft.origins,
             declared_users=self.people.declared_users,
             ended=draft.ended,
             managed=self._find_managed(),
-            public=self._find_public(),
+            public={scope: wish for scope, (wish, _) in public.items()},
+            closed_at={scope: at for scope, (wish, at) in public.items() if not wish},
+            closed=here.location.at("public") if here.closed else None,
             subsumed=subsumed,
             modules=modules,
             claims=draft.claims,
             names=self._find_names(),
+            renamed=self.people.renamed,
             empty=self.declaration.grants == () and not self.declaration.faults.lost,
             flawed=self.declaration.faults is not NO_FAULTS
             or any(diagnostic.blocks and diagnostic.about is None for diagnostic in draft.diagnostics),
@@ -190,6 +200,11 @@ class _Resolution(Struct):
                 message = f"{self.traits.platform} has no modules to switch"
                 self.draft.say(error("no-modules", message, at=at, local=True))
                 self.holding.hold_user(user.handle, at, gains=False)
+            if self.instance in user.ids and self.live is not None and self.traits.ids == "none":
+                at = user.location.at("ids", self.instance)
+                message = f"{self.traits.platform} shows no id of accounts here, so `ids` can confirm nobody"
+                self.draft.say(error("no-account-ids", message, at=at, local=True))
+                self.holding.hold_user(user.handle, at, gains=False)
 
     def _resolve_on(self, line: Line, kind: str, choice: Choice, *, gives: bool) -> None:
         means = self._find_meaning(line, kind) if choice.reached else None
@@ -217,11 +232,13 @@ class _Resolution(Struct):
         subject, identity, draft = principal.subject, principal.identity, self.draft
         if now.way is None:
             if now.over is not None:
+                ended = _tell_why(now.over, line, identity)
                 for reached in choice.reached:
-                    draft.ended.setdefault(grant_key(subject, reached.scope), now.over)
+                    draft.ended.setdefault(grant_key(subject, reached.scope), ended)
             return
         via = now.way.via if means.via is None else (*now.way.via, means.via)
-        origin = Origin(line.at, via, line.ticket, line.reason, now.until)
+        ticket, reason = _causes(now.way, line, identity)
+        origin = Origin(line.at, via, ticket, reason, now.until)
         over = now.until is not None and ends(line.window, principal.ways)
         # Of several ways one may end now and another begin later: what is given so does not end for good.
         resumes = now.until is not None and not over and (identity is None or identity.user.window.end is None)
@@ -374,19 +391,8 @@ class _Resolution(Struct):
     def _switch_on(self, user: User, identity: Identity, on: Role) -> None:
         """Want the modules that a user declares; `on` is the platform's role for a module that is switched on."""
         for name in user.modules[self.instance]:
-            self.draft.want(Grant(identity.subject, Scope("module", name), on.name), Origin(user.at))
-
-    def _find_public(self) -> Mapping[Scope, bool]:
-        """Return the wanted public access by live site; sites without a wish are left out."""
-        public: dict[Scope, bool] = {}
-        scopes = self.scopes["site"]
-        if isinstance(scopes, Unresolved):
-            return public
-        for site in self.declaration.sites.values():
-            wish = site.public.get(self.instance, site.public.get(EVERY))
-            if wish is not None and site.handle not in self.declaration.faults.sites:
-                public.update(dict.fromkeys(scopes.site(site.handle), wish))
-        return public
+            origin = Origin(user.at, ticket=user.ticket, reason=user.reason)
+            self.draft.want(Grant(identity.subject, Scope("module", name), on.name), origin)
 
     # -- access that ends
 
@@ -414,7 +420,7 @@ class _Resolution(Struct):
         for key in ended.keys() & resources.keys():  # another grant still gives it
             del ended[key]
         over = {
-            identity.account: (identity.ending, identity.user.at)
+            identity.account: identity.ended(identity.ending)
             for identity in self.people.by_handle.values()
             if identity.ending
         }
@@ -430,6 +436,24 @@ class _Resolution(Struct):
                     known = None
             if known is not None:
                 ended.setdefault(key, known)
+
+
+def _causes(way: Way | Ended, line: Line, identity: Identity | None) -> tuple[str | None, str | None]:
+    """Return the tickets and the reasons of a membership, the user and the line of `grants`, in this order."""
+    if identity is None:
+        return joined(way.ticket, line.ticket), joined(way.reason, line.reason)
+    user = identity.user
+    if way.ticket is way.reason is user.ticket is user.reason is None:
+        return line.ticket, line.reason
+    return joined(way.ticket, user.ticket, line.ticket), joined(way.reason, user.reason, line.reason)
+
+
+def _tell_why(over: Ended, line: Line, identity: Identity | None) -> Ended:
+    """Return why something is over with the causes of the user and the line, unless the user's own row ends it."""
+    if identity is not None and identity.ending is not None:
+        return over
+    ticket, reason = _causes(over, line, identity)
+    return Ended(over.how, over.at, ticket, reason)
 
 
 def _match_origin(origin: Origin, reached: Reached) -> Origin:

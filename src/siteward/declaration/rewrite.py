@@ -16,7 +16,8 @@ from msgspec import Struct, field
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from siteward.declaration.subjects import expand
+from siteward.declaration.groups import expand
+from siteward.declaration.references import lowered, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Span
     from siteward.access.model import Scope
     from siteward.access.state import Origin
-    from siteward.declaration.declared import Declaration, Grant
+    from siteward.declaration.dead import DeadLine
+    from siteward.declaration.declared import Declaration, Grant, Group
+    from siteward.declaration.references import Names
 
 Word = Literal["keep", "revoke", "change"]
 Given = tuple[str, str]
@@ -79,16 +82,18 @@ def decide(
     why: str,
     *,
     seen: frozenset[str],
+    dead: Iterable[DeadLine] = (),
 ) -> Edit:
     """Return the edit of the declaration's files that carries decisions out.
 
     `given` holds the rights that a grant gives a user on the instances that were read, by the place of the grant and
-    the user's handle. `seen` are the instances that were read completely; rights on other instances stay. `why` is the
+    the user's handle. `dead` are lines that are taken out. `seen` are the instances that were read completely; rights on other instances stay. `why` is the
     `reason` of added grants.
     """
     rewrite = _Rewrite(declaration, given, why, seen)
     for decision in decisions:
         rewrite.take(decision)
+    rewrite.remove(dead)
     return rewrite.edit(decisions)
 
 
@@ -150,7 +155,8 @@ class _Rewrite(Struct):
         entry = self._build_entry(decision, decision.role or (grant.role if grant else ""))
         if decision.role is None and grant is not None and grant.extras is not None:
             entry["extras"] = _make_list(sorted(grant.extras))
-        for key, value in (("ticket", origin.ticket), ("reason", origin.reason)):
+        why = grant or origin  # the line's own: what the user and the membership say stays with them
+        for key, value in (("ticket", why.ticket), ("reason", why.reason)):
             if value is not None:
                 entry[key] = value
         self.added[origin.at].append(entry)
@@ -171,6 +177,26 @@ class _Rewrite(Struct):
         return next((grant for grant in self.declaration.grants or () if grant.at == at), None)
 
     # -- edits of the files
+
+    def remove(self, dead: Iterable[DeadLine]) -> None:
+        """Take dead grants and members out of the files, the last of each list first, so that numbers stay right."""
+        sources = {row.location.source.file: row.location.source for row in self._list_rows()}
+        for line in sorted(
+            dead, key=lambda line: (line.file, line.path[0], str(line.path[1]), line.path[2:]), reverse=True
+        ):
+            file = self._open_file(line.file, sources[line.file].text)
+            if line.path[0] == "grants":
+                file.gone.add(int(line.path[1]))
+            elif len(line.path) == 2:
+                file.data["groups"][line.path[1]] = _make_list([])
+            else:
+                members = file.data["groups"][line.path[1]]
+                members = members["members"] if line.path[2] == "members" else members
+                del members[int(line.path[-1])]
+
+    def _list_rows(self) -> Iterator[Grant | Group]:
+        yield from self.declaration.grants or ()
+        yield from self.declaration.groups.values()
 
     def edit(self, decisions: Iterable[Decision]) -> Edit:
         """Edit the files by all decisions taken so far, and return the result."""
@@ -247,13 +273,14 @@ class _Rewrite(Struct):
 
     def _take_out_users(self, entry: CommentedMap, handles: Sequence[str]) -> None:
         """Take users out of the `to` of an entry, by name and through each group."""
-        members = expand(self.declaration.groups)
+        members, names = expand(self.declaration.groups), names_of(self.declaration)
         written = entry["to"] if isinstance(entry["to"], list) else [entry["to"]]
         kept = []
         for name in written:
-            inside = [handle for handle in handles if handle in members.get(name, {})]
-            if name not in handles:
-                kept.append(self._narrow_group(name, inside) if inside else name)
+            meant = names.find(name)
+            inside = [handle for handle in handles if handle in members.get(meant, {})]
+            if meant not in handles:
+                kept.append(self._narrow_group(meant, inside) if inside else name)
         entry["to"] = kept[0] if len(kept) == 1 and not isinstance(entry["to"], list) else _make_list(kept)
 
     def _narrow_group(self, group: str, handles: Sequence[str]) -> str:
@@ -267,7 +294,7 @@ class _Rewrite(Struct):
         apart = [handle for handle in handles if not all(self._is_all_taken(grant, handle) for grant in grants)]
         for handle in handles:
             if handle not in apart:
-                _remove_member(groups, group, handle)
+                _remove_member(groups, group, handle, names_of(self.declaration))
         if not apart:
             return group
         name = f"{group}-without-{'-'.join(apart)}"
@@ -298,7 +325,7 @@ class _Rewrite(Struct):
                 {"logins": _make_mapping({instance: account}), "state": _make_mapping({instance: "suspended"})}
             )
             user["reason"] = self.why
-            users[_choose_handle(account, self.declaration.users)] = user
+            users[_choose_handle(account, (*self.declaration.users, *users, *self.declaration.groups))] = user
 
     def _append_grants(self, entries: Sequence[CommentedMap]) -> None:
         """Put entries at the end of the root file's grants."""
@@ -395,13 +422,13 @@ def _leave_out_scope(entry: CommentedMap, decision: Decision) -> bool:
     return any(not word.startswith("!") for word in kept)
 
 
-def _remove_member(groups: CommentedMap, group: str, handle: str) -> None:
+def _remove_member(groups: CommentedMap, group: str, handle: str, names: Names) -> None:
     """Remove a user from a group: as a member, or, where they belong to it through another group, by an exclusion."""
     written = groups[group]
     members = written["members"] if isinstance(written, dict) else written
     if isinstance(members, str):
         members = [members]
-    kept = _make_list([member for member in members if member != handle and not _is_entry_of(member, handle)])
+    kept = _make_list([member for member in members if names.find(_name_in(member)) != handle])
     if len(kept) == len(members) and f"!{handle}" not in kept:
         kept.append(f"!{handle}")
     if isinstance(written, dict):
@@ -410,9 +437,9 @@ def _remove_member(groups: CommentedMap, group: str, handle: str) -> None:
         groups[group] = kept
 
 
-def _is_entry_of(member: object, handle: str) -> bool:
-    """Return whether a member is written with dates, and is this user."""
-    return isinstance(member, dict) and member.get("user") == handle
+def _name_in(member: Any) -> str:
+    """Return whom a member of a group names, be it written as a name or with dates."""
+    return str(member.get("user")) if isinstance(member, dict) else str(member)
 
 
 def _make_list(values: Iterable[Any]) -> CommentedSeq:
@@ -429,11 +456,12 @@ def _make_mapping(values: Mapping[str, Any]) -> CommentedMap:
     return mapping
 
 
-def _choose_handle(account: str, users: Mapping[str, object]) -> str:
-    """Return a handle that no user has, made from an account's name."""
+def _choose_handle(account: str, taken: Iterable[str]) -> str:
+    """Return a handle that no user or group has in any letter case, made from an account's name."""
+    names = set(map(lowered, taken))
     base = re.sub(r"[^A-Za-z0-9._-]+", "-", account.partition("@")[0]).strip("-._") or "account"
     name, number = base, 1
-    while name in users:
+    while lowered(name) in names:
         number += 1
         name = f"{base}-{number}"
     return name

@@ -1,25 +1,28 @@
 """The subjects of grants: members of groups, declared users resolved to accounts, and the principals of a `to` list.
 
-From top to bottom: groups are expanded to users (`expand`), users resolved to accounts of one instance (`identities`),
-and the names after `to` to subjects with the time in which a grant to them holds (`Principals`). `Draft` collects the
+Users, also those that groups bring (`groups.expand`), are resolved to accounts of one instance (`identities`), and the
+names after `to` to subjects with the time in which a grant to them holds (`Principals`). `Draft` collects the
 wanted resources on the way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error, warning
+from siteward.access.identity import fold_login
 from siteward.access.model import Grant, Group, Member, Subject
-from siteward.access.state import Claim, DeclaredUser, Origin
+from siteward.access.state import Claim, DeclaredUser, Ended, Origin, joined
+from siteward.access.traits import is_public
+from siteward.declaration.groups import DIRECT, People, Way
+from siteward.declaration.moves import Moves
 from siteward.declaration.window import ALWAYS, Window, last_end
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from siteward.access.diagnostic import Span
@@ -29,93 +32,6 @@ if TYPE_CHECKING:
     from siteward.declaration.declared import Declaration, User
     from siteward.declaration.declared import Group as GroupLine
     from siteward.declaration.window import Window
-
-
-class Way(Struct, frozen=True):
-    """A path on which a user belongs to a group: the groups on it (`via`), and the time in which it holds."""
-
-    window: Window = ALWAYS
-    via: tuple[str, ...] = ()
-
-
-DIRECT = (Way(),)
-"""The ways to a user who is named directly."""
-
-People: TypeAlias = Mapping[str, tuple[Way, ...]]
-"""Users by handle, with the ways that lead to them."""
-
-
-def expand(groups: Mapping[str, GroupLine]) -> Mapping[str, People]:
-    """Return the users of each group, by group, with the ways that lead to them.
-
-    Exclusions are applied after all members, so the order of a list changes nothing. Windows intersect along a way;
-    of several ways those are kept that differ in time. There must be no cycle (see `cycle`).
-    """
-    expanded: dict[str, People] = {}
-    for name in groups:
-        _expand_group(name, groups, expanded)
-    return expanded
-
-
-def _expand_group(name: str, groups: Mapping[str, GroupLine], expanded: dict[str, People]) -> People:
-    """Return the users of one group, and remember them in `expanded` with those of the groups inside."""
-    known = expanded.get(name)
-    if known is not None:
-        return known
-    ways: dict[str, dict[Window, Way]] = {}
-    excluded: set[str] = set()
-    step = f"group {name}"
-    for member in groups[name].members:
-        inner = _expand_group(member.name, groups, expanded) if member.name in groups else {member.name: DIRECT}
-        if member.excludes:
-            excluded.update(inner)
-            continue
-        for handle, inner_ways in inner.items():
-            by_window = ways.setdefault(handle, {})
-            for way in inner_ways:
-                window = member.window.meet(way.window)
-                if not window.empty:
-                    by_window.setdefault(window, Way(window, (step, *way.via)))
-    expanded[name] = {
-        handle: tuple(by_window.values()) for handle, by_window in ways.items() if handle not in excluded and by_window
-    }
-    return expanded[name]
-
-
-MAX_NESTING = 50
-"""The most groups within one another."""
-
-
-def cycle(groups: Mapping[str, GroupLine]) -> tuple[str, ...] | None:
-    """Return the groups of a cycle, first and last the same, or two groups where nesting is too deep; else `None`.
-
-    Too deep is more than `MAX_NESTING` groups within one another.
-    """
-    depths: dict[str, int] = {}
-    for start in groups:
-        path = _find_cycle(start, (), groups, depths)
-        if path is not None:
-            return path
-    return None
-
-
-def _find_cycle(
-    name: str, trail: tuple[str, ...], groups: Mapping[str, GroupLine], depths: dict[str, int]
-) -> tuple[str, ...] | None:
-    """Search from one group downwards; `depths` holds the depths of groups that were searched and are sound."""
-    if name in trail:
-        return (*trail[trail.index(name) :], name)
-    if name in depths or name not in groups:
-        return None
-    way = (*trail, name)
-    for member in groups[name].members:
-        path = _find_cycle(member.name, way, groups, depths)
-        if path is not None:
-            return path
-        if len(way) + depths.get(member.name, 0) > MAX_NESTING:
-            return (name, member.name)
-    depths[name] = 1 + max((depths.get(member.name, 0) for member in groups[name].members), default=0)
-    return None
 
 
 class Identity(Struct, frozen=True):
@@ -131,12 +47,20 @@ class Identity(Struct, frozen=True):
     renamed: str | None = None
     ending: Ending | None = None
 
+    def ended(self, how: Ending) -> Ended:
+        """Return that all access of the user is over or not yet due, by the user's own row."""
+        return Ended(how, self.user.at, self.user.ticket, self.user.reason)
+
 
 class Identities(Struct):
-    """The declared users on one instance by handle, the same by account for the guards, and diagnostics."""
+    """The declared users on one instance by handle, the same by account for the guards, and diagnostics.
+
+    `renamed` maps the logins that the file has to those of the same accounts on the server, where these differ.
+    """
 
     by_handle: dict[str, Identity] = {}
     declared_users: dict[str, DeclaredUser] = {}
+    renamed: dict[str, str] = {}
     diagnostics: list[Diagnostic] = []
 
 
@@ -152,38 +76,35 @@ def identities(
     """Resolve every declared user to an account; those without a login on this platform are left out.
 
     `live` is `None` where no server was asked. `memory` are the users of the last run: those whom the file no longer
-    declares are added to `declared_users` with the ending `left`.
+    declares are added to `declared_users` with the ending `left`. An account that the platform's id shows to be the
+    user's is theirs under whatever login.
     """
     directory = _LiveAccounts(live, traits)
+    moves = Moves(live, traits, memory)
     people = Identities()
     for user in declaration.users.values():
         login = login_of(user, instance, traits)
         if login is None:
             continue
         account, renamed = directory.find(login, user, people.diagnostics)
+        if renamed is None and (moved := moves.find(login, user, instance)) is not None:
+            account = people.renamed[login] = moved
+            people.diagnostics.append(moves.describe(login, user, instance))
         ending = _ending_on(user, instance, as_of)
         identity = Identity(user, account, Subject("account", account), renamed, ending)
         people.by_handle[user.handle] = identity
-        people.declared_users[account] = declared_user_of(user, ending)
+        people.declared_users[account] = declared_user_of(user, ending, instance)
     if memory is not None:
         _add_leavers(people, memory, declaration, directory)
     return people
 
 
-def declared_user_of(user: User, ending: Ending | None) -> DeclaredUser:
+def declared_user_of(user: User, ending: Ending | None, instance: str = "") -> DeclaredUser:
     """Return a declared user as guards and rules see one; `ending` is theirs on one instance."""
     return DeclaredUser(
-        handle=user.handle,
-        at=user.at,
-        kind=user.kind,
-        ending=ending,
-        until=user.window.end,
-        email=user.email,
-        ticket=user.ticket,
-        reason=user.reason,
-        age=user.age,
-        forge=user.forge,
-    )
+        handle=user.handle, at=user.at, kind=user.kind, ending=ending, until=user.window.end, email=user.email,
+        ticket=user.ticket, reason=user.reason, age=user.age, forge=user.forge, account_id=user.ids.get(instance),
+    )  # fmt: skip
 
 
 def _ending_on(user: User, instance: str, as_of: datetime) -> Ending | None:
@@ -213,11 +134,12 @@ def _add_leavers(people: Identities, memory: Memory, declaration: Declaration, d
 
 
 class _LiveAccounts:
-    """The live accounts, looked up as the platform compares logins."""
+    """The live accounts, looked up as the platform compares logins; the one that stands for everybody is nobody's."""
 
     def __init__(self, live: Live | None, traits: Traits) -> None:
         self._traits = traits
-        accounts: list[Account] = list(live.access.accounts()) if live is not None else []
+        found = live.access.accounts() if live is not None else ()
+        accounts: list[Account] = [account for account in found if not is_public(traits, account.name)]
         self._names = {account.name for account in accounts}
         self._by_fold: dict[str, str] = {}
         for account in accounts:
@@ -262,10 +184,6 @@ class _LiveAccounts:
         return self.live_name(name) or self._by_email.get(name.casefold())
 
 
-Over: TypeAlias = "tuple[Ending, Span]"
-"""The reason why something that the file names does not hold, and the place of that reason."""
-
-
 class Draft(Struct):
     """The wanted state of one instance while it is built.
 
@@ -276,7 +194,7 @@ class Draft(Struct):
     traits: Traits
     resources: dict[Key, Resource] = {}
     origins: dict[Key, Origin] = {}
-    ended: dict[Key, Over] = {}
+    ended: dict[Key, Ended] = {}
     claims: dict[Key, tuple[Claim, ...]] = {}
     wanted: dict[str, Origin] = {}
     diagnostics: list[Diagnostic] = []
@@ -336,7 +254,7 @@ class Standing(Struct, frozen=True):
 
     way: Way | None = None
     until: datetime | None = None
-    over: Over | None = None
+    over: Ended | None = None
 
 
 PLAIN = Standing(DIRECT[0])
@@ -362,16 +280,26 @@ def standing(window: Window, ways: tuple[Way, ...], identity: Identity | None, a
     """
     if identity is not None:
         if identity.ending is not None:
-            return Standing(over=(identity.ending, identity.user.at))
+            return Standing(over=identity.ended(identity.ending))
         window = window.meet(identity.user.window)
     if window is ALWAYS and ways is DIRECT:
         return PLAIN
     met = [(common, way) for way in ways if not (common := window.meet(way.window)).empty]
-    now = next((way for common, way in met if common.holds(as_of)), None)
-    if now is not None:
-        return Standing(now, last_end((common for common, _ in met), as_of))
+    now = [way for common, way in met if common.holds(as_of)]
+    if now:
+        return Standing(_unite(now), last_end((common for common, _ in met), as_of))
     past = any(common.end is not None and common.end <= as_of for common, _ in met)
-    return Standing(over=("expired" if past or not met else "not-yet", at))
+    told = _unite(ways)
+    return Standing(over=Ended("expired" if past or not met else "not-yet", at, told.ticket, told.reason))
+
+
+def _unite(ways: Sequence[Way]) -> Way:
+    """Return the first of some ways, with the tickets and reasons of all."""
+    first, *others = ways
+    if not any(way.ticket or way.reason for way in others):
+        return first
+    ticket, reason = joined(*(way.ticket for way in ways)), joined(*(way.reason for way in ways))
+    return Way(first.window, first.via, ticket, reason)
 
 
 def ends(window: Window, ways: tuple[Way, ...]) -> bool:
@@ -467,7 +395,9 @@ class Principals(Struct):
         member = Member(name, identity.account)
         now = standing(ALWAYS, ways, identity, group.at, self.as_of)
         if now.way is not None:
-            origin = Origin(group.at, now.way.via, until=now.until)
+            user = identity.user
+            ticket, reason = joined(now.way.ticket, user.ticket), joined(now.way.reason, user.reason)
+            origin = Origin(group.at, now.way.via, ticket, reason, now.until)
             self.draft.wanted.setdefault(identity.user.handle, origin)
             self.draft.want(member, origin)
             if now.until is not None and not ends(ALWAYS, ways):
@@ -494,4 +424,4 @@ def folded(login: str, traits: Traits) -> str:
 
     It is lower-cased and not casefolded, which would make one of `ß` and `ss`.
     """
-    return login.lower() if traits.folds_case or traits.login == "email" else login
+    return fold_login(login, traits)

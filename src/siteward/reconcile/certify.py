@@ -11,17 +11,21 @@ import json
 import re
 from collections import defaultdict
 from datetime import UTC, datetime
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.certification import DeadRow
 from siteward.access.effective import Index, ledger
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE
+from siteward.access.patterns import fold
+from siteward.declaration.dead import find_dead_lines
 from siteward.declaration.resolve import resolve
 from siteward.declaration.rewrite import Decision, Edit, decide, str_of
 from siteward.reconcile.outputs import write_output
@@ -29,7 +33,7 @@ from siteward.reconcile.project import read
 from siteward.reconcile.revisions.git import GitError, ask_about_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from siteward.access.certification import Item, Review
     from siteward.access.diagnostic import Span
@@ -37,17 +41,18 @@ if TYPE_CHECKING:
     from siteward.access.model import Grant, Scope
     from siteward.access.state import Desired
     from siteward.access.traits import Traits
+    from siteward.declaration.dead import DeadLine
     from siteward.declaration.load import Declaration
     from siteward.declaration.rewrite import Given, Word
     from siteward.reconcile.plan import Survey
     from siteward.reconcile.project import Project
 
 _DECISION = re.compile(
-    r"(?P<word>keep|revoke|change)(?:\s+(?P<role>(?!until\b)[\w:.+-]+))?(?:\s+until\s+(?P<until>\d{4}-\d{2}-\d{2}))?",
+    r"(?P<word>keep|revoke|remove|change)(?:\s+(?P<role>(?!until\b)[\w:.+-]+))?(?:\s+until\s+(?P<until>\d{4}-\d{2}-\d{2}))?",
     re.IGNORECASE,
 )
 _BLAME_HEADER = re.compile(rb"([0-9a-f]{40,64}) \d+ (\d+)")
-_HOW = "write keep, revoke, change ROLE, change until DATE, or change ROLE until DATE"
+_HOW = "write keep, revoke, remove, change ROLE, change until DATE, or change ROLE until DATE"
 
 
 class BadDecisionsError(Exception):
@@ -57,7 +62,7 @@ class BadDecisionsError(Exception):
 class Answer(Struct, frozen=True, kw_only=True):
     """The decision on one item; `role` and `until` (a date, `YYYY-MM-DD`) are given with `change` only."""
 
-    word: Word
+    word: Word | Literal["remove"]
     role: str | None = None
     until: str | None = None
 
@@ -95,8 +100,20 @@ def ledgers(declaration: Declaration, surveys: Iterable[Survey]) -> tuple[Ledger
 # -- commits
 
 
-def commits(all_ledgers: Iterable[Ledger], folder: Path) -> Mapping[tuple[str, int], str]:
-    """Return, by file and line, the commit and day that last changed each line that grants something.
+def dead_rows(declaration: Declaration, as_of: datetime) -> tuple[DeadRow, ...]:
+    """Return the dead lines of the files as rows to decide on."""
+    return tuple(
+        DeadRow(id=_dead_id(line), what=line.what, why=line.why, at=line.at, ticket=line.ticket, reason=line.reason)
+        for line in find_dead_lines(declaration, as_of)
+    )
+
+
+def _dead_id(line: DeadLine) -> str:
+    return sha256("\n".join(("dead", Path(line.file).name, line.what, *map(str, line.path))).encode()).hexdigest()[:16]
+
+
+def commits(all_ledgers: Iterable[Ledger], folder: Path, dead: Iterable[DeadRow] = ()) -> Mapping[tuple[str, int], str]:
+    """Return, by file and line, the commit and day that last changed each line that grants something, or is dead.
 
     Empty outside a git repository.
     """
@@ -106,7 +123,7 @@ def commits(all_ledgers: Iterable[Ledger], folder: Path) -> Mapping[tuple[str, i
         for entry in ledger.entries
         for holding in entry.holdings
         if holding.origin
-    }
+    } | {row.at.file for row in dead}
     return {(file, line): commit for file in sorted(files) for line, commit in _blame_lines(folder, file)}
 
 
@@ -221,8 +238,9 @@ def _parse_decision(decision: str, item: str) -> Answer:
     role, until = (match["role"], match["until"]) if match else (None, None)
     if word == "change" and (role or until):
         return Answer(word="change", role=role, until=until)
-    if word in {"keep", "revoke"} and not role and not until:
-        return Answer(word="keep" if word == "keep" else "revoke")
+    for plain in ("keep", "revoke", "remove"):
+        if word == plain and not role and not until:
+            return Answer(word=plain)
     raise BadDecisionsError(f"item {item}: {decision!r} is not a valid decision; {_HOW}")
 
 
@@ -241,7 +259,7 @@ def check_names(decisions: Decisions, *shown: Iterable[Mapping[str, str]]) -> No
         row, items = decisions.rows[name], [by_id[name] for by_id in known if name in by_id]
         for column in _NAMES:
             expected = [_strip_apostrophe(item[column]) for item in items]
-            if expected and column in row and _strip_apostrophe(row[column]) not in expected:
+            if expected and column in row and fold(_strip_apostrophe(row[column])) not in map(fold, expected):
                 raise BadDecisionsError(
                     f"{decisions.places[name]}, column {column}: {row[column]!r} stands beside item {name},"
                     f" which is of {expected[0]!r}; was the table sorted by some of its columns only?"
@@ -274,17 +292,52 @@ def edited(project: Project, surveys: Sequence[Survey], review: Review, decision
     Raises `BadDecisionsError` for an item that the review does not have, and for an edit that cannot be proven.
     """
     items = {item.id: item for item in review.items}
-    unknown = decisions.answers.keys() - items.keys()
+    dead = {_dead_id(line): line for line in find_dead_lines(project.declaration, review.as_of)}
+    unknown = decisions.answers.keys() - items.keys() - dead.keys()
     if unknown:
         raise BadDecisionsError(f"no item {min(unknown)} in this review")
     by_name = {survey.name: survey for survey in surveys}
-    made = [_build_decision(items[name], answer, by_name, project) for name, answer in decisions.answers.items()]
+    gone = [dead[name] for name in _find_removed(decisions, dead)]
+    made = [
+        _build_decision(items[name], answer, by_name, project)
+        for name, answer in decisions.answers.items()
+        if name in items
+    ]
     why = f"access review {review.digest[:19]}"
     seen = frozenset(survey.name for survey in surveys if survey.live.complete)
-    edit = decide(project.declaration, made, _map_grants(review.items), why, seen=seen)
+    live = [line for line in gone if _is_still_live(line, surveys)]
+    edit = decide(
+        project.declaration,
+        made,
+        _map_grants(review.items),
+        why,
+        seen=seen,
+        dead=[line for line in gone if line not in live],
+    )
+    undone = (f"{line.what} ({line.at}): what it gave is still there; apply first, then remove it" for line in live)
+    edit = replace(edit, undone=(*edit.undone, *undone))
     if edit.texts:
         _prove(project, surveys, made, edit)
     return edit
+
+
+def _find_removed(decisions: Decisions, dead: Collection[str]) -> list[str]:
+    """Return the dead lines that are to go; raises `BadDecisionsError` for a decision on something it is not for."""
+    for name, answer in decisions.answers.items():
+        if name in dead and answer.word not in {"keep", "remove"}:
+            raise BadDecisionsError(f"item {name} is a dead line, which gives nothing: write keep or remove")
+        if name not in dead and answer.word == "remove":
+            raise BadDecisionsError(f"item {name} is a right and no dead line: write keep, revoke or change")
+    return [name for name, answer in decisions.answers.items() if answer.word == "remove"]
+
+
+def _is_still_live(line: DeadLine, surveys: Iterable[Survey]) -> bool:
+    """Return whether something that the file ends by this line is still there: taken out, the line would end nothing."""
+    return any(
+        over.at == line.at and key in survey.live.access
+        for survey in surveys
+        for key, over in survey.desired.ended.items()
+    )
 
 
 def _map_grants(items: Iterable[Item]) -> Mapping[tuple[Span, str], frozenset[Given]]:
@@ -312,7 +365,7 @@ def _build_decision(item: Item, answer: Answer, surveys: Mapping[str, Survey], p
     if not by_id:
         handles |= {entry.handle for entry in declared if domain_in(entry.domain) == label and not entry.pins}
     return Decision(
-        word=answer.word,
+        word="keep" if answer.word == "remove" else answer.word,
         instance=item.instance,
         account=item.account,
         kind=item.kind,

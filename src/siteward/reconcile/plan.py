@@ -17,8 +17,10 @@ from msgspec.structs import replace
 
 from siteward import __version__
 from siteward.access import codec
+from siteward.access.accounts import without_resending
 from siteward.access.diagnostic import Diagnostic, error, note
 from siteward.access.guards import judge
+from siteward.access.identity import follow
 from siteward.access.model import Access, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
 from siteward.access.proposal import manage
@@ -27,7 +29,8 @@ from siteward.access.state import account_names
 from siteward.declaration.resolve import resolve
 from siteward.declaration.unmatched import nowhere
 from siteward.platforms.interface import no_blame
-from siteward.reconcile.apply.consent import CONSENTS
+from siteward.reconcile.apply.admission import pathless_bond
+from siteward.reconcile.apply.consent import CONSENTS, accepted_on
 from siteward.reconcile.apply.passwords import undeliverable
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import RESUME, Fresh
@@ -94,6 +97,9 @@ class Survey(Struct, frozen=True, kw_only=True):
     unfinished: bool = False
     in_doubt: tuple[Change, ...] = ()
 
+    def _review(self, proposal: Proposal) -> Iterable[Diagnostic]:
+        return self.platform.review(proposal.changes, self.live, self.memory)
+
     def verdict(self, allowance: Allowance, keys: Collection[Key] | None = None) -> tuple[Diagnostic, ...]:
         """Return the diagnostics of guards, rules, platform and password delivery on all changes, or on some keys.
 
@@ -101,7 +107,7 @@ class Survey(Struct, frozen=True, kw_only=True):
         """
         proposal = self.proposal if keys is None else _select_changes(self.proposal, keys)
         changes = proposal.changes if allowance.asks else ()
-        review = _insert_name(self.platform.review(proposal.changes, self.live, self.memory), self.name)
+        review = _insert_name(without_resending(self._review(proposal), self.desired), self.name)
         remarks = (
             *let_ends_pass(review, proposal),
             *undeliverable(self.name, changes, self.desired.declared_users, self.traits, allowance.passwords),
@@ -114,7 +120,9 @@ class Survey(Struct, frozen=True, kw_only=True):
             for diagnostic in judge(
                 variant,
                 as_of=self.as_of,
-                accept=allowance.accept if allowance.asks else dict.fromkeys(CONSENTS.values(), ""),
+                accept=accepted_on(self.name, allowance.accept)
+                if allowance.asks
+                else dict.fromkeys(CONSENTS.values(), ""),
                 allow_delete=allowance.allow_delete or not allowance.asks,
                 confirmed=self.confirmed,
                 remarks=remarks,
@@ -173,6 +181,23 @@ class Survey(Struct, frozen=True, kw_only=True):
             read_requests=read_requests,
         )
 
+    def fresh(self, passwords: Passwords) -> Fresh:
+        """Return the instance as apply takes it: planned without any acceptance, with new passwords for `passwords`."""
+
+        def verdict(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
+            allowance = Allowance(passwords=passwords, accept=accept, allow_delete=allow_delete)
+            return (*self.standing(keys), *self.verdict(allowance, keys))
+
+        return Fresh(
+            traits=self.traits,
+            live=self.live,
+            desired=self.desired,
+            plan=self.plan(Allowance(passwords=passwords, accept={}, allow_delete=False)),
+            judge=verdict,
+            confirmed=self.confirmed,
+            unwanted=self.unwanted,
+        )
+
 
 def survey(
     declaration: Declaration,
@@ -206,6 +231,7 @@ def surveyed(
     confirmed = instance.confirmed() or traits.knows_self
     live = replace(live, findings=_insert_name(live.findings, instance.name))
     live, objections = own_account(live, traits, claim_of(instance, declared.self_account, declared.at))
+    memory = follow(memory, live, traits)
     desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
     desired = base_policy.as_named(instance.name, desired, live) if base_policy else desired
     policy = base_policy.policy(instance.name) if base_policy else declared.policy
@@ -228,7 +254,15 @@ def surveyed(
         traits=traits,
         live=live,
         desired=desired,
-        proposal=replace(proposal, diagnostics=(*objections, *longer, *proposal.diagnostics)),
+        proposal=replace(
+            proposal,
+            diagnostics=(
+                *pathless_bond(instance),
+                *objections,
+                *longer,
+                *_insert_name(proposal.diagnostics, instance.name),
+            ),
+        ),
         memory=memory,
         as_of=as_of,
         base_policy=base_policy,
@@ -237,11 +271,11 @@ def surveyed(
 
 
 def _insert_variable(diagnostic: Diagnostic, instance: str) -> Diagnostic:
-    """Return a guard's diagnostic with the instance's own variable name in the hint."""
+    """Return a guard's diagnostic with the instance's name and its own variable in the hint."""
     if not diagnostic.hint:
         return diagnostic
     hint = diagnostic.hint.replace("SITEWARD_<INSTANCE>_SELF", variable(instance, "self"))
-    return replace(diagnostic, hint=hint)
+    return replace(diagnostic, hint=hint.replace("<instance>", instance))
 
 
 def _insert_name(diagnostics: Iterable[Diagnostic], instance: str) -> tuple[Diagnostic, ...]:
@@ -276,7 +310,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port."""
+        """Scheme, host, port and base path."""
         return self.instance.origin
 
     @property
@@ -303,20 +337,7 @@ class Target(Struct, frozen=True, kw_only=True):
             memory=memory,
             revisions=Revisions(base_policy=self.base_policy),
         )
-
-        def verdict(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
-            allowance = Allowance(passwords=self.passwords, accept=accept, allow_delete=allow_delete)
-            return (*seen.standing(keys), *seen.verdict(allowance, keys))
-
-        return Fresh(
-            traits=seen.traits,
-            live=seen.live,
-            desired=seen.desired,
-            plan=seen.plan(Allowance(passwords=self.passwords, accept={}, allow_delete=False)),
-            judge=verdict,
-            confirmed=seen.confirmed,
-            unwanted=seen.unwanted,
-        )
+        return seen.fresh(self.passwords)
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -405,7 +426,9 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
     dates = [describe_dates(part, survey.memory) for survey in surveys if (part := report.plan.instance(survey.name))]
     for survey in surveys:
         part = report.plan.instance(survey.name)
-        drifts = drifted(part, survey.live, survey.desired, survey.memory, survey.in_doubt) if part is not None else ()
+        excess = survey.proposal.excess
+        known = (survey.live, survey.desired, survey.memory, survey.in_doubt, excess)
+        drifts = drifted(part, *known) if part is not None else ()
         if survey.name not in run.snapshots:
             instance = next(instance for instance in instances if instance.name == survey.name)
             drifts, problem = _note_causes(drifts, instance, survey)

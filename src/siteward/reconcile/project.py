@@ -9,13 +9,16 @@ from msgspec.structs import replace
 
 from siteward import platforms
 from siteward.access.diagnostic import warning
+from siteward.access.hosts import address_of
 from siteward.access.report import Report
 from siteward.declaration.checks import Context, findings
+from siteward.declaration.dead import find_dead_lines, tell
 from siteward.declaration.load import Loaded, load
 from siteward.transport.redacted import Redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from siteward.access.diagnostic import Diagnostic
@@ -59,21 +62,35 @@ class Project(Struct, frozen=True, kw_only=True):
         return self.path.parent / self.declaration.journal_dir
 
 
-def validate(path: Path, base_policy_of: Callable[[Declaration], BasePolicy | None] = lambda _: None) -> Report:
+def validate(
+    path: Path,
+    base_policy_of: Callable[[Declaration], BasePolicy | None] = lambda _: None,
+    *,
+    as_of: Callable[[Declaration], datetime] | None = None,
+) -> Report:
     """Check the files without contacting anything; return the report.
 
-    `base_policy_of` returns the policy of the base branch for the declaration, or `None` without a base.
+    `base_policy_of` returns the policy of the base branch for the declaration, or `None` without a base; `as_of` the
+    moment at which lines are dead, without which none is named.
     """
     loaded = read(path)
     base_policy = base_policy_of(loaded.declaration) if loaded.declaration is not None else None
     more = (*base_policy.remarks, *judged(base_policy, loaded.diagnostics)) if base_policy is not None else ()
     return Report(
         command="validate",
-        diagnostics=(*loaded.diagnostics, *more),
+        diagnostics=(*loaded.diagnostics, *more, *_tell_dead_lines(loaded.usable, as_of)),
         texts=loaded.texts,
         files=loaded.files,
         accounts=known_accounts(loaded.accounts, base_policy),
     )
+
+
+def _tell_dead_lines(
+    declaration: Declaration | None, as_of: Callable[[Declaration], datetime] | None
+) -> Iterator[Diagnostic]:
+    if declaration is None or as_of is None:
+        return iter(())
+    return tell(find_dead_lines(declaration, as_of(declaration)))
 
 
 def known_accounts(accounts: Accounts, base_policy: BasePolicy | None) -> dict[str, dict[str, str | None]]:
@@ -151,7 +168,7 @@ def _build_instance(project: Project, declared_instance: declared.Instance, arou
 
     ca_file = project.path.parent / declared_instance.ca_file if declared_instance.ca_file else None
     link = Link(
-        url=declared_instance.url,
+        url=address_of(declared_instance.url),
         ca_file=ca_file,
         read=around.timeout,
         workers=around.workers,

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Severity, diagnostic, error, near, plural
 from siteward.access.model import account_of
+from siteward.access.patterns import fold
 from siteward.access.report import WAITS
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class Selection(Struct, frozen=True, kw_only=True):
             case "dates":
                 return step.due is not None and not step.waits
             case "user":
-                return name in {step.person, account_of(step.change.key)}
+                people = (step.person, account_of(step.change.key))
+                return fold(name) in {fold(known) for known in people if known}
             case _:
                 key = step.change.key
                 return key[-2:-1] == ("site",) and key[-1].partition("#")[0] in self._sites(name)
@@ -68,7 +70,7 @@ class Selection(Struct, frozen=True, kw_only=True):
     ) -> Iterator[Diagnostic]:
         """Yield an error for each name that is nowhere: not in the file, nor among `people` and `sites`."""
         known = {
-            "user": {*declaration.users, *people},
+            "user": set(map(fold, (*declaration.users, *people))),
             "site": {
                 *declaration.sites,
                 *(site.domain for site in declaration.sites.values()),
@@ -81,7 +83,7 @@ class Selection(Struct, frozen=True, kw_only=True):
                 yield _describe_unknown(word, kind, name, known[kind])
 
     def _names(self, kind: str, name: str) -> set[str]:
-        return self._sites(name) if kind == "site" else {name}
+        return self._sites(name) if kind == "site" else {fold(name)}
 
 
 def find_unknown(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from siteward.access.certification import FLAGS, Flag, Item, Review
+from siteward.access.certification import FLAGS, DeadRow, Flag, Item, Review
 from siteward.access.diagnostic import error, plural
 from siteward.render import words
 from siteward.render.csv import cell
@@ -72,7 +72,8 @@ def data(review: Review) -> str:
 def items(review: Review, privacy: Privacy = "full") -> list[dict[str, str]]:
     """Return the items as in the JSON document, redacted as `privacy` asks."""
     shown = _redact(review, privacy)
-    return [dict(zip(_COLUMNS[:-1], _values(item), strict=True)) for item in shown.items]
+    values = (*map(_values, shown.items), *map(_dead_values, shown.dead))
+    return [dict(zip(_COLUMNS[:-1], row, strict=True)) for row in values]
 
 
 def table(review: Review) -> str:
@@ -83,8 +84,18 @@ def table(review: Review) -> str:
     for gap in review.gaps:
         row = {"instance": gap.instance, "kind": "not read", "reason": words.not_seen(gap), "digest": review.digest}
         writer.writerow([cell(row.get(column, "")) for column in _COLUMNS])
-    writer.writerows([cell(value) for value in (*_values(item), review.digest)] for item in review.items)
+    values = (*map(_values, review.items), *map(_dead_values, review.dead))
+    writer.writerows([cell(value) for value in (*row, review.digest)] for row in values)
     return out.getvalue()
+
+
+def _dead_values(row: DeadRow) -> tuple[str, ...]:
+    """Return a dead line as a row of the sheet: what it says stands in `where`, why it is dead in `declared`."""
+    told = {
+        "id": row.id, "kind": "dead line", "where": row.what, "declared": row.why, "flags": "dead",
+        "ticket": row.ticket, "reason": row.reason, "file": row.at.file, "line": str(row.at.line), "commit": row.commit,
+    }  # fmt: skip
+    return tuple(told.get(column) or "" for column in _COLUMNS[:-1])
 
 
 def _values(item: Item) -> tuple[str, ...]:
@@ -135,13 +146,16 @@ def _redact(review: Review, privacy: Privacy) -> Review:
         return review
     missing = redact_missing(review.missing, privacy, review.accounts)
     if privacy == "counts":
-        return replace(review, items=(), missing=missing)
+        return replace(review, items=(), dead=(), missing=missing)
     known: dict[str, dict[str, str | None]] = {}
     for item in review.items:
         known.setdefault(item.instance, {})[item.account] = item.handle
     names = Pseudonyms(merge_accounts(review.accounts, known))
     return replace(
-        review, items=tuple(_redact_item(item, names.of(item.instance)) for item in review.items), missing=missing
+        review,
+        items=tuple(_redact_item(item, names.of(item.instance)) for item in review.items),
+        dead=tuple(replace(row, ticket=None, reason=None) for row in review.dead),
+        missing=missing,
     )
 
 
@@ -161,11 +175,39 @@ def _lines(review: Review, counts: Mapping[Flag, int], number: int, palette: Pal
         if items:
             yield from ("", f"  {palette.paint(title, 'bold')}")
             yield from palette.table([_text_cells(item, palette) for item in items], 4)
+    if review.dead:
+        yield from ("", f"  {palette.paint('Dead lines', 'bold')}")
+        yield from palette.table([_dead_cells(row, palette) for row in review.dead], 4)
     yield ""
-    without = f", {plural(len(review.missing), 'instance')} not read" if review.missing else ""
+    unread = sum(not gap.partly for gap in review.missing)
+    without = f", {plural(unread, 'instance')} not read" if unread else ""
     yield f"{palette.paint('Review:', 'bold')} {plural(number, 'grant')}{without}."
-    yield f"      {palette.join(counted(counts))}"
+    yield f"      {palette.join((*counted(counts), *_count_dead(review)))}"
     yield review.digest
+
+
+def _count_dead(review: Review) -> tuple[str, ...]:
+    return (plural(len(review.dead), "dead line"),) if review.dead else ()
+
+
+def _dead_cells(row: DeadRow, palette: Palette) -> tuple[Cell, ...]:
+    return (
+        palette.cell(row.what, "bold"),
+        palette.cell(row.why),
+        Cell(palette.join((f"{row.at.file}:{row.at.line}", *_dead_why(row))), "dim"),
+    )
+
+
+def _dead_why(row: DeadRow) -> tuple[str, ...]:
+    return tuple(filter(None, (row.ticket, row.reason, f"commit {row.commit}" if row.commit else "")))
+
+
+def _dead_table(review: Review) -> tuple[Table, ...]:
+    rows = tuple(
+        Row(cells=(row.id, row.what, row.why), place=f"{row.at.file}:{row.at.line}", why=_dead_why(row))
+        for row in review.dead
+    )
+    return (Table(title="Dead lines", header=("id", "line", "because", "why"), rows=rows),) if rows else ()
 
 
 def counted(counts: Mapping[Flag, int]) -> tuple[str, ...]:
@@ -194,14 +236,17 @@ def page(review: Review) -> str:
         title="Access review",
         lead=(
             f"{plural(len(review.items), 'grant')} as of {words.moment(review.as_of)}",
-            " · ".join(counted(counts)),
+            " · ".join((*counted(counts), *_count_dead(review))),
         ),
         said=tuple(error("not-read", words.not_read(gap)) for gap in review.gaps),
         parts=(
             Part(title="What stands out", tables=tuple(_flag_tables(review))),
-            Part(title="Everything", tables=(_build_table("All grants", review.items),)),
+            Part(title="Everything", tables=(_build_table("All grants", review.items), *_dead_table(review))),
         ),
-        foot=(f"review {review.digest}", "Decide in the CSV or JSON: keep, revoke or change."),
+        foot=(
+            f"review {review.digest}",
+            "Decide in the CSV or JSON: keep, revoke or change; keep or remove for dead lines.",
+        ),
     )
 
 

@@ -182,7 +182,7 @@ def _parts(context: RenderContext) -> Iterator[Part]:
 
 def _instance_part(instance: InstancePlan, context: RenderContext) -> Part:
     release = words.release(instance.platform, instance.version, instance.edition)
-    counted = ((instance.accounts, "account"), (instance.sites, "site"), (instance.grants, "grant"))
+    counted = zip(instance.read, ("account", "site", "grant"), strict=True)
     read = f"read {', '.join(plural(count, noun) for count, noun in counted)}"
     hidden = ", ".join(words.unseen(instance))
     lead = (

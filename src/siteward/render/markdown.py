@@ -315,7 +315,7 @@ def _account_table(unmanaged: Iterable[UnmanagedAccount]) -> str:
             code(account.name),
             code(account.email or ""),
             account.power.word,
-            plural(account.grants, "grant"),
+            plural(account.grants, "grant") + (", open invitation" if account.pending else ""),
         )
         for account in unmanaged
     )

@@ -201,7 +201,7 @@ def redact(report: Report, privacy: Privacy) -> Report:
 
 def errors_of(report: Report, privacy: Privacy) -> tuple[Diagnostic, ...]:
     """Return the errors of a report, redacted as `privacy` asks, for commands that show them beside an answer."""
-    every = (*report.diagnostics, *(report.plan.diagnostics if report.plan else ()))
+    every = (*report.diagnostics, *(report.plan.diagnostics if report.plan else ()), *_rows_in_error(report))
     errors = tuple(diagnostic for diagnostic in every if diagnostic.blocks)
     if privacy == "full":
         return errors
@@ -209,6 +209,13 @@ def errors_of(report: Report, privacy: Privacy) -> tuple[Diagnostic, ...]:
     if privacy == "counts":
         return tuple(replace(names.of(None).wordless(error), instance=None) for error in errors)
     return tuple(names.of(error.instance).diagnostic(error) for error in errors)
+
+
+def _rows_in_error(report: Report) -> Iterator[Diagnostic]:
+    """Yield the errors of rows of the file, each with the instance for which it leaves open what is declared."""
+    for instance in report.plan.instances if report.plan is not None else ():
+        if instance.flawed:
+            yield from (replace(said, instance=instance.instance) for said in instance.diagnostics if said.local)
 
 
 class _Redaction:

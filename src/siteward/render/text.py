@@ -55,7 +55,8 @@ def _outcome_parts(context: RenderContext, palette: Palette) -> tuple[Iterable[s
 
 
 def _diagnostic_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
-    shown = [diagnostic for diagnostic in context.diagnostics if diagnostic.severity or context.options.verbose]
+    notes = context.options.verbose or context.report.command == "validate"  # where a file is all there is to speak of
+    shown = [diagnostic for diagnostic in context.diagnostics if diagnostic.severity or notes]
     for number, diagnostic in enumerate(words.by_weight(shown)):
         lines = (
             _diagnostic_in_short(diagnostic, palette)
@@ -132,12 +133,20 @@ def _plan_total(plan: Plan, context: RenderContext, palette: Palette) -> Iterabl
     yield palette.join((plan.digest, f"as of {words.moment(plan.as_of)}", commit))
 
 
+def _after_differences(context: RenderContext) -> str:
+    """Return the next step after differences: what does them, or whose they are where no step of a plan does."""
+    report = context.report
+    if report.plan is not None and not any(instance.steps for instance in report.plan.instances):
+        return "declare what differs, or take it away on the platform: no plan changes it"
+    return "siteward apply" if report.command == "plan" else "siteward plan"
+
+
 def _default_next(context: RenderContext) -> str:
     """Return the next step where the command named none; only exit code 0 has none."""
     command = context.report.command
     return {
         1: f"fix what is named above, then siteward {command}",
-        2: "siteward apply" if command == "plan" else "siteward plan",
+        2: _after_differences(context),
         3: "fix what is blocked, or override it with `--accept NAME=DIGEST --reason`; then siteward plan",
         4: BLIND if context.summary.blind and not context.report.stale else "siteward plan",
         5: "siteward apply --resume",

@@ -222,6 +222,8 @@ def _idle(of: Summary) -> str:
     """Return the line of a plan without changes; it does not claim more than was read."""
     if of.kept:
         return f"nothing to do, {of.kept} held back, {plural(of.errors, 'error')}"
+    if of.differences:
+        return f"nothing to do here, {differences(of.differences)}"
     if of.held_back:
         return f"nothing to do in this mode, {of.held_back} skipped"
     if of.unreadable:
@@ -229,6 +231,16 @@ def _idle(of: Summary) -> str:
     if of.errors:
         return f"nothing can be done, {plural(of.errors, 'error')}"
     return "nothing to do in what the platform shows" if of.blind else "nothing to do"
+
+
+def undeclared(*, declared: bool) -> str:
+    """Return what is said of live access without a declared grant: of a declared person, or of an unmanaged account."""
+    return "not granted in the file" if declared else "unmanaged"
+
+
+def differences(count: int) -> str:
+    """Return the number of differences between live and declared access that no step changes."""
+    return f"{plural(count, 'difference')} that no step changes"
 
 
 def held_back(instance: InstancePlan) -> str:
@@ -262,6 +274,7 @@ def leftovers(of: Summary) -> tuple[str, ...]:
     parts = (
         (of.held_back, f"{of.held_back} skipped by the mode"),
         (of.kept, f"{of.kept} held back, a row is in error"),
+        (of.differences and (of.creates or of.updates or of.deletes or of.blocked), differences(of.differences)),
         (of.waiting, f"{of.waiting} waiting for somebody's acceptance"),
         (of.unmanaged, f"{plural(of.unmanaged, 'unmanaged account')}{admins}"),
         (of.ignored, f"{plural(of.ignored, 'account')} ignored"),
@@ -280,6 +293,7 @@ def labels(of: Summary) -> tuple[str, ...]:
         (of.deletes or of.grants_lowered, "removal"),
         (of.accounts_created, "new-account"),
         (of.unread or of.unreadable, "incomplete"),
+        (of.differences, "differs"),
     )
     urgent = tuple(f"access:{name}" for count, name in parts if count)
     return urgent or (("access:routine",) if of.creates or of.updates else ("access:unchanged",))
@@ -298,7 +312,7 @@ def not_read(gap: Missing) -> str:
 def not_seen(gap: Missing) -> str:
     """Return why an instance is missing or incomplete, without its name."""
     if gap.partly:
-        return "not read whole: more may be live than is shown here"
+        return gap.why or "not read whole: more may be live than is shown here"
     return f"not read: {gap.why}" if gap.why else "not read"
 
 
@@ -361,7 +375,18 @@ def drifted(of: Summary) -> str:
     parts = [f"{of.drift[kind]} {phrase}" for kind, phrase in DRIFT.items() if of.drift.get(kind)]
     if of.unread:
         parts.append(f"{plural(of.unread, 'instance')} not read")
-    return ", ".join(parts) or ("no drift in what was read" if of.unreadable else "no drift")
+    return ", ".join(parts) or _no_drift(of)
+
+
+def _no_drift(of: Summary) -> str:
+    """Return the sentence where no drift was found; it does not claim more than could be judged."""
+    if of.differences:
+        return differences(of.differences)
+    if of.errors:
+        return f"cannot be told whole, {plural(of.errors, 'error')}"
+    if of.unreadable:
+        return "no drift in what was read"
+    return "no drift in what the platform shows" if of.blind else "no drift"
 
 
 def verdict(code: int, *, confined: bool = False, left_out: int = 0) -> str:

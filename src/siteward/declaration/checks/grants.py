@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.declaration.context import Context
     from siteward.declaration.declared import Bound, Grant, Group, Instance
+    from siteward.declaration.groups import Way
     from siteward.declaration.selector import Selector
-    from siteward.declaration.subjects import Way
 
 
 def shapes(context: Context) -> Iterator[Diagnostic]:
@@ -42,7 +42,9 @@ def shapes(context: Context) -> Iterator[Diagnostic]:
         if not grant.to:
             yield problem("grant-to-nobody", "a grant to nobody", location.at("to"), hint="name a user or a group")
         for key, written in (("sites", grant.sites), ("metasites", grant.metasites)):
-            if written and written[0].startswith("!") and all(word.startswith("!") for word in written):
+            if (
+                written and written[0].startswith("!") and all(word.startswith("!") for word in written)
+            ) or "!*" in written:
                 hint = 'name what they are left out of, such as "*"'
                 yield problem(
                     "only-exclusions", "every site is left out and none is named", location.at(key), hint=hint
@@ -271,6 +273,8 @@ class _Ruling(Struct):
     def _check_rights(self, grant: Grant, means: Meaning, kind: str) -> Iterator[Diagnostic]:
         rights: dict[int, Gain | None] = {}
         for handle, ways in self.context.people(grant).items():
+            if handle in self.context.twice:
+                continue
             rules = self.rules.about(self.context.declaration.users[handle].kind, means.power)
             person = self._find_person(handle) if rules else None
             for rule in concerning(rules, person) if person is not None else ():
@@ -304,7 +308,11 @@ class _Ruling(Struct):
 
 def _given_fields(grant: Grant, ways: tuple[Way, ...]) -> frozenset[str]:
     """Return the required fields that a grant fills, for a user whom these ways lead to."""
-    fields = (("ticket", grant.ticket), ("reason", grant.reason), ("until", ends(grant.window, ways)))
+    fields = (
+        ("ticket", grant.ticket or any(way.ticket for way in ways)),
+        ("reason", grant.reason or any(way.reason for way in ways)),
+        ("until", ends(grant.window, ways)),
+    )
     return frozenset(name for name, value in fields if value)
 
 
@@ -320,6 +328,8 @@ def logins_needed(context: Context) -> Iterator[Diagnostic]:
                 continue
             for handle in context.people(grant):
                 user = context.declaration.users[handle]
+                if handle in context.twice:
+                    continue
                 if user.email is None and instance.name not in user.logins and (handle, instance.name) not in reported:
                     reported.add((handle, instance.name))
                     yield problem(

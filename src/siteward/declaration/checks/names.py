@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from siteward.access.diagnostic import Severity, problem
 from siteward.access.patterns import matching
 from siteward.access.policy import names_of_role
+from siteward.access.traits import is_public
 from siteward.declaration.declared import EVERY
+from siteward.declaration.groups import MAX_NESTING
 from siteward.declaration.roles import PORTABLE
 from siteward.declaration.selector import parse
-from siteward.declaration.subjects import MAX_NESTING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +39,7 @@ def known_instances(context: Context) -> Iterator[Diagnostic]:
     for user in context.declaration.users.values():
         for key, names in (
             ("logins", user.logins),
+            ("ids", user.ids),
             ("state", user.states),
             ("accounts", user.accounts),
             ("modules", user.modules),
@@ -112,6 +114,9 @@ def _describe_unknown(context: Context, name: str, at: Span) -> Diagnostic:
     if name == "external":
         hint = "write {members: external} for a group whose members a directory knows"
         return problem("unknown-user", "there is no user or group `external`", at, hint=hint)
+    if any(is_public(traits, name) for traits in context.traits.values()):
+        hint = "it stands for everybody: whether a site is open says `public` of the site"
+        return problem("unknown-user", f"there is no user or group `{name}`", at, hint=hint)
     refused = (name for section, name in context.dropped if section in {"users", "groups"})
     declared = (*context.declaration.users, *context.declaration.groups, *sorted(refused))
     return problem(
@@ -141,6 +146,24 @@ def group_cycles(context: Context) -> Iterator[Diagnostic]:
             f"`{name}` is a user and a group",
             declaration.groups[name].location.key(),
             related=(declaration.users[name].location.key(),),
+        )
+
+
+def spellings(context: Context) -> Iterator[Diagnostic]:
+    """Report names of users and groups that differ in letter case alone: a reference in any case could mean either."""
+    declaration = context.declaration
+    for names in context.spellings:
+        rows = [
+            section[name] for section in (declaration.users, declaration.groups) for name in names if name in section
+        ]
+        *first, last = sorted(row.location.key() for row in rows)
+        written = " and ".join(f"`{name}`" for name in names)
+        yield problem(
+            "handle-twice",
+            f"{written} differ in letter case alone, and a name is read in any",
+            last,
+            hint="make one row of them: references to either spelling mean it",
+            related=tuple(first),
         )
 
 
@@ -224,7 +247,7 @@ def unused_groups(context: Context) -> Iterator[Diagnostic]:
     used = {name for grant in declaration.grants or () for name in grant.to}
     used |= {member.name for group in declaration.groups.values() for member in group.members}
     for name, group in declaration.groups.items():
-        if name not in used and group.native is None:
+        if name not in used and group.native is None and name not in context.twice:
             yield problem(
                 "unused-group", f"nothing uses the group `{name}`", group.location.key(), severity=Severity.WARNING
             )
@@ -310,6 +333,7 @@ NAME_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     known_instances,
     known_people,
     group_cycles,
+    spellings,
     known_roles,
     known_tags,
     unused_groups,

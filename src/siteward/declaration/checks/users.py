@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from siteward.access.diagnostic import problem
 from siteward.access.patterns import matching
 from siteward.access.traits import is_public
+from siteward.declaration.references import lowered
 from siteward.declaration.subjects import folded, login_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.traits import Traits
     from siteward.declaration.context import Context
     from siteward.declaration.declared import Instance, User
@@ -37,13 +38,18 @@ def addresses(context: Context) -> Iterator[Diagnostic]:
             yield problem("bad-email", f"`{user.email}` is not a valid e-mail address", user.location.at("email"))
             continue
         first = seen.setdefault(user.email.casefold(), user)
-        if first is not user:
+        if first is not user and not _is_one_name(first, user):
             yield problem(
                 "email-twice",
                 f"`{first.handle}` and `{user.handle}` have the same e-mail",
                 user.location.at("email"),
                 related=(first.location.at("email"),),
             )
+
+
+def _is_one_name(first: User, second: User) -> bool:
+    """Return whether two handles differ in letter case alone, which one error tells (`handle-twice`)."""
+    return lowered(first.handle) == lowered(second.handle)
 
 
 def accounts(context: Context) -> Iterator[Diagnostic]:
@@ -65,7 +71,7 @@ def _check_accounts(context: Context, instance: Instance, traits: Traits) -> Ite
         by_login = instance.name in user.logins
         place = user.location.at("logins", instance.name) if by_login else None
         first = seen.setdefault(account, user)
-        if first is not user:
+        if first is not user and not _is_one_name(first, user):
             yield problem(
                 "account-twice",
                 f"`{first.handle}` and `{user.handle}` are both `{login}` on {instance.name}",
@@ -81,16 +87,33 @@ def _check_accounts(context: Context, instance: Instance, traits: Traits) -> Ite
                 related=(instance.location.at("self"),),
             )
         if is_public(traits, login):
-            yield problem(
-                "reserved-login",
-                f"`{login}` stands for everybody on {instance.name}, and is nobody's account",
-                place or user.location.key(),
-                hint="give another login under `logins`; whether a site is open says `public` of the site",
-            )
+            hint = "give another login under `logins`; whether a site is open says `public` of the site"
+            yield _describe_reserved(login, instance, place or user.location.key(), hint)
         if by_login and (pattern := matching(instance.policy.protect, login)):
             yield problem(
                 "protected-login", f"`{login}` is protected by `{pattern}` and cannot be anybody's login", place
             )
+
+
+def reserved_names(context: Context) -> Iterator[Diagnostic]:
+    """Report former names, and accounts that Siteward should use, that stand for everybody on an instance."""
+    for instance in context.declaration.instances.values():
+        traits = context.traits.get(instance.name)
+        if traits is None or traits.public_account is None:
+            continue
+        if instance.self_account is not None and is_public(traits, instance.self_account):
+            hint = "name the account that the credentials belong to"
+            yield _describe_reserved(instance.self_account, instance, instance.location.at("self"), hint)
+        for user in context.declaration.users.values():
+            for number, name in enumerate(user.previously):
+                if is_public(traits, name):
+                    at = user.location.at("previously", number)
+                    yield _describe_reserved(name, instance, at, "take it out: nobody was called so")
+
+
+def _describe_reserved(name: str, instance: Instance, at: Span, hint: str) -> Diagnostic:
+    message = f"`{name}` stands for everybody on {instance.name}, and is nobody's account"
+    return problem("reserved-login", message, at, hint=hint)
 
 
 def instance_abilities(context: Context) -> Iterator[Diagnostic]:
@@ -131,18 +154,13 @@ def blind_spots(context: Context) -> Iterator[Diagnostic]:
 
 
 def platform_features(context: Context) -> Iterator[Diagnostic]:
-    """Report modules and public access on platforms that have none."""
+    """Report modules on platforms that have none."""
     declaration, known = context.declaration, context.traits
     for user in declaration.users.values():
         for name in user.modules.keys() & known.keys():
             if "module" not in known[name].roles:
                 message = f"{known[name].platform} has no modules to switch"
                 yield problem("no-modules", message, user.location.key("modules", name), instance=name)
-    for site in declaration.sites.values():
-        for name in site.public.keys() & known.keys():
-            if known[name].public_account is None:
-                message = f"{known[name].platform} cannot let everybody in"
-                yield problem("no-public-access", message, site.location.key("public", name), instance=name)
 
 
 def former_names(context: Context) -> Iterator[Diagnostic]:
@@ -159,7 +177,7 @@ def former_names(context: Context) -> Iterator[Diagnostic]:
             other = present.get(name.casefold())
             if other is None:
                 other = former.setdefault(name.casefold(), user)
-            if other is not user:
+            if other is not user and not _is_one_name(other, user):
                 yield problem(
                     "previously-clash",
                     f"`{name}` is also `{other.handle}`",
@@ -185,6 +203,7 @@ def owners(context: Context) -> Iterator[Diagnostic]:
 USER_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     addresses,
     accounts,
+    reserved_names,
     instance_abilities,
     blind_spots,
     platform_features,

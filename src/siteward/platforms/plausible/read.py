@@ -60,10 +60,12 @@ def live_of(state: NativeState) -> Live:
         access=Access((*accounts, *(grant for grant, _ in guests), *_team_grants(state, names))),
         sites={place.scope: _make_site(place) for place in state.places.values()},
         me=state.me,
+        ids={account_key(name): state.ids[email] for email, name in names.items() if email in state.ids},
         pending=pending,
         facts=dict(_account_facts(state, names)),
         listings=state.listings,
         findings=tuple(findings(state)),
+        open={place.scope: told for place in state.places.values() if (told := tuple(_report_open(place)))},
         native=state,
     )
 
@@ -168,7 +170,7 @@ def _report_team(state: NativeState) -> Iterator[Diagnostic]:
 
 
 def _report_sites(state: NativeState) -> Iterator[Diagnostic]:
-    """Warn of renamed and public sites, and of shared links."""
+    """Warn of renamed sites, and of public ones and shared links."""
     for place in sorted(state.places.values(), key=lambda place: place.domain):
         if place.previous:
             yield warning(
@@ -176,12 +178,18 @@ def _report_sites(state: NativeState) -> Iterator[Diagnostic]:
                 f"{place.domain} was {place.previous}; the old name answers for 72 hours and is free for others then",
                 hint="write the new name into the file",
             )
-        if place.public:
-            yield warning("public-dashboard", f"{place.domain} is public: everybody can see its statistics")
-        for link in place.links:
-            yield warning(
-                "shared-link", f"{place.domain} has the shared link {link}: whoever knows it sees the statistics"
-            )
+        yield from _report_open(place)
+
+
+def _report_open(place: Place) -> Iterator[Diagnostic]:
+    """Warn of what lets people without an account see a site, with who can end it: the settings are pages only."""
+    who = "an editor of the site or of the team"
+    if place.public:
+        message = f"{place.domain} is public: everybody can see its statistics"
+        yield warning("public-dashboard", message, hint=f"{who} makes it private in Plausible, in the site's settings")
+    for link in place.links:
+        message = f"{place.domain} has the shared link {link}: whoever knows it sees the statistics"
+        yield warning("shared-link", message, hint=f"{who} deletes it in Plausible, in the site's settings")
 
 
 # --- refresh ----------------------------------------------------------------------------------------------------------

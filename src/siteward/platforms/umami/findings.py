@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Diagnostic, note, plural, warning
-from siteward.access.model import account_key
+from siteward.access.model import Scope, account_key
 from siteward.platforms.umami.native_state import MANAGED, others_in, owners, people
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, TEAM_OWNER
 
@@ -55,15 +55,34 @@ def _report_orphans(state: NativeState) -> Iterator[Diagnostic]:
             )
 
 
-def _report_shares(state: NativeState) -> Iterator[Diagnostic]:
-    """Warn of sites with a public link."""
-    for site_id in _sort_by_label(state):
-        if state.rows.sites[site_id].share is not None:
-            yield warning(
+def open_sites(state: NativeState) -> dict[Scope, tuple[Diagnostic, ...]]:
+    """Return a warning for each site with a public link, with who can take it back (API.md section 6)."""
+    return {
+        Scope("site", state.labels[site_id]): (
+            warning(
                 "public-share-link",
                 f"site {state.labels[site_id]} has a public link: whoever knows it reads the statistics",
-                hint="deleting the link does not end tokens already given out; only a new APP_SECRET does",
-            )
+                hint=f"{_find_closer(state, site_id)} deletes it in Umami, in the settings of the website; that does not "
+                "end tokens already given out, only a new APP_SECRET does",
+            ),
+        )
+        for site_id in _sort_by_label(state)
+        if state.rows.sites[site_id].share is not None
+    }
+
+
+def _find_closer(state: NativeState, site_id: str) -> str:
+    """Return in words who may edit a site besides admins: its owner, or the members of its team (API.md section 7)."""
+    row = state.rows.sites[site_id]
+    owner, team = state.rows.users.get(row.user_id or ""), state.rows.teams.get(row.team_id or "")
+    if owner is not None:
+        return owner.username
+    return f"whoever may edit in team {team.name}, or an admin," if team is not None else "an admin"
+
+
+def _report_shares(state: NativeState) -> Iterator[Diagnostic]:
+    for warnings in open_sites(state).values():
+        yield from warnings
 
 
 def _report_owned_sites(state: NativeState) -> Iterator[Diagnostic]:

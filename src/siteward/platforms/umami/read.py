@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import plural
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Scope, Subject, account_key
 from siteward.access.state import Listing, Live, Site
-from siteward.platforms.umami.findings import findings
+from siteward.platforms.umami.findings import findings, open_sites
 from siteward.platforms.umami.native_state import (
     NativeState,
     Rows,
@@ -66,6 +66,7 @@ def live_of(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tu
         facts=dict(_list_facts(state)),
         listings=listings,
         findings=tuple(findings(state)),
+        open=open_sites(state),
         native=state,
     )
 

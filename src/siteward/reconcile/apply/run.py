@@ -15,7 +15,14 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import Severity, plural, warning
 from siteward.access.report import WAITS, Outcome, Report
 from siteward.reconcile.apply.admission import CONFIG_CHANGED, find_mismatch, note_left_out, remarks_on, warn_too_old
-from siteward.reconcile.apply.consent import Consents, find_still_lifted, warn_resumed
+from siteward.reconcile.apply.consent import (
+    Consents,
+    accounts_accepted,
+    find_still_lifted,
+    is_about,
+    list_mismatches,
+    warn_resumed,
+)
 from siteward.reconcile.apply.execute import Execution, cancelled_by_signals, execute, finish_call, to_result
 from siteward.reconcile.apply.inputs import (
     TROUBLE,
@@ -86,7 +93,7 @@ def _prepare(given: ApplyInput, state: RunState, stack: ExitStack, reviewed: Ins
     Journal and connections are closed with `stack`.
     """
     target = given.targets.get(reviewed.instance)
-    if (mismatch := find_mismatch(reviewed, target)) or target is None:
+    if (mismatch := find_mismatch(reviewed, target, resuming=given.resuming)) or target is None:
         _give_up(given, state, reviewed, mismatch)
         return None
     try:
@@ -183,7 +190,7 @@ def _continue(given: ApplyInput, state: RunState, instance: Prepared, run: Run) 
     state.add(instance.name, warn_resumed(run))
     instance.journal.go_on(run, allow_delete=given.options.allow_delete, lifted=instance.revalidated.lifted)
     for name, acceptance in given.options.accept.items():
-        if name not in run.sealed.accept:
+        if name not in run.sealed.accept and is_about(name, instance.name):
             instance.journal.waive(name, given.plan.digest, acceptance.reason)
 
 
@@ -214,7 +221,7 @@ def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> No
     instance.journal.begin(
         given.plan,
         platform=instance.reviewed.platform,
-        origin=instance.reviewed.origin,
+        origin=instance.target.origin,
         me=_find_own_account(instance),
         users=known.users,
         accounts=tuple(sorted(known.accounts)),
@@ -226,7 +233,8 @@ def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> No
         lifted=tuple(sorted(instance.revalidated.lifted)),
     )
     for name, acceptance in given.options.accept.items():
-        instance.journal.waive(name, given.plan.digest, acceptance.reason)
+        if is_about(name, instance.name):
+            instance.journal.waive(name, given.plan.digest, acceptance.reason)
 
 
 def _find_own_account(instance: Prepared) -> str | None:
@@ -303,10 +311,22 @@ def _remember(execution: Execution) -> None:
     counts = Counter(outcome.status for outcome in execution.outcomes.values())
     run_result = RunResult(
         outcomes=tuple(execution.outcomes.values()), before=instance.fresh.live, fresh=execution.fresh, live=live,
-        whole=instance.chosen is None,
+        whole=instance.chosen is None, confirmed=_find_confirmed(instance),
         extra=tuple(change for change in instance.journal.in_doubt if reached(change, live.access)),
     )  # fmt: skip
-    instance.journal.end(counts, replace(build_memory(execution.fresh, live, memory, run_result), sends=sends))
+    if run_result.counts:
+        instance.journal.end(counts, replace(build_memory(execution.fresh, live, memory, run_result), sends=sends))
+    else:
+        instance.journal.end_unchanged(counts)
+
+
+def _find_confirmed(instance: Prepared) -> frozenset[str]:
+    """Return the accounts that whoever applies has accepted, and that are still those that were reviewed."""
+    accepted = accounts_accepted(instance.name, instance.allowance.accept)
+    if not accepted:
+        return accepted
+    reviewed, fresh = list_mismatches(instance.reviewed), list_mismatches(instance.fresh.plan)
+    return frozenset(name for name in accepted if fresh.get(name) and fresh[name] == reviewed.get(name))
 
 
 def _settle_rest(execution: Execution) -> None:

@@ -66,7 +66,7 @@ class Target(Protocol):
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port."""
+        """Scheme, host, port and base path."""
 
     @property
     def platform(self) -> Platform:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias, TypedDict
+from typing import ClassVar, Final, Literal, TypeAlias, TypedDict
 
 from siteward.access.change import Change
 from siteward.access.model import Resource
@@ -107,12 +107,18 @@ class StepsIntended(_Entry, frozen=True, kw_only=True):
 
 
 class Result(WithDefaults, frozen=True, kw_only=True):
-    """The result of one step; `sends` counts the mails that went out for it."""
+    """The result of one step; `sends` counts the mails that went out for it.
+
+    `account_id` is the platform's id of the account that the step made, where its answer has one.
+    """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"account_id"})
 
     step: str
     status: OutcomeStatus
     message: str = ""
     sends: int = 0
+    account_id: str | None = None
 
 
 class StepsFinished(_Entry, frozen=True, kw_only=True):

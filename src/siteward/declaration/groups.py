@@ -1,0 +1,108 @@
+"""Groups: their users with the ways that lead to each, cycles of groups, and how deep groups may nest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
+
+from siteward.access.state import joined
+from siteward.declaration.window import ALWAYS, Window
+
+if TYPE_CHECKING:
+    from siteward.declaration.declared import Group as GroupLine
+
+
+class Way(Struct, frozen=True):
+    """A path on which a user belongs to a group: the groups on it (`via`), and the time in which it holds.
+
+    `ticket` and `reason` are those of all memberships on it.
+    """
+
+    window: Window = ALWAYS
+    via: tuple[str, ...] = ()
+    ticket: str | None = None
+    reason: str | None = None
+
+
+DIRECT = (Way(),)
+"""The ways to a user who is named directly."""
+
+People: TypeAlias = Mapping[str, tuple[Way, ...]]
+"""Users by handle, with the ways that lead to them."""
+
+
+def expand(groups: Mapping[str, GroupLine]) -> Mapping[str, People]:
+    """Return the users of each group, by group, with the ways that lead to them.
+
+    Exclusions are applied after all members, so the order of a list changes nothing. Windows intersect along a way;
+    of several ways those are kept that differ in time, or in ticket or reason. There must be no cycle (see `cycle`).
+    """
+    expanded: dict[str, People] = {}
+    for name in groups:
+        _expand_group(name, groups, expanded)
+    return expanded
+
+
+def _expand_group(name: str, groups: Mapping[str, GroupLine], expanded: dict[str, People]) -> People:
+    """Return the users of one group, and remember them in `expanded` with those of the groups inside."""
+    known = expanded.get(name)
+    if known is not None:
+        return known
+    ways: dict[str, dict[tuple[Window, str | None, str | None], Way]] = {}
+    excluded: set[str] = set()
+    step = f"group {name}"
+    for member in groups[name].members:
+        inner = _expand_group(member.name, groups, expanded) if member.name in groups else {member.name: DIRECT}
+        if member.excludes:
+            excluded.update(inner)
+            continue
+        for handle, inner_ways in inner.items():
+            by_window = ways.setdefault(handle, {})
+            for way in inner_ways:
+                window = member.window.meet(way.window)
+                if not window.empty:
+                    ticket, reason = joined(member.ticket, way.ticket), joined(member.reason, way.reason)
+                    found = Way(window, (step, *way.via), ticket, reason)
+                    by_window.setdefault((window, ticket, reason), found)
+    expanded[name] = {
+        handle: tuple(by_window.values()) for handle, by_window in ways.items() if handle not in excluded and by_window
+    }
+    return expanded[name]
+
+
+MAX_NESTING = 50
+"""The most groups within one another."""
+
+
+def cycle(groups: Mapping[str, GroupLine]) -> tuple[str, ...] | None:
+    """Return the groups of a cycle, first and last the same, or two groups where nesting is too deep; else `None`.
+
+    Too deep is more than `MAX_NESTING` groups within one another.
+    """
+    depths: dict[str, int] = {}
+    for start in groups:
+        path = _find_cycle(start, (), groups, depths)
+        if path is not None:
+            return path
+    return None
+
+
+def _find_cycle(
+    name: str, trail: tuple[str, ...], groups: Mapping[str, GroupLine], depths: dict[str, int]
+) -> tuple[str, ...] | None:
+    """Search from one group downwards; `depths` holds the depths of groups that were searched and are sound."""
+    if name in trail:
+        return (*trail[trail.index(name) :], name)
+    if name in depths or name not in groups:
+        return None
+    way = (*trail, name)
+    for member in groups[name].members:
+        path = _find_cycle(member.name, way, groups, depths)
+        if path is not None:
+            return path
+        if len(way) + depths.get(member.name, 0) > MAX_NESTING:
+            return (name, member.name)
+    depths[name] = 1 + max((depths.get(member.name, 0) for member in groups[name].members), default=0)
+    return None

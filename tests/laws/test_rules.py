@@ -35,8 +35,8 @@ from siteward.declaration.resolve import resolve
 from siteward.reconcile.apply.passwords import Passwords
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.dated import Revisions
-from siteward.reconcile.plan import Survey, surveyed
 from siteward.reconcile.revisions.base_policy import BasePolicy
+from siteward.reconcile.survey import Survey, surveyed
 from strategies import ALL_TRAITS, ME, NOW, some
 
 if TYPE_CHECKING:

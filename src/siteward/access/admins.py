@@ -19,8 +19,9 @@ from siteward.access.model import (
     account_of,
     grant_key,
 )
+from siteward.access.ownership import Proposed
 from siteward.access.patterns import matching
-from siteward.access.proposal import Proposal, Proposed
+from siteward.access.proposal import Proposal
 from siteward.access.standing import GONE
 from siteward.access.state import DeclaredUser
 

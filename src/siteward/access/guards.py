@@ -28,8 +28,9 @@ from siteward.access.model import (
     account_key,
     account_of,
 )
+from siteward.access.ownership import Proposed
 from siteward.access.patterns import matching
-from siteward.access.proposal import Proposal, Proposed
+from siteward.access.proposal import Proposal
 from siteward.access.traits import Traits
 
 CONFIRM = (

@@ -17,8 +17,9 @@ from siteward.access.change import Change, deletes_account, direction, escalates
 from siteward.access.diagnostic import Diagnostic, Severity, diagnostic, plural
 from siteward.access.effective import Index
 from siteward.access.model import Grant, Key, Member, account_of
+from siteward.access.ownership import Proposed
 from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit
-from siteward.access.proposal import Proposal, Proposed
+from siteward.access.proposal import Proposal
 from siteward.access.traits import Traits
 
 FLOOR = 2

@@ -29,8 +29,9 @@ from siteward.access.model import (
     scope_key,
     scope_of,
 )
+from siteward.access.ownership import Proposed
 from siteward.access.policy import Mode
-from siteward.access.proposal import Proposal, Proposed
+from siteward.access.proposal import Proposal
 from siteward.access.state import Cause, Listing, Live, Origin, home_of, is_external
 from siteward.access.traits import Traits, is_public
 

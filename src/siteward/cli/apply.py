@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Plan, Step
     from siteward.cli.checkout import Checkout
     from siteward.reconcile.apply.target import Acceptance, Options
-    from siteward.reconcile.plan import Survey
     from siteward.reconcile.selection import Selection
+    from siteward.reconcile.survey import Survey
 
 EMPTY = "empty"
 """The one name that `--accept` takes without a digest: it is about the file, which says `grants: []`."""

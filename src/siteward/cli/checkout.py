@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from siteward.platforms.instance import Instance
     from siteward.reconcile.apply.target import Progress
-    from siteward.reconcile.plan import Survey
+    from siteward.reconcile.survey import Survey
     from siteward.transport.link import Exchange
     from siteward.transport.secrets import Keyring
 

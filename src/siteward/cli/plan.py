@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from siteward.access.report import Report
-    from siteward.reconcile.plan import Survey
+    from siteward.reconcile.survey import Survey
 
 
 @click.command("plan")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from siteward.access.certification import Review
     from siteward.cli.checkout import Checkout
     from siteward.declaration.rewrite import Edit
-    from siteward.reconcile.plan import Survey
+    from siteward.reconcile.survey import Survey
 
 
 @click.command("review")

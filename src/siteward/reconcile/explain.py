@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from siteward.access.state import Origin
     from siteward.access.traits import Traits
     from siteward.declaration.load import Declaration
-    from siteward.reconcile.plan import Survey
+    from siteward.reconcile.survey import Survey
 
 
 def explain(

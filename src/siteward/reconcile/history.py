@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from siteward.platforms.instance import Instance
     from siteward.reconcile.apply.target import Book
     from siteward.reconcile.dated import Revisions
-    from siteward.reconcile.plan import Run, Survey
+    from siteward.reconcile.plan import Run
     from siteward.reconcile.project import Project
+    from siteward.reconcile.survey import Survey
 
 
 class History(Struct, frozen=True, kw_only=True):

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from siteward.access.model import Accounts, Key
     from siteward.access.plan import InstancePlan, Step
     from siteward.declaration.load import Declaration
-    from siteward.reconcile.plan import Survey
     from siteward.reconcile.project import Project
+    from siteward.reconcile.survey import Survey
 
 SYNTAX = "expiries, dates, user:HANDLE or site:DOMAIN"
 PARTIAL = "partial"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.reconcile.apply.passwords import Passwords
     from siteward.reconcile.apply.target import Book, Clock, Fresh
-    from siteward.reconcile.plan import Survey
+    from siteward.reconcile.survey import Survey
 
 
 class Beginning(Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from siteward.access.accounts import Classification
 from siteward.access.change import Change, patch
 from siteward.access.diagnostic import Diagnostic, join_some, warning
 from siteward.access.effective import Index, strongest
-from siteward.access.model import Grant, Scope, account_key
+from siteward.access.model import Grant, Scope, account_key, account_of
 from siteward.access.standing import GONE, Grounds, covered, declared_access
 from siteward.access.state import Desired
 from siteward.access.traits import declarable
@@ -95,12 +95,15 @@ class Remaining(Struct, frozen=True, kw_only=True, dict=True):
         return self.classification.classify(account) == "stranger"
 
     def _of_groups(self) -> Iterator[Excess]:
-        """Yield the excess that accounts hold by groups."""
+        """Yield the excess that accounts hold by groups, but for accounts that are to be deleted."""
         if not self.grounds.live.access.members():  # as nearly always: the price is a pass over all grants
             return
         index = Index(patch(self.grounds.live.access, self.changes))
         wishes = Index(declared_access(self.grounds.desired, self.grounds.live, self.grounds.traits))
-        for account in sorted(index.groups):
+        deleted = {
+            account_of(change.key) for change in self.changes if change.after is None and change.key[0] == "account"
+        }
+        for account in sorted(index.groups.keys() - deleted):
             if self._is_declared(account) or (self.unmanaged_too and self._is_unmanaged(account)):
                 yield from self._of_groups_of(account, index, wishes)
 

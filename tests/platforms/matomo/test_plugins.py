@@ -160,16 +160,15 @@ def _grouped(release: str, *grants: WorldGrant) -> MatomoRig:
 def _by_groups(rig: MatomoRig, *wishes: Grant, ending: Ending | None = None, **policy: Any) -> list[str]:
     """Return what the plan tells of rights by groups, where the file wishes these grants for bob."""
     live, user = rig.read(), DeclaredUser(handle="bob", at=Span("access.yaml", 3, 1), ending=ending)
-    desired = Desired(
-        access=Access((Account("bob"), *wishes)), declared_users={"bob": user}, managed=frozenset(live.sites)
-    )
+    account = () if ending == "absent" else (Account("bob"),)
+    desired = Desired(access=Access((*account, *wishes)), declared_users={"bob": user}, managed=frozenset(live.sites))
     found = manage(live, desired, rig.probe(), Policy(admins_min=0, **policy), None)
     assert all(diagnostic.differs for diagnostic in found.diagnostics if diagnostic.code == "held-by-group")
     return [diagnostic.message for diagnostic in found.diagnostics if diagnostic.code == "held-by-group"]
 
 
 @pytest.mark.parametrize("release", CAPABLE)
-@pytest.mark.parametrize("ending", [None, "suspended", "absent"])
+@pytest.mark.parametrize("ending", [None, "suspended", "expired"])
 def test_what_groups_of_a_plugin_give_is_read_and_told_by_name(release: str, ending: Ending | None) -> None:
     (said,) = _by_groups(_grouped(release), ending=ending)
     assert said.startswith(
@@ -188,6 +187,10 @@ def test_what_a_group_gives_is_told_where_the_plan_takes_what_covered_it() -> No
     (said,) = _by_groups(rig, grant("bob", BLOG, "write"), grant("bob", STAGING, "admin"))
     assert f"admin on {BLOG} (write declared)" in said
     assert STAGING not in said
+
+
+def test_an_account_that_is_to_be_deleted_keeps_nothing() -> None:
+    assert _by_groups(_grouped("5.3"), ending="absent") == []
 
 
 def test_what_a_revoked_account_keeps_by_a_group_is_told() -> None:

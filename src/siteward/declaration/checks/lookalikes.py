@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
 def lookalikes(context: Context) -> Iterator[Diagnostic]:
     """Report names that mix scripts, or look like another name of the file."""
-    places = dict(_places(context))
+    owners = {name: owner for name, owner, _ in _places(context)}
+    places = {name: at for name, _, at in _places(context)}
     odd = [name for name in places if not name.isascii()]
     for name in odd:
         yield from _check_alone(name, places[name])
-    clashes = list(_equal_names(places))
+    clashes = [(name, other) for name, other in _equal_names(places) if owners[name] != owners[other]]
     for name, other in clashes:
         message = f"`{name}` and `{other}` are one name in two spellings: {code_points(name + other)}"
         yield problem(
             "looks-like", message, places[name], related=(places[other],), hint="give one of them another name"
         )
     for name, other in look_alike(places):
-        if (name, other) not in clashes:
+        if owners[name] != owners[other] and (name, other) not in clashes:
             message = f"`{name}` looks like `{other}`: {code_points(name + other)}"
             yield problem(
                 "looks-like", message, places[name], related=(places[other],), severity=Severity.WARNING,
@@ -35,14 +36,14 @@ def lookalikes(context: Context) -> Iterator[Diagnostic]:
             )  # fmt: skip
 
 
-def _places(context: Context) -> Iterator[tuple[str, Span]]:
-    """Yield the names of users, their logins, and groups, each with its place."""
+def _places(context: Context) -> Iterator[tuple[str, str, Span]]:
+    """Yield the names of users, their logins, and groups, each with the handle that it belongs to and its place."""
     for user in context.declaration.users.values():
-        yield user.handle, user.location.key()
+        yield user.handle, user.handle, user.location.key()
         for instance, login in user.logins.items():
-            yield login, user.location.at("logins", instance)
+            yield login, user.handle, user.location.at("logins", instance)
     for group in context.declaration.groups.values():
-        yield group.handle, group.location.key()
+        yield group.handle, group.handle, group.location.key()
 
 
 def _check_alone(name: str, at: Span) -> Iterator[Diagnostic]:

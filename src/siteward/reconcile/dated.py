@@ -61,14 +61,15 @@ def find_alternatives(
     resolved: Callable[[Declaration], Desired],
     *,
     as_of: datetime,
-    record: Record | None,
+    memory: Memory | None,
     recorded: Recorded,
 ) -> Alternatives:
     """Return what would be desired at `as_of` without some dates.
 
-    `desired` is what is, by `declaration`; `resolved` returns what another declaration desires. `record` is the last
+    `desired` is what is, by `declaration`; `resolved` returns what another declaration desires. `memory` knows the last
     completed apply.
     """
+    record = memory.completed if memory is not None else None
     since = record.as_of if record is not None else None
     others = (without_ends(declaration, as_of), without_starts(declaration, since, as_of))
     endless, unbegun = (None if other is None else resolved(other) for other in others)

@@ -217,14 +217,10 @@ def surveyed(
     earlier = base_policy.earlier(instance.name, traits, live, as_of) if base_policy else None
     longer = base_policy.extended(instance.name, desired, live, traits, as_of) if base_policy else ()
     alternatives = find_alternatives(
-        declaration,
-        instance.name,
-        desired,
+        declaration, instance.name, desired,
         lambda other: resolve(other, instance.name, traits, live, as_of=as_of, memory=memory),
-        as_of=as_of,
-        record=memory.completed if memory is not None else None,
-        recorded=revisions.recorded,
-    )
+        as_of=as_of, memory=memory, recorded=revisions.recorded,
+    )  # fmt: skip
     proposal = manage(live, desired, traits, policy, memory, base=earlier, alternatives=alternatives)
     return Survey(
         name=instance.name,

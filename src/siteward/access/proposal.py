@@ -349,21 +349,16 @@ def manage(
     row = tuple(ours.explained(change, causes[change]) for change in order(causes, traits))
     held = _held_back(row, ours)
     mine = tuple(proposed for proposed in row if proposed.key not in held)
+    back = tuple(proposed for proposed in row if proposed.key in held)
     changes = [proposed.change for proposed in mine]
     counts = tally(live, desired, traits, classification, include_unmanaged=policy.unmanaged != "report")
     return Proposal(
-        live=live,
-        desired=desired,
-        traits=traits,
-        policy=policy,
-        memory=memory,
-        proposed=mine,
-        held_back=tuple(proposed for proposed in row if proposed.key in held),
+        live=live, desired=desired, traits=traits, policy=policy, memory=memory, proposed=mine, held_back=back,
         unmanaged=counts.unmanaged,
         waiting=tuple(sorted(key for key in live.pending if key in wanted and wanted[key] == live.access.get(key))),
         diagnostics=(
             *live.findings,
-            *_describe_held(desired, [proposed for proposed in row if proposed.key in held]),
+            *_describe_held(desired, back),
             *findings(classification, wanted, memory, changes, counts.unmanaged, mismatched),
             *_warn_without_identities(classification, memory, base),
             *warn_address_changes(classification, changes),
@@ -373,7 +368,7 @@ def manage(
         accounts=counts.accounts,
         sites=len(desired.managed or ()),
         grants=counts.grants,
-    )
+    )  # fmt: skip
 
 
 def _find_others(

@@ -97,8 +97,8 @@ def test_one_account_is_accepted_by_name(company: Program, admin: httpx.Client) 
         assert said in refused.out + refused.err
     company("apply", "plan.json", "--yes")
     assert company("plan").code == 3
-    accept = ("--accept", f"identity:anna@stats={digest}", "--reason", "made anew for her")
-    applied = company("apply", "plan.json", "--yes", *accept)
+    consent = ("--accept", f"identity:anna@stats={digest}", "--reason", "made anew for her")
+    applied = company("apply", "plan.json", "--yes", *consent)
     assert applied.code == 0, applied.out
     assert company("plan").code == 0
     lines = [json.loads(line) for line in (company.folder / ".siteward" / "stats.jsonl").read_text().splitlines()]

@@ -554,7 +554,7 @@ BY_ID = replace(UMAMI, ids="unique")
 def test_an_admin_who_is_another_account_does_not_count() -> None:
     """Nobody is unmade on the strength of an admin of whom it is not known who that is."""
     world, memory = made_anew(admin("anna"), admin("ben"))
-    world = replace(world, ids=world.ids | {("account", "ben"): "old-ben"})
+    world = replace(world, ids={**world.ids, ("account", "ben"): "old-ben"})
     desired = wish(admin("anna"), declared=[declared_user("ben", ending="suspended")])
     found = proposed(world, desired, table=BY_ID, memory=memory)
     assert ("too-few-admins", key("ben", EVERYWHERE)) in codes(found)

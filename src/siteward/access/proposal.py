@@ -165,23 +165,17 @@ def manage(
     row = tuple(ours.explained(change, causes[change], timings.get(change.key)) for change in order(causes, traits))
     held = _held_back(row, ours)
     mine = tuple(proposed for proposed in row if proposed.key not in held)
+    back = tuple(proposed for proposed in row if proposed.key in held)
     changes = [proposed.change for proposed in mine]
     counts = tally(live, desired, traits, classification, include_unmanaged=policy.unmanaged != "report")
     excess = _find_excess(tuple(causes), left, ours)
     return Proposal(
-        live=live,
-        desired=desired,
-        traits=traits,
-        policy=policy,
-        memory=memory,
-        proposed=mine,
-        held_back=tuple(proposed for proposed in row if proposed.key in held),
-        excess=excess,
-        unmanaged=counts.unmanaged,
+        live=live, desired=desired, traits=traits, policy=policy, memory=memory, proposed=mine, held_back=back,
+        excess=excess, unmanaged=counts.unmanaged,
         waiting=tuple(sorted(key for key in live.pending if key in wanted and wanted[key] == live.access.get(key))),
         diagnostics=(
             *judged(live, desired),
-            *_describe_held(desired, [proposed for proposed in row if proposed.key in held]),
+            *_describe_held(desired, back),
             *report_excess(excess, desired),
             *findings(classification, wanted, memory, changes, counts.unmanaged, mismatched, left),
             *_warn_without_identities(classification, memory, base),
@@ -192,7 +186,7 @@ def manage(
         accounts=counts.accounts,
         sites=len(desired.managed or ()),
         grants=counts.grants,
-    )
+    )  # fmt: skip
 
 
 def _find_others(

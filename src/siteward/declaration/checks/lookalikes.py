@@ -27,7 +27,7 @@ def lookalikes(context: Context) -> Iterator[Diagnostic]:
             "looks-like", message, places[name], related=(places[other],), hint="give one of them another name"
         )
     for name, other in look_alike(places):
-        if (name, other) not in clashes:
+        if (name, other) not in clashes and name.casefold() != other.casefold():  # else `handle-twice` tells it
             message = f"`{name}` looks like `{other}`: {code_points(name + other)}"
             yield problem(
                 "looks-like", message, places[name], related=(places[other],), severity=Severity.WARNING,

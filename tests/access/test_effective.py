@@ -126,8 +126,10 @@ def test_everybody_with_a_power_is_listed() -> None:
 
 
 def test_of_several_grants_the_strongest_counts() -> None:
-    """Between equals, one's own."""
-    own, shared, more = grant("ana", SHOP, "edit"), grant("+g", SHOP, "write"), grant("+h", EVERYWHERE, "top")
+    """Between equals, one's own; of two roles of one power the higher one."""
+    own, shared, more = grant("ana", SHOP, "edit"), grant("+g", SHOP, "edit"), grant("+h", EVERYWHERE, "top")
     assert strongest([(shared, "g"), (own, None)], TRAITS) == (own, None)
+    higher = grant("+g", SHOP, "write")
+    assert strongest([(own, None), (higher, "g")], TRAITS) == (higher, "g")
     assert strongest([(own, None), (more, "h")], TRAITS) == (more, "h")
     assert strongest([], TRAITS) is None

@@ -14,6 +14,7 @@ from access.worlds import (
     codes,
     declared_user,
     grant,
+    judged,
     key,
     keys,
     live,
@@ -396,14 +397,14 @@ def test_another_live_e_mail_is_another_person() -> None:
         wish(grant("anna", "admin")), declared_users={"anna": declared_user("anna", email="anna@example.org")}
     )
     found = proposed(world, desired, table=MATOMO)
-    assert [(diagnostic.code, diagnostic.about) for diagnostic in found.diagnostics if diagnostic.blocks] == [
+    assert [(diagnostic.code, diagnostic.about) for diagnostic in judged(found) if diagnostic.blocks] == [
         ("identity-mismatch", key("anna"))
     ]
     assert planned(found).runnable == ()
     known = proposed(world, desired, table=MATOMO, memory=Memory(accounts=frozenset({"anna"})))
-    assert not [diagnostic for diagnostic in known.diagnostics if diagnostic.blocks]
+    assert not [diagnostic for diagnostic in judged(known) if diagnostic.blocks]
     same = replace(desired, declared_users={"anna": declared_user("anna", email="ANNA@other.test")})
-    assert not [diagnostic for diagnostic in proposed(world, same, table=MATOMO).diagnostics if diagnostic.blocks]
+    assert not [diagnostic for diagnostic in judged(proposed(world, same, table=MATOMO)) if diagnostic.blocks]
 
 
 def test_a_mismatch_is_told_where_nothing_would_change_too() -> None:
@@ -413,7 +414,7 @@ def test_a_mismatch_is_told_where_nothing_would_change_too() -> None:
         wish(grant("anna", "view")), declared_users={"anna": declared_user("anna", email="anna@example.org")}
     )
     found = proposed(world, desired, table=MATOMO)
-    assert [diagnostic.about for diagnostic in found.diagnostics if diagnostic.code == "identity-mismatch"] == [
+    assert [diagnostic.about for diagnostic in judged(found) if diagnostic.code == "identity-mismatch"] == [
         ("account", "anna")
     ]
 

@@ -97,3 +97,31 @@ def test_a_wrong_value_names_its_key_and_what_it_is(place: tuple[Program, str, s
     assert result.code == 1
     assert "say --set edition=…" in result.err
     assert "requests" not in result.err
+
+
+def test_who_is_taken_out_of_the_imported_file_loses_access(program: Program) -> None:
+    """`import` begins the journal, and no apply has to come first."""
+    with serve(start("umami")) as sandbox:
+        program.env |= {f"SITEWARD_IT_{name.upper()}": value for name, value in sandbox.fake.credentials.items()}
+        assert _import((program, "umami", sandbox.url), *SETTINGS["umami"])[0] == 0
+        assert (program.folder / ".siteward" / "it.jsonl").exists()
+        assert sandbox.fake.writes == 0
+        path = program.folder / "access.yaml"
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(line.replace("kofi, ", "") for line in lines if "  kofi:" not in line))
+        assert "kofi" not in path.read_text()
+        planned = program("plan", "--format", "json").json()
+        (instance,) = planned["plan"]["instances"]
+        assert {(step["person"], step["cause"]) for step in instance["steps"]} == {("kofi", "left")}
+
+
+def test_a_second_file_begins_no_journal_for_the_first_ones_project(program: Program) -> None:
+    """A file beside a declaration that has fewer people would make leavers of all others."""
+    with serve(start("umami")) as sandbox:
+        program.env |= {f"SITEWARD_IT_{name.upper()}": value for name, value in sandbox.fake.credentials.items()}
+        text = (
+            f"version: 1\ninstances: {{it: {{platform: umami, url: '{sandbox.url}', layout: per-site}}}}\nusers: {{}}\n"
+        )
+        program.write(text)
+        assert program("import", "--instance", "it", "--out", "look.yaml").code == 0
+        assert not (program.folder / ".siteward" / "it.jsonl").exists()

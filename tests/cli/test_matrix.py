@@ -42,6 +42,35 @@ def test_facts_that_no_file_declares_are_no_difference(checkout: Program) -> Non
     assert found["sven", "whole instance"] == "extra"
 
 
+def test_what_the_file_does_not_give_is_told_by_whose_it_is(checkout: Program) -> None:
+    """A declared person's grant is not granted; an account that nobody declared is unmanaged. The reason is beside a fact."""
+    rows = [
+        line
+        for line in checkout(*MATRIX).out.splitlines()
+        if "events.example.org" in line or "careers.example.org" in line
+    ]
+    assert any("not granted in the file" in row for row in rows)
+    assert any("unmanaged" in row for row in rows)
+    found = {(holding["account"], holding["where"]): holding["why"] for holding in data(checkout)["holdings"]}
+    assert found["siteward", "whole instance"] == "the account in use here"
+    assert found["omar", "whole instance"] == "stays until the account goes"
+
+
+@pytest.mark.parametrize("verb", [("matrix",), ("review",), ("who-can", "view", "docs"), ("explain", "anna", "docs")])
+def test_beside_a_row_in_error_no_answer_is_whole(checkout: Program, verb: tuple[str, ...]) -> None:
+    """Each says so of the instance, in text and data, and leaves with 1 as plan does."""
+    path = checkout.folder / "access.yaml"
+    wrong = "\ngrants:\n  - {to: anna, role: view, sites: gone.example.org, on: stats}\n"
+    path.write_text(path.read_text().replace("\ngrants:\n", wrong))
+    assert checkout("plan", *AS_OF).code == 1
+    result = checkout(*verb, *AS_OF)
+    assert result.code == 1
+    assert "stats was judged in part only" in result.out
+    assert "error unknown-site" in result.err
+    incomplete = checkout(*verb, *AS_OF, "--format", "json").json()["incomplete"]
+    assert "a row of the file is in error" in next(gap["why"] for gap in incomplete if gap["instance"] == "stats")
+
+
 def test_every_form_has_the_same_holdings(checkout: Program) -> None:
     """Text, table, page and data say the same numbers."""
     numbers = data(checkout)["summary"]

@@ -82,7 +82,7 @@ def test_who_can_lists_both_sides(checkout: Program) -> None:
     result = checkout("who-can", "edit", "docs", *AS_OF)
     rows = {line.split()[0]: line for line in result.out.splitlines()}
     assert "not live" in rows["lena"]
-    assert "not in the file" in rows["tmp-agency"]
+    assert "unmanaged" in rows["tmp-agency"]
     assert next(iter(rows)) == "admin"
     assert "reports" not in rows
     assert checkout("who-can", "veiw", "docs").code == 1

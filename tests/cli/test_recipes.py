@@ -79,7 +79,7 @@ def merged(forge: Forge, message: str = "Change access") -> tuple[Ran, Ran | Non
     event.write_text(json.dumps({"before": before, "repository": {"private": True}}))
     env = {"GITHUB_EVENT_NAME": "push", "GITHUB_EVENT_PATH": str(event), "GITHUB_ACTOR": "somebody"}
     plan = forge.github("siteward-apply", "plan", KNOWN, env)
-    if not plan.ok or plan.outputs["code"] == "0":
+    if not plan.ok or (plan.outputs["code"], plan.outputs["later"]) == ("0", "0"):
         return plan, None
     return plan, forge.github("siteward-apply", "apply", KNOWN, env, needs={"plan": plan})
 
@@ -208,6 +208,23 @@ def test_ends_come_without_a_merge(forge: Forge, umami: Sandbox) -> None:
     again = forge.github("siteward-expiries", "expiries", KNOWN, {"GITHUB_EVENT_NAME": "schedule"})
     assert again.ok, again.log
     assert "expiries, run 77" in forge.journal()
+
+
+def test_starts_to_come_are_recorded_by_an_apply_of_an_empty_plan(forge: Forge) -> None:
+    """A merge that brings nothing else is applied too, so that the nightly job may begin them."""
+    merged(forge, "Begin")
+    edit(
+        forge,
+        "omar, role: view, sites: docs.example.org}",
+        "omar, role: view, sites: docs.example.org}\n  - {to: omar, role: edit, sites: docs.example.org, from: 2999-01-01}",
+    )
+    plan, apply = merged(forge, "A start to come")
+    assert (plan.outputs["code"], plan.outputs["later"]) == ("0", "1"), plan.log
+    assert apply is not None
+    assert apply.ok, apply.log
+    (forge.work / "README").write_text("Again")
+    plan, apply = merged(forge, "Again")
+    assert (plan.outputs["later"], apply) == ("0", None)
 
 
 def steps(forge: Forge) -> list[Any]:

@@ -61,6 +61,7 @@ def place(request: pytest.FixtureRequest, program: Program) -> Iterator[Place]:
     factory = platforms.fake("matomo")
     release = next(release for release in factory.releases if release.startswith(request.param))
     accounts = [WorldAccount(login=login, email=f"{login}@example.org", role="superuser") for login in ("anna", "vera")]
+    accounts.append(WorldAccount(login="mia", email="mia@example.org"))
     world = World(accounts=tuple(accounts), sites=(WorldSite(name="Shop", domain="shop.example.org"),))
     with serve(factory.of(world, release, clock=lambda: datetime.now(UTC))) as sandbox:
         given = sandbox.fake.credentials
@@ -151,6 +152,20 @@ def test_doctor_says_what_confirms_self(place: Place) -> None:
     assert said.code == 0
     assert "warning self-unconfirmed" in said.out
     assert json.loads(place.program("doctor", "-f", "json").out)["items"][0]["confirmed"] is None
+
+
+@pytest.mark.parametrize("named", ["mia", "nobody"])
+def test_doctor_judges_self_as_plan_does(place: Place, named: str) -> None:
+    """A `self` that is no superuser, or no account at all, is refused by both with the same rule and words."""
+    place.declare(named, demoted="vera")
+    planned, checked = place.program("plan"), place.program("doctor")
+    assert planned.code != 0
+    assert checked.code == 1, checked.out
+    problem = place.program("doctor", "-f", "json").json()["items"][0]["problem"]
+    assert (problem["code"] == "self-mismatch") is (named == "mia")
+    assert problem["code"] in planned.out
+    assert problem["message"] in planned.out
+    assert problem["message"] in checked.out
 
 
 def umami(program: Program, verb: str, *, said: str, owner: str) -> Result:

@@ -86,7 +86,8 @@ def test_the_page_of_platforms_is_what_the_platforms_say(request: pytest.Fixture
     parts = [
         "# Platforms",
         "",
-        "What each adapter says of itself: the credentials it asks for, and what is not possible.",
+        "What each adapter says of itself: the credentials it asks for, and what is not possible. Beside its credentials every",
+        "instance has `URL`, the address that they are for, and may have `HEADERS`, what opens a gate before it ([gates.md](gates.md)).",
     ]
     for name in platforms.names():
         platform = platforms.load(name)

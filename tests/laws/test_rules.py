@@ -34,8 +34,9 @@ from siteward.declaration.context import Context
 from siteward.declaration.resolve import resolve
 from siteward.reconcile.apply.passwords import Passwords
 from siteward.reconcile.apply.revalidate import Allowance
-from siteward.reconcile.plan import Survey, surveyed
+from siteward.reconcile.dated import Revisions
 from siteward.reconcile.revisions.base_policy import BasePolicy
+from siteward.reconcile.survey import Survey, surveyed
 from strategies import ALL_TRAITS, ME, NOW, some
 
 if TYPE_CHECKING:
@@ -246,9 +247,16 @@ def planned(
     """Return what was seen, and all that is said of it, by the way that plan and apply go."""
     platform = SimpleNamespace(review=lambda *_: ())
     instance: Any = SimpleNamespace(
-        name=HERE, origin="https://x.example.org", platform=platform, confirmed=lambda: True, owner=None
+        name=HERE,
+        origin="https://x.example.org",
+        platform=platform,
+        confirmed=lambda: True,
+        owner=None,
+        pathless_bond=None,
     )
-    seen = surveyed(declaration, instance, table, live, as_of=NOW, memory=Memory(), base_policy=base_policy)
+    seen = surveyed(
+        declaration, instance, table, live, as_of=NOW, memory=Memory(), revisions=Revisions(base_policy=base_policy)
+    )
     passwords = Passwords(folder=FOLDER, out=FOLDER / "passwords")
     return seen, seen.verdict(Allowance(accept={}, allow_delete=True, passwords=passwords, asks=False))
 

@@ -11,8 +11,9 @@ from promises.small import Small, rig, world
 from rig import NOW, Rig
 from siteward.platforms.umami.fake import FAKE, UmamiFake
 from siteward.reconcile.apply.revalidate import Allowance
-from siteward.reconcile.plan import Run, Survey, plan_and_survey
+from siteward.reconcile.plan import Run, plan_and_survey
 from siteward.reconcile.project import Project, open_project
+from siteward.reconcile.survey import Survey
 
 if TYPE_CHECKING:
     from pathlib import Path

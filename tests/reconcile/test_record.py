@@ -128,11 +128,11 @@ def test_who_may_be_somebody_else_is_never_met(tmp_path: Path) -> None:
     server.hold(world(ROBOT, Account("ann")))
     declared_users = {login: DeclaredUser(handle=login, at=HERE) for login in ("ann", "robot")}
     rig = SmallRig(
-        tmp_path, (Instance(server, File(world(ROBOT, VIEW), declared_users=declared_users, guards=(mismatch,))),)
+        tmp_path, (Instance(server, File(world(ROBOT, VIEW, BOB), declared_users=declared_users, guards=(mismatch,))),)
     )
     rig.apply()
     rig.apply()
-    assert remembered(rig).accounts == {"robot"}
+    assert remembered(rig).accounts == {"robot", "bob"}
 
 
 def test_a_renamed_account_keeps_its_past(tmp_path: Path) -> None:

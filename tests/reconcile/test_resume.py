@@ -287,3 +287,33 @@ def test_what_waits_for_a_lifted_block_is_lifted_with_it(tmp_path: Path) -> None
     assert report.plan is not None
     assert not any(step.blocked for step in report.plan.instances[0].steps)
     assert not any(outcome.step.blocked for outcome in report.outcomes)
+
+
+def test_a_run_of_before_base_paths_is_finished_below_one(tmp_path: Path) -> None:
+    """Its plan and journal hold the host alone; the same host with a path is taken for it, with a remark."""
+    rig, _, _ = crashed(tmp_path, [], TWO)
+    rig.instances[0].origin = "https://stats.test/umami"
+    report = rig.resume()
+    assert set(statuses(report)) == {"done"}
+    assert "journal-without-path" in codes(report)
+
+
+@pytest.mark.parametrize("origin", ["https://stats.test:8443", "https://other.test", "https://other.test/umami"])
+def test_a_run_is_not_finished_on_another_server(origin: str, tmp_path: Path) -> None:
+    """Whatever the path is."""
+    rig, server, _ = crashed(tmp_path, [], TWO)
+    before = len(server.told)
+    rig.instances[0].origin = origin
+    assert "plan-other-origin" in codes(rig.resume())
+    assert len(server.told) == before
+
+
+def test_a_plan_of_before_base_paths_is_made_again(tmp_path: Path) -> None:
+    """Nobody can say which of the servers of a host it was reviewed for."""
+    server, file = Server(), File(world(ROBOT, *TWO))
+    server.hold(world(ROBOT))
+    rig = SmallRig(tmp_path, (Instance(server, file),))
+    plan = rig.plan()
+    rig.instances[0].origin = "https://stats.test/umami"
+    assert "plan-other-origin" in codes(rig.apply(plan))
+    assert server.told == []

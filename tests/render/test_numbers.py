@@ -30,7 +30,7 @@ TOLD = {
     "admins_lost": r"(\d+) admins? lost",
     "losing_everything": r"(\d+) (?:person|people) losing all access",
     "mails": r"(\d+) mails? to be sent",
-    "held_back": r"(\d+) skipped",
+    "held_back": r"(\d+) (?:skipped|held back)",
     "waiting": r"(\d+) waiting for",
     "unmanaged": r"(\d+) unmanaged accounts?",
     "unmanaged_admins": r"(\d+) admins? among them",

@@ -9,7 +9,7 @@ import pytest
 
 from siteward.transport.errors import OriginMismatchError, UnreachableError
 from siteward.transport.http import open_doors
-from siteward.transport.secrets import bound
+from siteward.transport.secrets import bound, pathless_bond
 from transport.servers import READS, Server, doors, link
 
 OK = httpx.Response(200, json={})
@@ -100,3 +100,53 @@ def test_a_redirect_to_a_host_that_cannot_be_read_is_told() -> None:
 
     with open_doors(link(away), reads=READS) as open_, pytest.raises(UnreachableError):
         open_.reader.query("/api/x")
+
+
+@pytest.mark.parametrize(
+    "path", ["/base2/api/x", "/other/api/x", "/", "/base/%2e%2e/other/api/x", "/base/..%2fother/x"]
+)
+def test_a_request_that_would_leave_the_base_path_is_not_sent(path: str) -> None:
+    """Another path of the host is another server's, also where dots in some coding lead there."""
+    server = Server(OK)
+    with doors(server) as open_:
+        with pytest.raises(OriginMismatchError, match=r"left https://umami.example.test/base for another"):
+            open_.writer.command("POST", f"https://umami.example.test{path}")
+        assert open_.writer.command("POST", "/api/x").ok
+    assert [request.url.path for request in server.seen] == ["/base/api/x"]
+
+
+@pytest.mark.parametrize(
+    ("url", "bond", "good"),
+    [
+        ("https://h.example/stats", "https://h.example/stats", True),
+        ("https://h.example/stats/", "https://H.example:443/stats", True),
+        ("https://h.example/stats", "https://h.example", True),
+        ("https://h.example/stats", "https://h.example/", True),
+        ("https://h.example/stats2", "https://h.example/stats", False),
+        ("https://h.example/stats/x", "https://h.example/stats", False),
+        ("https://h.example", "https://h.example/stats", False),
+        ("https://h.example/Stats", "https://h.example/stats", False),
+    ],
+)
+def test_a_bond_with_a_path_is_for_that_path(url: str, bond: str, *, good: bool) -> None:
+    """One without a path is for every path of its host, in this release."""
+    env = {"SITEWARD_STATS_URL": bond}
+    if good:
+        bound("stats", url, env)
+    else:
+        with pytest.raises(OriginMismatchError, match="nothing was sent"):
+            bound("stats", url, env)
+    without_path = bond.rstrip("/") == "https://h.example"
+    expected = ("SITEWARD_STATS_URL", "https://h.example/stats") if without_path else None
+    assert pathless_bond("stats", url, env) == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["https://h.example/a/../stats", "https://h.example/%2e%2e/stats", "https://h.example//stats"]
+)
+def test_a_path_with_two_readings_binds_nothing(url: str) -> None:
+    """On either side: words, and nothing is sent."""
+    for one, other in ((url, "https://h.example/stats"), ("https://h.example/stats", url)):
+        with pytest.raises(OriginMismatchError, match=r"is not usable.*nothing was sent"):
+            bound("stats", one, {"SITEWARD_STATS_URL": other})
+    assert pathless_bond("stats", "https://h.example/stats", {"SITEWARD_STATS_URL": url}) is None

@@ -7,7 +7,7 @@ the file (`left`), or unmanaged (`stranger`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
@@ -16,6 +16,7 @@ from msgspec import Struct
 from siteward.access.change import Change, direction
 from siteward.access.diagnostic import Diagnostic, error, note, warning
 from siteward.access.effective import Index
+from siteward.access.identity import OtherAccount, id_of, is_same
 from siteward.access.lookalikes import code_points, look_alike
 from siteward.access.model import (
     Access,
@@ -28,21 +29,23 @@ from siteward.access.model import (
 )
 from siteward.access.openness import still_public
 from siteward.access.patterns import matching
+from siteward.access.standing import GONE
 from siteward.access.state import Desired, Ending, Live, Memory
 from siteward.access.traits import Traits, is_public, is_site
 
-GONE: frozenset[str | None] = frozenset({"suspended", "absent", "left"})
-"""The endings after which a user is to keep nothing at all."""
-
 
 class UnmanagedAccount(Struct, frozen=True, kw_only=True):
-    """A live account that no declared user resolves to, with what it holds; reported, or revoked by policy."""
+    """A live account that no declared user resolves to, with what it holds; reported, or revoked by policy.
+
+    `pending` is true if all it has is an invitation that is not accepted yet.
+    """
 
     name: str
     email: str | None = None
     power: Power = Power.NONE
     grants: int = 0
     ignored: bool = False
+    pending: bool = False
     facts: Mapping[str, str] = MappingProxyType({})
 
 
@@ -53,17 +56,25 @@ class Classification:
     """The class of each account on one instance.
 
     `ignore` are the patterns of the policy; `earlier` maps the handles of an earlier revision or run to logins (`None`
-    where neither is known), by which users who left the file are recognised.
+    where neither is known), by which users who left the file are recognised. `others` are the accounts that bear the
+    login of a known one and are not that one.
     """
 
     def __init__(
-        self, live: Live, desired: Desired, traits: Traits, ignore: Iterable[str], earlier: Mapping[str, str] | None
+        self,
+        live: Live,
+        desired: Desired,
+        traits: Traits,
+        ignore: Iterable[str],
+        earlier: Mapping[str, str] | None,
+        others: Mapping[str, OtherAccount] = MappingProxyType({}),
     ) -> None:
         self.live = live
         self.desired = desired
         self.me = live.me.casefold() if live.me is not None else None
         self.declared_users = desired.declared_users
         self.traits = traits
+        self.others = others
         self.leavers_unknown = earlier is None and all(
             user.ending != "left" for user in desired.declared_users.values()
         )
@@ -86,6 +97,8 @@ class Classification:
             return "public"
         if matching(self.ignore, name):
             return "ignored"
+        if name in self.others:
+            return "stranger"
         if name in self.declared_users:
             return "left" if self.declared_users[name].ending == "left" else "declared"
         return "left" if name in self.left else "stranger"
@@ -100,7 +113,7 @@ class Classification:
         declared_user = self.declared_users.get(name)
         if declared_user is not None:
             return declared_user.ending
-        return "left" if self.classify(name) == "left" else None
+        return "left" if self.classify(name) == "left" or (name in self.others and name in self.left) else None
 
     def person(self, name: str) -> str | None:
         """Return the handle of the user of an account, also of one who left; `None` for an unmanaged account."""
@@ -129,9 +142,9 @@ def tally(
     names = dict.fromkeys([account.name for account in live.access.accounts()])
     names |= dict.fromkeys([grant.subject.name for grant in grants if grant.subject.kind == "account"])
     foreign = {name for name in names if classification.classify(name) in {"ignored", "stranger"}}
-    held = _measure_access(live.access, traits, foreign)
+    held, invited = _measure_access(live.access, traits, foreign), _find_invited(live)
     unmanaged = [
-        _build_unmanaged(live, name, *held[name], ignored=classification.classify(name) == "ignored")
+        _build_unmanaged(live, name, *held[name], ignored=classification.classify(name) == "ignored", invited=invited)
         for name in foreign
     ]
     ours = {name for name in names if classification.classify(name) in managed}
@@ -152,12 +165,25 @@ def _measure_access(access: Access, traits: Traits, names: set[str]) -> Mapping[
     return measures
 
 
-def _build_unmanaged(live: Live, name: str, power: Power, grants: int, *, ignored: bool) -> UnmanagedAccount:
+def _find_invited(live: Live) -> set[str]:
+    """Return the accounts all of whose own grants wait for acceptance; platforms without a list of accounts have those."""
+    waiting = {name for key in live.pending if key[0] == "grant" and (name := account_of(key))}
+    if not waiting:
+        return waiting
+    return waiting - {grant.subject.name for grant in live.access.grants() if grant.key not in live.pending}
+
+
+def _build_unmanaged(
+    live: Live, name: str, power: Power, grants: int, *, ignored: bool, invited: Collection[str]
+) -> UnmanagedAccount:
     key = account_key(name)
     account = live.access.get(key)
     email = account.email if isinstance(account, Account) else None
     facts = live.facts.get(key, MappingProxyType({}))
-    return UnmanagedAccount(name=name, email=email, power=power, grants=grants, ignored=ignored, facts=facts)
+    pending = key in live.pending or name in invited
+    return UnmanagedAccount(
+        name=name, email=email, power=power, grants=grants, ignored=ignored, pending=pending, facts=facts
+    )
 
 
 def _count_managed(grants: Iterable[Grant], desired: Desired, accounts: set[str]) -> int:
@@ -181,22 +207,25 @@ def findings(
     memory: Memory | None,
     changes: Sequence[Change],
     unmanaged: Sequence[UnmanagedAccount],
+    mismatched: Mapping[str, Diagnostic] = MappingProxyType({}),
+    left: Sequence[Change] = (),
 ) -> Iterator[Diagnostic]:
     """Yield the diagnostics on live accounts that belong to no single guard.
 
-    `wanted` is the desired access with defaults, `changes` are the proposed changes.
+    `wanted` is the desired access with defaults, `changes` are the proposed changes, `left` the other differences.
+    `mismatched` are the accounts that a guard reports as perhaps somebody else's (see `find_mismatched`).
     """
     if classification.leavers_unknown and any(not account.ignored for account in unmanaged):
-        yield note(
+        yield warning(
             "leavers-unknown",
             "people removed from the file cannot be distinguished from accounts that never were in it: there is no journal of this instance",
-            hint="compare with an earlier revision (`--base REVISION`), or keep the journal",
+            hint="`siteward apply` begins the journal, also where there is nothing to do; or compare with an earlier revision (`--base REVISION`)",
         )
     yield from _report_lookalikes(classification, unmanaged)
-    yield from _report_existing(classification, memory, changes)
+    yield from _report_existing(classification, memory, changes, mismatched)
     yield from _report_undeclarable(classification)
     yield from _warn_public_sites(classification)
-    yield from _report_impossible(classification, wanted)
+    yield from _report_impossible(classification, wanted, {account_of(change.key) for change in left})
 
 
 def _report_lookalikes(classification: Classification, unmanaged: Sequence[UnmanagedAccount]) -> Iterator[Diagnostic]:
@@ -210,30 +239,35 @@ def _report_lookalikes(classification: Classification, unmanaged: Sequence[Unman
         )
 
 
+def _list_new(classification: Classification, memory: Memory | None) -> Iterator[str]:
+    """Yield the live accounts of declared users that neither the journal knows nor the file names by their id."""
+    known = memory.accounts if memory is not None else frozenset()
+    for name, declared_user in classification.declared_users.items():
+        if classification.classify(name) == "declared" and name not in known and classification.live_account(name):
+            now, named = id_of(name, classification.live), declared_user.account_id
+            if now is None or named is None or not is_same(now, named):
+                yield name
+
+
 def _report_existing(
-    classification: Classification, memory: Memory | None, changes: Sequence[Change]
+    classification: Classification,
+    memory: Memory | None,
+    changes: Sequence[Change],
+    mismatched: Mapping[str, Diagnostic],
 ) -> Iterator[Diagnostic]:
     """Yield diagnostics on declared users whose live accounts are not in the journal: they may be somebody else's."""
-    known = memory.accounts if memory is not None else frozenset()
-    new = [
-        name
-        for name in classification.declared_users
-        if classification.classify(name) == "declared" and name not in known and classification.live_account(name)
-    ]
+    new = [name for name in _list_new(classification, memory) if name not in mismatched]
     about: dict[str, list[Change]] = defaultdict(list)
     for change in changes:
         about[account_of(change.key) or ""].append(change)
     quiet = []
     for name in new:
-        mismatches = tuple(_find_email_mismatches(classification, name, about[name]))
         gained = [
             change
             for change in about[name]
             if isinstance(change.after, Grant) and direction(change, classification.traits) == "open"
         ]
-        if mismatches:
-            yield from mismatches
-        elif gained:
+        if gained:
             strongest = max(gained, key=lambda change: _power_after(change, classification.traits))
             yield warning(
                 "existing-account",
@@ -251,21 +285,21 @@ def _power_after(change: Change, traits: Traits) -> Power:
     return traits.power(change.after) if isinstance(change.after, Grant) else Power.NONE
 
 
-def _find_email_mismatches(
-    classification: Classification, name: str, changes: Sequence[Change]
-) -> Iterator[Diagnostic]:
-    declared_user, account = classification.declared_users[name], classification.live_account(name)
-    live, declared = (account.email if account else None), declared_user.email
-    if not live or not declared or live.casefold() == declared.casefold():
-        return
-    for key in [change.key for change in changes] or [account_key(name)]:
-        yield error(
-            "identity-mismatch",
-            f"the live account {name} has the e-mail {live}, and {declared_user.handle} is declared with {declared}",
-            about=key,
-            at=declared_user.at,
-            hint="if they are the same person, correct the e-mail in the file or in the account; if not, give another login under `logins`",
-        )
+def find_mismatched(classification: Classification, memory: Memory | None) -> Mapping[str, Diagnostic]:
+    """Return the objections to accounts of declared users that no run knows and that have another e-mail, by account."""
+    mismatched: dict[str, Diagnostic] = {}
+    for name in _list_new(classification, memory):
+        declared_user, account = classification.declared_users[name], classification.live_account(name)
+        live, declared = (account.email if account else None), declared_user.email
+        if live and declared and live.casefold() != declared.casefold():
+            mismatched[name] = error(
+                "identity-mismatch",
+                f"the live account {name} has the e-mail {live}, and {declared_user.handle} is declared with {declared}",
+                at=declared_user.at,
+                hint="if they are the same person, correct the e-mail in the file or in the account, or say so once: "
+                f"`--accept identity:{name}@<instance>=DIGEST`; if not, give another login under `logins`",
+            )
+    return mismatched
 
 
 def _report_undeclarable(classification: Classification) -> Iterator[Diagnostic]:
@@ -296,6 +330,7 @@ def _describe_undeclarable(classification: Classification, held: Grant) -> Diagn
             "undeclarable-role",
             f"{fact} and keeps that although {ending}: this role cannot be taken away here",
             about=held.key,
+            differs=True,
         )
     if isinstance(wish, Grant) and not classification.traits.covers(held, wish):
         return warning("undeclarable-role", f"{fact}, which stands in the way of the role {wish.role}", about=held.key)
@@ -343,8 +378,13 @@ def without_resending(diagnostics: Iterable[Diagnostic], desired: Desired) -> It
             yield found
 
 
-def _report_impossible(classification: Classification, wanted: Access) -> Iterator[Diagnostic]:
-    """Yield the declared wishes that cannot be fulfilled: on ignored accounts, deletions, renames, out of scope."""
+def _report_impossible(
+    classification: Classification, wanted: Access, left: Collection[str | None]
+) -> Iterator[Diagnostic]:
+    """Yield the declared wishes that cannot be fulfilled: on ignored accounts, deletions, renames, out of scope.
+
+    `left` are the accounts with differences that no step is about.
+    """
     for name, declared_user in classification.declared_users.items():
         key = account_key(name)
         if classification.classify(name) == "ignored" and key in wanted:
@@ -352,6 +392,7 @@ def _report_impossible(classification: Classification, wanted: Access) -> Iterat
                 "declared-but-ignored",
                 f"{name} is declared and matches `ignore`, so nothing is done",
                 at=declared_user.at,
+                differs=name in left,
             )
         if declared_user.ending == "absent" and not classification.traits.deletes and classification.live_account(name):
             yield note(

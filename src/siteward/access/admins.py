@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import reduce
 
 from msgspec import Struct
 
-from siteward.access.accounts import GONE
 from siteward.access.model import (
     EVERYWHERE,
     Account,
@@ -19,8 +19,10 @@ from siteward.access.model import (
     account_of,
     grant_key,
 )
+from siteward.access.ownership import Proposed
 from siteward.access.patterns import matching
-from siteward.access.proposal import Proposal, Proposed
+from siteward.access.proposal import Proposal
+from siteward.access.standing import GONE
 from siteward.access.state import DeclaredUser
 
 SOON = timedelta(days=14)
@@ -47,6 +49,7 @@ class AdminTimeline:
         self._proposal = proposal
         self._as_of = as_of
         self._unreachable = unreachable_steps
+        self._ended = frozenset(self._find_ended(proposal))
         me = (proposal.live.me or "").casefold()
         tops = (grant for grant in proposal.tops if grant.subject.kind == "account")
         self.holding = frozenset(top.subject.name for top in tops if top.subject.name.casefold() != me)
@@ -87,16 +90,26 @@ class AdminTimeline:
         counted = name in self.counted or (proposed.cause in GONE and self._counts(name, gone=True))
         return _AdminChange(change.key, name, self._is_top(change.after), counted)
 
+    @staticmethod
+    def _find_ended(proposal: Proposal) -> Iterator[str]:
+        """Yield the accounts whose top role is over by a date, whether or not the mode lets it be taken."""
+        for proposed in (*proposal.proposed, *proposal.held_back):
+            before, name = proposed.change.before, account_of(proposed.key)
+            if proposed.ends and name is not None and isinstance(before, Grant) and proposal.traits.is_top(before):
+                yield name
+
     def _is_top(self, resource: Resource | None) -> bool:
         return isinstance(resource, Grant) and self._proposal.traits.is_top(resource)
 
     def _counts(self, name: str, *, gone: bool = False) -> bool:
-        """Return whether an admin counts towards the minimum.
+        """Return whether an admin counts towards the minimum; one whose time is over by a date never does.
 
         With `gone`, the ending of the user in the file (suspended, absent, left) is ignored: removing the last admin
         by one word in the file is a lock-out as well.
         """
         proposal, declared_user = self._proposal, self._proposal.desired.declared_users.get(name)
+        if name in proposal.others or name in self._ended:
+            return False
         if not gone and (declared_user is None or declared_user.ending is not None):
             return False
         if declared_user is not None and (declared_user.kind == "service" or self._ends_soon(name, declared_user)):

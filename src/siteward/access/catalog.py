@@ -133,6 +133,8 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`protected-login`** A protected account is nobody's login. *Next:* give another login, or have the owners of `protect` change the pattern.
 - **`previously-clash`** A former name leads to one user only. *Next:* take the former name from one of the two.
 - **`former-login-remains`** A former login is gone once there is a new one. *Next:* find out whose the old account is, then delete or rename it by hand.
+- **`renamed-account`** The account of a declared user bears another name on the server; its id is the same. *Next:* write the new name under `logins`, or under `previously` to have it renamed back.
+- **`no-account-ids`** The file has `ids` for an instance that shows no ids of accounts. *Next:* take them out.
 
 ### Grants
 
@@ -174,7 +176,7 @@ A guard checks what is left of a plan after every step (see the promises in the 
 - **`extra-not-available`** The server has no such right. *Next:* take it out, or install what brings it.
 - **`deletion-not-asked`** An account would be deleted that no line calls absent. *Next:* say `state: absent` if that is meant.
 - **`deletion-needs-consent`** The file asks for a deletion, this run does not allow any. *Next:* add `--allow-delete`, or leave it suspended.
-- **`too-few-admins`** After this step there would be fewer admins than `admins.min`. *Next:* make another admin first, or wait until one counts.
+- **`too-few-admins`** After this step there would be fewer admins than `admins.min`; whose time is over by a date never counted. *Next:* make another admin first, or wait until one counts.
 - **`too-many-admins`** After this step there would be more admins than `admins.max`. *Next:* take one away, or raise the limit in a reviewed change.
 - **`below-min-admins`** There are fewer admins than the policy asks for already. *Next:* make one more; only what lowers the number further is blocked.
 - **`above-max-admins`** There are more admins than the policy allows already. *Next:* take one away.
@@ -191,11 +193,15 @@ A guard checks what is left of a plan after every step (see the promises in the 
 
 - **`existing-account`** A declared user meets a live account that no journal knows. *Next:* make sure that it is the same person before you apply.
 - **`kept-by-error`** A row of the file in error takes nothing: what it may speak of stays as it is. *Next:* correct the row it names, and plan again.
-- **`identity-mismatch`** The live account has another e-mail than the declared user. *Next:* correct the e-mail, or give another login under `logins`.
-- **`leavers-unknown`** Without a journal or a base, people removed from the file cannot be told from unmanaged accounts. *Next:* compare with `--base REVISION`, or keep the journal.
+- **`identity-mismatch`** The account under a declared user's login is another one than the journal or the file knows, or has another e-mail and is met for the first time. *Next:* find out whose it is; confirm it with `ids` or `--accept identity:LOGIN@INSTANCE`, or give another login under `logins`.
+- **`identity-gone`** The file names an account by an id that is not there, and a new account would have another one. *Next:* correct `ids`, or take it away to have a new account made.
+- **`identities-unknown`** The base has users here, and no journal knows whether their accounts are still the same. *Next:* keep the journal where every run finds it.
+- **`leavers-unknown`** Without a journal or a base, people removed from the file cannot be told from unmanaged accounts. *Next:* let `siteward apply` begin the journal, also where there is nothing to do, or compare with `--base REVISION`.
 - **`declared-but-ignored`** A declared user's account matches `ignore`. *Next:* narrow the pattern, or take the user out.
 - **`undeclarable-role`** Somebody has a role that is a fact and not a right to hand out, such as owning. *Next:* nothing, or change it in the product.
 - **`still-public`** A site that the file closes is open, by something that no step here closes. *Next:* have it closed by hand as the message says, or declare it with `public: true`.
+- **`held-by-group`** A group outside the file gives a declared person more than the file does. *Next:* take them out of the group on the platform, or declare what it gives.
+- **`kept-beyond-declaration`** A declared person has more than the file gives, and nothing here changes it. *Next:* declare it, or take it away on the platform.
 - **`public-access`** A site is open to everybody and the file does not say so. *Next:* say `public: true` or `public: false` for it.
 - **`out-of-scope`** Somebody who is gone keeps access to sites that are not looked at. *Next:* widen `manages`, or take it away by hand.
 - **`cannot-delete`** The platform cannot delete accounts; this one stays without access. *Next:* delete it by hand if it must go.
@@ -241,15 +247,24 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`plan-as-of`** The plan speaks of another moment than this run. *Next:* repeat the `--as-of` it was made with.
 - **`plan-unknown-instance`** The file has no instance of that name any more. *Next:* plan again.
 - **`instance-left-out`** The plan has an instance that this run was not asked for. *Next:* nothing, or apply the plan to it too.
-- **`plan-other-origin`** The plan is for another server or platform. *Next:* plan again, and find out who moved the address.
+- **`plan-other-origin`** The plan is for another server, base path or platform. *Next:* plan again, and find out who moved the address.
 - **`nothing-chosen`** `--only` names what no step of the plan is about. *Next:* nothing, or look at the plan.
+- **`only-unknown`** `--only` names a person or site that is neither in the file nor in what was read. *Next:* correct the name.
+- **`partial`** `--only` confines the plan to a part; what it leaves out is counted and named. *Next:* plan and apply without `--only`, when the rest is to be done.
+- **`needs-left-out`** A step of the part that `--only` names needs one that it leaves out. *Next:* plan and apply without `--only`.
+- **`waits-for-plan`** A date gives what the file at the last completed apply did not give, or that file cannot be read. *Next:* plan and apply without `--only`.
+- **`begins-later`** The file has starts to come that the last completed apply did not have. *Next:* apply the plan, be it empty; then `siteward apply --only dates` begins what is due.
+- **`as-of-behind-record`** `--as-of` is earlier than a moment that the journal has a run for: an apply then takes and gives nothing. *Next:* apply without `--as-of`, or for a later moment.
+- **`dates-carried-out`** The moment up to which end dates were carried out. *Next:* where ends are due, `siteward apply --only dates`.
 - **`accept-other-plan`** The digest after `--accept` is another plan's. *Next:* review this plan, then use its digest.
 - **`accept-without-reason`** `--accept` was given no reason. *Next:* add `--reason`; it is written to the journal.
 - **`config-changed`** The files are not those the plan was made from. *Next:* nothing: what they no longer want is refused; or plan again.
 - **`journal-broken`** The journal is not what was written. *Next:* restore it from a copy, or move it away; find out who changed it.
+- **`journal-begun`** A journal begins with what an apply or an import found to be as the file says. *Next:* keep it, where every run finds it.
 - **`journal-not-sealed`** `SITEWARD_JOURNAL_KEY` is set, and no line of the journal carries its seal. *Next:* nothing before the first apply with the key; else find out who rewrote it.
 - **`journal-partly-sealed`** The first lines of the journal do not carry the seal of `SITEWARD_JOURNAL_KEY`; they give no consents. *Next:* nothing where the key came later than the journal; else find out who rewrote it.
-- **`journal-other-origin`** The last run of this journal was on another server. *Next:* make sure that the server moved, and that it is not another's journal.
+- **`journal-without-path`** The last run was journalled before base paths were; the journal is taken for this instance's. *Next:* nothing, if the server has not moved: the next apply writes the path down.
+- **`journal-other-origin`** The last run of this journal was on another server or base path. *Next:* make sure that the server moved, and that it is not another's journal.
 - **`journal-busy`** Another apply is at work on this instance. *Next:* wait for it.
 - **`journal-not-written`** The journal cannot be written, so nothing more is sent. *Next:* fix the disk or the rights, then `siteward apply --resume`.
 - **`unfinished-run`** An apply was interrupted here. *Next:* `siteward apply --resume`.
@@ -269,6 +284,8 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 
 - **`unreachable`** There was no usable answer. *Next:* check the address, the network and the certificate.
 - **`not-the-platform`** Something answered, but not the platform that the file names. *Next:* check `url` and `platform`.
+- **`gate-before-platform`** Something that stands before the platform answered in its place: a page or a login of its own. *Next:* give the headers that let a program pass in `SITEWARD_<INSTANCE>_HEADERS`, or look whether `url` leads to the platform itself.
+- **`bad-headers`** The extra headers hold what is no header, or a name that is refused; nothing was sent. *Next:* correct the lines that are named.
 - **`unauthenticated`** The credentials were not accepted. *Next:* try them in the product's own login page.
 - **`forbidden`** This account may not do what was asked. *Next:* give it the role that is named, or use another.
 - **`refused`** The platform said no, in the words quoted. *Next:* fix what it names.
@@ -277,6 +294,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`read-only`** A call was refused unsent, because this verb only reads. *Next:* report it: it is a fault of Siteward.
 - **`credential-missing`** A credential is in none of the places it may stand. *Next:* set one of the variables that are named.
 - **`origin-mismatch`** The credentials are bound to another address; nothing was sent. *Next:* set `SITEWARD_<INSTANCE>_URL` to the address they are for, once you know that it is right.
+- **`path-not-bound`** The address beside the credentials has no path, so they may go to every path of its host. *Next:* set `SITEWARD_<INSTANCE>_URL` to the value that is named, with the path; later releases take an address without one for the root alone.
 - **`insecure-transport`** Credentials would travel unencrypted, lie open, or come from a `.env` that a branch may have brought along; nothing was sent. *Next:* use https, or what the message names.
 - **`platform-error`** Another error of a server. *Next:* read the message; `-vv` shows the requests.
 
@@ -333,7 +351,6 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`reports-deleted`** Scheduled reports of that site are deleted with the access. *Next:* export them first.
 - **`made-public`** The site's statistics are opened to everybody. *Next:* be sure.
 - **`capability-asleep`** The plugin that brings a capability is switched off, and what people hold by it sleeps. *Next:* switch it on, or take their access there away.
-- **`held-by-group`** A group of the plugin GroupPermissions gives somebody more than their own grants do. *Next:* take them out of the group, or its sites away, in Matomo.
 - **`public-superuser`** Everybody cannot be made superuser. *Next:* take it out of the file.
 - **`public-view-only`** Everybody can be given view at most. *Next:* write `public: true`.
 - **`no-such-site`** The site is gone. *Next:* plan again.
@@ -374,7 +391,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`mails`** How many mails this sends. *Next:* tell those who get one.
 - **`removal`** Somebody is mailed that their access has ended. *Next:* nothing.
 - **`segments`** Personal segments go with the access. *Next:* save what is needed first.
-- **`possible-address-change`** One address loses exactly what another gets. *Next:* if it is one person, correct the e-mail.
+- **`possible-address-change`** One address loses, or an unmanaged one has, exactly what another gets. *Next:* if it is one person, correct the e-mail.
 - **`site-gone`** A site that a change is about is not in the team any more. *Next:* look where it went.
 - **`site-renamed`** A site has another domain now. *Next:* name it by the new one; the old one will be free for others.
 - **`site-transfer`** A site is being handed over to somebody else. *Next:* find out whether that is meant.

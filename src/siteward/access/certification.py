@@ -163,7 +163,7 @@ def _find_flags(
         (max(holding.live_power, holding.declared_power) is Power.ADMIN, "admin"),
         (entry.kind == "undeclared", "undeclared"),
         (entry.kind == "public", "public"),
-        (is_external(entry.kind, entry.email, home), "outsider"),
+        (entry.kind != "self" and is_external(entry.kind, entry.email, home), "outsider"),
         (entry.kind == "service", "service"),
         (until is not None and until <= as_of, "expired"),
         (until is not None and as_of < until <= as_of + horizon.soon, "expiring"),

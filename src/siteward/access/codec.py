@@ -50,15 +50,23 @@ def encode(plan: Plan) -> dict[str, Any]:
     data: dict[str, Any] = shape(Plan).encode(replace(plan, instances=(), digest=""))
     data["format"] = FORMAT
     data["instances"] = [_encode_instance(instance) for instance in plan.instances]
-    data["summary"] = encode_summary(summarize(Report(command="plan", plan=plan)))
+    data["summary"] = _summarize_plan(plan)
     data["digest"] = plan.digest or _compute_digest(data)
     return data
 
 
+def _summarize_plan(plan: Plan) -> dict[str, Any]:
+    """Return the numbers of a plan; `left_out` came later, and whole plans are written as before."""
+    data = encode_summary(summarize(Report(command="plan", plan=plan)))
+    return {name: value for name, value in data.items() if value or name != "left_out"}
+
+
 def _encode_instance(plan: InstancePlan) -> Data:
-    data = shape(InstancePlan).encode(replace(plan, steps=(), held_back=()))
+    data = shape(InstancePlan).encode(replace(plan, steps=(), held_back=(), left_out=()))
     data["steps"] = [encode_step(step) for step in plan.steps]
     data["held_back"] = [encode_step(step) for step in plan.held_back]
+    if plan.left_out:
+        data["left_out"] = [encode_step(step) for step in plan.left_out]
     data["blocked"] = plan.blocked
     return data
 
@@ -105,7 +113,7 @@ def decode(data: object, *, verify: bool = True) -> Plan:
     plan = replace(
         plan, instances=tuple(_decode_instance(instance, f"/instances/{at}") for at, instance in enumerate(instances))
     )
-    if data.get("summary") != encode_summary(summarize(Report(command="plan", plan=plan))):
+    if data.get("summary") != _summarize_plan(plan):
         raise CodecError("/summary", "the numbers are not those of the plan")
     return plan
 
@@ -113,12 +121,13 @@ def decode(data: object, *, verify: bool = True) -> Plan:
 def _decode_instance(data: Data, path: str) -> InstancePlan:
     if not isinstance(data, dict):
         raise CodecError(path, "should be an object")
-    derived = {"steps", "held_back", "blocked"}
+    derived = {"steps", "held_back", "left_out", "blocked"}
     plan: InstancePlan = shape(InstancePlan).decode(
         {name: value for name, value in data.items() if name not in derived}, path
     )
     steps, held_back = (_decode_steps(data.get(name), f"{path}/{name}") for name in ("steps", "held_back"))
-    plan = replace(plan, steps=steps, held_back=held_back)
+    left_out = _decode_steps(data.get("left_out", []), f"{path}/left_out")
+    plan = replace(plan, steps=steps, held_back=held_back, left_out=left_out)
     _refuse_repeated(plan, path)
     if data.get("blocked") is not plan.blocked:
         raise CodecError(f"{path}/blocked", "is not what the diagnostics say")
@@ -129,7 +138,7 @@ def _refuse_repeated(plan: InstancePlan, path: str) -> None:
     """Raise `CodecError` where two steps have one id or change one thing, or a step depends on none before it."""
     ids: set[str] = set()
     keys: set[Key] = set()
-    for name, steps in (("steps", plan.steps), ("held_back", plan.held_back)):
+    for name, steps in (("steps", plan.steps), ("held_back", plan.held_back), ("left_out", plan.left_out)):
         for at, step in enumerate(steps):
             if step.id in ids:
                 raise CodecError(f"{path}/{name}/{at}/id", f"{step.id} is the id of another step too")
@@ -306,7 +315,8 @@ def plan_schema() -> dict[str, Any]:
     numbers = {name: {"type": "integer"} for name in Summary.__struct_fields__}
     counts = {"type": "object", "additionalProperties": {"type": "integer"}}
     summary = {"type": "object", "additionalProperties": False}
-    defs["Summary"] = summary | {"properties": numbers | {"drift": counts, "outcomes": counts}, "required": [*numbers]}
+    required = [name for name in numbers if name != "left_out"]
+    defs["Summary"] = summary | {"properties": numbers | {"drift": counts, "outcomes": counts}, "required": required}
     plan = defs.pop("Plan")
     _extend(plan, {"format": {"const": FORMAT}, "summary": {"$ref": "#/$defs/Summary"}})
     plan["required"] += ["instances", "digest"]

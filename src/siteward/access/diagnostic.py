@@ -58,8 +58,9 @@ class Diagnostic(Struct, frozen=True, kw_only=True):
     `code` is the stable rule id, in kebab case, and `formerly` the one it had before, if it was renamed. `about` hangs
     it on the change of that key. `effect` is the kind of consequence that a platform announces; `count` and `who`
     belong to it (mails: to whom). `local` is true for an error of one row of the file, which keeps nobody else's access
-    from being changed. `suggestion` is text that may replace what `at` spans; `allowed` lists what would be
-    right there, `related` the other places that matter. `instance` is the instance it speaks of, if one.
+    from being changed; `differs` for a difference between live and declared access that no step changes.
+    `suggestion` is text that may replace what `at` spans; `allowed` lists what would be right there, `related` the
+    other places that matter. `instance` is the instance it speaks of, if one.
     """
 
     code: str
@@ -77,6 +78,7 @@ class Diagnostic(Struct, frozen=True, kw_only=True):
     instance: str | None = None
     formerly: str | None = None
     local: bool = False
+    differs: bool = False
 
     @property
     def blocks_all(self) -> bool:
@@ -103,6 +105,7 @@ class Fields(TypedDict, total=False):
     who: str | None
     instance: str | None
     local: bool
+    differs: bool
 
 
 def diagnostic(severity: Severity, code: str, message: str, **fields: Unpack[Fields]) -> Diagnostic:

@@ -8,14 +8,13 @@ account, for matrices and access reviews; there the top account role stands once
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from siteward.access.change import Change
 from siteward.access.model import (
@@ -31,7 +30,8 @@ from siteward.access.model import (
     SubjectKind,
     account_key,
 )
-from siteward.access.state import DeclaredUser, Desired, Live, Origin, through, with_defaults
+from siteward.access.standing import FACT, OWN_ACCOUNT, SUBSUMED, Grounds, covered, declared_access
+from siteward.access.state import DeclaredUser, Desired, Live, Origin, through
 from siteward.access.traits import Traits, declarable, is_public, is_site
 
 
@@ -113,6 +113,12 @@ class Index(Struct, frozen=True, dict=True):
         """Return the grants of an account by scope, directly and through groups."""
         return self.by_account.get(account, {})
 
+    def ways_to(self, account: str, scope: Scope, traits: Traits) -> list[Held]:
+        """Return the grants that give an account access to a scope, the role on the whole instance among them."""
+        ways = self.ways(account)
+        everywhere = () if scope == EVERYWHERE else ways.get(EVERYWHERE, ())
+        return [*ways.get(scope, ()), *(way for way in everywhere if traits.is_top(way[0]))]
+
 
 def _group_sorted(pairs: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
     lists: dict[str, list[str]] = defaultdict(list)
@@ -123,7 +129,12 @@ def _group_sorted(pairs: Iterable[tuple[str, str]]) -> Mapping[str, tuple[str, .
 
 def strongest(held: Iterable[Held], traits: Traits) -> Held | None:
     """Return the strongest grant and the group it comes through; of equal ones the direct grant; `None` for none."""
-    return max(held, key=lambda way: (traits.power(way[0]), way[1] is None), default=None)
+    return max(held, key=lambda way: (*_strength(way[0], traits), way[1] is None), default=None)
+
+
+def _strength(grant: Grant, traits: Traits) -> tuple[Power, int]:
+    """Return by what grants are ordered: their power, then the place of the role among those of its kind."""
+    return traits.power(grant), traits.rank(grant.scope.kind, grant.role)
 
 
 def effective(access: Access, traits: Traits, account: str, scope: Scope, index: Index | None = None) -> Effect:
@@ -132,7 +143,8 @@ def effective(access: Access, traits: Traits, account: str, scope: Scope, index:
     `index` is that of the same access, for callers that need it for many accounts.
     """
     groups = (index or Index(access)).groups.get(account, ())
-    ways = sorted(_find_ways(access, traits, account, scope, groups), key=_strongest_first)
+    found = _find_ways(access, traits, account, scope, groups)
+    ways = sorted(found, key=lambda way: _strongest_first(way, traits))
     held = access.get(account_key(account))
     active = not isinstance(held, Account) or held.status == "active"
     return Effect(account, scope, ways[0].power if ways else Power.NONE, tuple(ways), active)
@@ -160,8 +172,9 @@ def _find_ways(access: Access, traits: Traits, account: str, scope: Scope, group
             yield Way(here, group, traits.power(here))
 
 
-def _strongest_first(way: Way) -> tuple[int, bool, str, str]:
-    return (-way.power, way.group is not None, way.group or "", way.grant.role)
+def _strongest_first(way: Way, traits: Traits) -> tuple[int, int, bool, str, str]:
+    power, rank = _strength(way.grant, traits)
+    return (-power, -rank, way.group is not None, way.group or "", way.grant.role)
 
 
 class Reach(Struct, frozen=True):
@@ -219,8 +232,9 @@ class Holding(Struct, frozen=True, kw_only=True):
     """The strongest live and declared grant of one account on one scope, with the origin of the declared one.
 
     `group` is the platform's own group that the live grant comes through. `pending` is true if it has yet to be
-    accepted. `stands` is true if the live grant is not declared and still no difference: a fact such as ownership, a
-    lingering role, or a grant of the account in use.
+    accepted. `stands` is true if the live grant is more than declared and still no difference, and `why` says in words
+    why: a fact such as ownership, a lingering role, or a grant of the account in use. `unmet` is true if a group outside
+    the file gives what is declared, which is not granted yet as the file says.
     """
 
     scope: Scope
@@ -232,6 +246,8 @@ class Holding(Struct, frozen=True, kw_only=True):
     origin: Origin | None = None
     pending: bool = False
     stands: bool = False
+    why: str | None = None
+    unmet: bool = False
 
     @property
     def agreement(self) -> Agreement:
@@ -241,7 +257,7 @@ class Holding(Struct, frozen=True, kw_only=True):
         if self.live is None or self.declared is None:
             return "missing" if self.live is None else "extra"
         same = (self.live.role, self.live.extras) == (self.declared.role, self.declared.extras)
-        return "same" if same else "differs"
+        return "same" if same and not self.unmet else "differs"
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -274,12 +290,12 @@ class Ledger(Struct, frozen=True, kw_only=True):
 
 def ledger(instance: str, origin: str, desired: Desired, live: Live, traits: Traits) -> Ledger:
     """Return the ledger of an instance, its entries in the order of account names."""
-    wish = with_defaults(desired, live, traits)
-    indexes = Index(live.access), Index(wish)
+    compared = compare(desired, live, traits)
+    wish = compared.grounds.wanted
     names = (
         {account.name for access in (live.access, wish) for account in access.accounts()}
-        | indexes[0].by_account.keys()
-        | indexes[1].by_account.keys()
+        | compared.live.by_account.keys()
+        | compared.wish.by_account.keys()
     )
     scopes = {grant.scope for access in (live.access, wish) for grant in access.grants() if is_site(grant.scope)}
     return Ledger(
@@ -288,35 +304,82 @@ def ledger(instance: str, origin: str, desired: Desired, live: Live, traits: Tra
         origin=origin,
         complete=live.complete,
         sites=tuple(sorted(scopes | {site for site in live.sites if is_site(site)})),
-        entries=tuple(_build_entry(name, desired, live, wish, indexes, traits) for name in sorted(names)),
+        entries=tuple(_build_entry(name, compared) for name in sorted(names)),
     )
 
 
-def _build_entry(
-    name: str,
-    desired: Desired,
-    live: Live,
-    wish: Access,
-    indexes: tuple[Index, Index],
-    traits: Traits,
-) -> Entry:
+def compare(desired: Desired, live: Live, traits: Traits) -> Comparison:
+    """Return the comparison of the declared and the live access of an instance."""
+    wish = declared_access(desired, live, traits)
+    grounds = Grounds(live=live, desired=desired, traits=traits, wanted=wish)
+    return Comparison(grounds=grounds, live=Index(live.access), wish=Index(wish))
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """The live and the declared grants by holder, and the facts by which differences are judged."""
+
+    grounds: Grounds
+    live: Index
+    wish: Index
+
+    def leave(self, grant: Grant, account: str) -> str | None:
+        """Return why a live grant that nobody declares is no difference; `None` where it is one."""
+        desired, live = self.grounds.desired, self.grounds.live
+        declared_user = desired.declared_users.get(account)
+        if declared_user is not None:
+            return self.grounds.leave(grant, account, declared_user.ending)
+        if _classify(account, None, live, self.grounds.traits) == "self":
+            return OWN_ACCOUNT
+        return None if declarable(grant, self.grounds.traits) else FACT
+
+    def exceeds(self, way: Held, account: str, scope: Scope) -> bool:
+        """Return whether a way of an account gives more than is declared, and that is a difference."""
+        traits = self.grounds.traits
+        whole = way[1] is not None or traits.admin_excludes_grants
+        declared = self.wish.ways_to(account, scope, traits) if whole else self.wish.ways(account).get(scope, ())
+        return not covered(way[0], (grant for grant, _ in declared), traits) and self.leave(way[0], account) is None
+
+    def agreement(self, account: str, scope: Scope) -> Agreement:
+        """Return the relation of all that an account has on a scope, its role on the whole instance among it."""
+        traits = self.grounds.traits
+        held, wished = (
+            [grant for grant, _ in index.ways_to(account, scope, traits)] for index in (self.live, self.wish)
+        )
+        if not held:
+            return "missing" if wished else "same"
+        ways = self.live.ways_to(account, scope, traits)
+        if any(self.exceeds(way, account, scope) for way in ways):
+            return "differs" if wished else "extra"
+        lacks = any(not covered(wish, held, traits) for wish in wished)
+        return "differs" if lacks or self.own_differs(account, scope) else "same"
+
+    def own_differs(self, account: str, scope: Scope) -> bool:
+        """Return whether the grant of the account itself is another one than is declared, and that is a difference."""
+        held, wished = (
+            next((grant for grant, group in index.ways(account).get(scope, ()) if group is None), None)
+            for index in (self.live, self.wish)
+        )
+        if held == wished or held is None:
+            return held != wished
+        if wished is not None and covered(held, (wished,), self.grounds.traits):
+            return True
+        return self.exceeds((held, None), account, scope)
+
+
+def _build_entry(name: str, compared: Comparison) -> Entry:
+    desired, live = compared.grounds.desired, compared.grounds.live
     declared_user, key = desired.declared_users.get(name), account_key(name)
-    have = live.access.get(key) or wish.get(key)
+    have = live.access.get(key) or compared.grounds.wanted.get(key)
     account = have if isinstance(have, Account) else Account(name)
     return Entry(
         account=name,
-        kind=_classify(name, declared_user, live, traits),
+        kind=_classify(name, declared_user, live, compared.grounds.traits),
         handle=declared_user.handle if declared_user else None,
         email=account.email or (declared_user.email if declared_user else None),
         status="pending" if key in live.pending else account.status,
         until=declared_user.until if declared_user else None,
         facts=live.facts.get(key, MappingProxyType({})),
-        holdings=tuple(
-            replace(
-                holding, stands=holding.declared is None and _stands(holding.live, name, declared_user, live, traits)
-            )
-            for holding in _build_holdings(name, indexes[0].ways(name), indexes[1].ways(name), desired, live, traits)
-        ),
+        holdings=tuple(_build_holdings(name, compared)),
     )
 
 
@@ -328,33 +391,39 @@ def _classify(name: str, declared_user: DeclaredUser | None, live: Live, traits:
     return "public" if is_public(traits, name) else "undeclared"
 
 
-def _stands(grant: Grant | None, name: str, declared_user: DeclaredUser | None, live: Live, traits: Traits) -> bool:
-    """Return whether a live grant that nobody declares is left alone all the same."""
-    if grant is None:
-        return False
-    if _classify(name, declared_user, live, traits) == "self" or not declarable(grant, traits):
-        return True
-    role = traits.role(grant.scope.kind, grant.role)
-    return bool(role and role.lingers and declared_user is not None and declared_user.ending is None)
-
-
-def _build_holdings(
-    account: str, have: Ways, wish: Ways, desired: Desired, live: Live, traits: Traits
-) -> Iterator[Holding]:
+def _build_holdings(account: str, compared: Comparison) -> Iterator[Holding]:
     """Yield the holding of each scope on which an account has a live or a declared grant."""
+    have, wish = compared.live.ways(account), compared.wish.ways(account)
     for scope in sorted(have.keys() | wish.keys()):
-        now, group = strongest(have.get(scope, ()), traits) or (None, None)
-        wanted, by = strongest(wish.get(scope, ()), traits) or (None, None)
-        origin = desired.origins.get(wanted.key) if wanted else None
-        if origin is not None and by is not None:
-            origin = through(origin, desired.origins.get(Member(by, account).key))
-        yield Holding(
-            scope=scope,
-            live=now,
-            declared=wanted,
-            live_power=traits.power(now),
-            declared_power=traits.power(wanted),
-            group=group,
-            origin=origin,
-            pending=now is not None and now.key in live.pending,
-        )
+        yield _build_holding(account, scope, have.get(scope, ()), wish.get(scope, ()), compared)
+
+
+def _build_holding(
+    account: str, scope: Scope, have: Sequence[Held], wish: Sequence[Held], compared: Comparison
+) -> Holding:
+    traits = compared.grounds.traits
+    plain = len(have) == len(wish) == 1 and have[0] == wish[0]  # as nearly all
+    own_differs = not plain and compared.own_differs(account, scope)
+    beyond = [] if plain else [way for way in have if compared.exceeds(way, account, scope)]
+    now, group = strongest(beyond or have, traits) or (None, None)
+    wanted, by = strongest(wish, traits) or (None, None)
+    origins = compared.grounds.desired.origins
+    origin = origins.get(wanted.key) if wanted else None
+    if origin is not None and by is not None:
+        origin = through(origin, origins.get(Member(by, account).key))
+    why = None
+    if now is not None and not beyond and not covered(now, (grant for grant, _ in wish), traits):
+        why = compared.leave(now, account) or SUBSUMED
+    return Holding(
+        scope=scope,
+        live=now,
+        declared=wanted,
+        live_power=traits.power(now),
+        declared_power=traits.power(wanted),
+        group=group,
+        origin=origin,
+        pending=now is not None and now.key in compared.grounds.live.pending,
+        stands=why is not None and not own_differs,
+        why=why,
+        unmet=own_differs,
+    )

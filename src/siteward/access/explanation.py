@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic
-from siteward.access.effective import Effect
+from siteward.access.effective import Agreement, Effect
 from siteward.access.model import EVERYWHERE, Grant, Member, Power, Scope, Subject, account_key, grant_key
 from siteward.access.plan import InstancePlan, Step
 from siteward.access.state import Ended, Origin
@@ -21,12 +21,13 @@ class Explanation(Struct, frozen=True, kw_only=True):
     `wished` is the declared grant, `origin` its place; `also` are weaker declared grants on the same scope. `ended` is
     set if the file ends the grant by name, with the place. `why_not` is the reason why nothing is declared, `why_kept`
     the reason why more is live than declared and stays; both in words. `beside` are steps on other resources that
-    change the access of the account here.
+    change the access of the account here. `agreement` is how live and declared agree, in all that both give here.
     """
 
     instance: str
     account: str
     scope: Scope
+    agreement: Agreement = "same"
     person: str | None = None
     wished: Grant | None = None
     origin: Origin | None = None
@@ -58,7 +59,11 @@ def with_beside(explanation: Explanation, plan: InstancePlan) -> Explanation:
 
 
 class Grantee(Struct, frozen=True, kw_only=True):
-    """One account with a role on a scope, live or declared or both; `through` is the indirect way, in words."""
+    """One account with a role on a scope, live or declared or both; `through` is the indirect way, in words.
+
+    The extras are the rights beside the role, and the module that was asked for. `agreement` is that of all that is live
+    and declared here.
+    """
 
     instance: str
     account: str
@@ -70,6 +75,9 @@ class Grantee(Struct, frozen=True, kw_only=True):
     declared: str | None = None
     declared_power: Power = Power.NONE
     origin: Origin | None = None
+    extras: frozenset[str] = frozenset()
+    declared_extras: frozenset[str] = frozenset()
+    agreement: Agreement = "same"
 
 
 class Checkup(Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from siteward.access.change import direction, patch
 from siteward.access.diagnostic import Diagnostic, Severity, Span, diagnostic, plural, warning
 from siteward.access.effective import Index
 from siteward.access.model import Account, Grant, Key, Member, Scope, account_key
+from siteward.access.ownership import Proposed
 from siteward.access.policy import (
     Breach,
     Gain,
@@ -30,7 +31,7 @@ from siteward.access.policy import (
     role_names,
     site_names,
 )
-from siteward.access.proposal import Proposal, Proposed
+from siteward.access.proposal import Proposal
 from siteward.access.state import Claim, Origin
 from siteward.access.traits import is_site
 

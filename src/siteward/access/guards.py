@@ -16,9 +16,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.admins import AdminTimeline
-from siteward.access.change import deletes_account, demoted, direction, is_regrant
-from siteward.access.diagnostic import Diagnostic, error, note, plural, warning
+from siteward.access.change import Change, deletes_account, demoted, direction, is_regrant
+from siteward.access.diagnostic import Diagnostic, Severity, error, note, plural, warning
 from siteward.access.gains import Gains
+from siteward.access.identity import OtherAccount
 from siteward.access.limits import Spending, budgets
 from siteward.access.model import (
     Account,
@@ -27,8 +28,9 @@ from siteward.access.model import (
     account_key,
     account_of,
 )
+from siteward.access.ownership import Proposed
 from siteward.access.patterns import matching
-from siteward.access.proposal import Proposal, Proposed
+from siteward.access.proposal import Proposal
 from siteward.access.traits import Traits
 
 CONFIRM = (
@@ -282,6 +284,73 @@ def _wished_emails(proposed: Proposed) -> tuple[str, ...]:
     return (after.email,) if isinstance(after, Account) and after.email else ()
 
 
+def keep_identity(case: Case) -> Iterator[Diagnostic]:
+    """Refuse what would give to an account that may be somebody else's, or change it, until it is confirmed.
+
+    From one that is another than the known one of its login (`others`) what the file ends is still taken. Of one that
+    no run knows and that has another e-mail (`mismatched`) everything stays as it is.
+    """
+    blocked: dict[str, list[Key]] = {}
+    for proposed in case.proposal.proposed:
+        name, change = account_of(proposed.key) or "", proposed.change
+        ends = not _is_about_account(change) and direction(change, case.proposal.traits) == "close"
+        if name in case.proposal.mismatched or (name in case.proposal.others and not ends):
+            blocked.setdefault(name, []).append(proposed.key)
+        yield from _keep_named_account(proposed)
+    for name, mismatch in case.proposal.mismatched.items():
+        yield from _object(case, name, mismatch, blocked.get(name) or [account_key(name)])
+    wished = {account_of(key) for key in case.proposal.desired.access}
+    for name, other in case.proposal.others.items():
+        mismatch = _describe_other(case, other)
+        if name not in blocked and name not in wished:
+            mismatch = replace(mismatch, severity=Severity.WARNING)
+        yield from _object(case, name, mismatch, blocked.get(name) or [account_key(name)])
+
+
+def _is_about_account(change: Change) -> bool:
+    return isinstance(change.before or change.after, Account)
+
+
+def _keep_named_account(proposed: Proposed) -> Iterator[Diagnostic]:
+    """Refuse to make an account for a user whose account the file names by an id that is not there."""
+    user, made = proposed.declared_user, proposed.change.after
+    if (
+        proposed.change.before is None
+        and isinstance(made, Account)
+        and user is not None
+        and user.account_id is not None
+    ):
+        yield error(
+            "identity-gone",
+            f"the account of {user.handle} with the id {user.account_id} is not there, and a new one has another id",
+            about=proposed.key,
+            at=user.at,
+            hint="correct `ids` of this user, or take it away to have a new account made",
+        )
+
+
+def _describe_other(case: Case, other: OtherAccount) -> Diagnostic:
+    """Return the objection to an account that is another than the known one of its login."""
+    user = case.proposal.desired.declared_users.get(other.name)
+    confirm = f'name its id, `ids: {{<instance>: "{other.now}"}}`, or accept it once: `--accept identity:{other.name}@<instance>=DIGEST`'
+    return error(
+        "identity-mismatch",
+        f"{other}; nothing is given to it, and it is not changed or deleted",
+        at=user.at if user is not None else None,
+        hint=f"find out whose it is; if it is {user.handle if user is not None else 'the same person'}'s, {confirm}",
+    )
+
+
+def _object(case: Case, name: str, mismatch: Diagnostic, keys: Iterable[Key]) -> Iterator[Diagnostic]:
+    """Yield an objection for each key, or a warning where whoever applies has confirmed the account."""
+    reason = case.accept.get(f"identity:{name}")
+    for key in keys:
+        if reason is None:
+            yield replace(mismatch, about=key)
+        else:
+            yield warning("identity-mismatch", f"{mismatch.message}; accepted: {reason}", about=key, at=mismatch.at)
+
+
 def keep_expressible(case: Case) -> Iterator[Diagnostic]:
     """Refuse roles and extras that this server does not have, and roles that cannot be granted."""
     traits = case.proposal.traits
@@ -400,6 +469,7 @@ GUARDS: tuple[Guard, ...] = (
     keep_known_self,
     keep_owner,
     keep_protected,
+    keep_identity,
     keep_expressible,
     keep_accounts,
     keep_rules,

@@ -1,4 +1,4 @@
-"""Host names: the one form in which they are compared, and the origin that an address leads to.
+"""Host names: the one form in which they are compared, and the address that an instance is told apart by.
 
 Everything that reads or compares a host does it here, the transport too, so that what is judged is what is connected
 to. httpx encodes names by IDNA 2008, with the package `idna`; Python's own codec is of 2003 and takes four letters (ß, ς
@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from functools import lru_cache
+from urllib.parse import quote, unquote
 
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//")
@@ -23,6 +24,10 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?")
 _IPV4 = re.compile(r"[0-9]+(\.[0-9]+){3}")
 _PORTS = {"http": 80, "https": 443}
 _FORM = "write it as https://stats.example.org"
+_PART = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,=:@-]|%[0-9A-Fa-f]{2})+")
+_CODED = re.compile("%([0-9A-Fa-f]{2})")
+_NEEDLESSLY_CODED = re.compile(r"[A-Za-z0-9_~-]")
+_PLAINLY = "write it plainly, such as https://example.org/stats: no empty parts, no . or .., no coded / or ."
 
 
 class AddressError(ValueError):
@@ -93,6 +98,72 @@ def origin_of(url: str) -> str:
     if not host.isascii() or not _is_host(host):
         raise AddressError("bad-url", "the address names no host that can be connected to", _FORM)
     return f"{scheme}://{host}" + ("" if port == _PORTS[scheme] else f":{port}")
+
+
+def address_of(url: str) -> str:
+    """Return the origin of `url` with its base path, without a final slash: what an instance is told apart by.
+
+    The path is written as it is sent. Raises `AddressError` as `origin_of` does, and for a path that servers read in
+    several ways (dots, empty parts, coded slashes): what is judged would not be what is reached.
+    """
+    origin = origin_of(url)
+    found = _URL.fullmatch(url)
+    path = re.split("[?#]", found["rest"], maxsplit=1)[0].rstrip("/") if found else ""
+    return origin + "".join(f"/{_base_part(part)}" for part in path.split("/")[1:])
+
+
+def covers(base: str, path: str) -> bool:
+    """Return whether `path`, as it is sent, leads to the base path or below it, however often a server decodes it.
+
+    Parts are compared whole: `/stats` does not cover `/stats2`. Dot parts may stand below the base, where a name that
+    holds them was coded, but nothing may climb out of it.
+    """
+    if path != base and not path.startswith(f"{base}/"):
+        return False
+    below = path.removeprefix(base)
+    while not _climbs(below):
+        decoded = unquote(below)
+        if decoded == below:
+            return True
+        below = decoded
+    return False
+
+
+def _climbs(path: str) -> bool:
+    """Return whether dot parts of a path lead out of where it begins, for servers that merge or end parts their own way."""
+    depth = 0
+    for part in re.split(r"[/\\]", path):
+        name = part.partition(";")[0]
+        depth += -1 if name == ".." else name not in {"", "."}
+        if depth < 0:
+            return True
+    return False
+
+
+def _base_part(part: str) -> str:
+    """Return one part of a base path as it is sent; raises `AddressError` for one with more than one reading."""
+    written = quote(part, safe="%!$&'()*+,=:@~") if not part.isascii() else part
+    known = _PART.fullmatch(written) is not None
+    plain = _CODED.sub(_decode_once, written) if known else ""
+    if not known or plain in {".", ".."}:
+        raise AddressError(
+            "bad-url",
+            "the path of the address is one that servers read in different ways",
+            _PLAINLY,
+        )
+    return plain
+
+
+def _decode_once(found: re.Match[str]) -> str:
+    """Return a coded byte as it is sent: plain where that is the same; raises `AddressError` for one that means something."""
+    byte = int(found[1], 16)
+    if byte >= 0x80 or byte == 0x20:
+        return f"%{found[1].upper()}"
+    if _NEEDLESSLY_CODED.fullmatch(chr(byte)):
+        return chr(byte)
+    raise AddressError(
+        "bad-url", f"the path of the address holds %{found[1].upper()}, which servers read in different ways", _PLAINLY
+    )
 
 
 def _encode_label(label: str) -> str:

@@ -1,9 +1,9 @@
 """The budgets: the amounts that a proposal takes and gives at once, against those allowed by the owners (promise 5).
 
 What counts: `removals`, accounts that lose all access or are deleted; `revocations`, grants taken or lowered;
-`escalations`, grants that gain what the platform lists as powerful; `expiries`, grants whose time has come;
-`mails`. What goes through a group counts once for each of its members. What has expired counts as that and
-nothing else. Blocked steps do not count: they are not done.
+`escalations`, grants that gain what the platform lists as powerful; `expiries`, grants taken or lowered because their
+time has come; `mails`. What goes through a group counts once for each of its members. What has expired counts as that
+and nothing else. Blocked steps do not count: they are not done.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from siteward.access.change import Change, deletes_account, direction, escalates
 from siteward.access.diagnostic import Diagnostic, Severity, diagnostic, plural
 from siteward.access.effective import Index
 from siteward.access.model import Grant, Key, Member, account_of
+from siteward.access.ownership import Proposed
 from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit
-from siteward.access.proposal import Proposal, Proposed
+from siteward.access.proposal import Proposal
 from siteward.access.traits import Traits
 
 FLOOR = 2
@@ -56,7 +57,7 @@ class Spending(Struct, frozen=True):
         group_members = _sizes(self.proposal)
         deleted = {step.key[1] for step in steps if deletes_account(step.change)}
         taken = [step for step in steps if takes(step.change, traits)]
-        lost = [proposed for proposed in taken if proposed.cause != "expired"]
+        lost = [proposed for proposed in taken if proposed.due != "end"]
         powerful = _powerful_groups(self.proposal.projected_index, traits) if group_members else frozenset()
         return {
             "removals": len(emptied(self.proposal, self.unreachable_steps, lost) | deleted),
@@ -64,7 +65,7 @@ class Spending(Struct, frozen=True):
             "escalations": sum(
                 _weight(step.key, group_members) for step in steps if _escalates(step.change, traits, powerful)
             ),
-            "expiries": sum(_weight(proposed.key, group_members) for proposed in taken if proposed.cause == "expired"),
+            "expiries": sum(_weight(proposed.key, group_members) for proposed in taken if proposed.due == "end"),
             "mails": self.mails,
         }
 

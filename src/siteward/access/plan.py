@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from siteward.access.accounts import UnmanagedAccount
 from siteward.access.change import Change, direction, escalates
+from siteward.access.dates import Due
 from siteward.access.diagnostic import Diagnostic, error
 from siteward.access.guards import unreachable_steps
 from siteward.access.limits import emptied, takes
@@ -28,9 +29,10 @@ from siteward.access.model import (
     scope_key,
     scope_of,
 )
+from siteward.access.ownership import Proposed
 from siteward.access.policy import Mode
-from siteward.access.proposal import Proposal, Proposed
-from siteward.access.state import Cause, Listing, Origin, home_of, is_external
+from siteward.access.proposal import Proposal
+from siteward.access.state import Cause, Listing, Live, Origin, home_of, is_external
 from siteward.access.traits import Traits, is_public
 
 __all__ = ["Cause", "InstancePlan", "Plan", "Risk", "Step", "UnmanagedAccount", "compose"]
@@ -43,13 +45,17 @@ class Step(Struct, frozen=True, kw_only=True, rename={"external": "outsider"}):
 
     `id` is unique in its instance's plan (`s1`, `s2`, … in order of execution). `person` is the declared
     handle behind the account, if there is one. `ids` pins the platform's own ids of what is touched, by key,
-    so that a thing deleted and made anew between plan and apply is not taken for the old one.
+    so that a thing deleted and made anew between plan and apply is not taken for the old one. `due` is the date that
+    causes the step, if one does: an end that has passed or a start that has come; where it also `waits`, it gives what
+    the file at the last completed apply did not, and only an apply of everything does it.
     `depends_on` lists the ids of steps that must be done first.
     """
 
     id: str
     change: Change
     cause: Cause
+    due: Due | None = None
+    waits: bool = False
     origin: Origin | None = None
     person: str | None = None
     before_power: Power = Power.NONE
@@ -80,11 +86,12 @@ class Step(Struct, frozen=True, kw_only=True, rename={"external": "outsider"}):
 class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "strangers"}):
     """The steps that one instance needs, and the knowledge that they were planned on.
 
-    `origin` is scheme, host and port. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
-    and `grants` count what was read and is managed. `requests` and `seconds` are what applying is expected to
+    `origin` is scheme, host, port and base path. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
+    and `grants` count what was read and is managed, `read_accounts`, `read_sites` and `read_grants` all that was read.
+    `requests` and `seconds` are what applying is expected to
     cost. `waiting` are keys already as wanted but for somebody's acceptance. `flawed` is true if the file asks
     for what does not exist here, so that its wish is not wholly known. `emptied` are the
-    accounts that lose all access.
+    accounts that lose all access. `left_out` are the steps that a selection leaves out (see `Plan.only`).
     """
 
     instance: str
@@ -96,6 +103,7 @@ class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "stra
     me: str | None = None
     steps: tuple[Step, ...] = ()
     held_back: tuple[Step, ...] = ()
+    left_out: tuple[Step, ...] = ()
     unmanaged: tuple[UnmanagedAccount, ...] = ()
     waiting: tuple[Key, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -108,11 +116,20 @@ class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "stra
     grants: int = 0
     admins_before: int = 0
     admins_after: int = 0
+    read_accounts: int = 0
+    read_sites: int = 0
+    read_grants: int = 0
     read_requests: int = 0
     requests: int = 0
     seconds: float = 0.0
     flawed: bool = False
     emptied: tuple[str, ...] = ()
+
+    @property
+    def read(self) -> tuple[int, int, int]:
+        """The numbers of accounts, sites and grants that were read; a plan without them tells those that are managed."""
+        read = (self.read_accounts, self.read_sites, self.read_grants)
+        return read if any(read) else (self.accounts, self.sites, self.grants)
 
     @property
     def blocked(self) -> bool:
@@ -126,7 +143,10 @@ class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "stra
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """The steps of one run on all its instances. `digest` covers everything else (see codec)."""
+    """The steps of one run on all its instances. `digest` covers everything else (see codec).
+
+    `only` are the words of the selection that the plan is confined to; empty for a whole plan.
+    """
 
     tool: str
     created: datetime
@@ -137,6 +157,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     commit: str | None = None
     dirty: bool = False
     files: int = 0
+    only: tuple[str, ...] = ()
     instances: tuple[InstancePlan, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     digest: str = ""
@@ -159,8 +180,8 @@ def compose(
     """Return the plan of one instance: the proposed steps in order, each with its diagnostics and risks.
 
     `remarks` are the diagnostics of the guards and the platform's review; those of the proposal and of resolving the
-    file are added. `origin` is scheme, host and port. `requests` and `seconds` are the expected cost of the
-    platform's bundles, `read_requests` is the number of requests that planning took.
+    file are added. `origin` is scheme, host, port and base path. `requests` and `seconds` are the expected
+    cost of the platform's bundles, `read_requests` is the number of requests that planning took.
     """
     view = _View(proposal, remarks)
     steps, held_back = view.steps(proposal.proposed, "s"), view.steps(proposal.held_back, "h")
@@ -185,6 +206,9 @@ def compose(
         accounts=proposal.accounts,
         sites=proposal.sites,
         grants=proposal.grants,
+        read_accounts=len(_account_names(live)),
+        read_sites=len(live.sites),
+        read_grants=len(live.access.grants()),
         admins_before=view.admins(),
         admins_after=view.admins(() if view.blocked else view.done),
         read_requests=read_requests,
@@ -193,6 +217,12 @@ def compose(
         emptied=() if view.blocked else tuple(sorted(view.emptied)),
         flawed=proposal.desired.flawed,
     )
+
+
+def _account_names(live: Live) -> set[str]:
+    """Return the names of all live accounts, also of those that the platform shows by their grants alone."""
+    names = {account.name for account in live.access.accounts()}
+    return names | {grant.subject.name for grant in live.access.grants() if grant.subject.kind == "account"}
 
 
 class _View:
@@ -263,6 +293,8 @@ class _View:
             id=name,
             change=change,
             cause=proposed.cause,
+            due=proposed.due,
+            waits=proposed.waits,
             origin=proposed.origin,
             person=proposed.person,
             before_power=self._power_of(change.before),
@@ -325,6 +357,7 @@ class _View:
             risk
             for risk, code in (
                 ("existing-account", "existing-account"),
+                ("existing-account", "identity-mismatch"),
                 ("self-grant", "grants-oneself"),
                 ("wide-reach", "reach"),
             )

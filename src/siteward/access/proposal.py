@@ -8,60 +8,45 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 
 from msgspec import Struct
 
-from siteward.access.accounts import GONE, Classification, UnmanagedAccount, findings, tally
-from siteward.access.change import Change, demoted, dependencies, diff, direction, is_regrant, order, patch
-from siteward.access.diagnostic import Diagnostic, warning
+from siteward.access.accounts import Classification, UnmanagedAccount, find_mismatched, findings, tally
+from siteward.access.addresses import warn_address_changes
+from siteward.access.change import Change, demoted, dependencies, diff, is_regrant, order, patch
+from siteward.access.dates import NO_ALTERNATIVES, Alternatives, Timing, Wished, find_timings
+from siteward.access.diagnostic import Diagnostic, plural, warning
 from siteward.access.effective import Index, Reach, reach, reach_after
+from siteward.access.excess import Excess, Remaining, report_excess
+from siteward.access.identity import OtherAccount, find_others
 from siteward.access.model import (
-    EVERYWHERE,
     Access,
-    Account,
     Grant,
-    Group,
     Key,
-    Member,
-    Scope,
-    Subject,
     account_of,
 )
 from siteward.access.openness import judged
+from siteward.access.ownership import Ownership, Proposed
+from siteward.access.patterns import matching
 from siteward.access.policy import Policy
 from siteward.access.state import (
-    NOTHING_HELD,
     Cause,
-    DeclaredUser,
     Desired,
-    Ending,
     Live,
     Memory,
-    Origin,
     with_defaults,
 )
-from siteward.access.traits import Traits, declarable, is_site
-
-
-class Proposed(Struct, frozen=True, kw_only=True):
-    """One difference that is ours, with why: the cause, the place in the file, and the person behind it."""
-
-    change: Change
-    cause: Cause
-    origin: Origin | None = None
-    declared_user: DeclaredUser | None = None
-    person: str | None = None
-
-    @property
-    def key(self) -> Key:
-        """The key of what changes."""
-        return self.change.key
+from siteward.access.traits import Traits
 
 
 class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     """The changes proposed for one instance, in order, and all that a guard needs to judge it.
 
-    `accounts`, `sites` and `grants` count what is live and managed; budgets are measured against them.
+    `accounts`, `sites` and `grants` count what is live and managed; budgets are measured against them. `others` are the
+    accounts that bear the login of a known one and are not that one. `mismatched` has, by account, the objection to a declared user's account
+    that no run knows and that has another e-mail. `excess` is what declared people hold beyond the
+    declaration and no step takes.
     """
 
     live: Live
@@ -71,9 +56,12 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     memory: Memory | None = None
     proposed: tuple[Proposed, ...] = ()
     held_back: tuple[Proposed, ...] = ()
+    excess: tuple[Excess, ...] = ()
     unmanaged: tuple[UnmanagedAccount, ...] = ()
     waiting: tuple[Key, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    others: Mapping[str, OtherAccount] = MappingProxyType({})
+    mismatched: Mapping[str, Diagnostic] = MappingProxyType({})
     accounts: int = 0
     sites: int = 0
     grants: int = 0
@@ -85,11 +73,18 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def needs(self) -> Mapping[Key, tuple[Key, ...]]:
-        """The keys of the changes that must be done before each change."""
+        """The keys of the changes that must be done before each change.
+
+        What ends by its date waits for nothing but what a date causes too.
+        """
         needs = dict(dependencies(self.changes, self.traits, self.live.access))
         for key in demoted(self.changes, self.traits).values() if self._promotions_needed else ():
             needs[key] = (*needs.get(key, ()), *self._promotions)
-        return needs
+        dated = {proposed.key for proposed in self.proposed if proposed.due is not None}
+        for proposed in self.proposed if dated else ():
+            if proposed.ends and proposed.key in needs:
+                needs[proposed.key] = tuple(key for key in needs[proposed.key] if key in dated)
+        return {key: needed for key, needed in needs.items() if needed}
 
     @cached_property
     def _promotions(self) -> tuple[Key, ...]:
@@ -108,7 +103,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
         declared_users = [
             self.desired.declared_users[top]
             for top in tops
-            if top in self.desired.declared_users and top != self.live.me
+            if top in self.desired.declared_users and top != self.live.me and top not in self.others
         ]
         left = [user for user in declared_users if user.kind != "service" and user.ending is None]
         return len(left) < self.policy.admins_min
@@ -145,174 +140,6 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
         return patch(self.live.access, self.changes)
 
 
-class _Ownership(Struct, frozen=True, kw_only=True, dict=True):
-    """The decision of each difference: whether it is ours to act on, and why."""
-
-    live: Live
-    desired: Desired
-    traits: Traits
-    policy: Policy
-    classification: Classification
-    wanted: Access
-
-    def cause(self, change: Change) -> Cause | None:  # noqa: PLR0911 — one for each kind of resource
-        """Return why a change should be made; `None` for one that is none of our business."""
-        if change.key[0] not in self.traits.manages:
-            return None
-        match change.after if change.after is not None else change.before:
-            case Account() as account:
-                return self._account_cause(change, account)
-            case Group():
-                return None if change.after is None else "granted"
-            case Member() as member:
-                return self._member_cause(change, member)
-            case Grant(subject=Subject("group")) as grant:
-                return self._group_cause(change, grant)
-            case Grant() as grant:
-                return self._grant_cause(change, grant)
-            case None:
-                return None
-
-    def _account_cause(self, change: Change, account: Account) -> Cause | None:
-        account_class = self.classification.classify(account.name)
-        if account_class in {"public", "ignored"}:
-            return None
-        if change.after is not None:
-            return "renamed" if account.renamed else "granted"
-        if account_class == "declared" and self.classification.ending(account.name) == "absent":
-            return "absent" if self.traits.deletes else None
-        ours = account_class == "stranger" and self.policy.unmanaged == "remove" and self.desired.managed is not None
-        return "unmanaged" if ours and self.traits.deletes else None
-
-    def _member_cause(self, change: Change, member: Member) -> Cause | None:
-        if self._external(member.group) or self.classification.classify(member.account) == "ignored":
-            return None
-        return "granted" if change.after is not None else self._cause_of_taking(member.account, member.key)
-
-    def _external(self, group: str) -> bool:
-        sides = (self.live.access.get(("group", group)), self.wanted.get(("group", group)))
-        return any(isinstance(side, Group) and side.external for side in sides)
-
-    def _group_cause(self, change: Change, grant: Grant) -> Cause | None:
-        if ("group", grant.subject.name) not in self.wanted or not self._looked_at(grant.scope):
-            return None
-        if change.after is not None:
-            return "granted"
-        if not declarable(grant, self.traits) or self.desired.managed is None:
-            return None
-        return self.desired.ended[change.key][0] if change.key in self.desired.ended else "silence"
-
-    def _grant_cause(self, change: Change, grant: Grant) -> Cause | None:
-        name = grant.subject.name
-        if self.classification.classify(name) == "public":
-            return "public" if grant.scope in self.desired.public and self._looked_at(grant.scope) else None
-        if not self._looked_at(grant.scope):
-            return None
-        if change.after is None:
-            return self._cause_of_taking(name, change.key) if self._takeable(grant) else None
-        if self.classification.classify(name) == "ignored":
-            return None
-        lowered = direction(change, self.traits) != "open"
-        return self._ending_of(name, change.key) or "granted" if lowered else "granted"
-
-    def _looked_at(self, scope: Scope) -> bool:
-        managed = self.desired.managed
-        return managed is None or not is_site(scope) or scope in managed
-
-    def _takeable(self, grant: Grant) -> bool:
-        """Return whether a live grant may be taken at all, now that the file does not wish it."""
-        name, kind = grant.subject.name, grant.scope.kind
-        if not declarable(grant, self.traits):
-            return False
-        if self.classification.ending(name) in GONE:
-            return True
-        role = self.traits.role(kind, grant.role)
-        if kind == "team":  # nothing the file speaks of, but a way in for who is not declared
-            return self.classification.classify(name) == "stranger"
-        if role is not None and role.lingers:
-            return False
-        if kind == "module":
-            return name in self._spoken_modules
-        return not (is_site(grant.scope) and self._subsumed(name))
-
-    @cached_property
-    def _spoken_modules(self) -> frozenset[str]:
-        wished = {grant.subject.name for grant in self.desired.access.grants() if grant.scope.kind == "module"}
-        return self.desired.modules | wished
-
-    def _subsumed(self, name: str) -> bool:
-        top = self.wanted.grant(Subject("account", name), EVERYWHERE) if self.traits.admin_excludes_grants else None
-        return top is not None and self.traits.is_top(top)
-
-    def _ending_of(self, name: str, key: Key) -> Ending | None:
-        """Return how the file itself names this as over, if it does."""
-        ending = self.classification.ending(name)
-        if ending is not None:
-            return ending
-        return self.desired.ended[key][0] if key in self.desired.ended else None
-
-    def _cause_of_taking(self, name: str, key: Key) -> Cause | None:
-        match self.classification.classify(name):
-            case "declared" | "left":
-                return self._ending_of(name, key) or ("silence" if self.desired.managed is not None else None)
-            case "stranger":
-                ours = self.policy.unmanaged != "report" and self.desired.managed is not None
-                return "unmanaged" if ours else None
-            case "self" | "public" | "ignored":
-                return None
-
-    def held_back(self, proposed: Proposed) -> bool:
-        """Return whether this is left undone, by the mode or because a row in error may speak of it.
-
-        Mode observe leaves all undone, mode add-only what follows only from silence.
-        """
-        mode = self.policy.mode
-        return mode == "observe" or (mode == "add-only" and self._is_silence(proposed)) or self._is_doubtful(proposed)
-
-    def _is_silence(self, proposed: Proposed) -> bool:
-        """Return whether this follows from what the file does not say, and not from an end that it names."""
-        if proposed.cause in {"silence", "unmanaged"}:
-            return True
-        change = proposed.change
-        return (
-            proposed.cause == "granted" and isinstance(change.after, Grant) and direction(change, self.traits) != "open"
-        )
-
-    def _is_doubtful(self, proposed: Proposed) -> bool:
-        """Return whether a row in error may speak of this: it takes nothing, and nobody has left by it."""
-        held, key = self.desired.held, proposed.key
-        if held is NOTHING_HELD or held.cause(key) is None:
-            return False
-        nothing_given = proposed.cause in {"granted", "renamed"} and account_of(key) in held.users
-        return nothing_given or proposed.cause == "left" or self._is_silence(proposed)
-
-    def explained(self, change: Change, cause: Cause) -> Proposed:
-        """Return the change with its cause, the place in the file that tells it, and the person behind it."""
-        name = account_of(change.key)
-        declared_user = self.desired.declared_users.get(name) if name is not None else None
-        person = self.classification.person(name) if name is not None else None
-        return Proposed(
-            change=change,
-            cause=cause,
-            origin=self._origin(change, declared_user),
-            declared_user=declared_user,
-            person=person,
-        )
-
-    def _origin(self, change: Change, declared_user: DeclaredUser | None) -> Origin | None:
-        key = change.key
-        if change.after is None and key in self.desired.ended:
-            over = self.desired.ended[key]
-            return Origin(over.at, ticket=over.ticket, reason=over.reason)
-        if change.after is not None and key in self.desired.origins:
-            return self.desired.origins[key]
-        return (
-            Origin(declared_user.at, ticket=declared_user.ticket, reason=declared_user.reason)
-            if declared_user is not None
-            else None
-        )
-
-
 def manage(
     live: Live,
     desired: Desired,
@@ -321,23 +148,26 @@ def manage(
     memory: Memory | None,
     *,
     base: Mapping[str, str] | None = None,
+    alternatives: Alternatives = NO_ALTERNATIVES,
 ) -> Proposal:
     """Return what should be changed on an instance, by the words of DESIGN section 2, and what was left alone.
 
     `memory` is what the journal knows of the instance. `base` maps the handles declared at an earlier revision
-    to their logins here; who is in it, or in the memory, and no longer in the file, has left.
+    to their logins here; who is in it, or in the memory, and no longer in the file, has left. `alternatives` are what
+    would be desired without some dates, by which the changes that a date causes are told.
     """
-    wanted = with_defaults(desired, live, traits)
-    earlier = None if memory is None and base is None else {**(memory.users if memory else {}), **(base or {})}
-    classification = Classification(live, desired, traits, policy.ignore, earlier)
-    ours = _Ownership(
-        live=live, desired=desired, traits=traits, policy=policy, classification=classification, wanted=wanted
-    )
-    causes = {change: cause for change in diff(live.access, wanted) if (cause := ours.cause(change)) is not None}
-    row = tuple(ours.explained(change, causes[change]) for change in order(causes, traits))
+    others, earlier = _find_others(live, desired, traits, policy, memory), _find_earlier(memory, base)
+    ours = _own(live, desired, traits, policy, earlier, others)
+    classification, wanted = ours.classification, ours.wanted
+    mismatched = find_mismatched(classification, memory)
+    causes, left = _split(ours)
+    timings = _find_timings(causes, ours, alternatives, earlier)
+    row = tuple(ours.explained(change, causes[change], timings.get(change.key)) for change in order(causes, traits))
     held = _held_back(row, ours)
     mine = tuple(proposed for proposed in row if proposed.key not in held)
+    changes = [proposed.change for proposed in mine]
     counts = tally(live, desired, traits, classification, include_unmanaged=policy.unmanaged != "report")
+    excess = _find_excess(tuple(causes), left, ours)
     return Proposal(
         live=live,
         desired=desired,
@@ -346,20 +176,139 @@ def manage(
         memory=memory,
         proposed=mine,
         held_back=tuple(proposed for proposed in row if proposed.key in held),
+        excess=excess,
         unmanaged=counts.unmanaged,
         waiting=tuple(sorted(key for key in live.pending if key in wanted and wanted[key] == live.access.get(key))),
         diagnostics=(
             *judged(live, desired),
             *_describe_held(desired, [proposed for proposed in row if proposed.key in held]),
-            *findings(classification, wanted, memory, [proposed.change for proposed in mine], counts.unmanaged),
+            *report_excess(excess, desired),
+            *findings(classification, wanted, memory, changes, counts.unmanaged, mismatched, left),
+            *_warn_without_identities(classification, memory, base),
+            *warn_address_changes(classification, changes),
         ),
+        others=others,
+        mismatched=mismatched,
         accounts=counts.accounts,
         sites=len(desired.managed or ()),
         grants=counts.grants,
     )
 
 
-def _held_back(row: Sequence[Proposed], ours: _Ownership) -> set[Key]:
+def _find_others(
+    live: Live, desired: Desired, traits: Traits, policy: Policy, memory: Memory | None
+) -> Mapping[str, OtherAccount]:
+    """Return the accounts that are not the known ones of their login, without the account in use and ignored ones."""
+    others, me = find_others(live, desired, traits, memory), (live.me or "").casefold()
+    return {
+        name: other for name, other in others.items() if name.casefold() != me and not matching(policy.ignore, name)
+    }
+
+
+def _find_earlier(memory: Memory | None, base: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Return the logins of the users of an earlier run and revision by handle; `None` where neither is known."""
+    if memory is None or memory.blank:
+        return base
+    return {**memory.users, **{handle: memory.renamed.get(login, login) for handle, login in (base or {}).items()}}
+
+
+def _warn_without_identities(
+    classification: Classification, memory: Memory | None, base: Mapping[str, str] | None
+) -> Iterator[Diagnostic]:
+    """Warn where an earlier revision has users here and no journal knows whether their accounts are still the same."""
+    if classification.traits.ids == "none" or (memory is not None and (memory.accounts or memory.last is not None)):
+        return
+    known = [login for login in (base or {}).values() if classification.live_account(login)]
+    if known:
+        yield warning(
+            "identities-unknown",
+            f"no journal knows the accounts of {plural(len(known), 'user')} of the base, so it cannot be told whether "
+            "somebody else's accounts bear their names now",
+            hint="keep the journal where every run finds it",
+        )
+
+
+def _without_live(wanted: Access, live: Access, others: Collection[str]) -> Access:
+    """Return the wanted access without what accounts that are not those of declared users have already."""
+    return Access.of(
+        {
+            key: resource
+            for key, resource in wanted.items()
+            if key[0] == "account" or key not in live or account_of(key) not in others
+        }
+    )
+
+
+def _split(ours: Ownership) -> tuple[dict[Change, Cause], list[Change]]:
+    """Return the differences that are ours to act on, with the causes, and those that are not."""
+    causes: dict[Change, Cause] = {}
+    left: list[Change] = []
+    for change in diff(ours.live.access, ours.wanted):
+        cause = ours.cause(change)
+        if cause is None:
+            left.append(change)
+        else:
+            causes[change] = cause
+    return causes, left
+
+
+def _find_excess(changes: Sequence[Change], left: Sequence[Change], ours: Ownership) -> tuple[Excess, ...]:
+    """Return what people hold beyond the declaration once `changes` are made; `left` are the other differences."""
+    return Remaining(
+        changes=changes,
+        left=left,
+        grounds=ours.grounds,
+        classification=ours.classification,
+        unmanaged_too=ours.policy.unmanaged != "report",
+    ).find()
+
+
+def _find_timings(
+    causes: Mapping[Change, Cause], ours: Ownership, alternatives: Alternatives, earlier: Mapping[str, str] | None
+) -> Mapping[Key, Timing]:
+    """Return the timing of each change that a date causes; `earlier` is as in `Classification`."""
+
+    def wished(alternative: Desired | None) -> Wished | None:
+        """Return the changes that an alternative asks for."""
+        if alternative is None:
+            return None
+        same = alternative is ours.desired
+        others = ours.classification.others
+        own = causes if same else _split(_own(ours.live, alternative, ours.traits, ours.policy, earlier, others))[0]
+        return {change.key: change.after for change in own}
+
+    return find_timings(
+        causes,
+        ours.traits,
+        endless=wished(alternatives.endless),
+        unbegun=wished(alternatives.unbegun),
+        recorded=wished(alternatives.recorded),
+    )
+
+
+def _own(
+    live: Live,
+    desired: Desired,
+    traits: Traits,
+    policy: Policy,
+    earlier: Mapping[str, str] | None,
+    others: Mapping[str, OtherAccount],
+) -> Ownership:
+    """Return the decisions about the differences between `live` and `desired`; `others` are not the known accounts."""
+    wanted = with_defaults(desired, live, traits)
+    if others and policy.unmanaged != "report":
+        wanted = _without_live(wanted, live.access, others)
+    return Ownership(
+        live=live,
+        desired=desired,
+        traits=traits,
+        policy=policy,
+        classification=Classification(live, desired, traits, policy.ignore, earlier, others),
+        wanted=wanted,
+    )
+
+
+def _held_back(row: Sequence[Proposed], ours: Ownership) -> set[Key]:
     held = {proposed.key for proposed in row if ours.held_back(proposed)}
     kept = {
         name: key for name, key in demoted((proposed.change for proposed in row), ours.traits).items() if key in held

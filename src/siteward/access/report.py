@@ -16,6 +16,9 @@ from siteward.access.traits import is_site
 if TYPE_CHECKING:  # `validate` reports too, and plans nothing
     from siteward.access.plan import InstancePlan, Plan, Step
 
+WAITS = "waits-for-plan"
+"""The rule id of an error about a step that a selection asks for and has to leave out."""
+
 OutcomeStatus = Literal["done", "already", "refused", "failed", "unknown", "skipped", "blocked"]
 DriftKind = Literal["unapplied", "undeclared", "changed-since"]
 
@@ -40,7 +43,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class DriftItem(Struct, frozen=True, kw_only=True):
-    """One difference between live and declared access, with the state that the last run left (`journalled`)."""
+    """One difference between live and declared access, with the state that the last run left (`journalled`).
+
+    `differs` is true for one that no step changes, and that is more than an unmanaged account or a skipped step.
+    """
 
     instance: str
     kind: DriftKind
@@ -49,10 +55,11 @@ class DriftItem(Struct, frozen=True, kw_only=True):
     journalled: Resource | None = None
     step: Step | None = None
     note: str | None = None
+    differs: bool = False
 
 
 class Missing(Struct, frozen=True, kw_only=True):
-    """An instance that was not read, or only `partly`, and why."""
+    """An instance that was not read, or is shown only `partly`, and why: without a reason, it was not read whole."""
 
     instance: str
     why: str = ""
@@ -63,8 +70,9 @@ class Summary(Struct, frozen=True, kw_only=True):
     """The numbers of a run; renderers print these and count nothing themselves.
 
     `people` and `losing_everything` count a person once, and an account where it has no known person.
-    `held_back` are steps that the mode leaves undone, `kept` those that a row of the file in error does. `unread` are the
-    instances that could not be read at all.
+    `held_back` are steps that the mode leaves undone, `kept` those that a row of the file in error does, `left_out` those
+    that a selection does. `unread` are the instances that could not be read at all, `differences` those that no step
+    changes.
     """
 
     creates: int = 0
@@ -87,6 +95,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     blocked: int = 0
     held_back: int = 0
     kept: int = 0
+    left_out: int = 0
     waiting: int = 0
     unmanaged: int = 0
     unmanaged_admins: int = 0
@@ -96,6 +105,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     unread: int = 0
     unreadable: int = 0
     blind: int = 0
+    differences: int = 0
     drift: Mapping[DriftKind, int] = MappingProxyType({})
     outcomes: Mapping[OutcomeStatus, int] = MappingProxyType({})
 
@@ -151,6 +161,7 @@ def summarize(report: Report) -> Summary:
         blocked=sum(len(instance.steps) - len(instance.runnable) for instance in instances),
         held_back=sum(not step.kept for instance in instances for step in instance.held_back),
         kept=sum(step.kept for instance in instances for step in instance.held_back),
+        left_out=_count_left_out(report),
         waiting=sum(len(instance.waiting) for instance in instances),
         unmanaged=sum(not account.ignored for instance in instances for account in instance.unmanaged),
         unmanaged_admins=sum(
@@ -164,9 +175,20 @@ def summarize(report: Report) -> Summary:
         unread=len(missing(report)),
         unreadable=sum(_count_unread(instance) for instance in instances),
         blind=sum(len(_find_blind(instance)) for instance in instances),
+        differences=sum(diagnostic.differs for diagnostic in diagnostics),
         drift=MappingProxyType(dict(Counter(item.kind for item in report.drift))),
         outcomes=MappingProxyType(dict(Counter(outcome.status for outcome in report.outcomes))),
     )
+
+
+def _count_left_out(report: Report) -> int:
+    """Count the steps that a selection leaves out: of a partial plan, or of a whole one that a run is confined within."""
+    instances = report.plan.instances if report.plan is not None else ()
+    named = sum(len(instance.left_out) for instance in instances)
+    if not (report.applied and report.confined):
+        return named
+    tried = {(outcome.instance, outcome.step.id) for outcome in report.outcomes}
+    return named + sum((part.instance, step.id) not in tried for part in instances for step in part.steps)
 
 
 def missing(report: Report) -> tuple[Missing, ...]:
@@ -185,6 +207,17 @@ def missing(report: Report) -> tuple[Missing, ...]:
         Missing(instance=name, why=diagnostic.message)
         for name, diagnostic in problems.items()
         if name and plan and plan.instance(name) is None
+    )
+
+
+IN_ERROR = "judged in part only: a row of the file is in error, and what it declares is not known"
+
+
+def doubtful(report: Report) -> tuple[Missing, ...]:
+    """Return the instances for which a row of the file is in error, so that what is declared is not wholly known."""
+    instances = report.plan.instances if report.plan is not None else ()
+    return tuple(
+        Missing(instance=instance.instance, partly=True, why=IN_ERROR) for instance in instances if instance.flawed
     )
 
 
@@ -306,9 +339,10 @@ def _is_stale_or_unread(report: Report) -> bool:
 
 
 def _is_blocked(report: Report) -> bool:
-    if report.confined:
-        return any(outcome.status == "blocked" for outcome in report.outcomes)
     instances = report.plan.instances if report.plan is not None else ()
+    if report.confined:
+        waits = any(said.code == WAITS and said.blocks for instance in instances for said in instance.diagnostics)
+        return waits or any(outcome.status == "blocked" for outcome in report.outcomes)
     objections = (diagnostic for instance in instances for diagnostic in instance.diagnostics)
     return (
         any(outcome.status == "blocked" for outcome in report.outcomes)
@@ -321,12 +355,16 @@ def _differs(report: Report) -> bool:
     if report.applied or report.command == "apply":
         return False
     instances = report.plan.instances if report.plan is not None else ()
-    return any(instance.steps for instance in instances) or any(_counts_as_drift(item) for item in report.drift)
+    return (
+        any(instance.steps or instance.left_out for instance in instances)
+        or any(diagnostic.differs for instance in instances for diagnostic in instance.diagnostics)
+        or any(_counts_as_drift(item) for item in report.drift)
+    )
 
 
 def _counts_as_drift(item: DriftItem) -> bool:
     """Return whether an item is a difference, and not an account that is only reported, or a step held back."""
-    return item.step is not None or item.kind != "undeclared"
+    return item.step is not None or item.kind != "undeclared" or item.differs
 
 
 EXITS: tuple[tuple[int, Callable[[Report], bool]], ...] = (

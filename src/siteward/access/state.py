@@ -83,7 +83,10 @@ class Ended(NamedTuple):
 
 
 class DeclaredUser(Struct, frozen=True):
-    """The declared user behind an account of one instance, as guards and rules need it."""
+    """The declared user behind an account of one instance, as guards and rules need it.
+
+    `account_id` is the platform's id of the account, where the file names it (`ids`).
+    """
 
     handle: str
     at: Span
@@ -95,6 +98,7 @@ class DeclaredUser(Struct, frozen=True):
     reason: str | None = None
     age: str | None = None
     forge: Mapping[str, str] = MappingProxyType({})
+    account_id: str | None = None
 
 
 class Claim(Struct, frozen=True):
@@ -153,6 +157,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     `modules` are the accounts whose module switches the file mentions; those of others are left alone.
     `claims` are, by key, the single lines where several contribute to one origin; `names` are the handles, domains
     and tags (`tag:x`) that the file has for live sites.
+    `renamed` maps the login that the file has for a user to that of the same account on the server, where these differ.
     `empty` is true if the file says `grants: []`, which takes an extra consent. `flawed` is true if a
     row of the file is in error, or asks for what is not here; `held` is what such a row holds.
     """
@@ -169,6 +174,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     modules: frozenset[str] = frozenset()
     claims: Mapping[Key, tuple[Claim, ...]] = MappingProxyType({})
     names: Mapping[Scope, frozenset[str]] = MappingProxyType({})
+    renamed: Mapping[str, str] = MappingProxyType({})
     empty: bool = False
     flawed: bool = False
     held: Held = NOTHING_HELD
@@ -236,23 +242,45 @@ class Live(Struct, frozen=True, kw_only=True):
         return sum(1 for grant in self.access.grants() if grant.subject.name.casefold() != me)
 
 
+class Record(Struct, frozen=True, kw_only=True):
+    """The last run on an instance that carried out a whole plan: the moment it was for, and the files it was made from.
+
+    `commit` is `None` where it is not known, or where the files differed from it.
+    """
+
+    as_of: datetime
+    commit: str | None = None
+    config_digest: str = ""
+
+
 class Memory(Struct, frozen=True, kw_only=True):
     """The memory that the journal keeps of one instance.
 
     `accounts` are the logins met in an earlier run; `users` maps the handles declared in the last one to their
     login; `sites` and `grants` (without our own) are the counts it saw. `last` is the access it left, and `sends` maps
     the key of an invited grant to how often and when it was last sent. `me` is the account that the last run worked as.
+    `identities` are the platform's ids by login, of known accounts and of those that had the login last; `renamed` maps
+    logins that the file still has to those of the same accounts on the server.
+    `blank` is true where no run has changed or confirmed anything yet, so that it knows nobody.
+    `completed` is the last run of a whole plan, `dates_as_of` the newest moment whose dates a run has carried out,
+    `newest_as_of` the newest moment that any run was for.
     `None` instead of a `Memory` means that there is no journal.
     """
 
     accounts: frozenset[str] = frozenset()
     users: Mapping[str, str] = MappingProxyType({})
+    identities: Mapping[str, str] = MappingProxyType({})
+    renamed: Mapping[str, str] = MappingProxyType({})
     sites: int = 0
     grants: int = 0
     last: Access | None = None
     last_at: datetime | None = None
     sends: Mapping[Key, tuple[int, datetime]] = MappingProxyType({})
     me: str | None = None
+    blank: bool = False
+    completed: Record | None = None
+    dates_as_of: datetime | None = None
+    newest_as_of: datetime | None = None
 
 
 def account_names(

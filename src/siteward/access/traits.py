@@ -44,8 +44,9 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     `folds_case` tells that logins differing in letter case are one account (compared by `lower`, which keeps `straße` and
     `strasse` apart), `keeps_case` that a new one is made in the case it was written in nevertheless. `blind_spots` are
     things this platform can never show, in words people can put into `accept_blind`; `unseen` says in a sentence part
-    what each of them is. `shows_public` tells that links and pages which open a site to everybody are read
-    (`Live.open`), although none is opened or closed from here.
+    what each of them is. `ids` says what the platform keeps for good of an account: an id that no other one has or had
+    (`unique`), the moment of its making (`date`), or nothing that is shown. `shows_public` tells that links and pages which open
+    a site to everybody are read (`Live.open`), although none is opened or closed from here.
     """
 
     platform: str
@@ -66,6 +67,7 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     folds_case: bool = True
     keeps_case: bool = False
     renames: bool = False
+    ids: Literal["unique", "date", "none"] = "none"
     deletes: bool = True
     role_change: Literal["in-place", "reinvite"] = "in-place"
     onboarding: frozenset[Literal["invite", "password"]] = frozenset({"password"})

@@ -10,21 +10,23 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import note
+from siteward.access.diagnostic import Severity, diagnostic
 from siteward.access.model import account_of
-from siteward.access.patterns import fold
-from siteward.access.report import Report
+from siteward.access.report import Report, exit_code
 from siteward.cli.base_option import option
 from siteward.cli.names import check_blocks, instance_option
+from siteward.cli.selection import check_names, only_option, selection_of
 from siteward.cli.session import Session, StoppedError, with_session
 from siteward.render import formats_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from siteward.access.plan import InstancePlan, Plan, Step
     from siteward.cli.checkout import Checkout
     from siteward.reconcile.apply.target import Acceptance, Options
+    from siteward.reconcile.selection import Selection
+    from siteward.reconcile.survey import Survey
 
 EMPTY = "empty"
 """The one name that `--accept` takes without a digest: it is about the file, which says `grants: []`."""
@@ -48,9 +50,14 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timede
     "--max-age", metavar="HOURS", type=click.FloatRange(min=0), default=24.0, show_default=True, callback=_hours
 )
 @click.option("--as-of", metavar="DATE", help="Evaluate at DATE; must match the plan.")
-@click.option("--accept", multiple=True, metavar="NAME=DIGEST", help="Override one limit or block, for this plan only.")
+@click.option(
+    "--accept",
+    multiple=True,
+    metavar="NAME=DIGEST",
+    help="Override one limit or block, or confirm one account (identity:LOGIN@INSTANCE=DIGEST), for this plan only.",
+)
 @click.option("--reason", default="", help="Why what --accept overrides is right; written to the journal.")
-@click.option("--only", multiple=True, metavar="WHAT", help="expiries, user:HANDLE or site:DOMAIN; repeatable.")
+@only_option
 @click.option("--allow-delete", is_flag=True, help="Let accounts that the file declares absent be deleted.")
 @click.option("--passwords-out", type=click.Path(path_type=Path), help="Append new passwords to this file, mode 0600.")
 @option
@@ -94,15 +101,13 @@ def command(
         expect=expect,
         max_age=max_age,
         as_of=checkout.as_of if checkout.as_of_given else None,
-        only=_filter_of(only),
+        only=selection_of(only, checkout.project.declaration),
+        words=only,
     )
     if resume:
-        if plan_file:
-            raise click.UsageError("--resume finishes the interrupted run; it takes no plan")
+        _refuse_plan(plan_file)
         return session.leave(_carry_out(session, checkout, None, options, engine.resume))
-    plan = _read_plan(plan_file) if plan_file else _plan_now(session, checkout, options)
-    options = _tie_to_plan(options, plan)
-    _stop_where_nothing_is_chosen(plan, options)
+    plan, options = _choose_plan(session, checkout, options, plan_file)
     _confirm(session, plan, options, yes=yes, shown=plan_file is None and session.formats == ("text",))
     return session.leave(_carry_out(session, checkout, plan, options, engine.apply))
 
@@ -142,33 +147,102 @@ def _carry_out(
         )
 
 
-def _read_plan(path: Path) -> Plan:
+def _refuse_plan(plan_file: Path | None) -> None:
+    """Raise `UsageError` for a plan beside `--resume`."""
+    if plan_file:
+        raise click.UsageError("--resume finishes the interrupted run; it takes no plan")
+
+
+def _choose_plan(
+    session: Session, checkout: Checkout, options: Options, plan_file: Path | None
+) -> tuple[Plan, Options]:
+    """Return the saved plan, or a new one, and the options for it; a new one is made of the part that is asked for."""
+    if plan_file:
+        plan = _read_plan(plan_file, options.only, checkout)
+    else:
+        plan, options = _plan_now(session, checkout, options), replace(options, only=None)
+    return plan, _tie_to_plan(options, plan)
+
+
+def _read_plan(path: Path, selection: Selection | None, checkout: Checkout) -> Plan:
+    """Return a saved plan; raises `StoppedError` where a selection names nobody it knows, or no step of it."""
     from siteward.cli.names import read_plan
 
-    return read_plan(path, "apply")
+    plan = read_plan(path, "apply")
+    if selection is not None:
+        check_names(selection, checkout.project.declaration, plan)
+        _stop_where_nothing_is_chosen(plan, selection)
+    return plan
 
 
 def _plan_now(session: Session, checkout: Checkout, options: Options) -> Plan:
-    """Make a plan and show it; raises `StoppedError` where it has no step that could be applied."""
-    from siteward.reconcile.plan import plan
+    """Make a plan, or the part that is asked for, and show it; raises `StoppedError` where nothing could be applied."""
+    from siteward.reconcile.plan import plan_and_survey
 
     accept = {name: acceptance.reason for name, acceptance in options.accept.items()}
-    report = plan(checkout.project, checkout.instances, checkout.book, checkout.run(
-        accept=accept, allow_delete=options.allow_delete))  # fmt: skip
-    if report.plan is None or not any(part.runnable for part in report.plan.instances):
-        raise StoppedError(report)
+    run = replace(checkout.run(accept=accept, allow_delete=options.allow_delete), only=options.only)
+    report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run)
+    records = report.plan is not None and _is_recorded_empty(report.plan)
+    if report.plan is None or not (records or any(part.runnable for part in report.plan.instances)):
+        whole = options.only is None
+        raise StoppedError(
+            _begin_journals(checkout, report, surveys, options) if whole else _tell_nothing_chosen(report)
+        )
     if session.formats == ("text",):
         session.show(report)
     return report.plan
 
 
-def _stop_where_nothing_is_chosen(plan: Plan, options: Options) -> None:
+def _begin_journals(checkout: Checkout, report: Report, surveys: tuple[Survey, ...], options: Options) -> Report:
+    """Record the instances on which nothing is to be done; return the report with what is to be said of that."""
+    from siteward.reconcile.apply.admission import objections_to
+    from siteward.reconcile.apply.beginning import Beginning, begin_journals
+
+    if report.plan is None or options.only is not None:
+        return report
+    if options.accept.keys() - {EMPTY}:  # they are for a plan that was reviewed, and this one is new
+        objections = objections_to(report.plan, _tie_to_plan(options, report.plan), datetime.now(UTC))
+        return replace(report, diagnostics=(*report.diagnostics, *objections))
+    given = Beginning(
+        plan=report.plan,
+        book=checkout.book,
+        clock=lambda: datetime.now(UTC),
+        passwords=checkout.passwords,
+    )
+    return replace(report, diagnostics=(*report.diagnostics, *begin_journals(given, surveys)))
+
+
+def _is_recorded_empty(plan: Plan) -> bool:
+    """Return whether a plan is applied though it may have no step: the journal is to know of starts to come."""
+    said = (diagnostic for part in plan.instances for diagnostic in part.diagnostics)
+    return any(diagnostic.code == "begins-later" for diagnostic in said)
+
+
+def _tell_nothing_chosen(report: Report) -> Report:
+    """Return the report of a part without steps: one line where all was well, else everything that was found."""
+    chosen = report.plan is not None and any(part.steps for part in report.plan.instances)
+    if report.plan is None or chosen or exit_code(report) not in {0, 2}:
+        return report
+    left_out = [step for part in report.plan.instances for step in part.left_out]
+    return _nothing_chosen(left_out, report)
+
+
+def _stop_where_nothing_is_chosen(plan: Plan, selection: Selection) -> None:
     """Raise `StoppedError`, with exit code 0, where `--only` names no step of the plan."""
-    only = options.only
-    if only is None or any(only(part.instance, step) for part in plan.instances for step in part.steps):
-        return
-    nothing = note("nothing-chosen", "no step of this plan is among what --only names, so nothing was done")
-    raise StoppedError(Report(command="apply", diagnostics=(nothing,)))
+    steps = [(part.instance, step) for part in plan.instances for step in part.steps]
+    if not any(selection(instance, step) for instance, step in steps):
+        raise StoppedError(_nothing_chosen([step for _, step in steps], Report(command="apply")))
+
+
+def _nothing_chosen(left_out: Sequence[Step], report: Report) -> Report:
+    """Return the report that no step was chosen, with those that were left out counted and named."""
+    from siteward.reconcile.selection import name_people
+
+    rest = f"; left out: {name_people(left_out)}" if left_out else ""
+    message = f"no step of this plan is among what --only names, so nothing was done{rest}"
+    weight = Severity.WARNING if left_out else Severity.NOTE
+    nothing = diagnostic(weight, "nothing-chosen", message, count=max(1, len(left_out)))
+    return Report(command="apply", diagnostics=(nothing,), confined=True, accounts=report.accounts, texts=report.texts)
 
 
 def _confirm(session: Session, plan: Plan, options: Options, *, yes: bool, shown: bool) -> None:
@@ -212,7 +286,8 @@ def _show(session: Session, report: Report) -> None:
 def _read_acceptances(given: tuple[str, ...], reason: str) -> dict[str, Acceptance]:
     from siteward.reconcile.apply.target import Acceptance
 
-    pairs = [text.partition("=") for text in given]
+    # A login may hold a `=`, and a digest does not.
+    pairs = [text.rpartition("=") if "=" in text else (text, "", "") for text in given]
     check_blocks(name for name, *_ in pairs)
     for name, _, digest in pairs:
         if not digest and name != EMPTY:
@@ -229,24 +304,3 @@ def _tie_to_plan(options: Options, plan: Plan) -> Options:
         for name, acceptance in options.accept.items()
     }
     return replace(options, accept=accept)
-
-
-def _filter_of(only: tuple[str, ...]) -> Callable[[str, Step], bool] | None:
-    """Return whether a step of an instance is among those that `--only` names; `None` for all steps."""
-    if not only:
-        return None
-    tests = [_matcher_of(text) for text in only]
-    return lambda _, step: any(test(step) for test in tests)
-
-
-def _matcher_of(text: str) -> Callable[[Step], bool]:
-    kind, _, name = text.partition(":")
-    match kind:
-        case "expiries" if not name:
-            return lambda step: step.cause == "expired"
-        case "user" if name:
-            return lambda step: fold(name) in {fold(word) for word in (step.person, *step.change.key[1:3]) if word}
-        case "site" if name:
-            return lambda step: step.change.key[-2:] == ("site", name)
-        case _:
-            raise click.UsageError(f"--only {text}: write expiries, user:HANDLE or site:DOMAIN")

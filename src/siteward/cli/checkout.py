@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import error
-from siteward.access.report import Missing, Report, missing
+from siteward.access.report import Missing, Report, doubtful, missing
 from siteward.cli.base_option import base_policy_from
 from siteward.cli.session import Session, StoppedError, find_config, parse_instant
 from siteward.reconcile.apply.passwords import Passwords
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from siteward.platforms.instance import Instance
     from siteward.reconcile.apply.target import Progress
-    from siteward.reconcile.plan import Survey
+    from siteward.reconcile.survey import Survey
     from siteward.transport.link import Exchange
     from siteward.transport.secrets import Keyring
 
@@ -215,9 +215,9 @@ def read_instances(checkout: Checkout, command: str) -> tuple[Report, tuple[Surv
 
 
 def gaps_of(report: Report, surveys: Iterable[Survey]) -> tuple[Missing, ...]:
-    """Return the instances that an answer lacks, and those it shows in part, because they were not read whole."""
+    """Return the instances that an answer lacks, and those it shows in part: not read whole, or beside a row in error."""
     partly_read = (Missing(instance=survey.name, partly=True) for survey in surveys if not survey.live.complete)
-    return (*missing(report), *partly_read)
+    return (*missing(report), *doubtful(report), *partly_read)
 
 
 def no_answer(report: Report, message: str, hint: str) -> StoppedError:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from siteward.reconcile.journal.chain import Chain
 
 
+SELF_CODES = frozenset({"self-mismatch", "self-unknown", "self-not-listed", "self-changed", "self-declared"})
+"""The rules about the account behind the credentials."""
+
+
 @click.command("doctor")
 @instance_option
 @with_session("text", "json", without=("--group-by", "--exit-zero"))
@@ -48,6 +52,7 @@ def _check_safely(checkout: Checkout, instance: Instance) -> Checkup:
     started = time.perf_counter()
     base = Checkup(instance=instance.name, platform=instance.platform.title, origin=instance.origin)
     try:
+        base = replace(base, credentials=dict(instance.secrets().origins()))
         return _check(checkout, instance, base, started)
     except PlatformError as problem:
         return replace(base, problem=error(problem.code, str(problem), hint=problem.hint))
@@ -56,17 +61,21 @@ def _check_safely(checkout: Checkout, instance: Instance) -> Checkup:
 def _check(checkout: Checkout, instance: Instance, base: Checkup, started: float) -> Checkup:
     from siteward.render.words import release
 
-    credentials = dict(instance.secrets().origins())
+    credentials = dict(base.credentials)
     with instance.reading() as reader:
         traits, _ = instance.platform.probe(reader, instance.settings)
         reach = instance.platform.reach(reader, instance.settings, traits)
         requests = reader.requests
+    said, read_requests = _judge_self(checkout, instance) if traits.accounts_listed else ((), 0)
     journal, broken = _describe_journal(checkout, instance)
     if instance.owner:
         credentials["self"] = instance.owner_variable
     base = _add_confirmation(checkout, instance, replace(base, account=reach.account, problem=broken), traits)
+    errors = (diagnostic for diagnostic in said if diagnostic.blocks)
     return replace(
         base,
+        problem=next(errors, None) or base.problem,
+        warnings=(*base.warnings, *(diagnostic for diagnostic in said if not diagnostic.blocks)),
         version=release("", traits.version, "" if traits.edition == base.platform else traits.edition),
         role=reach.role,
         credentials=credentials,
@@ -75,16 +84,36 @@ def _check(checkout: Checkout, instance: Instance, base: Checkup, started: float
         notes=reach.notes,
         blind_spots=traits.blind_spots,
         journal=journal,
-        requests=requests,
+        requests=requests + read_requests,
         seconds=time.perf_counter() - started,
     )
+
+
+def _judge_self(checkout: Checkout, instance: Instance) -> tuple[tuple[Diagnostic, ...], int]:
+    """Return what a plan would say about the account behind the credentials, and the number of requests it took.
+
+    A plan reads who is listed and who is an admin, and what the journal knows; only so `self` is judged here and there
+    alike.
+    """
+    from siteward.reconcile.plan import plan
+
+    report = plan(checkout.project, [instance], checkout.book, checkout.run(), command="doctor")
+    part = report.plan.instance(instance.name) if report.plan is not None else None
+    if part is None:
+        unread = (*report.diagnostics, *(report.plan.diagnostics if report.plan is not None else ()))
+        return tuple(
+            replace(said, instance=None) for said in unread if said.instance == instance.name and said.blocks
+        ), 0
+    return tuple(said for said in part.diagnostics if said.code in SELF_CODES), part.read_requests
 
 
 def _add_confirmation(checkout: Checkout, instance: Instance, base: Checkup, traits: Traits) -> Checkup:
     """Return the checkup with the place that confirms the account behind the credentials, or an objection or warning."""
     from siteward.access.diagnostic import warning
+    from siteward.reconcile.apply.admission import pathless_bond
     from siteward.reconcile.own_account import claim_of, told_otherwise
 
+    base = replace(base, warnings=pathless_bond(instance))
     if traits.knows_self:
         at = checkout.project.declaration.instances[instance.name].at
         objection = told_otherwise(base.account, claim_of(instance, instance.self_account, at))
@@ -93,7 +122,7 @@ def _add_confirmation(checkout: Checkout, instance: Instance, base: Checkup, tra
         return replace(base, confirmed=instance.owner_variable)
     message = f"nothing but the file says that these are the credentials of {instance.self_account}"
     hint = f"set {instance.owner_variable} beside them to the account that they belong to"
-    return replace(base, warnings=(warning("self-unconfirmed", message, hint=hint),))
+    return replace(base, warnings=(*base.warnings, warning("self-unconfirmed", message, hint=hint)))
 
 
 def _describe_journal(checkout: Checkout, instance: Instance) -> tuple[str, Diagnostic | None]:

@@ -51,23 +51,29 @@ def explain(session: Session, user: str, site: str, instances: tuple[str, ...], 
 @click.option("--as-of", metavar="DATE", help="Ask as if it were this date or instant.")
 @with_session("text", "json", "csv", without=("--group-by", "--exit-zero"))
 def who_can(session: Session, role: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:
-    """List who holds ROLE (view, edit, manage, admin, or a native name) or more on SITE, live and declared."""
+    """List who holds ROLE or more on SITE, live and declared.
+
+    ROLE is view, edit, manage, admin, a role of the platform, a right beside roles (an extra or capability), or a module;
+    `platform:name` asks the instances of that platform alone.
+    """
     from siteward.cli.checkout import gaps_of, no_answer, open_checkout, read_instances
-    from siteward.reconcile.explain import holdings, power_of, scopes_of
+    from siteward.reconcile.explain import holdings, right_of, scopes_of
 
     checkout = open_checkout(session, "who-can", names=instances, as_of=as_of)
     report, surveys = read_instances(checkout, "who-can")
     declaration = checkout.project.declaration
-    powers = {survey.name: power_of(survey, role) for survey in surveys}
-    if surveys and all(power is None for power in powers.values()):
-        raise click.UsageError(f"no role {role!r}; write view, edit, manage, admin, or a role of the platform")
+    rights = {survey.name: right_of(survey, role) for survey in surveys}
+    if surveys and all(right is None for right in rights.values()):
+        raise click.UsageError(
+            f"no role {role!r}; write view, edit, manage, admin, or a role, capability or module of the platform"
+        )
     if surveys and not any(scopes_of(declaration, survey, site) for survey in surveys):
-        raise no_answer(report, f"there is no site {site!r} on {', '.join(powers)}", "siteward validate")
+        raise no_answer(report, f"there is no site {site!r} on {', '.join(rights)}", "siteward validate")
     held = tuple(
         holding
         for survey in surveys
-        if (power := powers[survey.name]) is not None
-        for holding in holdings(declaration, survey, power, site)
+        if (right := rights[survey.name]) is not None
+        for holding in holdings(declaration, survey, right, site)
     )
     from siteward.render.answers import holdings as rendered
 

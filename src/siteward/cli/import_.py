@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import click
 from msgspec import Struct, ValidationError, convert, to_builtins
 from msgspec.inspect import Metadata, StructType, type_info
+from msgspec.structs import replace
 
 from siteward import platforms
 from siteward.access.diagnostic import near
@@ -18,6 +20,7 @@ from siteward.declaration.build import NAME_HINT, can_name
 from siteward.declaration.generate import first_file
 from siteward.declaration.grammar import keys_of
 from siteward.platforms.instance import Instance
+from siteward.reconcile.journal.journal import path_of
 from siteward.reconcile.own_account import claim_of, own_account
 from siteward.reconcile.project import Project, open_project
 from siteward.transport.link import Link
@@ -26,6 +29,7 @@ from siteward.transport.secrets import variable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from siteward.access.state import Live
     from siteward.access.traits import Traits
 
 
@@ -49,8 +53,16 @@ class _Place(Struct, frozen=True, kw_only=True):
     settings: Struct
 
 
-def first_text(session: Session, wanted: Wanted) -> str:
-    """Read the instance and return the text of the file that declares its access.
+class First(Struct, frozen=True, kw_only=True):
+    """A first file: its text, and the instance as it was read for it."""
+
+    text: str
+    traits: Traits
+    live: Live
+
+
+def first_file_of(session: Session, wanted: Wanted) -> First:
+    """Read the instance and return the file that declares its access.
 
     Raises `UsageError` where the command line does not suffice to find it, and `PlatformError`.
     """
@@ -74,7 +86,7 @@ def first_text(session: Session, wanted: Wanted) -> str:
         raise click.UsageError(f"{objection.message}: say --self {live.me or 'LOGIN'}")
     self_account = place.self_account or live.me or _need_self(traits)
     block = {"platform": place.platform, "url": place.url, "self": self_account, **place.written}
-    return first_file(wanted.name, block, live, traits)
+    return First(text=first_file(wanted.name, block, live, traits), traits=traits, live=live)
 
 
 def _place_of(wanted: Wanted) -> _Place:
@@ -171,6 +183,39 @@ def _need_self(traits: Traits) -> NoReturn:
     raise click.UsageError(f"{traits.platform} does not show whose credentials these are: say --self LOGIN")
 
 
+def _find_project(session: Session) -> Project | None:
+    """Return the project whose declaration this session would use, `None` where there is none or it cannot be read."""
+    try:
+        project = open_project(find_config(session), "import")
+    except click.ClickException:
+        return None
+    return project if isinstance(project, Project) else None
+
+
+def _begin_journal(session: Session, out: Path, name: str, first: First, other: Project | None) -> None:
+    """Begin the journal of the instance as an apply without changes would, from what was read for the file.
+
+    It is left alone where it exists, or belongs to another declaration (`other`) that may speak of other people.
+    """
+    from siteward.cli.checkout import open_checkout
+    from siteward.reconcile.apply.beginning import Beginning, begin_journals
+    from siteward.reconcile.plan import plan_and_survey
+
+    checkout = open_checkout(replace(session, config=out), "import", names=(name,))
+    shared = other is not None and other.journal_folder.resolve() == checkout.book.folder.resolve()
+    if shared or path_of(checkout.book.folder, name).exists():
+        return
+    run = replace(checkout.run(), snapshots={name: (first.traits, first.live)})
+    report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run, command="import")
+    if report.plan is None:
+        return
+    given = Beginning(
+        plan=report.plan, book=checkout.book, clock=lambda: datetime.now(UTC), passwords=checkout.passwords
+    )
+    for diagnostic in begin_journals(given, surveys):
+        session.say(diagnostic.message)
+
+
 @click.command("import")
 @click.option(
     "--instance",
@@ -203,12 +248,14 @@ def command(
     if out.exists():
         raise click.ClickException(f"{out} exists and is not overwritten; name another file with --out")
     wanted = Wanted(name=name, platform=platform, url=url, self_account=self_account, settings=settings)
-    text = first_text(session, wanted)
+    others = _find_project(session)
+    first = first_file_of(session, wanted)
     try:
         with out.open("x", encoding="utf-8") as file:
-            file.write(text)
+            file.write(first.text)
     except OSError as problem:
         raise click.ClickException(f"cannot write {out}: {problem.strerror}") from problem
     session.say(f"wrote {out}")
+    _begin_journal(session, out, name, first, others)
     session.say(f"next: siteward plan -c {out}    (it should find nothing to do)")
     return 0

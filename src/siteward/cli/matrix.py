@@ -16,7 +16,7 @@ from siteward.cli.session import Session, with_session
 @with_session("text", "html", "csv", "json", without=("--group-by",))
 def command(session: Session, instances: tuple[str, ...], as_of: str | None, *, html: bool) -> int:
     """Show who holds what on which site. `-o matrix.html` writes one page to search and filter."""
-    from siteward.access.report import missing
+    from siteward.access.report import doubtful, missing
     from siteward.cli.checkout import open_checkout, read_instances
     from siteward.reconcile.certify import ledgers
     from siteward.render.matrix import Matrix, render
@@ -30,7 +30,7 @@ def command(session: Session, instances: tuple[str, ...], as_of: str | None, *, 
         ledgers=ledgers(checkout.project.declaration, surveys),
         as_of=checkout.as_of,
         commit=commit.id if commit else None,
-        missing=missing(report),
+        missing=(*missing(report), *doubtful(report)),
         accounts=report.accounts or {},
     )
     code = session.answer(lambda form, options: render(matrix, form, options), report)

@@ -71,11 +71,15 @@ instance_option = click.option(
 def check_blocks(names: Iterable[str]) -> None:
     """Raise `UsageError` for a name after `--accept` that no block or limit has, with a suggestion."""
     from siteward.access.diagnostic import near
-    from siteward.reconcile.apply.consent import CONSENTS
+    from siteward.reconcile.apply.consent import CONSENTS, IDENTITY
 
-    known = tuple(dict.fromkeys(CONSENTS.values()))
+    known = (*dict.fromkeys(CONSENTS.values()), f"{IDENTITY}LOGIN@INSTANCE")
     for name in names:
-        if name not in known:
+        if name.startswith(IDENTITY):
+            login, _, instance = name.removeprefix(IDENTITY).rpartition("@")
+            if not login or not instance:
+                raise click.UsageError(f"--accept {name}: write {known[-1]}=DIGEST, for one account")
+        elif name not in known:
             meant = near(name, known)
             hint = f"; did you mean {meant!r}?" if meant else ""
             raise click.UsageError(f"--accept {name}: there is no such block; there are {', '.join(known)}{hint}")

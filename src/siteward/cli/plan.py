@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import error
 from siteward.cli.base_option import option
 from siteward.cli.names import check_blocks, instance_option
+from siteward.cli.selection import only_option, selection_of
 from siteward.cli.session import Session, StoppedError, with_session
 from siteward.render import formats_of
 from siteward.transport.link import MOST_WORKERS
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from siteward.access.report import Report
-    from siteward.reconcile.plan import Survey
+    from siteward.reconcile.survey import Survey
 
 
 @click.command("plan")
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--reason", default="", help="Why what --accept overrides is right.")
 @click.option("--allow-delete", is_flag=True, help="Let accounts that the file declares absent be deleted.")
 @click.option("--passwords-out", type=click.Path(path_type=Path), help="Where apply will write new passwords.")
+@only_option
 @click.option("--save-snapshot", type=click.Path(path_type=Path), metavar="DIR", help="Save the sites, for `diff`.")
 @click.option("--concurrency", "workers", type=click.IntRange(1, MOST_WORKERS), default=8, show_default=True)
 @option
@@ -51,6 +53,7 @@ def command(
     accept: tuple[str, ...],
     reason: str,
     passwords_out: Path | None,
+    only: tuple[str, ...],
     save_snapshot: Path | None,
     workers: int,
     *,
@@ -74,6 +77,7 @@ def command(
         base=base,
     )
     run = checkout.run(accept=dict.fromkeys(accept, reason or "asked for"), allow_delete=allow_delete)
+    run = replace(run, only=selection_of(only, checkout.project.declaration))
     report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run)
     if save_snapshot is not None:
         _save_sites(report, save_snapshot, surveys)
@@ -85,6 +89,7 @@ def command(
         passwords_out=passwords_out,
         base=base,
         allow_delete=allow_delete,
+        only=only,
     )
     return session.leave(_save_where_asked(report, out, flags))
 
@@ -109,6 +114,12 @@ class _Flags(Struct, frozen=True, kw_only=True):
     passwords_out: Path | None
     base: str | None
     allow_delete: bool
+    only: tuple[str, ...]
+
+    @property
+    def part(self) -> str:
+        """The options that choose a part, as text for a shell; a saved plan needs them no more."""
+        return "".join(f" --only {shlex.quote(word)}" for word in self.only)
 
     def as_words(self, digest: str) -> str:
         """Return the options as text for a shell, each `--accept` with the digest of the plan that was saved."""
@@ -126,9 +137,11 @@ class _Flags(Struct, frozen=True, kw_only=True):
 def _save_where_asked(report: Report, out: Path | None, flags: _Flags) -> Report:
     """Save the plan to `out`, if there is one; return the report with the command to run next."""
     if report.next or report.plan is None or not any(part.runnable for part in report.plan.instances):
+        if not report.next and report.plan is not None and any(part.left_out for part in report.plan.instances):
+            report = replace(report, next="siteward plan, without --only")
         return report if out is None else _save_plan(report, out)
     if out is None:
-        return replace(report, next="siteward plan --out plan.json, then siteward apply plan.json")
+        return replace(report, next=f"siteward plan{flags.part} --out plan.json, then siteward apply plan.json")
     saved = _save_plan(report, out)
     digest = saved.plan.digest if saved.plan else ""
     return replace(saved, next=f"siteward apply {shlex.quote(str(out))}{flags.as_words(digest)}")

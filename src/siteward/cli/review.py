@@ -11,7 +11,7 @@ import click
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, warning
-from siteward.access.report import Report, missing
+from siteward.access.report import Report, doubtful, missing
 from siteward.cli.names import instance_option
 from siteward.cli.session import Session, StoppedError, with_session
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from siteward.access.certification import Review
     from siteward.cli.checkout import Checkout
     from siteward.declaration.rewrite import Edit
-    from siteward.reconcile.plan import Survey
+    from siteward.reconcile.survey import Survey
 
 
 @click.command("review")
@@ -65,7 +65,7 @@ def command(
     horizon = Horizon(as_of=checkout.as_of, soon=timedelta(days=soon), unused=timedelta(days=unused))
     dead = dead_rows(checkout.project.declaration, checkout.as_of)
     changed = commits(all_ledgers, checkout.project.path.parent, dead)
-    current = review(all_ledgers, horizon, changed, missing(report), dead)
+    current = review(all_ledgers, horizon, changed, (*missing(report), *doubtful(report)), dead)
     current = replace(current, accounts=report.accounts or {})
     if decisions is not None:
         return _turn_into_edit(session, checkout, surveys, current, decisions, write=write)

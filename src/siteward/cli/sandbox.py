@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import sys
 import threading
@@ -18,7 +19,7 @@ from siteward.cli.session import sandbox_extra
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from siteward.platforms.fakery import Fake, Fault
+    from siteward.platforms.fakery import Fake, Fault, GateKind
     from siteward.platforms.interface import FakeFactory
 
 
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
 @click.option(
     "--fault", "faults", multiple=True, metavar="SPEC", help="What goes wrong: KIND[@AFTER][xTIMES][:METHOD PATH]."
 )
+@click.option(
+    "--gate",
+    type=click.Choice(["401", "403", "basic", "login", "redirect"]),
+    help="Put a gate before it that lets through only requests with the header that the credentials name.",
+)
 @click.option("--clock", metavar="INSTANT", help="Let the server's clock start here (ISO 8601).")
 def command(
     platform: str,
@@ -52,6 +58,7 @@ def command(
     world: Path | None,
     latency: int,
     faults: tuple[str, ...],
+    gate: GateKind | None,
     clock: str | None,
 ) -> int:
     """Serve a stateful sandbox of PLATFORM until told to stop.
@@ -63,13 +70,14 @@ def command(
         raise click.UsageError("--fresh and --world exclude each other")
     with sandbox_extra():
         factory = platforms.fake(platform)
-        from siteward.platforms.fakery import CannotStandInError
+        from siteward.platforms.fakery import CannotStandInError, SandboxGate
     try:
         fake = _start(factory, release or factory.releases[0], fresh=fresh, world=world, clock=_clock_from(clock))
     except CannotStandInError as missing:
         raise click.ClickException(str(missing)) from missing
     fake.latency = latency / 1000
     fake.faults.extend(_parse_faults(faults))
+    fake.gate = SandboxGate(gate, secrets.token_urlsafe(16)) if gate else None
     _serve(fake, host, port)
     return 0
 
@@ -138,7 +146,7 @@ def _serve(fake: Fake, host: str, port: int) -> None:
             "platform": fake.platform,
             "release": fake.release,
             "url": sandbox.url,
-            "credentials": fake.credentials,
+            "credentials": {**fake.credentials, **({"headers": fake.gate.headers} if fake.gate else {})},
         }
         click.echo(json.dumps(ready))
         sys.stdout.flush()

@@ -106,6 +106,15 @@ SCHEMAS: dict[str, Any] = {
          },
          'required': False,
         },
+        'ids': {
+         'type': 'typed-dict-field',
+         'schema': {
+          'type': 'dict',
+          'keys_schema': {'type': 'str', 'min_length': 1},
+          'values_schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
+         },
+         'required': False,
+        },
         'state': {
          'type': 'typed-dict-field',
          'schema': {
@@ -825,6 +834,15 @@ SCHEMAS: dict[str, Any] = {
          'required': False,
         },
         'logins': {
+         'type': 'typed-dict-field',
+         'schema': {
+          'type': 'dict',
+          'keys_schema': {'type': 'str', 'min_length': 1},
+          'values_schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
+         },
+         'required': False,
+        },
+        'ids': {
          'type': 'typed-dict-field',
          'schema': {
           'type': 'dict',

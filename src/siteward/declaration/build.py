@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import plural, problem
-from siteward.access.hosts import AddressError, domain_in, origin_of
+from siteward.access.hosts import AddressError, address_of, domain_in
 from siteward.access.model import Power
 from siteward.access.policy import LIMIT_NAMES, Limit, Policy, Rule
 from siteward.declaration import document
@@ -107,6 +107,7 @@ class Builder(Struct):
                 name=row.name,
                 kind=row.kind,
                 logins=_write_words(row.logins),
+                ids=_write_words(row.ids),
                 states=_by_instance(row.state),
                 window=self._build_window(row.from_, row.until, location),
                 accounts=tuple(listed(row.accounts)),
@@ -467,7 +468,7 @@ def _add_modes(policy: Policy, row: InstanceRow) -> Policy:
 def _find_address_fault(text: str, instance: str) -> tuple[str, str, str] | None:
     """Return the code, message and hint for an address that cannot be used; `None` for a good one."""
     try:
-        origin_of(text)
+        address_of(text)
     except AddressError as fault:
         hint = f"give them as {variable(instance)}_…; a file is no place for secrets"
         return fault.code, str(fault), hint if fault.code == "secret-in-file" else fault.hint

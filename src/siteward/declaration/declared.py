@@ -90,7 +90,7 @@ class Site(Struct, frozen=True, kw_only=True):
 class User(Struct, frozen=True, kw_only=True):
     """A declared person or service.
 
-    `logins`, `states` and `modules` are by instance; in `states` `EVERY` stands for the others. `accounts` are the
+    `logins`, `ids`, `states` and `modules` are by instance; in `states` `EVERY` stands for the others. `accounts` are the
     instances where an account is wanted even without a grant. `previously` are former handles, logins and e-mails.
     """
 
@@ -99,6 +99,7 @@ class User(Struct, frozen=True, kw_only=True):
     name: str | None = None
     kind: Kind = "person"
     logins: Mapping[str, str] = MappingProxyType({})
+    ids: Mapping[str, str] = MappingProxyType({})
     states: Mapping[str, State] = MappingProxyType({})
     window: Window = ALWAYS
     accounts: tuple[str, ...] = ()

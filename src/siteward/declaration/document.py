@@ -71,6 +71,12 @@ class UserRow(Row, frozen=True):
     name: Annotated[str | None, Meta(description="A name for people.")] = None
     kind: Annotated[Kind, Meta(description="What rules match; `service` is no person.")] = "person"
     logins: Annotated[dict[Text, Word], Meta(description="The login by instance, where it is not the handle.")] = {}
+    ids: Annotated[
+        dict[Text, Word],
+        Meta(
+            description="The platform's id of the account by instance (Matomo: `date_registered`), which confirms it."
+        ),
+    ] = {}
     state: Annotated[States, Meta(description="suspended: no access, account kept. absent: a tombstone.")] = {}
     from_: Annotated[Date | None, Meta(description="The first day, or an instant with an offset.")] = None
     until: Annotated[Date | None, Meta(description="The last day, or an instant with an offset.")] = None
@@ -212,7 +218,9 @@ class InstanceRow(Struct, frozen=True):
     """One installation: the keys all platforms share. Other keys are the platform's."""
 
     platform: Annotated[str, Meta(description="What kind of analytics software this is.")]
-    url: Annotated[str, Meta(description="Where it answers. Credentials never stand here.")]
+    url: Annotated[
+        str, Meta(description="Where it answers, with its base path if it has one. Credentials never stand here.")
+    ]
     self: Annotated[Text | None, Meta(description="The account whose credentials are used.")] = None
     mode: Annotated[Literal["full", "add-only", "observe"], Meta(description="What may be done at all.")] = "full"
     manages: Annotated[Names | None, Meta(description="The sites looked at; without it: all.")] = None

@@ -139,6 +139,7 @@ class _Resolution(Struct):
             modules=modules,
             claims=draft.claims,
             names=self._find_names(),
+            renamed=self.people.renamed,
             empty=self.declaration.grants == () and not self.declaration.faults.lost,
             flawed=self.declaration.faults is not NO_FAULTS
             or any(diagnostic.blocks and diagnostic.about is None for diagnostic in draft.diagnostics),
@@ -198,6 +199,11 @@ class _Resolution(Struct):
                 at = user.location.at("modules", self.instance)
                 message = f"{self.traits.platform} has no modules to switch"
                 self.draft.say(error("no-modules", message, at=at, local=True))
+                self.holding.hold_user(user.handle, at, gains=False)
+            if self.instance in user.ids and self.live is not None and self.traits.ids == "none":
+                at = user.location.at("ids", self.instance)
+                message = f"{self.traits.platform} shows no id of accounts here, so `ids` can confirm nobody"
+                self.draft.say(error("no-account-ids", message, at=at, local=True))
                 self.holding.hold_user(user.handle, at, gains=False)
 
     def _resolve_on(self, line: Line, kind: str, choice: Choice, *, gives: bool) -> None:

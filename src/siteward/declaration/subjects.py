@@ -13,10 +13,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error, warning
+from siteward.access.identity import fold_login
 from siteward.access.model import Grant, Group, Member, Subject
 from siteward.access.state import Claim, DeclaredUser, Ended, Origin, joined
 from siteward.access.traits import is_public
 from siteward.declaration.groups import DIRECT, People, Way
+from siteward.declaration.moves import Moves
 from siteward.declaration.window import ALWAYS, Window, last_end
 
 if TYPE_CHECKING:
@@ -51,10 +53,14 @@ class Identity(Struct, frozen=True):
 
 
 class Identities(Struct):
-    """The declared users on one instance by handle, the same by account for the guards, and diagnostics."""
+    """The declared users on one instance by handle, the same by account for the guards, and diagnostics.
+
+    `renamed` maps the logins that the file has to those of the same accounts on the server, where these differ.
+    """
 
     by_handle: dict[str, Identity] = {}
     declared_users: dict[str, DeclaredUser] = {}
+    renamed: dict[str, str] = {}
     diagnostics: list[Diagnostic] = []
 
 
@@ -70,38 +76,35 @@ def identities(
     """Resolve every declared user to an account; those without a login on this platform are left out.
 
     `live` is `None` where no server was asked. `memory` are the users of the last run: those whom the file no longer
-    declares are added to `declared_users` with the ending `left`.
+    declares are added to `declared_users` with the ending `left`. An account that the platform's id shows to be the
+    user's is theirs under whatever login.
     """
     directory = _LiveAccounts(live, traits)
+    moves = Moves(live, traits, memory)
     people = Identities()
     for user in declaration.users.values():
         login = login_of(user, instance, traits)
         if login is None:
             continue
         account, renamed = directory.find(login, user, people.diagnostics)
+        if renamed is None and (moved := moves.find(login, user, instance)) is not None:
+            account = people.renamed[login] = moved
+            people.diagnostics.append(moves.describe(login, user, instance))
         ending = _ending_on(user, instance, as_of)
         identity = Identity(user, account, Subject("account", account), renamed, ending)
         people.by_handle[user.handle] = identity
-        people.declared_users[account] = declared_user_of(user, ending)
+        people.declared_users[account] = declared_user_of(user, ending, instance)
     if memory is not None:
         _add_leavers(people, memory, declaration, directory)
     return people
 
 
-def declared_user_of(user: User, ending: Ending | None) -> DeclaredUser:
+def declared_user_of(user: User, ending: Ending | None, instance: str = "") -> DeclaredUser:
     """Return a declared user as guards and rules see one; `ending` is theirs on one instance."""
     return DeclaredUser(
-        handle=user.handle,
-        at=user.at,
-        kind=user.kind,
-        ending=ending,
-        until=user.window.end,
-        email=user.email,
-        ticket=user.ticket,
-        reason=user.reason,
-        age=user.age,
-        forge=user.forge,
-    )
+        handle=user.handle, at=user.at, kind=user.kind, ending=ending, until=user.window.end, email=user.email,
+        ticket=user.ticket, reason=user.reason, age=user.age, forge=user.forge, account_id=user.ids.get(instance),
+    )  # fmt: skip
 
 
 def _ending_on(user: User, instance: str, as_of: datetime) -> Ending | None:
@@ -421,4 +424,4 @@ def folded(login: str, traits: Traits) -> str:
 
     It is lower-cased and not casefolded, which would make one of `ß` and `ss`.
     """
-    return login.lower() if traits.folds_case or traits.login == "email" else login
+    return fold_login(login, traits)

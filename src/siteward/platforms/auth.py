@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeAlias, TypeVar
 
 from siteward.transport._httpx import httpx
 from siteward.transport.errors import ForbiddenError, NotThePlatformError, UnauthenticatedError
+from siteward.transport.gates import raise_gate
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
+_OK = 200
 # Yields requests, is sent the response to each, and returns a result.
 Dialogue: TypeAlias = "Generator[httpx.Request, httpx.Response, R]"
 
@@ -78,6 +80,7 @@ class RenewingAuth(httpx.Auth, ABC, Generic[T]):
     def log_in(self, request: httpx.Request) -> Dialogue[T | None]:
         """Log in for `request` and return the token, or `None` if the server is too busy."""
         reply = yield self.login_request()
+        raise_gate(reply)
         return None if self.is_busy(reply, request) else self.admitted(reply)
 
     # --- called by httpx ----------------------------------------------------------------------------------------------
@@ -103,6 +106,8 @@ class RenewingAuth(httpx.Auth, ABC, Generic[T]):
         if self._refusal is not None:
             raise self._refusal
         response = yield self.carrying(request, token)
+        if response.status_code != _OK:
+            raise_gate(response)
         return (yield from self.is_dead(request, response, token))
 
     def _living_token(self, request: httpx.Request, dead: T | None) -> Dialogue[T | None]:

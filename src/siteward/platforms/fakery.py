@@ -117,6 +117,43 @@ class Fault:
         return self.seen > self.after and (not self.times or self.seen <= self.after + self.times)
 
 
+GateKind = Literal["401", "403", "basic", "login", "redirect"]
+GATE_KINDS: tuple[str, ...] = get_args(GateKind)
+_SIGN_IN = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><form method=post></form></body></html>"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxGate:
+    """A gate before a fake: only requests with the header `name: value` reach it.
+
+    All others are answered by a page of HTML with 401 or 403, a wish for HTTP's own login (`basic`), a login page with
+    200 (`login`), or a redirect to another host (`redirect`).
+    """
+
+    kind: GateKind
+    value: str
+    name: str = "Sandbox-Gate"
+
+    @property
+    def headers(self) -> str:
+        """The line that opens it, as an instance's field `headers` takes it."""
+        return f"{self.name}: {self.value}"
+
+    def stops(self, request: Request) -> Response | None:
+        """Return the answer to a request that may not pass, or `None` for one that may."""
+        if request.headers.get(self.name) == self.value:
+            return None
+        match self.kind:
+            case "basic":
+                return Response("401 Unauthorized", status=401, headers={"WWW-Authenticate": 'Basic realm="gate"'})
+            case "redirect":
+                return Response("", status=302, headers={"Location": "https://sso.invalid/login"})
+            case "login":
+                return Response(_SIGN_IN, mimetype="text/html")
+            case status:
+                return Response(_SIGN_IN, status=int(status), mimetype="text/html")
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request that a fake saw: enough to tell reading from writing, and never a body or a header."""
@@ -153,7 +190,8 @@ class Fake:
     tests can tell what was written. Faults of kinds that only the platform can stage (`expire-token`,
     `shift-rows`, `lying-total`) are asked for with `self.struck(kind, request)` by the handlers themselves.
 
-    Requests are answered one at a time, except where a handler opens a `window`. `latency` and `race` are
+    `gate` stands before it and answers in its place; what it stops is no call. Requests are answered one at a time, except
+    where a handler opens a `window`. `latency` and `race` are
     seconds; `race` is how long a window stays open. `shared` is set on a socket, where others may come at any time.
     """
 
@@ -165,6 +203,7 @@ class Fake:
     race: float = 0.005
     faults: list[Fault] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    gate: SandboxGate | None = None
     url: str = "http://sandbox.invalid"
     shared: bool = False
 
@@ -254,6 +293,9 @@ class Fake:
         request = Request(environ)
         if self.latency:
             time.sleep(self.latency)
+        stopped = self.gate.stops(request) if self.gate is not None else None
+        if stopped is not None:
+            return stopped(environ, start_response)
         with self._turn():
             try:
                 response = self.answer(request)

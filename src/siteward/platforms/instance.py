@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from siteward.access.hosts import origin_of
+from msgspec.structs import replace
+
+from siteward.access.hosts import address_of
 from siteward.transport.redacted import Redacted
 
 if TYPE_CHECKING:
@@ -38,8 +40,15 @@ class Instance(Redacted, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> str:
-        """The scheme, host and port, as plans and journals record them."""
-        return origin_of(self.link.url)
+        """The scheme, host, port and base path, as plans and journals record them."""
+        return address_of(self.link.url)
+
+    @property
+    def pathless_bond(self) -> tuple[str, str] | None:
+        """The variable of the address and the value to set, where it names no path and this instance has one."""
+        from siteward.transport.secrets import pathless_bond  # noqa: PLC0415 — see below
+
+        return pathless_bond(self.name, self.link.url, self.env)
 
     @property
     def owner(self) -> str | None:
@@ -81,7 +90,11 @@ class Instance(Redacted, frozen=True, kw_only=True):
 
     def open(self) -> Doors:
         """Return the doors, which the caller closes; the first call connects. Raises as `secrets` does."""
-        return self.platform.connect(self.settings, self.secrets(), self.link)
+        from siteward.transport.secrets import HEADERS, variable  # noqa: PLC0415 — see above
+
+        secrets = self.secrets()
+        link = replace(self.link, headers=secrets.headers, headers_variable=variable(self.name, HEADERS))
+        return self.platform.connect(self.settings, secrets, link)
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from siteward.declaration.dead import DeadLine
     from siteward.declaration.load import Declaration
     from siteward.declaration.rewrite import Given, Word
-    from siteward.reconcile.plan import Survey
     from siteward.reconcile.project import Project
+    from siteward.reconcile.survey import Survey
 
 _DECISION = re.compile(
     r"(?P<word>keep|revoke|remove|change)(?:\s+(?P<role>(?!until\b)[\w:.+-]+))?(?:\s+until\s+(?P<until>\d{4}-\d{2}-\d{2}))?",

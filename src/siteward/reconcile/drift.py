@@ -15,10 +15,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from siteward.access.model import Key, account_of, scope_of
+from siteward.access.model import Account, Key, Subject, account_key, account_of, scope_of
 from siteward.access.renames import touched
 from siteward.access.report import DriftItem, DriftKind
+from siteward.access.standing import spoken_modules
 from siteward.access.state import Ending
 from siteward.access.traits import is_site
 from siteward.reconcile.apply.revalidate import reached
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from siteward.access.change import Change
+    from siteward.access.excess import Excess
     from siteward.access.model import Resource
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.state import Desired, Live, Memory
@@ -35,19 +38,27 @@ HELD_BACK = "the mode of this instance leaves it"
 KEPT = "kept, because a row of the file is in error"
 UNMANAGED = "no declared user has this account"
 CONTENT = "the file is content with it"
+RENAMED = "renamed on the server; its login in the file is {old}"
+OUTSIDE = "no step changes a group outside the file"
 INTERRUPTED = "an interrupted apply was about to do this"
 _ENDINGS: tuple[str, ...] = get_args(Ending)
 
 
 def drift(
-    plan: InstancePlan, live: Live, desired: Desired, memory: Memory | None, in_doubt: Iterable[Change] = ()
+    plan: InstancePlan,
+    live: Live,
+    desired: Desired,
+    memory: Memory | None,
+    in_doubt: Iterable[Change] = (),
+    excess: Iterable[Excess] = (),
 ) -> tuple[DriftItem, ...]:
     """Return the drift of one instance.
 
     `plan` is the plan that would follow, whose steps are the differences; what its mode holds back becomes an item
     without a step. Unmanaged accounts are items only where something of theirs has changed. `memory` is the journal's;
     without one nothing is `changed-since`. `in_doubt` are the changes that an interrupted apply may have made without
-    knowing it; they are not reported as the doing of others.
+    knowing it; they are not reported as the doing of others. `excess` is what declared people hold beyond the
+    declaration and no step takes. The account in use never drifts, nor what it owns.
     """
     cut_off = frozenset(key for change in in_doubt if _may_be_ours(change, live) for key in touched(change))
     changed = frozenset(_find_changed(plan, live, desired, memory))
@@ -56,6 +67,8 @@ def drift(
     items += [_build_item(case, step, note=KEPT if step.kept else HELD_BACK) for step in plan.held_back]
     reported = {step.change.key for step in (*plan.steps, *plan.held_back)}
     items += [_build_stepless_item(case, key, live) for key in sorted(changed - reported)]
+    items += [_build_rename_item(case, old, new, live) for old, new in sorted(desired.renamed.items())]
+    items += [_build_excess_item(case, kept) for kept in excess if kept.live.key not in changed]
     return tuple(items)
 
 
@@ -112,19 +125,39 @@ def _find_changed(plan: InstancePlan, live: Live, desired: Desired, memory: Memo
     if last is None:
         return
     ignored = {account.name for account in plan.unmanaged if account.ignored}
+    me, spoken = (live.me or "").casefold(), spoken_modules(desired)
     for key in last.keys() | live.access.keys():
         if last.get(key) == live.access.get(key) or account_of(key) in ignored:
+            continue
+        if (account_of(key) or "").casefold() == me:
             continue
         if key not in live.access and not live.complete:
             continue
         scope = scope_of(key)
+        if scope is not None and scope.kind == "module" and account_of(key) not in spoken:
+            continue
         if scope is None or not is_site(scope) or scope in (desired.managed or ()):
             yield key
 
 
+def _build_rename_item(case: _Case, old: str, new: str, live: Live) -> DriftItem:
+    """Return the item of an account that others have renamed: it and all that it has stand under its new login."""
+    account = live.access.get(account_key(new))
+    former = replace(account, name=old) if isinstance(account, Account) else None
+    return DriftItem(
+        instance=case.plan.instance,
+        kind="changed-since",
+        declared=former,
+        live=account,
+        journalled=former,
+        note=RENAMED.format(old=old),
+    )
+
+
 def _build_stepless_item(case: _Case, key: Key, live: Live) -> DriftItem:
     """Return the item of a key that has changed and that no step changes back: by others, or an interrupted run."""
-    declared = account_of(key) in case.desired.declared_users
+    account = account_of(key)
+    why = OUTSIDE if account is None else CONTENT if account in case.desired.declared_users else UNMANAGED
     cut_off = key in case.cut_off
     return DriftItem(
         instance=case.plan.instance,
@@ -132,5 +165,19 @@ def _build_stepless_item(case: _Case, key: Key, live: Live) -> DriftItem:
         declared=case.desired.access.get(key),
         live=live.access.get(key),
         journalled=case.last(key),
-        note=INTERRUPTED if cut_off else CONTENT if declared else UNMANAGED,
+        note=INTERRUPTED if cut_off else why,
+    )
+
+
+def _build_excess_item(case: _Case, kept: Excess) -> DriftItem:
+    """Return the item of a right beyond the declaration, as one of the account that holds it."""
+    way = f"held by group {kept.group}; {OUTSIDE}" if kept.group is not None else kept.why
+    held = replace(kept.live, subject=Subject("account", kept.account))
+    return DriftItem(
+        instance=case.plan.instance,
+        kind="undeclared",
+        declared=kept.declared,
+        live=held,
+        note=way,
+        differs=True,
     )

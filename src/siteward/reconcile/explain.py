@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from siteward.access.effective import Effect, effective, who_can
+from msgspec import Struct
+
+from siteward.access.effective import compare, effective
 from siteward.access.explanation import Explanation, Grantee
-from siteward.access.model import Access, Grant, Member, Power, Scope, Subject, grant_key
+from siteward.access.model import Grant, Member, Power, Scope, Subject, grant_key
+from siteward.access.standing import covered
 from siteward.access.state import through
 from siteward.access.traits import is_site
 from siteward.declaration.resolve import resolve
@@ -15,11 +18,13 @@ from siteward.declaration.selectors import deciding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from siteward.access.effective import Way
+    from siteward.access.effective import Agreement, Comparison, Effect, Index, Way
+    from siteward.access.model import Key
     from siteward.access.plan import InstancePlan
     from siteward.access.state import Origin
+    from siteward.access.traits import Traits
     from siteward.declaration.load import Declaration
-    from siteward.reconcile.plan import Survey
+    from siteward.reconcile.survey import Survey
 
 
 def explain(
@@ -30,51 +35,89 @@ def explain(
     One explanation for each pair of an account and a scope that the two words mean; none where they mean nothing.
     `plan` is the instance's plan.
     """
-    steps = {step.change.key: step for step in plan.steps}
-    wishes = Access(survey.desired.access.values())
-    explanations = []
-    for account in accounts_of(survey, user):
-        for scope in scopes_of(declaration, survey, site):
-            key = grant_key(Subject("account", account), scope)
-            live = effective(survey.live.access, survey.traits, account, scope)
-            ways = effective(wishes, survey.traits, account, scope).ways
-            wished = [(way.grant, _find_origin(survey, account, way)) for way in ways]
-            wish, step = wished[0][0] if wished else None, steps.get(key)
-            subsumed = survey.desired.subsumed.get(key)
-            if wished and subsumed is not None:
-                wished += [
-                    (claim.wish, subsumed)
-                    for claim in survey.desired.claims.get(key, ())[:1]
-                    if isinstance(claim.wish, Grant)
-                ]
-            explanations.append(
-                Explanation(
-                    instance=survey.name,
-                    account=account,
-                    scope=scope,
-                    person=_find_handle(survey, account),
-                    wished=wish,
-                    origin=(wished[0][1] if wished else None) or subsumed,
-                    also=tuple(wished[1:]),
-                    ended=survey.desired.ended.get(key),
-                    live=live if live.ways else None,
-                    pending=key in survey.live.pending,
-                    step=step,
-                    why_not=_explain_absence(declaration, survey, live) if wish is None else None,
-                    why_kept=_explain_keeping(survey, plan, live, wish) if step is None else None,
-                )
-            )
-    return tuple(explanations)
+    compared = compare(survey.desired, survey.live, survey.traits)
+    return tuple(
+        _explain_pair(declaration, survey, plan, compared, account, scope)
+        for account in accounts_of(survey, user)
+        for scope in scopes_of(declaration, survey, site)
+    )
 
 
-def holdings(declaration: Declaration, survey: Survey, power: Power, site: str) -> tuple[Grantee, ...]:
-    """Return the accounts with at least `power` on `site`, live or by the declaration, the most powerful first."""
+def _explain_pair(
+    declaration: Declaration, survey: Survey, plan: InstancePlan, compared: Comparison, account: str, scope: Scope
+) -> Explanation:
+    """Return why an account has or lacks access to a scope."""
+    key = grant_key(Subject("account", account), scope)
+    step = next((step for step in plan.steps if step.change.key == key), None)
+    live = effective(survey.live.access, survey.traits, account, scope, compared.live)
+    ways = effective(compared.grounds.wanted, survey.traits, account, scope, compared.wish).ways
+    wished = [(way.grant, _find_origin(survey, account, way)) for way in ways]
+    wish, origin = wished[0] if wished else (None, None)
+    also = wished[1:]
+    return Explanation(
+        instance=survey.name,
+        account=account,
+        scope=scope,
+        agreement=compared.agreement(account, scope),
+        person=_find_handle(survey, account),
+        wished=wish,
+        origin=origin or survey.desired.subsumed.get(key),
+        also=(*also, *(_list_subsumed(survey, key) if wish is not None else ())),
+        ended=survey.desired.ended.get(key),
+        live=live if live.ways else None,
+        pending=key in survey.live.pending,
+        step=step,
+        why_not=_explain_absence(declaration, survey, live) if wish is None else None,
+        why_kept=_explain_keeping(survey, plan, compared, live) if step is None else None,
+    )
+
+
+def _list_subsumed(survey: Survey, key: Key) -> Iterator[tuple[Grant, Origin | None]]:
+    """Yield the declared grants that the role on the whole instance includes, with their places."""
+    if key in survey.desired.subsumed:
+        for claim in survey.desired.claims.get(key, ()):
+            if isinstance(claim.wish, Grant):
+                yield claim.wish, claim.origin
+
+
+class Right(Struct, frozen=True):
+    """A right that is no role: an extra (a capability) that travels with roles, or a module of the platform."""
+
+    kind: Literal["extra", "module"]
+    name: str
+
+
+def holdings(declaration: Declaration, survey: Survey, right: Power | Right, site: str) -> tuple[Grantee, ...]:
+    """Return the accounts with at least that power, or with that right, on `site`, the most powerful first.
+
+    They have it live, by the declaration, or both.
+    """
+    compared = compare(survey.desired, survey.live, survey.traits)
     grantees = [
-        grantee for scope in scopes_of(declaration, survey, site) for grantee in _find_grantees(survey, power, scope)
+        grantee
+        for scope in scopes_of(declaration, survey, site)
+        for grantee in _find_grantees(survey, compared, right, scope)
     ]
     return tuple(
         sorted(grantees, key=lambda grantee: (-max(grantee.live_power, grantee.declared_power), grantee.account))
     )
+
+
+def right_of(survey: Survey, word: str) -> Power | Right | None:
+    """Return what a word means on an instance: a power, a role, an extra or a module; `None` for none.
+
+    In the form `platform:word` it means something on instances of that platform alone.
+    """
+    platform, colon, name = word.rpartition(":")
+    if colon and platform != survey.traits.platform:
+        return None
+    power = power_of(survey, name)
+    if power is not None:
+        return power
+    if name in survey.traits.extras:
+        return Right("extra", name)
+    scopes = {grant.scope for access in (survey.live.access, survey.desired.access) for grant in access.grants()}
+    return Right("module", name) if Scope("module", name) in scopes else None
 
 
 def power_of(survey: Survey, role: str) -> Power | None:
@@ -122,25 +165,65 @@ def _find_origin(survey: Survey, account: str, way: Way) -> Origin | None:
     return through(origin, origins.get(Member(way.group, account).key))
 
 
-def _find_grantees(survey: Survey, power: Power, scope: Scope) -> Iterator[Grantee]:
-    """Yield each account with at least `power` on a scope, live, by the declaration, or both."""
-    wished = Access(survey.desired.access.values())
-    declared = {effect.account: effect for effect in who_can(wished, survey.traits, power, scope)}
-    live = {effect.account: effect for effect in who_can(survey.live.access, survey.traits, power, scope)}
-    for account in sorted(declared.keys() | live.keys()):
-        has, wish = live.get(account), declared.get(account)
+def _find_grantees(survey: Survey, compared: Comparison, right: Power | Right, scope: Scope) -> Iterator[Grantee]:
+    """Yield each account with a power or right on a scope, live, by the declaration, or both."""
+    sides = (survey.live.access, compared.live), (compared.grounds.wanted, compared.wish)
+    names = {
+        name for access, index in sides for name in (*index.by_account, *(known.name for known in access.accounts()))
+    }
+    for account in sorted(names):
+        has, wish = (effective(access, survey.traits, account, scope, index) for access, index in sides)
+        if not any(
+            _holds(effect, index, right, survey.traits) for effect, (_, index) in zip((has, wish), sides, strict=True)
+        ):
+            continue
         yield Grantee(
             instance=survey.name,
             account=account,
             scope=scope,
             person=_find_handle(survey, account),
-            live=has.role if has else None,
-            live_power=has.power if has else Power.NONE,
-            through=_describe_way(has.ways[0].grant, has.ways[0].group) if has else None,
-            declared=wish.role if wish else None,
-            declared_power=wish.power if wish else Power.NONE,
-            origin=_find_origin(survey, account, wish.ways[0]) if wish else None,
+            live=has.role,
+            live_power=has.power,
+            through=_describe_way(has.ways[0].grant, has.ways[0].group) if has.ways else None,
+            declared=wish.role,
+            declared_power=wish.power,
+            origin=_find_origin(survey, account, wish.ways[0]) if wish.ways else None,
+            extras=_list_extras(has, compared.live, right),
+            declared_extras=_list_extras(wish, compared.wish, right),
+            agreement=_agree(compared, account, scope, right),
         )
+
+
+def _holds(effect: Effect, index: Index, right: Power | Right, traits: Traits) -> bool:
+    """Return whether effective access has at least a power, or has a right by an extra, a role or a module."""
+    if not effect.ways:
+        return False
+    if isinstance(right, Power):
+        return effect.power >= max(right, Power.VIEW)
+    grants = [way.grant for way in effect.ways]
+    if any(map(traits.is_top, grants)):
+        return True
+    if right.kind == "module":
+        return bool(index.ways(effect.account).get(Scope("module", right.name)))
+    including = traits.included.get(right.name, frozenset())
+    return any(right.name in (grant.extras or ()) or grant.role in including for grant in grants)
+
+
+def _list_extras(effect: Effect, index: Index, right: Power | Right) -> frozenset[str]:
+    """Return the rights beside the role, and the module that was asked for where it is open."""
+    extras = frozenset(extra for way in effect.ways for extra in way.grant.extras or ())
+    is_module = isinstance(right, Right) and right.kind == "module"
+    if is_module and index.ways(effect.account).get(Scope("module", right.name)):
+        return extras | {right.name}
+    return extras
+
+
+def _agree(compared: Comparison, account: str, scope: Scope, right: Power | Right) -> Agreement:
+    """Return how live and declared agree on a scope, and on the module that was asked for."""
+    found = compared.agreement(account, scope)
+    if found == "same" and isinstance(right, Right) and right.kind == "module":
+        return compared.agreement(account, Scope("module", right.name))
+    return found
 
 
 def _describe_way(grant: Grant, group: str | None) -> str | None:
@@ -189,9 +272,11 @@ def _is_granted(declaration: Declaration, survey: Survey, account: str, scope: S
     return bool(effective(wishes, survey.traits, account, scope).ways)
 
 
-def _explain_keeping(survey: Survey, plan: InstancePlan, live: Effect, wish: Grant | None) -> str | None:
+def _explain_keeping(survey: Survey, plan: InstancePlan, compared: Comparison, live: Effect) -> str | None:
     """Return why no step takes live access that exceeds the declared one; `None` where none exceeds it."""
-    if not live.ways or (wish is not None and survey.traits.power(wish) >= live.power):
+    declared = [grant for grant, _ in compared.wish.ways_to(live.account, live.scope, survey.traits)]
+    beyond = next((way for way in live.ways if not covered(way.grant, declared, survey.traits)), None)
+    if beyond is None:
         return None
     if survey.live.me is not None and live.account.casefold() == survey.live.me.casefold():
         return "this is the account in use here, which is never changed"
@@ -199,7 +284,16 @@ def _explain_keeping(survey: Survey, plan: InstancePlan, live: Effect, wish: Gra
     if unmanaged is not None:
         leave = "`ignore` names it" if unmanaged.ignored else "no declared user has this account"
         return f"{leave}, and such accounts are reported, not changed"
-    return _explain_kept_grant(survey, plan, live.ways[0].grant)
+    kept = _explain_kept_grant(survey, plan, beyond.grant)
+    if kept is None and beyond.group is not None and not _is_planned(plan, live.account, beyond):
+        return f"held by group {beyond.group}, which no step here changes"
+    return kept
+
+
+def _is_planned(plan: InstancePlan, account: str, way: Way) -> bool:
+    """Return whether a step changes a grant of a group, or who is in it."""
+    keys = {way.grant.key, Member(way.group or "", account).key}
+    return any(step.change.key in keys for step in plan.steps)
 
 
 def _explain_kept_grant(survey: Survey, plan: InstancePlan, held: Grant) -> str | None:

@@ -7,231 +7,53 @@ reader ─ probe, read ───▶ live ───┘
 
 from __future__ import annotations
 
-import math
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward import __version__
 from siteward.access import codec
-from siteward.access.accounts import without_resending
-from siteward.access.diagnostic import Diagnostic, error, note, warning
-from siteward.access.guards import judge
-from siteward.access.model import Access, account_of
-from siteward.access.plan import InstancePlan, Plan, compose
-from siteward.access.proposal import manage
+from siteward.access.diagnostic import Diagnostic, error, note
+from siteward.access.plan import Plan
 from siteward.access.report import Report
-from siteward.access.state import account_names
-from siteward.declaration.resolve import resolve
 from siteward.declaration.unmatched import nowhere
 from siteward.platforms.interface import no_blame
-from siteward.reconcile.apply.admission import remarks_on
-from siteward.reconcile.apply.consent import CONSENTS
-from siteward.reconcile.apply.passwords import undeliverable
-from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import RESUME, Fresh
+from siteward.reconcile.dated import (
+    Revisions,
+    describe_dates,
+    revisions_of,
+)
 from siteward.reconcile.drift import drift as drifted
+from siteward.reconcile.history import History, add_history, later_starts, read_history
 from siteward.reconcile.journal.chain import JournalBrokenError
-from siteward.reconcile.journal.journal import path_of, recall
-from siteward.reconcile.own_account import claim_of, own_account
 from siteward.reconcile.project import known_accounts
+from siteward.reconcile.selection import find_unknown
+from siteward.reconcile.survey import Snapshot, Survey, surveyed, take_survey
 from siteward.transport.errors import PlatformError
-from siteward.transport.secrets import variable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from siteward.access.change import Change
-    from siteward.access.model import Key, Resource
-    from siteward.access.proposal import Proposal
+    from siteward.access.model import Key
     from siteward.access.report import DriftItem
-    from siteward.access.state import Desired, Live, Memory
-    from siteward.access.traits import Traits
-    from siteward.declaration.declared import Onboarding
+    from siteward.access.state import Memory
     from siteward.declaration.load import Declaration
     from siteward.platforms.instance import Instance
     from siteward.platforms.interface import Platform
     from siteward.reconcile.apply.passwords import Passwords
+    from siteward.reconcile.apply.revalidate import Allowance
     from siteward.reconcile.apply.target import Book
-    from siteward.reconcile.journal.journal import Recalled
     from siteward.reconcile.project import Project
     from siteward.reconcile.revisions.base_policy import BasePolicy
+    from siteward.reconcile.selection import Selection
     from siteward.transport.http import Doors, Reader
 
 T = TypeVar("T")
-Snapshot: TypeAlias = "tuple[Traits, Live]"
-
-
-class Survey(Struct, frozen=True, kw_only=True):
-    """The state of one instance: live, desired, and the proposal that follows.
-
-    `confirmed` is true where more than the file names the account of the credentials.
-    `unfinished` is true where an apply was interrupted here; `in_doubt` are the changes it may have made unknowingly.
-    """
-
-    name: str
-    origin: str
-    platform: Platform
-    traits: Traits
-    live: Live
-    desired: Desired
-    proposal: Proposal
-    memory: Memory | None
-    as_of: datetime
-    base_policy: BasePolicy | None = None
-    confirmed: bool = False
-    unfinished: bool = False
-    in_doubt: tuple[Change, ...] = ()
-
-    def _review(self, proposal: Proposal) -> Iterable[Diagnostic]:
-        return self.platform.review(proposal.changes, self.live, self.memory)
-
-    def verdict(self, allowance: Allowance, keys: Collection[Key] | None = None) -> tuple[Diagnostic, ...]:
-        """Return the diagnostics of guards, rules, platform and password delivery on all changes, or on some keys.
-
-        Where a base policy is known, the proposal is judged with the users as they were at the base too.
-        """
-        proposal = self.proposal if keys is None else _select_changes(self.proposal, keys)
-        changes = proposal.changes if allowance.asks else ()
-        remarks = (
-            *_insert_name(without_resending(self._review(proposal), self.desired), self.name),
-            *undeliverable(self.name, changes, self.desired.declared_users, self.traits, allowance.passwords),
-            *(self.base_policy.objections(self.name, proposal) if self.base_policy else ()),
-        )
-        before = self.base_policy.as_before(self.name, proposal, self.as_of) if self.base_policy else ()
-        judged = (
-            diagnostic
-            for variant in (proposal, *before)
-            for diagnostic in judge(
-                variant,
-                as_of=self.as_of,
-                accept=allowance.accept if allowance.asks else dict.fromkeys(CONSENTS.values(), ""),
-                allow_delete=allowance.allow_delete or not allowance.asks,
-                confirmed=self.confirmed,
-                remarks=remarks,
-            )
-            if allowance.asks or diagnostic.code not in CONSENTS
-        )
-        return tuple(dict.fromkeys((*remarks, *(_insert_variable(diagnostic, self.name) for diagnostic in judged))))
-
-    def standing(self, keys: Collection[Key]) -> tuple[Diagnostic, ...]:
-        """Return the errors from before judging, about the whole instance or these keys."""
-        found = (*self.proposal.diagnostics, *self.desired.diagnostics)
-        return tuple(
-            diagnostic
-            for diagnostic in found
-            if diagnostic.blocks_all or (diagnostic.blocks and diagnostic.about in keys)
-        )
-
-    def accounts(self, declared: Mapping[str, str | None] = MappingProxyType({})) -> dict[str, str | None]:
-        """Return every known account name of the instance, with the handle of its declared user, if it has one."""
-        return account_names(self.live, self.desired, self.memory, declared)
-
-    def unwanted(self, resources: Collection[Resource]) -> frozenset[Key]:
-        """Return the keys of those resources that the file would have changed or removed if they were live."""
-        names = {account_of(resource.key) for resource in resources}
-        wishes = (resource for resource in self.desired.access.values() if account_of(resource.key) in names)
-        desired = replace(self.desired, access=Access(wishes))
-        live = replace(self.live, access=Access(resources), pending=frozenset(), findings=())
-        ours = {change.key for change in manage(live, desired, self.traits, self.proposal.policy, self.memory).changes}
-        return frozenset(resource.key for resource in resources if resource.key in ours)
-
-    def plan(self, allowance: Allowance, *, read_requests: int = 0) -> InstancePlan:
-        """Return the plan that follows, with the expected requests and seconds."""
-        bundles = self.platform.bundle(self.proposal.changes, self.live)
-        return compose(
-            self.proposal,
-            self.verdict(allowance),
-            instance=self.name,
-            origin=self.origin,
-            requests=sum(bundle.requests for bundle in bundles),
-            seconds=math.fsum(bundle.seconds for bundle in bundles),
-            read_requests=read_requests,
-        )
-
-
-def survey(
-    declaration: Declaration,
-    instance: Instance,
-    reader: Reader,
-    *,
-    as_of: datetime,
-    memory: Memory | None,
-    base_policy: BasePolicy | None = None,
-) -> Survey:
-    """Read one instance and compute what should change there. Raises `PlatformError`."""
-    platform = instance.platform
-    probed, seed = platform.probe(reader, instance.settings)
-    traits = _narrow_onboarding(probed, declaration.instances[instance.name].onboarding)
-    live = platform.read(reader, instance.settings, traits, seed)
-    return surveyed(declaration, instance, traits, live, as_of=as_of, memory=memory, base_policy=base_policy)
-
-
-def surveyed(
-    declaration: Declaration,
-    instance: Instance,
-    traits: Traits,
-    live: Live,
-    *,
-    as_of: datetime,
-    memory: Memory | None,
-    base_policy: BasePolicy | None = None,
-) -> Survey:
-    """Compute what should change on an instance that has been read; sends nothing."""
-    declared = declaration.instances[instance.name]
-    confirmed = instance.confirmed() or traits.knows_self
-    live = replace(live, findings=_insert_name(live.findings, instance.name))
-    live, objections = own_account(live, traits, claim_of(instance, declared.self_account, declared.at))
-    desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
-    desired = base_policy.as_named(instance.name, desired, live) if base_policy else desired
-    policy = base_policy.policy(instance.name) if base_policy else declared.policy
-    earlier = base_policy.earlier(instance.name, traits, live, as_of) if base_policy else None
-    longer = base_policy.extended(instance.name, desired, live, traits, as_of) if base_policy else ()
-    proposal = manage(live, desired, traits, policy, memory, base=earlier)
-    return Survey(
-        name=instance.name,
-        origin=instance.origin,
-        platform=instance.platform,
-        traits=traits,
-        live=live,
-        desired=desired,
-        proposal=replace(
-            proposal, diagnostics=(*objections, *longer, *_insert_name(proposal.diagnostics, instance.name))
-        ),
-        memory=memory,
-        as_of=as_of,
-        base_policy=base_policy,
-        confirmed=confirmed,
-    )
-
-
-def _insert_variable(diagnostic: Diagnostic, instance: str) -> Diagnostic:
-    """Return a guard's diagnostic with the instance's own variable name in the hint."""
-    if not diagnostic.hint:
-        return diagnostic
-    hint = diagnostic.hint.replace("SITEWARD_<INSTANCE>_SELF", variable(instance, "self"))
-    return replace(diagnostic, hint=hint)
-
-
-def _insert_name(diagnostics: Iterable[Diagnostic], instance: str) -> tuple[Diagnostic, ...]:
-    """Return an adapter's diagnostics with the instance's name in the hints: adapters do not know it."""
-    return tuple(
-        replace(diagnostic, hint=diagnostic.hint.replace("<instance>", instance)) if diagnostic.hint else diagnostic
-        for diagnostic in diagnostics
-    )
-
-
-def _narrow_onboarding(traits: Traits, wish: Onboarding | None) -> Traits:
-    """Return traits with just the `onboarding` (way of creating accounts) of the file, where the platform has it."""
-    return replace(traits, onboarding=frozenset({wish})) if wish in traits.onboarding and wish is not None else traits
-
-
-def _select_changes(proposal: Proposal, keys: Collection[Key]) -> Proposal:
-    return replace(proposal, proposed=tuple(proposed for proposed in proposal.proposed if proposed.key in keys))
 
 
 class Target(Struct, frozen=True, kw_only=True):
@@ -249,7 +71,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port."""
+        """Scheme, host, port and base path."""
         return self.instance.origin
 
     @property
@@ -268,28 +90,23 @@ class Target(Struct, frozen=True, kw_only=True):
 
     def plan(self, reader: Reader, *, as_of: datetime, memory: Memory | None) -> Fresh:
         """Read and plan it again, without any acceptance. Raises `PlatformError`."""
-        seen = survey(self.declaration, self.instance, reader, as_of=as_of, memory=memory, base_policy=self.base_policy)
-
-        def verdict(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
-            allowance = Allowance(passwords=self.passwords, accept=accept, allow_delete=allow_delete)
-            return (*seen.standing(keys), *seen.verdict(allowance, keys))
-
-        return Fresh(
-            traits=seen.traits,
-            live=seen.live,
-            desired=seen.desired,
-            plan=seen.plan(Allowance(passwords=self.passwords, accept={}, allow_delete=False)),
-            judge=verdict,
-            confirmed=seen.confirmed,
-            unwanted=seen.unwanted,
+        seen = take_survey(
+            self.declaration,
+            self.instance,
+            reader,
+            as_of=as_of,
+            memory=memory,
+            revisions=Revisions(base_policy=self.base_policy),
         )
+        return seen.fresh(self.passwords)
 
 
 class Run(Struct, frozen=True, kw_only=True):
     """The parameters of planning: the moments, the consents, and instances that were read earlier.
 
     Validity windows are checked at `as_of`; `as_of_given` is true where a person chose it, and apply then asks for it
-    again. `snapshots` are instances that were read earlier, by name; nothing is sent for them.
+    again. `snapshots` are instances that were read earlier, by name; nothing is sent for them. `only` is the part of the
+    plan that is asked for, `None` for the whole.
     """
 
     created: datetime
@@ -297,6 +114,7 @@ class Run(Struct, frozen=True, kw_only=True):
     as_of_given: bool = False
     allowance: Allowance
     snapshots: Mapping[str, Snapshot] = MappingProxyType({})
+    only: Selection | None = None
 
 
 def plan(project: Project, instances: Sequence[Instance], book: Book, run: Run, *, command: str = "plan") -> Report:
@@ -312,14 +130,17 @@ def plan_and_survey(
 
     All journals are read first, then the instances, each with the history from its journal.
     """
-    histories = {instance.name: _read_journal(project, instance, book) for instance in instances}
+    revisions = revisions_of(project)
+    histories = {instance.name: _history_or_problem(project, instance, book) for instance in instances}
     seen = _in_parallel(
-        lambda instance: _survey_or_problem(project, instance, histories[instance.name], run), instances
+        lambda instance: _survey_or_problem(project, instance, histories[instance.name], run, revisions), instances
     )
     surveys = tuple(result for result, _ in seen if isinstance(result, Survey))
     problems = tuple(result for result, _ in seen if isinstance(result, Diagnostic))
     parts = tuple(
-        result.plan(run.allowance, read_requests=requests) for result, requests in seen if isinstance(result, Survey)
+        result.plan(run.allowance, read_requests=requests, only=run.only)
+        for result, requests in seen
+        if isinstance(result, Survey)
     )
     loaded = project.loaded
     made = Plan(
@@ -332,6 +153,7 @@ def plan_and_survey(
         commit=project.commit.id if project.commit else None,
         dirty=bool(project.commit and project.commit.dirty),
         files=loaded.files,
+        only=run.only.words if run.only else (),
         instances=parts,
         diagnostics=(
             *project.said,
@@ -344,6 +166,8 @@ def plan_and_survey(
     report = Report(command=command, texts=loaded.texts, files=loaded.files, accounts=accounts)
     if not parts:
         return replace(report, diagnostics=made.diagnostics), ()
+    if run.only is not None and (unknown := find_unknown(run.only, project, surveys, accounts)):
+        return replace(report, diagnostics=(*problems, *unknown)), ()
     command_next = RESUME if any(survey.unfinished for survey in surveys) else None
     report = replace(report, plan=codec.seal(made), next=command_next)
     return report, surveys
@@ -360,15 +184,18 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
         return report
     items: list[DriftItem] = []
     unnamed: list[Diagnostic] = []
+    dates = [describe_dates(part, survey.memory) for survey in surveys if (part := report.plan.instance(survey.name))]
     for survey in surveys:
         part = report.plan.instance(survey.name)
-        drifts = drifted(part, survey.live, survey.desired, survey.memory, survey.in_doubt) if part is not None else ()
+        excess = survey.proposal.excess
+        known = (survey.live, survey.desired, survey.memory, survey.in_doubt, excess)
+        drifts = drifted(part, *known) if part is not None else ()
         if survey.name not in run.snapshots:
             instance = next(instance for instance in instances if instance.name == survey.name)
             drifts, problem = _note_causes(drifts, instance, survey)
             unnamed += [problem] if problem else []
         items += drifts
-    return replace(report, drift=tuple(items), diagnostics=(*report.diagnostics, *unnamed))
+    return replace(report, drift=tuple(items), diagnostics=(*report.diagnostics, *unnamed, *dates))
 
 
 def _note_causes(
@@ -401,43 +228,16 @@ def _key_of(item: DriftItem) -> Key | None:
     return resource.key if resource is not None else None
 
 
-class _History(Struct, frozen=True, kw_only=True):
-    """The journal of one instance, read before planning: its content, if there is one, and warnings about it."""
-
-    recalled: Recalled | None = None
-    remarks: tuple[Diagnostic, ...] = ()
-
-    @property
-    def memory(self) -> Memory | None:
-        """The memory of earlier runs."""
-        return self.recalled.memory if self.recalled is not None else None
-
-
-def _read_journal(project: Project, instance: Instance, book: Book) -> _History | Diagnostic:
+def _history_or_problem(project: Project, instance: Instance, book: Book) -> History | Diagnostic:
     """Return the history of an instance, or the error for which its journal cannot be relied on."""
     try:
-        recalled = _recall(book, instance.name)
-        if recalled is None:
-            return _History()
-        remarks = remarks_on(recalled.standing, instance.platform.name, instance.origin, book.key)
+        return read_history(instance, book)
     except JournalBrokenError as problem:
         return _describe_problem(project, instance, problem)
-    return _History(recalled=recalled, remarks=remarks)
-
-
-def _recall(book: Book, instance: str) -> Recalled | None:
-    """Return the content of an instance's journal, `None` without a folder. Raises `JournalBrokenError`."""
-    try:
-        book.folder.stat()
-    except FileNotFoundError:  # nothing was ever applied from here
-        return None
-    except OSError:  # reading the journal names the problem
-        pass
-    return recall(path_of(book.folder, instance), book.key)
 
 
 def _survey_or_problem(
-    project: Project, instance: Instance, history: _History | Diagnostic, run: Run
+    project: Project, instance: Instance, history: History | Diagnostic, run: Run, revisions: Revisions
 ) -> tuple[Survey | Diagnostic, int]:
     """Return the survey of one instance, or the error for which there is none; and the number of requests sent."""
     if isinstance(history, Diagnostic):
@@ -452,19 +252,19 @@ def _survey_or_problem(
                 live,
                 as_of=run.as_of,
                 memory=history.memory,
-                base_policy=project.base_policy,
+                revisions=revisions,
             )
             return seen, 0
         with instance.reading() as reader:
-            seen = survey(
+            seen = take_survey(
                 project.declaration,
                 instance,
                 reader,
                 as_of=run.as_of,
                 memory=history.memory,
-                base_policy=project.base_policy,
+                revisions=revisions,
             )
-            return _add_history(seen, history), reader.requests
+            return add_history(seen, history, run, later_starts(project, seen, run, revisions)), reader.requests
     except PlatformError as problem:
         return _describe_problem(project, instance, problem), 0
 
@@ -473,18 +273,6 @@ def _describe_problem(project: Project, instance: Instance, problem: PlatformErr
     """Return an error as a diagnostic at the place of the instance in the file."""
     at = project.declaration.instances[instance.name].at
     return replace(error(problem.code, str(problem), hint=problem.hint, at=at), instance=instance.name)
-
-
-def _add_history(seen: Survey, history: _History) -> Survey:
-    """Return a survey with the journal's warnings, and one about an interrupted apply, which no difference shows."""
-    recalled = history.recalled
-    if recalled is None:
-        return seen
-    unfinished = recalled.unfinished is not None
-    cut = warning("unfinished-run", "an apply was interrupted here and not finished", hint=f"{RESUME} finishes it")
-    diagnostics = (*seen.proposal.diagnostics, *history.remarks, *((cut,) if unfinished else ()))
-    proposal = replace(seen.proposal, diagnostics=diagnostics)
-    return replace(seen, proposal=proposal, in_doubt=recalled.in_doubt, unfinished=unfinished)
 
 
 def _in_parallel(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from siteward import platforms
 from siteward.access.diagnostic import warning
+from siteward.access.hosts import address_of
 from siteward.access.report import Report
 from siteward.declaration.checks import Context, findings
 from siteward.declaration.dead import find_dead_lines, tell
@@ -167,7 +168,7 @@ def _build_instance(project: Project, declared_instance: declared.Instance, arou
 
     ca_file = project.path.parent / declared_instance.ca_file if declared_instance.ca_file else None
     link = Link(
-        url=declared_instance.url,
+        url=address_of(declared_instance.url),
         ca_file=ca_file,
         read=around.timeout,
         workers=around.workers,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from siteward.reconcile.plan import Survey
+    from siteward.reconcile.survey import Survey
 
 FORMAT = "siteward.sites/1"
 

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 JSON: TypeAlias = "Mapping[str, object]"
 _Answer = TypeVar("_Answer", "Explanation", "Grantee")
-_HOLDING = ("instance", "site", "account", "person", "live", "through", "declared", "at", "until")
+_HOLDING = (
+    "instance", "site", "account", "person", "live", "through", "declared", "at", "until", "extras", "declared_extras",
+    "agreement",
+)  # fmt: skip
 
 
 def explanations(
@@ -69,11 +72,16 @@ def holdings(
     if form == "csv":
         missing = [{"instance": gap.instance, "site": words.not_seen(gap)} for gap in gaps]
         rows = [*missing, *map(_grantee_data, shown)]
-        return csv_table(_HOLDING, [[str(row.get(name) or "") for name in _HOLDING] for row in rows])
+        return csv_table(_HOLDING, [[_write_cell(row.get(name)) for name in _HOLDING] for row in rows])
     palette = Palette(options)
     lines = palette.table([_grantee_cells(grantee, palette) for grantee in shown], 0)
     hidden = _count_hidden(len(answers) - len(shown), "account")
     return palette.page((*palette.warn(map(words.not_read, gaps)), *lines, *hidden))
+
+
+def _write_cell(value: object) -> str:
+    """Return a value as text; a list as its items with blanks between."""
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value or "")
 
 
 def checkups(answers: Sequence[Checkup], form: str, options: Options, accounts: Accounts = MappingProxyType({})) -> str:
@@ -169,12 +177,12 @@ def _write_json(
 
 def _explanation_lines(explanation: Explanation, palette: Palette) -> Iterator[str]:
     who = words.name_with_login(explanation.person, explanation.account)
-    role = explanation.wished.role if explanation.wished else "nothing"
+    role = words.value(explanation.wished) if explanation.wished else "nothing"
     yield f"{palette.paint(palette.text(who), 'bold')} on {palette.text(explanation.instance)} {palette.text(explanation.scope.name)}"
     yield f"  declared: {palette.text(role)}"
     yield from (f"    {line}" for line in _origin_lines(explanation.origin, palette))
     for wish, origin in explanation.also:
-        yield f"    and {palette.text(wish.role)}"
+        yield f"    and {palette.text(words.value(wish))}"
         yield from (f"    {line}" for line in _origin_lines(origin, palette))
     if explanation.ended:
         over = explanation.ended
@@ -184,7 +192,7 @@ def _explanation_lines(explanation: Explanation, palette: Palette) -> Iterator[s
     yield f"  live: {palette.text(live.role or 'nothing') if live else 'nothing'}{' (waiting for acceptance)' if explanation.pending else ''}"
     for way in live.ways if live else ():
         through = f" through group {way.group}" if way.group else ""
-        yield f"    {palette.text(way.grant.role)} on {palette.text(str(way.grant.scope))}{palette.text(through)}"
+        yield f"    {palette.text(words.value(way.grant))} on {palette.text(str(way.grant.scope))}{palette.text(through)}"
     if explanation.why_not:
         yield f"  why not: {palette.text(explanation.why_not)}"
     yield from (f"  {line}" for line in _next_steps(explanation, palette))
@@ -218,13 +226,14 @@ def _origin_lines(origin: Origin | None, palette: Palette) -> Iterator[str]:
 
 
 def _grantee_cells(grantee: Grantee, palette: Palette) -> tuple[Cell, ...]:
-    agree = grantee.live == grantee.declared
+    agree = (grantee.live, grantee.extras) == (grantee.declared, grantee.declared_extras)
+    declared = _describe_rights(grantee.declared, grantee.declared_extras)
     return (
         palette.cell(words.name_with_login(grantee.person, grantee.account), "bold"),
         palette.cell(f"{grantee.instance} {grantee.scope.name}"),
-        palette.cell(grantee.live or "-"),
+        palette.cell(_describe_rights(grantee.live, grantee.extras) if grantee.live else "-"),
         palette.cell(f"by {grantee.through}" if grantee.through else ""),
-        palette.cell("" if agree else f"declared {grantee.declared or 'nothing'}"),
+        palette.cell("" if agree else f"declared {declared}"),
         palette.cell(_describe_difference(grantee), "yellow"),
         palette.cell(str(grantee.origin.at) if grantee.origin else "", "dim"),
     )
@@ -232,11 +241,13 @@ def _grantee_cells(grantee: Grantee, palette: Palette) -> tuple[Cell, ...]:
 
 def _describe_difference(grantee: Grantee) -> str:
     """Return how the live role differs from the declared one, in a word or two; empty where it does not."""
-    if grantee.live == grantee.declared:
-        return ""
-    if grantee.live is None:
-        return "not live"
-    return "not in the file" if grantee.declared is None else "differs"
+    if grantee.agreement == "extra":
+        return words.undeclared(declared=grantee.person is not None)
+    return {"same": "", "missing": "not live", "differs": "differs"}[grantee.agreement]
+
+
+def _describe_rights(role: str | None, extras: Iterable[str]) -> str:
+    return " +".join((role or "nothing", *sorted(extras)))
 
 
 def _checkup_lines(checkup: Checkup, palette: Palette) -> Iterator[str]:
@@ -278,7 +289,12 @@ def _explanation_data(explanation: Explanation) -> JSON:
         "ended": _ended_data(explanation.ended),
         "live": explanation.live.role if explanation.live else None,
         "ways": [
-            {"role": way.grant.role, "scope": str(way.grant.scope), "group": way.group}
+            {
+                "role": way.grant.role,
+                "scope": str(way.grant.scope),
+                "group": way.group,
+                "extras": sorted(way.grant.extras or ()),
+            }
             for way in (explanation.live.ways if explanation.live else ())
         ],
         "pending": explanation.pending,
@@ -287,6 +303,7 @@ def _explanation_data(explanation: Explanation) -> JSON:
         "beside": [step.id for step in explanation.beside],
         "why_not": explanation.why_not,
         "why_kept": explanation.why_kept,
+        "agreement": explanation.agreement,
     }
 
 
@@ -301,6 +318,9 @@ def _grantee_data(grantee: Grantee) -> JSON:
         "declared": grantee.declared,
         "at": str(grantee.origin.at) if grantee.origin else None,
         "until": words.moment(grantee.origin.until) if grantee.origin and grantee.origin.until else None,
+        "extras": sorted(grantee.extras),
+        "declared_extras": sorted(grantee.declared_extras),
+        "agreement": grantee.agreement,
     }
 
 

@@ -179,7 +179,8 @@ def _lines(review: Review, counts: Mapping[Flag, int], number: int, palette: Pal
         yield from ("", f"  {palette.paint('Dead lines', 'bold')}")
         yield from palette.table([_dead_cells(row, palette) for row in review.dead], 4)
     yield ""
-    without = f", {plural(len(review.missing), 'instance')} not read" if review.missing else ""
+    unread = sum(not gap.partly for gap in review.missing)
+    without = f", {plural(unread, 'instance')} not read" if unread else ""
     yield f"{palette.paint('Review:', 'bold')} {plural(number, 'grant')}{without}."
     yield f"      {palette.join((*counted(counts), *_count_dead(review)))}"
     yield review.digest

@@ -60,6 +60,12 @@ class RenderContext(Struct, frozen=True, kw_only=True):
         return self.report.plan.instances if self.report.plan else ()
 
     @property
+    def verdict(self) -> str:
+        """The meaning of the exit code in a few words."""
+        partial = self.report.confined or words.partial(self.report.plan) != ""
+        return words.verdict(self.code, confined=partial, left_out=self.summary.left_out)
+
+    @property
     def digest(self) -> str:
         """The digest of the plan; empty if there is none."""
         return self.report.plan.digest if self.report.plan else ""

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from siteward.access.diagnostic import Diagnostic
-    from siteward.access.plan import Step
+    from siteward.access.plan import Plan, Step
     from siteward.access.report import DriftItem
     from siteward.render.context import RenderContext
 
 _PLAN = (
     "instance", "step", "person", "account", "action", "on", "before", "after", "power_before", "power_after", "risk",
-    "outsider", "blocked", "cause", "file", "line", "via", "ticket", "reason", "until",
+    "outsider", "blocked", "cause", "file", "line", "via", "ticket", "reason", "until", "due", "part",
 )  # fmt: skip
 _DRIFT = ("instance", "kind", "account", "on", "live", "declared", "last_applied", "note")
 _DIAGNOSTICS = ("severity", "code", "message", "file", "line", "column", "hint")
@@ -55,19 +55,25 @@ def _choose_table(context: RenderContext) -> tuple[tuple[str, ...], Iterator[tup
     report = context.report
     if report.outcomes:
         rows = (
-            (*_step_cells(outcome.step, outcome.instance), outcome.status, outcome.message)
+            (*_step_cells(outcome.step, outcome.instance, words.partial(report.plan)), outcome.status, outcome.message)
             for outcome in report.outcomes
         )
         return (*_PLAN, "status", "message"), rows
     if report.command == "drift":
         return _DRIFT, map(_drift_cells, report.drift)
     if report.plan:
-        instances = report.plan.instances
-        return _PLAN, (_step_cells(step, instance.instance) for instance in instances for step in instance.steps)
+        return _PLAN, _plan_rows(report.plan)
     return _DIAGNOSTICS, map(_diagnostic_cells, report.diagnostics)
 
 
-def _step_cells(step: Step, instance: str) -> tuple[str, ...]:
+def _plan_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
+    """Yield the steps of each instance; of a part of a plan also those that it leaves out, marked so."""
+    for instance in plan.instances:
+        yield from (_step_cells(step, instance.instance, words.partial(plan)) for step in instance.steps)
+        yield from (_step_cells(step, instance.instance, "left out (PARTIAL)") for step in instance.left_out)
+
+
+def _step_cells(step: Step, instance: str, part: str) -> tuple[str, ...]:
     change, origin = step.change, step.origin
     return (
         instance,
@@ -90,6 +96,8 @@ def _step_cells(step: Step, instance: str) -> tuple[str, ...]:
         (origin.ticket or "") if origin else "",
         (origin.reason or "") if origin else "",
         words.moment(origin.until) if origin and origin.until else "",
+        f"{step.due}, waits" if step.waits else step.due or "",
+        part,
     )
 
 

@@ -164,4 +164,4 @@ def _drift_finding(item: DriftItem) -> Finding:
 
 def _only_reported(item: DriftItem) -> bool:
     """Return whether an item is undeclared and no step would change it; it is reported and is no difference."""
-    return item.kind == "undeclared" and item.step is None
+    return item.kind == "undeclared" and item.step is None and not item.differs

@@ -59,7 +59,7 @@ def render(context: RenderContext) -> str:
     """Return the page of a report."""
     report = context.report
     return draw(
-        title=_TITLES.get(report.command, "Access plan"),
+        title=", ".join(filter(None, (_TITLES.get(report.command, "Access plan"), words.partial(report.plan)))),
         lead=tuple(_lead_lines(context)),
         said=tuple(replace(diagnostic, message=words.told(diagnostic)) for diagnostic in context.diagnostics),
         parts=tuple(_parts(context)),
@@ -140,11 +140,12 @@ def _foot_lines(context: RenderContext) -> Iterator[str]:
     if plan:
         commit = f" for commit {words.commit(plan)}" if plan.commit else ""
         yield f"plan {plan.digest}{commit} as of {words.moment(plan.as_of)}"
+    yield from words.dates(report)
     if report.journal_head:
         yield f"journal, latest hash {report.journal_head}"
     if report.next:
         yield f"next: {report.next}"
-    yield f"{words.findings(context.summary)} · exit {context.code} ({words.verdict(context.code)})"
+    yield f"{words.findings(context.summary)} · exit {context.code} ({context.verdict})"
 
 
 def _remarks(said: Iterable[Diagnostic], texts: Mapping[str, Sequence[str]], digest: str) -> tuple[_Remark, ...]:
@@ -181,7 +182,7 @@ def _parts(context: RenderContext) -> Iterator[Part]:
 
 def _instance_part(instance: InstancePlan, context: RenderContext) -> Part:
     release = words.release(instance.platform, instance.version, instance.edition)
-    counted = ((instance.accounts, "account"), (instance.sites, "site"), (instance.grants, "grant"))
+    counted = zip(instance.read, ("account", "site", "grant"), strict=True)
     read = f"read {', '.join(plural(count, noun) for count, noun in counted)}"
     hidden = ", ".join(words.unseen(instance))
     lead = (

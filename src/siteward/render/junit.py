@@ -38,7 +38,7 @@ def _cases(context: RenderContext) -> Iterator[Element]:
     for finding in findings:
         yield _build_case(finding, failed=_fails(finding))
     if not any(map(_fails, findings)):
-        yield Element("testcase", {"classname": "siteward", "name": words.verdict(context.code)})
+        yield Element("testcase", {"classname": "siteward", "name": context.verdict})
 
 
 def _fails(finding: Finding) -> bool:

@@ -88,16 +88,18 @@ def _headline(context: RenderContext) -> str:
         "apply": words.results(of) if of.outcomes else words.headline(of),
     }.get(report.command, words.headline(of) if report.plan else words.findings(of))
     after = " · ".join((*words.consequences(of), *words.leftovers(of))) if report.plan and not of.outcomes else ""
-    return "\n\n".join(filter(None, (f"{mark}\n### {_TITLES.get(report.command, 'Access plan')}: {numbers}", after)))
+    title = ", ".join(filter(None, (_TITLES.get(report.command, "Access plan"), words.partial(report.plan))))
+    return "\n\n".join(filter(None, (f"{mark}\n### {title}: {numbers}", after)))
 
 
 def _last_line(context: RenderContext) -> str:
     report, plan = context.report, context.report.plan
-    parts = [f"exit {context.code} ({words.verdict(context.code)})"]
+    parts = [f"exit {context.code} ({context.verdict})"]
     if plan:
         changed = " with changes not committed" if plan.dirty else ""
         commit = f" for {code(plan.commit)}{changed}" if plan.commit else ""
         parts += [f"plan {code(plan.digest)}{commit} as of {words.moment(plan.as_of)}"]
+    parts += [prose(phrase) for phrase in words.dates(report)]
     if report.journal_head:
         parts += [f"journal, latest hash {code(report.journal_head)}"]
     if report.next:
@@ -313,7 +315,7 @@ def _account_table(unmanaged: Iterable[UnmanagedAccount]) -> str:
             code(account.name),
             code(account.email or ""),
             account.power.word,
-            plural(account.grants, "grant"),
+            plural(account.grants, "grant") + (", open invitation" if account.pending else ""),
         )
         for account in unmanaged
     )

@@ -43,7 +43,7 @@ FORMAT = "siteward.matrix/1"
 SOON = timedelta(days=30)
 _HEADER = (
     "instance", "person", "account", "kind", "e-mail", "status", "where", "live", "declared", "agreement", "until",
-    "pending", "group", "via", "ticket", "reason", "file", "line",
+    "pending", "group", "via", "ticket", "reason", "file", "line", "why",
 )  # fmt: skip
 
 
@@ -60,8 +60,13 @@ class Matrix(Struct, frozen=True, kw_only=True):
     accounts: Accounts = MappingProxyType({})
 
     @property
+    def unread(self) -> tuple[Missing, ...]:
+        """The instances that were not read at all."""
+        return tuple(gap for gap in self.missing if not gap.partly)
+
+    @property
     def gaps(self) -> tuple[Missing, ...]:
-        """The instances that were not read, or not completely."""
+        """The instances that were not read, or not completely, or that a row in error leaves in doubt."""
         incomplete = (Missing(instance=ledger.instance, partly=True) for ledger in self.ledgers if not ledger.complete)
         return (*self.missing, *incomplete)
 
@@ -172,6 +177,7 @@ def _details(holding: Holding, entry: Entry) -> str:
         (origin.reason or "") if origin else "",
         f"through group {holding.group}" if holding.group else "",
         f"ends {words.moment(until)}" if until else "",
+        holding.why or "",
     )
     return " · ".join(show(part) for part in parts if part)
 
@@ -213,6 +219,7 @@ def _rows(entry: Entry, ledger: Ledger) -> Iterator[Sequence[str]]:
             (origin.reason or "") if origin else "",
             origin.at.file if origin else "",
             str(origin.at.line) if origin else "",
+            holding.why or "",
         )
 
 
@@ -240,7 +247,7 @@ def _document(shown: Matrix, whole: Matrix) -> Mapping[str, object]:
         "as_of": words.moment(shown.as_of),
         "commit": shown.commit,
         "incomplete": [words.gap_data(gap) for gap in shown.gaps],
-        "summary": {**counts(whole.ledgers), "not_read": len(whole.missing)},
+        "summary": {**counts(whole.ledgers), "not_read": len(whole.unread)},
         "holdings": [
             dict(zip(_HEADER, row, strict=True)) for ledger in shown.ledgers for entry in ledger.entries
             for row in _rows(entry, ledger)
@@ -277,8 +284,8 @@ def _lines(shown: Matrix, whole: Matrix, palette: Palette) -> Iterator[str]:
     total = counts(whole.ledgers)
     parts = [f"{total[name]} {phrase}" for name, phrase in _AGREEMENTS.items() if phrase and total[name]]
     heads = [plural(total[f"{noun}s"], noun) for noun in ("account", "site", "grant")]
-    if whole.missing:
-        heads.append(f"{plural(len(whole.missing), 'instance')} not read")
+    if whole.unread:
+        heads.append(f"{plural(len(whole.unread), 'instance')} not read")
     yield f"{palette.paint('Matrix:', 'bold')} {', '.join(heads)}."
     if parts or total["undeclared"]:
         accounts = plural(total["undeclared"], "unmanaged account") if total["undeclared"] else ""
@@ -290,6 +297,15 @@ def _causes_of(holding: Holding) -> tuple[str, ...]:
     return (origin.ticket or "", origin.reason or "") if origin is not None else ()
 
 
+def _describe_wish(entry: Entry, holding: Holding) -> str:
+    """Return in a few words what is declared where that is not what is live; empty where both agree."""
+    if holding.agreement == "differs":
+        return f"{words.value(holding.declared)} declared"
+    if holding.agreement == "extra":
+        return words.undeclared(declared=entry.handle is not None)
+    return _AGREEMENTS[holding.agreement]
+
+
 def _entry_rows(entry: Entry, palette: Palette) -> Iterator[tuple[Cell, ...]]:
     who = words.name_with_login(entry.handle, entry.account)
     kind = "" if entry.kind == "person" else entry.kind
@@ -297,12 +313,10 @@ def _entry_rows(entry: Entry, palette: Palette) -> Iterator[tuple[Cell, ...]]:
         yield palette.cell(who, "bold"), Cell(kind), Cell("-"), Cell(""), Cell("")
     for number, holding in enumerate(entry.holdings):
         side = holding.live or holding.declared
-        wish = (
-            f"{words.value(holding.declared)} declared"
-            if holding.agreement == "differs"
-            else _AGREEMENTS[holding.agreement]
-        )
+        wish = _describe_wish(entry, holding)
         marks = (
+            f"by group {holding.group}" if holding.group and wish else "",
+            (holding.why or "") if entry.handle else "",
             "pending" if holding.pending else "",
             f"ends {words.moment(end)}" if (end := _end_date(holding, entry)) else "",
             *(_causes_of(holding) if palette.options.verbose else ()),

@@ -189,7 +189,10 @@ def redact(report: Report, privacy: Privacy) -> Report:
     if privacy == "full":
         return report
     if privacy == "counts":
-        plan = replace(report.plan, instances=(), diagnostics=()) if report.plan else None
+        plan = report.plan
+        if plan is not None:
+            only = tuple(word.partition(":")[0] for word in plan.only)
+            plan = replace(plan, instances=(), diagnostics=(), only=only)
         return replace(
             report, plan=plan, diagnostics=(), outcomes=(), drift=(), texts={}, accounts=None, journal=None, next=None
         )
@@ -198,7 +201,7 @@ def redact(report: Report, privacy: Privacy) -> Report:
 
 def errors_of(report: Report, privacy: Privacy) -> tuple[Diagnostic, ...]:
     """Return the errors of a report, redacted as `privacy` asks, for commands that show them beside an answer."""
-    every = (*report.diagnostics, *(report.plan.diagnostics if report.plan else ()))
+    every = (*report.diagnostics, *(report.plan.diagnostics if report.plan else ()), *_rows_in_error(report))
     errors = tuple(diagnostic for diagnostic in every if diagnostic.blocks)
     if privacy == "full":
         return errors
@@ -206,6 +209,13 @@ def errors_of(report: Report, privacy: Privacy) -> tuple[Diagnostic, ...]:
     if privacy == "counts":
         return tuple(replace(names.of(None).wordless(error), instance=None) for error in errors)
     return tuple(names.of(error.instance).diagnostic(error) for error in errors)
+
+
+def _rows_in_error(report: Report) -> Iterator[Diagnostic]:
+    """Yield the errors of rows of the file, each with the instance for which it leaves open what is declared."""
+    for instance in report.plan.instances if report.plan is not None else ():
+        if instance.flawed:
+            yield from (replace(said, instance=instance.instance) for said in instance.diagnostics if said.local)
 
 
 class _Redaction:
@@ -243,6 +253,7 @@ class _Redaction:
     def _plan(self, plan: Plan) -> Plan:
         return replace(
             plan,
+            only=tuple(map(self._names.of(None).text, plan.only)),
             instances=tuple(map(self._instance, plan.instances)),
             diagnostics=tuple(
                 names.wordless(diagnostic) if self._report.accounts is None else names.diagnostic(diagnostic)
@@ -258,6 +269,7 @@ class _Redaction:
             me=_apply(names.name, instance.me),
             steps=tuple(self._step(step, instance.instance) for step in instance.steps),
             held_back=tuple(self._step(step, instance.instance) for step in instance.held_back),
+            left_out=tuple(self._step(step, instance.instance) for step in instance.left_out),
             unmanaged=tuple(_redact_unmanaged(account, names) for account in instance.unmanaged),
             waiting=tuple(map(names.key, instance.waiting)),
             diagnostics=tuple(map(names.diagnostic if known else names.wordless, instance.diagnostics)),
@@ -361,7 +373,7 @@ def _people(report: Report) -> Mapping[tuple[str, str], str]:
 
 def _steps(report: Report) -> Iterator[tuple[str, Step]]:
     for instance in report.plan.instances if report.plan else ():
-        yield from ((instance.instance, step) for step in (*instance.steps, *instance.held_back))
+        yield from ((instance.instance, step) for step in (*instance.steps, *instance.held_back, *instance.left_out))
     yield from ((outcome.instance, outcome.step) for outcome in report.outcomes)
     yield from ((item.instance, item.step) for item in report.drift if item.step)
 

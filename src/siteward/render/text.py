@@ -102,6 +102,7 @@ def _summary_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
         yield f"{palette.paint('Result:', 'bold')} {palette.text(words.results(numbers))}."
     if report.command == "drift" or numbers.drift:
         yield f"{palette.paint('Drift:', 'bold')} {palette.text(words.drifted(numbers))}."
+        yield from (f"      {palette.text(phrase)}" for phrase in words.dates(report))
     if report.command == "validate" or numbers.errors or numbers.warnings:
         yield _count_findings(context)
     if report.journal:
@@ -112,7 +113,7 @@ def _summary_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     if (onward := report.next or _default_next(context)) and (context.code or report.next):
         yield f"{palette.paint('next:', 'bold')} {palette.text(onward)}"
     if context.code or report.command != "show":
-        yield palette.paint(f"exit {context.code} ({words.verdict(context.code)})", "dim")
+        yield palette.paint(f"exit {context.code} ({context.verdict})", "dim")
 
 
 def _count_findings(context: RenderContext) -> str:
@@ -123,7 +124,8 @@ def _count_findings(context: RenderContext) -> str:
 
 
 def _plan_total(plan: Plan, context: RenderContext, palette: Palette) -> Iterable[str]:
-    yield f"{palette.paint('Plan:', 'bold')} {palette.text(words.headline(context.summary))}."
+    mark = f" ({words.partial(plan)})" if plan.only else ""
+    yield f"{palette.paint(f'Plan{mark}:', 'bold')} {palette.text(words.headline(context.summary))}."
     for parts in (words.consequences(context.summary), words.leftovers(context.summary)):
         if parts:
             yield f"      {palette.join(parts)}"
@@ -131,12 +133,20 @@ def _plan_total(plan: Plan, context: RenderContext, palette: Palette) -> Iterabl
     yield palette.join((plan.digest, f"as of {words.moment(plan.as_of)}", commit))
 
 
+def _after_differences(context: RenderContext) -> str:
+    """Return the next step after differences: what does them, or whose they are where no step of a plan does."""
+    report = context.report
+    if report.plan is not None and not any(instance.steps for instance in report.plan.instances):
+        return "declare what differs, or take it away on the platform: no plan changes it"
+    return "siteward apply" if report.command == "plan" else "siteward plan"
+
+
 def _default_next(context: RenderContext) -> str:
     """Return the next step where the command named none; only exit code 0 has none."""
     command = context.report.command
     return {
         1: f"fix what is named above, then siteward {command}",
-        2: "siteward apply" if command == "plan" else "siteward plan",
+        2: _after_differences(context),
         3: "fix what is blocked, or override it with `--accept NAME=DIGEST --reason`; then siteward plan",
         4: BLIND if context.summary.blind and not context.report.stale else "siteward plan",
         5: "siteward apply --resume",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from siteward.access.plan import InstancePlan, Step, UnmanagedAccount
-    from siteward.access.report import DriftItem, Outcome, OutcomeStatus
+    from siteward.access.report import DriftItem, Outcome, OutcomeStatus, Summary
     from siteward.render.context import RenderContext
     from siteward.render.lines import Glyph, Palette, Style
 
@@ -75,8 +75,8 @@ def _instance_header(instance: InstancePlan, palette: Palette) -> str:
 
 
 def _describe_reading(instance: InstancePlan, palette: Palette) -> Iterator[str]:
-    counts = (plural(instance.accounts, "account"), plural(instance.sites, "site"))
-    yield f"read {', '.join(counts)}, {plural(instance.grants, 'grant')}"
+    accounts, sites, grants = instance.read
+    yield f"read {plural(accounts, 'account')}, {plural(sites, 'site')}, {plural(grants, 'grant')}"
     if instance.read_requests:
         yield plural(instance.read_requests, "request")
     if instance.admins_before != instance.admins_after:
@@ -98,14 +98,27 @@ def _explain_no_changes(instance: InstancePlan, context: RenderContext) -> str:
     if instance.flawed or any(diagnostic.blocks for diagnostic in instance.diagnostics):
         held = f"; {plural(len(instance.held_back), 'change')} held back" if instance.held_back else ""
         return f"no other changes, while a row of the file is in error{held}"
+    if part.differences:
+        skipped = f"; {len(instance.held_back)} skipped in mode {instance.mode}" if instance.held_back else ""
+        return f"no changes are possible here: {words.differences(part.differences)}{skipped}"
     if instance.held_back:
         return f"no changes in mode {instance.mode}: {len(instance.held_back)} skipped"
+    return _explain_agreement(instance, part)
+
+
+def _explain_agreement(instance: InstancePlan, part: Summary) -> str:
+    """Return the sentence where nothing differs in what was read; it does not claim more than the platform shows."""
     if part.unreadable:
         return "no changes in what could be read; not everything was"
     if part.blind:
         return "no changes in what this platform shows"
-    apart = f", but for {plural(part.unmanaged, 'unmanaged account')}" if part.unmanaged else ""
-    return f"no changes: live access equals the declaration{apart}"
+    facts = sum(diagnostic.code == "undeclarable-role" for diagnostic in instance.diagnostics)
+    apart = (
+        (part.unmanaged, plural(part.unmanaged, "unmanaged account")),
+        (facts, plural(facts, "role that no file can declare", "roles that no file can declare")),
+    )
+    but = " and ".join(text for count, text in apart if count)
+    return f"no changes: live access equals the declaration{f', but for {but}' if but else ''}"
 
 
 def _objections(instance: InstancePlan, context: RenderContext, palette: Palette) -> Iterator[str]:
@@ -263,7 +276,8 @@ def _unmanaged_lines(unmanaged: Sequence[UnmanagedAccount], palette: Palette) ->
 
 def _unmanaged_cells(account: UnmanagedAccount, palette: Palette) -> tuple[Cell, ...]:
     facts = (f"{name} {fact}" for name, fact in sorted(account.facts.items()))
-    known = palette.join((plural(account.grants, "grant"), "ignored" if account.ignored else "", *facts))
+    marks = ("open invitation" if account.pending else "", "ignored" if account.ignored else "")
+    known = palette.join((plural(account.grants, "grant"), *marks, *facts))
     named = f"{account.name} <{account.email}>" if account.email and account.email != account.name else account.name
     style: Style = "alarm" if account.power >= Power.ADMIN else ""
     return (

@@ -241,7 +241,8 @@ def _unmanaged_rows(unmanaged: Iterable[UnmanagedAccount]) -> Iterator[Row]:
     """Yield a row for each account, the most powerful first."""
     for account in sorted(unmanaged, key=lambda account: (-account.power, account.name)):
         holds = (account.power.word, plural(account.grants, "grant"))
-        yield Row(cells=("?", account.name, account.email or "", *holds), why=("ignored",) if account.ignored else ())
+        marks = ("open invitation" if account.pending else "", "ignored" if account.ignored else "")
+        yield Row(cells=("?", account.name, account.email or "", *holds), why=tuple(filter(None, marks)))
 
 
 def drift_tables(items: Iterable[DriftItem]) -> Iterator[tuple[DriftKind, Table]]:

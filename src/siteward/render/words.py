@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from siteward.access.change import Change
+    from siteward.access.dates import Due
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import Cause, InstancePlan, Plan, Risk, Step
-    from siteward.access.report import DriftItem, DriftKind, Missing, Outcome, OutcomeStatus, Summary
+    from siteward.access.report import DriftItem, DriftKind, Missing, Outcome, OutcomeStatus, Report, Summary
     from siteward.access.state import Origin
 
 CAUSES: dict[Cause, str] = {
@@ -33,6 +34,7 @@ CAUSES: dict[Cause, str] = {
     "absent": "declared absent",
     "left": "left the file",
 }
+DUE: dict[Due, str] = {"end": "end date passed", "start": "start date reached"}
 # In the order in which outcomes are shown: failures first.
 OUTCOMES: dict[OutcomeStatus, str] = {
     "unknown": "unknown",
@@ -171,7 +173,14 @@ def because(step: Step) -> tuple[str, ...]:
 
     The place in the file is not among them: each renderer shows it in its own way.
     """
-    return tuple(filter(None, (CAUSES[step.cause], *_reasons(step.origin)))) or (() if step.origin else ("live only",))
+    dated = DUE[step.due] if step.due and step.cause != "expired" else ""
+    reasons = tuple(filter(None, (CAUSES[step.cause], dated, *_reasons(step.origin))))
+    return reasons or (() if step.origin else ("live only",))
+
+
+def partial(plan: Plan | None) -> str:
+    """Return the mark of a plan that `--only` confines; empty for a whole one."""
+    return f"PARTIAL, only {', '.join(plan.only)}" if plan is not None and plan.only else ""
 
 
 def _reasons(origin: Origin | None) -> Iterator[str]:
@@ -203,6 +212,7 @@ def headline(of: Summary) -> str:
         (of.grants_revoked, f"{of.grants_revoked} to revoke"),
         (of.other_changes, plural(of.other_changes, "other change")),
         (of.blocked, f"{of.blocked} blocked"),
+        (of.left_out, f"{plural(of.left_out, 'step')} left out by --only"),
         (of.unread, f"{plural(of.unread, 'instance')} not read"),
     )
     return ", ".join(text for count, text in parts if count) or _idle(of)
@@ -212,6 +222,8 @@ def _idle(of: Summary) -> str:
     """Return the line of a plan without changes; it does not claim more than was read."""
     if of.kept:
         return f"nothing to do, {of.kept} held back, {plural(of.errors, 'error')}"
+    if of.differences:
+        return f"nothing to do here, {differences(of.differences)}"
     if of.held_back:
         return f"nothing to do in this mode, {of.held_back} skipped"
     if of.unreadable:
@@ -219,6 +231,16 @@ def _idle(of: Summary) -> str:
     if of.errors:
         return f"nothing can be done, {plural(of.errors, 'error')}"
     return "nothing to do in what the platform shows" if of.blind else "nothing to do"
+
+
+def undeclared(*, declared: bool) -> str:
+    """Return what is said of live access without a declared grant: of a declared person, or of an unmanaged account."""
+    return "not granted in the file" if declared else "unmanaged"
+
+
+def differences(count: int) -> str:
+    """Return the number of differences between live and declared access that no step changes."""
+    return f"{plural(count, 'difference')} that no step changes"
 
 
 def held_back(instance: InstancePlan) -> str:
@@ -252,6 +274,7 @@ def leftovers(of: Summary) -> tuple[str, ...]:
     parts = (
         (of.held_back, f"{of.held_back} skipped by the mode"),
         (of.kept, f"{of.kept} held back, a row is in error"),
+        (of.differences and (of.creates or of.updates or of.deletes or of.blocked), differences(of.differences)),
         (of.waiting, f"{of.waiting} waiting for somebody's acceptance"),
         (of.unmanaged, f"{plural(of.unmanaged, 'unmanaged account')}{admins}"),
         (of.ignored, f"{plural(of.ignored, 'account')} ignored"),
@@ -270,6 +293,7 @@ def labels(of: Summary) -> tuple[str, ...]:
         (of.deletes or of.grants_lowered, "removal"),
         (of.accounts_created, "new-account"),
         (of.unread or of.unreadable, "incomplete"),
+        (of.differences, "differs"),
     )
     urgent = tuple(f"access:{name}" for count, name in parts if count)
     return urgent or (("access:routine",) if of.creates or of.updates else ("access:unchanged",))
@@ -288,7 +312,7 @@ def not_read(gap: Missing) -> str:
 def not_seen(gap: Missing) -> str:
     """Return why an instance is missing or incomplete, without its name."""
     if gap.partly:
-        return "not read whole: more may be live than is shown here"
+        return gap.why or "not read whole: more may be live than is shown here"
     return f"not read: {gap.why}" if gap.why else "not read"
 
 
@@ -321,6 +345,8 @@ def findings(of: Summary) -> str:
 def results(of: Summary) -> str:
     """Return the number of steps by outcome: ``applied 14, failed 1``."""
     parts = [f"{OUTCOMES[status]} {of.outcomes[status]}" for status in reversed(OUTCOMES) if of.outcomes.get(status)]
+    if of.left_out:
+        parts.append(f"{plural(of.left_out, 'step')} left out by --only")
     return ", ".join(parts) or "nothing was done"
 
 
@@ -338,16 +364,36 @@ def three(outcome: Outcome) -> tuple[tuple[str, str], ...]:
     return tuple(zip(("reviewed", "now", "wanted"), map(value, sides), strict=True))
 
 
+def dates(report: Report) -> tuple[str, ...]:
+    """Return for which moment dates were last carried out, by instance, where that is no warning."""
+    said = (found for found in report.diagnostics if found.code == "dates-carried-out" and not found.severity)
+    return tuple(map(told, said))
+
+
 def drifted(of: Summary) -> str:
     """Return the numbers of drift by kind."""
     parts = [f"{of.drift[kind]} {phrase}" for kind, phrase in DRIFT.items() if of.drift.get(kind)]
     if of.unread:
         parts.append(f"{plural(of.unread, 'instance')} not read")
-    return ", ".join(parts) or ("no drift in what was read" if of.unreadable else "no drift")
+    return ", ".join(parts) or _no_drift(of)
 
 
-def verdict(code: int) -> str:
-    """Return the meaning of an exit code in a few words."""
+def _no_drift(of: Summary) -> str:
+    """Return the sentence where no drift was found; it does not claim more than could be judged."""
+    if of.differences:
+        return differences(of.differences)
+    if of.errors:
+        return f"cannot be told whole, {plural(of.errors, 'error')}"
+    if of.unreadable:
+        return "no drift in what was read"
+    return "no drift in what the platform shows" if of.blind else "no drift"
+
+
+def verdict(code: int, *, confined: bool = False, left_out: int = 0) -> str:
+    """Return the meaning of an exit code in a few words; that of a `confined` run never says that all is done."""
+    if confined and not code:
+        rest = f", {plural(left_out, 'step')} left out" if left_out else ""
+        return f"what --only names is done{rest}"
     return {
         0: "nothing to do, or all is done",
         1: "error in usage, file, credentials or connectivity",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from siteward.transport._httpx import httpx
 from siteward.transport.errors import NotThePlatformError, UnreachableError
+from siteward.transport.gates import headers_variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,16 +47,18 @@ def redirected(
 
     `scrub` takes secrets out of the message; `kind` is the class of the error.
     """
-    asked = response.request.url
+    asked, elsewhere = response.request.url, True
     try:
         location = asked.join(response.headers["location"])
         target = _describe_host(location) + location.raw_path.partition(b"?")[0].decode("ascii")
+        elsewhere = location.host != asked.host
     except httpx.InvalidURL:
         target = "a place that is not a valid address"
-    return kind(
-        scrub(f"{_describe_host(asked)} redirects {asked.path} to {target}; nothing was sent there"),
-        hint="write the address that answers by itself into `url`",
-    )
+    hint = "write the address that answers by itself into `url`"
+    if elsewhere:
+        variable = headers_variable(response)
+        hint += f"; if a gate sends people there to log in, give the headers that let a program pass in {variable}"
+    return kind(scrub(f"{_describe_host(asked)} redirects {asked.path} to {target}; nothing was sent there"), hint=hint)
 
 
 def _describe_host(url: httpx.URL) -> str:

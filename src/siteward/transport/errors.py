@@ -3,6 +3,7 @@
     PlatformError
     ├── UnreachableError          no usable answer at all: DNS, refused, TLS, time-out before the request was sent
     ├── NotThePlatformError       an answer, but not this platform's (HTML, another product)
+    │   ├── GateError             a page or a login of something that stands before the platform
     │   ├── RedirectedError       a redirect, which is never followed; only reading shows whether a command was carried out
     │   └── TooLongError          an answer longer than is taken; what it answers was carried out all the same
     ├── UnauthenticatedError      the credentials were not accepted
@@ -12,6 +13,7 @@
     ├── OutcomeUnknownError       a command was sent and its answer was lost: read before deciding
     ├── ReadOnlyError             a planner's transport was asked for a call that the adapter has not named as reading
     ├── SecretMissingError        a credential was not found
+    ├── BadHeadersError           the extra headers for a gate cannot be sent; nothing was sent
     ├── OriginMismatchError       the credentials are bound to another origin; nothing was sent
     ├── SelfMismatchError         the credentials are bound to another account than the file names; nothing was sent
     └── InsecureError             the credentials would travel unencrypted; nothing was sent
@@ -42,6 +44,16 @@ class NotThePlatformError(PlatformError):
     """Something answered, but it is not the platform the file names."""
 
     code = "not-the-platform"
+
+
+class GateError(NotThePlatformError):
+    """Something before the platform answered in its place; `request` is what it answered."""
+
+    code = "gate-before-platform"
+
+    def __init__(self, message: str, request: object, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.request = request
 
 
 class RedirectedError(NotThePlatformError):
@@ -101,6 +113,12 @@ class SecretMissingError(PlatformError):
     """A credential was not found in any of the places it may stand."""
 
     code = "credential-missing"
+
+
+class BadHeadersError(PlatformError):
+    """The text of the extra headers holds what cannot be sent, or must not be."""
+
+    code = "bad-headers"
 
 
 class OriginMismatchError(PlatformError):

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Literal, Self, TypeVar
 from msgspec import Struct
 
 from siteward import __version__
-from siteward.access.hosts import origin_of
+from siteward.access.hosts import address_of
 from siteward.transport._httpx import httpx
 from siteward.transport.causes import is_permanent, redirected, unreachable, was_sent
 from siteward.transport.errors import (
+    GateError,
     NotThePlatformError,
     OutcomeUnknownError,
     RedirectedError,
@@ -30,10 +31,11 @@ from siteward.transport.errors import (
     TooLongError,
     UnreachableError,
 )
+from siteward.transport.gates import raise_gate
 from siteward.transport.link import Exchange, Link
 from siteward.transport.pace import Pace, Rate, retry_after
 from siteward.transport.redacted import Redacted
-from siteward.transport.wire import Reading, ReadOnlyTransport, Wire
+from siteward.transport.wire import Reading, ReadOnlyTransport, Wire, base_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,7 +48,7 @@ __all__ = ["NOT_NOW", "Answer", "Doors", "Exchange", "Link", "Rate", "Reader", "
 T = TypeVar("T")
 R = TypeVar("R")
 
-_TOO_MANY = 429
+_OK, _TOO_MANY = 200, 429
 _GATEWAY = frozenset({502, 503, 504})
 NOT_NOW = _GATEWAY | {_TOO_MANY}
 """The statuses that answer nothing, and after which a question may be asked again."""
@@ -154,7 +156,7 @@ class Reader:
 
     @property
     def origin(self) -> str:
-        """The scheme, host and port of the server."""
+        """The scheme, host, port and base path of the server."""
         return self._connection.origin
 
     @property
@@ -186,7 +188,7 @@ class Reader:
 
         Returns the first answer whose status is not in `NOT_NOW`; after such a status the question is repeated. Raises `UnreachableError`
         when no usable answer came in time, `RefusedError` when the server keeps answering 429, `RedirectedError` for a
-        redirect, `ReadOnlyError` for a path that is not named as reading.
+        redirect, `GateError` for the answer of a gate before the platform, `ReadOnlyError` for a path that is not named as reading.
         """
         return self._send_with_retries(lambda: self._client.build_request("GET", path, params=params))
 
@@ -236,7 +238,9 @@ class Reader:
             if not retries.wait_for_next(f"the server answered {answer.status}", retry_after(answer.headers)):
                 raise self._still_busy(answer)
 
-    def _answer(self, response: httpx.Response, *, redirects: bool = False) -> Answer:
+    def _answer(self, response: httpx.Response, *, redirects: bool = False, pages: bool = False) -> Answer:
+        if not (pages and response.status_code == _OK):
+            raise_gate(response)
         path = response.request.url.path
         if response.has_redirect_location and not redirects:
             raise redirected(response, self.scrub, RedirectedError)
@@ -273,8 +277,9 @@ class Writer(Reader):
 
         With `redirects`, for servers whose forms answer by one, a redirect is an answer as well; it is never followed.
         Raises `UnreachableError` when it surely was not sent, `OutcomeUnknownError` when it may have been carried out (a lost
-        answer, one that is too long, or a gateway's 502, 503 or 504), `RedirectedError` for a redirect, which servers of an
-        API do not give and proxies may give at any time, `RefusedError` when the server keeps answering 429.
+        answer, one that is too long, a gate's, or a gateway's 502, 503 or 504), `GateError` for a gate before its login,
+        `RedirectedError` for a redirect, which servers of an API do not give and proxies may give at any time,
+        `RefusedError` when the server keeps answering 429.
         """
         retries = _Retries(self._connection)
         while True:
@@ -282,7 +287,7 @@ class Writer(Reader):
             self._connection.pace.take()
             request = self._commands.build_request(method, path, params=params, json=json, data=form)
             response = self._send_once(request)
-            answer = self._answer(response, redirects=redirects)
+            answer = self._answer_to(request, response, redirects=redirects)
             # An answer to another request is that of a login: then the command itself was not carried out.
             if answer.status in _GATEWAY and response.request is request:
                 raise OutcomeUnknownError(
@@ -300,9 +305,22 @@ class Writer(Reader):
         super().close()
         self._commands.close()
 
+    def _answer_to(self, request: httpx.Request, response: httpx.Response, *, redirects: bool) -> Answer:
+        """Return the answer to a command; a page in the place of a success is left to the adapter, which reads back."""
+        try:
+            return self._answer(response, redirects=redirects, pages=response.request is request)
+        except GateError as gate:
+            if gate.request is not request:  # before the command was sent, at the login
+                raise
+            raise OutcomeUnknownError(str(gate), hint=gate.hint) from gate
+
     def _send_once(self, request: httpx.Request) -> httpx.Response:
         try:
             return self._commands.send(request)
+        except GateError as gate:
+            if gate.request is not request:  # before the command was sent, at the login
+                raise
+            raise OutcomeUnknownError(str(gate), hint=gate.hint) from gate
         except TooLongError as excess:
             if excess.request is request:
                 raise OutcomeUnknownError(f"the answer to {request.method} {request.url.path} was too long") from excess
@@ -344,6 +362,7 @@ def open_doors(  # noqa: PLR0913 — all but the link are optional and named
     posts_are_writes: bool = False,
     scrub: Callable[[str], str] = str,
     closed_for: Callable[[Answer], float | None] | None = None,
+    pages: Callable[[str], bool] | None = None,
     rows: SqlReader | None = None,
 ) -> Doors:
     """Return the reader and the writer of the instance at `link`. Nothing is sent yet.
@@ -351,10 +370,11 @@ def open_doors(  # noqa: PLR0913 — all but the link are optional and named
     `reads` are all calls that only read, those of the login included. `rates` limit all requests, and `write_rates`
     commands as well; with `posts_are_writes` they also limit questions asked by POST, for servers that count by HTTP
     method. `scrub` takes secrets out of texts. `closed_for` returns for an answer 429 how many seconds the server lets
-    nothing through, where it says so in its own way. `rows` is a connection to the instance's database, beside HTTP.
+    nothing through, where it says so in its own way. `pages` tells for which paths below the base the platform itself answers with pages;
+    elsewhere a page is a gate's. `rows` is a connection to the instance's database, beside HTTP.
     """
-    wire = Wire(link)
-    read_only = ReadOnlyTransport(wire, httpx.URL(link.url).raw_path.decode("ascii").rstrip("/"), reads)
+    wire = Wire(link, pages)
+    read_only = ReadOnlyTransport(wire, base_path(link), reads)
 
     def client(transport: httpx.BaseTransport) -> httpx.Client:
         timeout = httpx.Timeout(link.read, connect=link.connect)
@@ -366,5 +386,5 @@ def open_doors(  # noqa: PLR0913 — all but the link are optional and named
 
     commands = pace(write_rates)
     posts = commands if posts_are_writes else None
-    connection = _Connection(link, wire, pace(rates), posts, scrub, origin_of(link.url), closed_for, rows)
+    connection = _Connection(link, wire, pace(rates), posts, scrub, address_of(link.url), closed_for, rows)
     return Doors(Reader(connection, client(read_only)), Writer(connection, client(read_only), client(wire), commands))

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import ipaddress
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import httpx
+
+    from siteward.transport.secrets import Secret
 
 MOST_WORKERS = 16
 
@@ -41,7 +44,8 @@ class Link(Struct, frozen=True, kw_only=True):
     usual certificate authorities. Times are seconds: `connect` and `read` bound one attempt, `budget` bounds one
     question with all its repetitions and waiting. `size` is the longest answer, in bytes, that is taken.
     `workers` threads share one connection pool; above 16 httpx 0.28 becomes slower, not faster, so more are
-    refused with `ValueError`. `transport` replaces the network in tests. `observer` is called after every request, and
+    refused with `ValueError`. `headers` go onto every request, logins included, and open a gate before the instance;
+    `headers_variable` is the name of the variable that gives them. `transport` replaces the network in tests. `observer` is called after every request, and
     `waiting` before every pause, with its seconds and the reason.
     """
 
@@ -53,6 +57,8 @@ class Link(Struct, frozen=True, kw_only=True):
     tries: int = 5
     size: int = 256 * 1024 * 1024
     workers: int = 8
+    headers: Mapping[str, Secret] = MappingProxyType({})
+    headers_variable: str = "SITEWARD_<INSTANCE>_HEADERS"
     transport: httpx.BaseTransport | None = None
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic

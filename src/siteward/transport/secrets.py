@@ -8,7 +8,8 @@ For the instance `matomo-eu` and its field `token` the places are, in this order
     the system keyring                 service `siteward`, user `matomo-eu/token`, where the extra is installed
 
 Beside them `SITEWARD_MATOMO_EU_URL` names the server that they are for (`bound`), and `SITEWARD_MATOMO_EU_SELF` may
-name the account that they belong to (`confirmed`).
+name the account that they belong to (`confirmed`). Every instance may have the field `headers`: what opens a gate before it
+(`siteward.transport.headers`).
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-from siteward.access.hosts import AddressError, origin_of
+from siteward.access.hosts import AddressError, address_of, origin_of
 from siteward.transport.errors import InsecureError, OriginMismatchError, SecretMissingError, SelfMismatchError
+from siteward.transport.headers import read_headers
 from siteward.transport.link import is_loopback
 
 if TYPE_CHECKING:
@@ -32,15 +34,18 @@ if TYPE_CHECKING:
 Keyring = Callable[[str, str], str | None]
 
 PREFIX = "SITEWARD"
+HEADERS = "headers"
 SHOWN = frozenset({"username", "email", "client_id"})
 """The fields that are no secret: `scrub` leaves them in texts."""
 _COMMAND_SECONDS = 30.0
 _NOT_IN_DOTENV = {
     "_COMMAND": "name no command",
     "_FILE": "name no other file",
+    "_HEADERS": "give no extra headers",
     "_INSECURE": "not allow plain http",
 }
 _MASK = "•••"
+_SHORTEST_PART = 8
 
 
 class Secret:
@@ -70,14 +75,16 @@ class Secrets:
     """The credentials of one instance, by field name, lower-cased (`username`, `token`, …)."""
 
     def __init__(self, values: Mapping[str, Secret], *, instance: str = "") -> None:
+        """Raise `BadHeadersError` where the field `headers` holds what cannot be sent as headers."""
         self._values = dict(values)
         self._instance = instance
-        self._forms = tuple(
-            form
-            for field, value in self._values.items()
-            if field not in SHOWN
-            for form in _encodings_of(value.reveal())
-        )
+        given = self._values.get(HEADERS)
+        lines = read_headers(given.reveal(), given.origin) if given is not None else ()
+        self.headers: Mapping[str, Secret] = {name: Secret(value, name) for name, value in lines}
+        hidden = [value for field, value in self._values.items() if field not in SHOWN and field != HEADERS]
+        parts = [part for _, value in lines for part in (value, *value.split()) if len(part) >= _SHORTEST_PART]
+        texts = dict.fromkeys((*(value.reveal() for value in hidden), *(value for _, value in lines), *parts))
+        self._forms = tuple(form for text in texts for form in _encodings_of(text))
 
     def get(self, field: str) -> Secret:
         """Return the credential of that field; raises `SecretMissingError` where there is none."""
@@ -91,8 +98,11 @@ class Secrets:
         return self._values.get(field)
 
     def origins(self) -> Mapping[str, str]:
-        """Return the place where each field was found; never a value."""
-        return {field: value.origin for field, value in self._values.items()}
+        """Return where each field was found, with the names of extra headers; never a value."""
+        found = {field: value.origin for field, value in self._values.items()}
+        if self.headers:
+            found[HEADERS] += f" ({', '.join(self.headers)})"
+        return found
 
     def scrub(self, text: str) -> str:
         """Return `text` with every credential masked but those of `SHOWN`, also where it stands encoded."""
@@ -114,7 +124,8 @@ def find(
     """Return the credentials of `instance` for the server at `url`; `fields` must be found, `optional` ones may be.
 
     Raises `OriginMismatchError` or `InsecureError` before anything is looked up, run or sent when they are not meant for that
-    server (promise 13 of the README), and `SecretMissingError` naming the places for the first of `fields` that has none.
+    server (promise 13 of the README), `SecretMissingError` naming the places for the first of `fields` that has none, and
+    `BadHeadersError` for extra headers that cannot be sent.
     """
     bound(instance, url, env)
     values: dict[str, Secret] = {}
@@ -123,7 +134,7 @@ def find(
         if secret is None:
             raise _missing_error(instance, field)
         values[field] = secret
-    for field in optional:
+    for field in (*optional, HEADERS):
         if secret := _look_up(instance, field, env, keyring):
             values[field] = secret
     return Secrets(values, instance=instance)
@@ -139,11 +150,11 @@ def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
 
     Anybody who can edit the file can write any address into it. So the address must stand a second time beside the
     credentials; only for a server on this machine it may be missing there. Plain http to another machine must be allowed
-    there as well (`SITEWARD_<INSTANCE>_INSECURE=1`). Scheme, host and port are compared, and nothing else. Raises
-    `OriginMismatchError` or `InsecureError`.
+    there as well (`SITEWARD_<INSTANCE>_INSECURE=1`). Scheme, host, port and base path are compared; an address without a
+    path is for every path of its host in this release (see `pathless_bond`). Raises `OriginMismatchError` or `InsecureError`.
     """
     name = variable(instance, "url")
-    wanted = _origin(url, "the url in the file")
+    wanted = _address(url, "the url in the file")
     if not env.get(name):
         if is_loopback(wanted):
             return
@@ -151,8 +162,8 @@ def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
             f"the credentials of {instance} are bound to no address, so nothing is sent to {wanted}",
             hint=f"if that is the right address, set {name}={wanted} beside them",
         )
-    allowed = _origin(env[name], name)
-    if allowed != wanted:
+    allowed = _address(env[name], name)
+    if allowed not in {wanted, origin_of(wanted)}:
         raise OriginMismatchError(
             f"the file sends the credentials of {instance} to {wanted}, but they are for {allowed}; nothing was sent",
             hint=f"correct `url` in the file, or {name} if the server has moved",
@@ -162,6 +173,16 @@ def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
             f"{wanted} is plain http, and the credentials of {instance} would travel unencrypted; nothing was sent",
             hint=f"use https, or set {variable(instance, 'insecure')}=1 if the way there is safe",
         )
+
+
+def pathless_bond(instance: str, url: str, env: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the variable of the address and the value it should have, where it names no path and `url` has one."""
+    name = variable(instance, "url")
+    try:
+        given, wanted = address_of(env.get(name, "")), address_of(url)
+    except AddressError:  # there is none, or `bound` refuses it
+        return None
+    return (name, wanted) if given == origin_of(wanted) != wanted else None
 
 
 def confirmed(instance: str, named: str | None, env: Mapping[str, str], *, folds_case: bool = True) -> bool:
@@ -226,9 +247,9 @@ def scrubbed(text: str, forms: Iterable[str]) -> str:
     return text
 
 
-def _origin(url: str, what: str) -> str:
+def _address(url: str, what: str) -> str:
     try:
-        return origin_of(url)
+        return address_of(url)
     except AddressError as error:
         raise OriginMismatchError(f"{what} is not usable: {error}; nothing was sent", hint=error.hint) from None
 

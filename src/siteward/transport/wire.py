@@ -14,9 +14,10 @@ from urllib.request import getproxies, proxy_bypass
 
 from msgspec import Struct
 
-from siteward.access.hosts import origin_of
+from siteward.access.hosts import covers, origin_of
 from siteward.transport._httpx import httpx
 from siteward.transport.errors import OriginMismatchError, ReadOnlyError, TooLongError
+from siteward.transport.gates import mark_gate
 from siteward.transport.link import Exchange, Link, is_loopback
 
 if TYPE_CHECKING:
@@ -51,9 +52,12 @@ class Reading(Struct, frozen=True):
 class Wire(httpx.BaseTransport):
     """A transport to one origin: it reads each answer whole, within time and size, counts and reports requests."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, pages: Callable[[str], bool] | None = None) -> None:
+        """`pages` tells for which paths below the base the platform itself answers with pages."""
         self._link = link
+        self._pages = pages
         self._origin = origin_of(link.url)
+        self._base = base_path(link)
         self._inner = link.transport or _network_transport(link)
         self._lock = threading.Lock()
         self.requests = 0
@@ -61,28 +65,43 @@ class Wire(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request.
 
-        Raises `OriginMismatchError`, and nothing is sent, for one that would go anywhere but to the link's own origin. The
-        credentials were bound to the text of an address; here the host that is connected to is compared. Raises
+        Raises `OriginMismatchError`, and nothing is sent, for one that would go anywhere but to the link's own origin and
+        base path. The credentials were bound to the text of an address; here the host that is connected to is compared. Raises
         `httpx.RequestError` for a failure of the network or an answer that cannot be read, and `TooLongError` for one
         that is too long.
         """
-        if _origin_connected_to(request.url) != self._origin:
-            raise OriginMismatchError(f"a request would have left {self._origin} for another address; nothing was sent")
+        if _origin_connected_to(request.url) != self._origin or not covers(self._base, sent_path(request)):
+            home = f"{self._origin}{self._base}"
+            raise OriginMismatchError(f"a request would have left {home} for another address; nothing was sent")
         request.headers["Accept-Encoding"] = ACCEPTED
+        sent = self._with_extra_headers(request)
         with self._lock:
             self.requests += 1
         begun = self._link.clock()
         try:
-            response = self._unpack(self._inner.handle_request(request), begun, request)
+            response = self._unpack(self._inner.handle_request(sent), begun, request)
         except httpx.RequestError:
             self._observe(request, 0, begun, 0)
             raise
         self._observe(request, response.status_code, begun, len(response.content))
+        own = self._pages is not None and self._pages(sent_path(request).removeprefix(self._base))
+        mark_gate(response, request, self._link, pages=own)
         return response
 
     def close(self) -> None:
         """Close every connection."""
         self._inner.close()
+
+    def _with_extra_headers(self, request: httpx.Request) -> httpx.Request:
+        """Return the request with the extra headers of the link; they are on no request that an error could carry."""
+        if not self._link.headers:
+            return request
+        headers = request.headers.copy()
+        for name, value in self._link.headers.items():
+            headers[name] = value.reveal()
+        return httpx.Request(
+            request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
+        )
 
     def _unpack(self, response: httpx.Response, begun: float, request: httpx.Request) -> httpx.Response:
         if response.is_stream_consumed:
@@ -208,6 +227,11 @@ class Body:
         if self._size > self._limit:
             raise ExcessError
         self._parts.append(part)
+
+
+def base_path(link: Link) -> str:
+    """Return the base path of a link as it is sent, without a final slash."""
+    return httpx.URL(link.url).raw_path.partition(b"?")[0].decode("ascii").rstrip("/")
 
 
 def _origin_connected_to(url: httpx.URL) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 from platforms.matomo.rig import BLOG, SHOP, STAGING, MatomoRig, given, grant, site, taken, top, world
 from siteward.access.change import Change
+from siteward.access.diagnostic import Span
 from siteward.access.effective import effective
 from siteward.access.model import Access, Account, Power, account_key
 from siteward.access.policy import Policy
 from siteward.access.proposal import manage
-from siteward.access.state import Desired
+from siteward.access.state import DeclaredUser, Desired
 from siteward.platforms.fakery import WorldAccount, WorldGrant
 from siteward.platforms.matomo.fake.call import METHODS
 from siteward.platforms.matomo.fake.release import READ_ABOUT, RELEASES
@@ -20,9 +21,8 @@ from siteward.platforms.matomo.fake.state import Session, UserGroup
 from siteward.platforms.matomo.platform import PLATFORM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.model import Grant
+    from siteward.access.state import Ending
 
 CAPABLE = ["5.3", "4.16", "3.14"]
 BB = WorldAccount(login="bb", email="bb@example.org")
@@ -157,16 +157,25 @@ def _grouped(release: str, *grants: WorldGrant) -> MatomoRig:
     return rig
 
 
-def _by_groups(said: Iterable[Diagnostic]) -> list[str]:
-    return [diagnostic.message for diagnostic in said if diagnostic.code == "held-by-group"]
+def _by_groups(rig: MatomoRig, *wishes: Grant, ending: Ending | None = None, **policy: Any) -> list[str]:
+    """Return what the plan tells of rights by groups, where the file wishes these grants for bob."""
+    live, user = rig.read(), DeclaredUser(handle="bob", at=Span("access.yaml", 3, 1), ending=ending)
+    desired = Desired(
+        access=Access((Account("bob"), *wishes)), declared_users={"bob": user}, managed=frozenset(live.sites)
+    )
+    found = manage(live, desired, rig.probe(), Policy(admins_min=0, **policy), None)
+    assert all(diagnostic.differs for diagnostic in found.diagnostics if diagnostic.code == "held-by-group")
+    return [diagnostic.message for diagnostic in found.diagnostics if diagnostic.code == "held-by-group"]
 
 
 @pytest.mark.parametrize("release", CAPABLE)
-def test_what_groups_of_a_plugin_give_is_read_and_told_by_name(release: str) -> None:
-    live = _grouped(release).read()
-    (said,) = _by_groups(live.findings)
-    assert said.startswith(f"bob has admin on {BLOG}, admin on {STAGING}, held by group editors")
-    traits = _grouped(release).probe()
+@pytest.mark.parametrize("ending", [None, "suspended", "absent"])
+def test_what_groups_of_a_plugin_give_is_read_and_told_by_name(release: str, ending: Ending | None) -> None:
+    (said,) = _by_groups(_grouped(release), ending=ending)
+    assert said.startswith(
+        f"bob has admin on {BLOG} (nothing declared), admin on {STAGING} (nothing declared): held by group editors"
+    )
+    live, traits = _grouped(release).read(), _grouped(release).probe()
     assert effective(live.access, traits, "bob", site(BLOG)).power is Power.MANAGE
     assert effective(live.access, traits, "bob", site(SHOP)).power is Power.NONE
     assert traits.blind_spots == ()
@@ -175,12 +184,21 @@ def test_what_groups_of_a_plugin_give_is_read_and_told_by_name(release: str) -> 
 def test_what_a_group_gives_is_told_where_the_plan_takes_what_covered_it() -> None:
     own = [WorldGrant(account="bob", site=place, role="admin") for place in (BLOG, STAGING)]
     rig = _grouped("5.3", *own)
-    live = rig.read()
-    assert _by_groups(live.findings) == []
-    assert _by_groups(rig.review(live=live)) == []
-    (said,) = _by_groups(rig.review(taken(grant("bob", BLOG, "admin")), live=live))
-    assert BLOG in said
+    assert _by_groups(rig, *(grant("bob", place, "admin") for place in (BLOG, STAGING))) == []
+    (said,) = _by_groups(rig, grant("bob", BLOG, "write"), grant("bob", STAGING, "admin"))
+    assert f"admin on {BLOG} (write declared)" in said
     assert STAGING not in said
+
+
+def test_what_a_revoked_account_keeps_by_a_group_is_told() -> None:
+    """An account that nobody declared is told as such, and where it is revoked with what stays."""
+    cases: tuple[tuple[Literal["report", "revoke"], int], ...] = (("report", 0), ("revoke", 1))
+    for unmanaged, told in cases:
+        rig = _grouped("5.3")
+        live = rig.read()
+        desired = Desired(access=Access(), managed=frozenset(live.sites))
+        found = manage(live, desired, rig.probe(), Policy(admins_min=0, unmanaged=unmanaged), None)
+        assert [excess.account for excess in found.excess] == ["bob", "bob"][: 2 * told]
 
 
 def test_groups_are_never_changed() -> None:
@@ -196,8 +214,9 @@ def test_a_plugin_that_is_off_gives_nothing_and_costs_nothing() -> None:
     rig = _grouped("5.3")
     rig.fake.state.plugins["GroupPermissions"] = False
     before = rig.requests
-    assert _by_groups(rig.read().findings) == []
+    assert not rig.read().access.members()
     assert rig.requests - before == 2
+    assert _by_groups(rig) == []
 
 
 def test_groups_that_cannot_be_read_are_a_blind_spot(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,4 +226,4 @@ def test_groups_that_cannot_be_read_are_a_blind_spot(monkeypatch: pytest.MonkeyP
     traits = rig.probe()
     assert traits.blind_spots == ("group-permissions",)
     assert PLATFORM.widest.blind_spots == traits.blind_spots, "so that a file may accept it"
-    assert _by_groups(rig.read().findings) == []
+    assert _by_groups(rig) == []

@@ -30,11 +30,18 @@ from platforms.plausible.at import (
     world,
 )
 from siteward.access.model import Account, Grant, account_key
-from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
+from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite, in_process
 from siteward.platforms.plausible.fake.forms import CommunityFake
 from siteward.platforms.plausible.platform import PLATFORM
 from siteward.platforms.plausible.settings import Settings
-from siteward.transport.errors import ForbiddenError, NotThePlatformError, PlatformError, UnauthenticatedError
+from siteward.transport.errors import (
+    ForbiddenError,
+    GateError,
+    NotThePlatformError,
+    PlatformError,
+    RedirectedError,
+    UnauthenticatedError,
+)
 from siteward.transport.http import Link
 from siteward.transport.secrets import Secret, Secrets
 from siteward.transport.sql import SqlReader
@@ -464,9 +471,10 @@ def test_a_page_that_is_none_of_plausibles_is_told() -> None:
     link = Link(url="http://plausible.test", transport=page, sleep=lambda _: None)
     with (
         PLATFORM.connect(Settings(), secrets_of(fake), link) as doors,
-        pytest.raises(NotThePlatformError, match="is not a page of Plausible"),
+        pytest.raises(GateError, match="shows a page for people") as told,
     ):
         doors.writer.command("POST", "/sites/a/memberships/invite", form={}, redirects=True)
+    assert "_HEADERS" in (told.value.hint or "")
 
 
 def test_a_login_page_elsewhere_is_told_with_where_it_leads() -> None:
@@ -488,3 +496,42 @@ def test_the_doctor_says_whose_account_it_is() -> None:
         reach = PLATFORM.reach(at.reader, at.settings, at.traits)
         assert (reach.account, reach.role) == (SELF, "team admin")
         assert "invite, change and remove guests" in reach.may
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "https://sso.test/login",
+        "https://plausible.test/login",
+        "http://plausible.test/stats2/login",
+        "/login",
+        "//sso.test/login",
+    ],
+)
+def test_a_redirect_to_a_login_elsewhere_is_none_of_plausibles(place: str) -> None:
+    """Another host, scheme or path, whatever its page is called: the session is not over, and nothing is sent again."""
+    fake = community()
+    seen: list[str] = []
+
+    def before(request: httpx.Request) -> httpx.Response:
+        if "/memberships/" in request.url.path:
+            seen.append(request.url.path)
+            return httpx.Response(302, headers={"Location": place})
+        inner = httpx.Request(
+            request.method,
+            request.url.copy_with(raw_path=request.url.raw_path.removeprefix(b"/stats")),
+            headers=request.headers,
+            stream=request.stream,
+        )
+        answer = in_process(fake).handle_request(inner)
+        if "location" in answer.headers:
+            answer.headers["location"] = f"/stats{answer.headers['location']}"
+        return answer
+
+    link = Link(url="http://plausible.test/stats", transport=httpx.MockTransport(before), sleep=lambda _: None)
+    with (
+        PLATFORM.connect(Settings(), secrets_of(fake), link) as doors,
+        pytest.raises(RedirectedError, match="nothing was sent there"),
+    ):
+        doors.writer.command("POST", "/sites/a/memberships/invite", form={}, redirects=True)
+    assert len(seen) == 1

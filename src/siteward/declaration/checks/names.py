@@ -39,6 +39,7 @@ def known_instances(context: Context) -> Iterator[Diagnostic]:
     for user in context.declaration.users.values():
         for key, names in (
             ("logins", user.logins),
+            ("ids", user.ids),
             ("state", user.states),
             ("accounts", user.accounts),
             ("modules", user.modules),

@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.diagnostic import join_some, warning
-from siteward.access.model import EVERYWHERE, Access, Grant, Group, Member, Scope, Subject, account_key
+from siteward.access.model import Grant, Group, Member, Scope, Subject
 from siteward.platforms.matomo.rows import GROUP_LIST, MEMBER_LIST, ROLE_MAP, parse
 from siteward.platforms.matomo.rpc import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Resource
-    from siteward.access.traits import Traits
     from siteward.platforms.matomo.native_state import NativeState
 
 BLIND_SPOT = "group-permissions"
@@ -77,40 +74,3 @@ def build_groups(groups: Iterable[PluginGroup], state: NativeState, scopes: Mapp
         for site_id, role in group.roles.items():
             if site_id in scopes and state.traits.role("site", role) is not None:
                 yield Grant(Subject("group", group.name), scopes[site_id], role)
-
-
-def find_held_by_group(access: Access, traits: Traits) -> Iterator[tuple[str, str, Scope, str]]:
-    """Yield account, group, site and role wherever an account has more by a group than by a grant of its own."""
-    members = access.members()
-    if not members:
-        return
-    grants_of_group: defaultdict[str, list[Grant]] = defaultdict(list)
-    for grant in access.grants():
-        if grant.subject.kind == "group":
-            grants_of_group[grant.subject.name].append(grant)
-    for member in members:
-        account = Subject("account", member.account)
-        if access.grant(account, EVERYWHERE) is not None:
-            continue
-        for grant in grants_of_group[member.group]:
-            own = access.grant(account, grant.scope)
-            if own is None or traits.rank("site", own.role) < traits.rank("site", grant.role):
-                yield member.account, member.group, grant.scope, grant.role
-
-
-def report_held_by_group(held: Iterable[tuple[str, str, Scope, str]]) -> Iterator[Diagnostic]:
-    """Yield a warning for each account and group, with the access that only the plugin can take away.
-
-    `held` is what `find_held_by_group` yields.
-    """
-    rights: defaultdict[tuple[str, str], dict[Scope, str]] = defaultdict(dict)
-    for account, group, scope, role in held:
-        rights[account, group][scope] = role
-    for (account, group), roles in sorted(rights.items()):
-        listed = [f"{role} on {scope}" for scope, role in sorted(roles.items())]
-        yield warning(
-            "held-by-group",
-            f"{account} has {join_some(listed)}, held by group {group}; no step here takes that",
-            about=account_key(account),
-            hint=f"take {account} out of the group {group}, or its sites away, in the plugin GroupPermissions",
-        )

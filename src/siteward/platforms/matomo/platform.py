@@ -42,7 +42,7 @@ PLATFORM = Platform(
         "taking all access to a site deletes the person's scheduled e-mail reports on it",
         "last_seen counts pages of the interface only, never API calls; before 3.0 it is not kept",
         "logins are compared without case and accents: a new one that equals a live one so is refused in the plan",
-        "rights by groups of the plugin GroupPermissions are read and told, and no step changes them",
+        "rights by groups of the plugin GroupPermissions are read; beyond the file they are differences that no step changes",
         "what people hold by a plugin that is off is read while the tag manager is off, and not told for others alone",
         "5.9 and later: who loses the account or all access is logged out of the interface; tokens stay",
         "5.4 and later were read about, not driven live",

@@ -27,9 +27,7 @@ from siteward.platforms.matomo.groups import (
     BLIND_SPOT,
     PLUGIN,
     build_groups,
-    find_held_by_group,
     read_groups,
-    report_held_by_group,
 )
 from siteward.platforms.matomo.native_state import NativeState, People, is_anonymous, is_pending, spellings
 from siteward.platforms.matomo.probe import LDAP, is_on
@@ -267,14 +265,13 @@ def _build_live(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -
         access=access,
         sites=sites,
         me=me.login if me and me.superuser else None,
-        ids={account_key(user.login): user.login for user in rows.users},
+        ids={account_key(user.login): user.created for user in rows.users if user.created},
         pending=frozenset(_list_pending(resources.values(), rows.users)),
         facts={account_key(user.login): _collect_facts(user) for user in rows.users},
         listings=listings,
         findings=(
             *_report_strays(strays),
             *_report_asleep(rows),
-            *report_held_by_group(find_held_by_group(access, state.traits)),
             *_report_pending_superusers(rows.users),
         ),
         native=replace(

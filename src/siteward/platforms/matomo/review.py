@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.change import patch
 from siteward.access.diagnostic import Diagnostic, Effect, error, note, plural, warning
 from siteward.access.model import EVERYWHERE, Account, Grant, account_key, account_of
 from siteward.platforms.interface import native
@@ -19,7 +18,6 @@ from siteward.platforms.matomo.calls import (
     find_parting,
     group_new_grants,
 )
-from siteward.platforms.matomo.groups import find_held_by_group, report_held_by_group
 from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending, spellings
 from siteward.platforms.matomo.roles import ADMIN, ANONYMOUS, VIEW, WRITE
 
@@ -66,7 +64,6 @@ def review(changes: Sequence[Change], live: Live, _memory: Memory | None) -> Ite
             yield from check(change, case)
     yield from _report_public_mails(case)
     yield from _report_expired(case)
-    yield from _report_left_by_groups(case)
     yield from _report_tag_managers(case)
 
 
@@ -313,16 +310,6 @@ def _report_expired(case: _Case) -> Iterator[Diagnostic]:
                 about=account_key(user.login),
                 hint=f"send it again: siteward apply --resend {user.login}@<instance>",
             )
-
-
-def _report_left_by_groups(case: _Case) -> Iterator[Diagnostic]:
-    """Report access that people keep through a group of GroupPermissions, where the plan takes the grant that covered it."""
-    traits, access = case.state.traits, case.live.access
-    if not access.members():
-        return
-    before = set(find_held_by_group(access, traits))
-    after = find_held_by_group(patch(access, case.changes), traits)
-    yield from report_held_by_group(held for held in after if held not in before)
 
 
 def _report_tag_managers(case: _Case) -> Iterator[Diagnostic]:

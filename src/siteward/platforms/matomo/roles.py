@@ -56,6 +56,7 @@ WIDEST = _add_capabilities(
         admin_excludes_grants=True,
         knows_self=False,
         keeps_case=True,
+        ids="date",
         onboarding=frozenset({"invite", "password"}),
         powerful=frozenset({SUPERUSER, ADMIN}),
         public_account=ANONYMOUS,

@@ -29,10 +29,8 @@ from siteward.platforms.matomo.rpc import (
 from siteward.transport.errors import NotThePlatformError, OutcomeUnknownError, UnauthenticatedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from siteward.access.change import Change
-    from siteward.access.model import Key
     from siteward.access.state import Live
     from siteward.platforms.interface import Bundle
     from siteward.platforms.matomo.calls import PlannedCalls
@@ -193,7 +191,7 @@ def _make_receipts(writer: Writer, planned: PlannedCalls, result: object) -> lis
     if verdict.status != "sent":
         return [verdict.receipt(change.key) for change in planned.changes]
     return [
-        replace(verdict, sends=0 if position else planned.mails).receipt(change.key, _collect_new_ids(change))
+        replace(verdict, sends=0 if position else planned.mails).receipt(change.key)
         for position, change in enumerate(planned.changes)
     ]
 
@@ -210,8 +208,3 @@ def _judge(writer: Writer, result: object) -> Verdict:
     if _NO_MAIL.search(result.words):
         return unknown(result.words, _MAIL_HINT)
     return failed(result.words, _LOCK_HINT if _LOCKED in result.words else None)
-
-
-def _collect_new_ids(change: Change) -> Mapping[Key, str]:
-    """Return the id of the account that a change creates or alters, by key: its login."""
-    return {change.key: change.key[1]} if change.key[0] == "account" and change.after is not None else {}

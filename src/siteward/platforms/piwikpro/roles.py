@@ -45,6 +45,7 @@ WIDEST = Traits(
     top=OWNER,
     admin_excludes_grants=True,
     login="email",
+    ids="unique",
     keeps_language=True,
     onboarding=frozenset({"invite"}),
     powerful=frozenset({OWNER, _MANAGE.name}),

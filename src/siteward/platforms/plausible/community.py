@@ -206,6 +206,7 @@ def snapshot(reader: Reader, settings: Settings, traits: Traits) -> NativeState:
         ),
         me=own_email(reader),
         now=own_clock(reader),
+        ids=MappingProxyType({folded(person.email): str(person.id) for person in seen.people}),
         seen=MappingProxyType({folded(person.email): person.seen for person in seen.people if person.seen}),
         listings=_count_listings(seen),
     )

@@ -17,10 +17,17 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from siteward.access.hosts import covers
 from siteward.platforms.auth import Dialogue, RenewingAuth
 from siteward.transport._httpx import httpx
 from siteward.transport.causes import redirected
-from siteward.transport.errors import ForbiddenError, NotThePlatformError, UnauthenticatedError
+from siteward.transport.errors import (
+    ForbiddenError,
+    NotThePlatformError,
+    RedirectedError,
+    UnauthenticatedError,
+)
+from siteward.transport.gates import foreign_page, raise_gate
 from siteward.transport.http import NOT_NOW
 
 if TYPE_CHECKING:
@@ -153,6 +160,7 @@ class WebLogin(RenewingAuth[str]):
     def _fetch(self, request: httpx.Request) -> Dialogue[httpx.Response]:
         """Send a request of the login, and keep the cookies of its answer."""
         response = yield request
+        raise_gate(response)
         if response.status_code in NOT_NOW:
             raise _NotNowError
         self._store_cookies(response)
@@ -177,10 +185,19 @@ class WebLogin(RenewingAuth[str]):
             self._cookies |= {name: cookie.value for name, cookie in cookies.items()}
 
     def _redirect_path(self, response: httpx.Response) -> str | None:
-        """Return the path that a redirect leads to, below the base, or `None` for no redirect."""
+        """Return the path that a redirect leads to, below the base, or `None` for no redirect.
+
+        Raises `RedirectedError` for one that leads elsewhere: a page there is none of Plausible's, whatever it is called.
+        """
         if not response.has_redirect_location:
             return None
-        return urlsplit(response.headers["location"]).path.removeprefix(self._prefix) or "/"
+        home, place = httpx.URL(self._base), response.request.url.join(response.headers["location"])
+        path = place.raw_path.partition(b"?")[0].decode("ascii")
+        if (place.scheme, place.host, place.port) != (home.scheme, home.host, home.port) or not covers(
+            self._prefix, path
+        ):
+            raise redirected(response, str, RedirectedError)
+        return path.removeprefix(self._prefix) or "/"
 
 
 def own_email(reader: Reader) -> str | None:
@@ -238,7 +255,7 @@ def _read_token(response: httpx.Response) -> str:
         raise redirected(response, str)
     found = _TOKEN.search(response.text)
     if response.status_code != 200 or found is None:
-        raise NotThePlatformError(
+        raise foreign_page(response) or NotThePlatformError(
             f"{response.request.url.path} is not a page of Plausible", hint="does `url` lead to Plausible itself?"
         )
     return found[1]

@@ -64,7 +64,7 @@ class NativeState(Struct, frozen=True, kw_only=True):
 
     `colleagues` are the team members that the database shows. `transfers` holds (domain, folded address) of sites that
     are being handed over. `now` is the server's own time; `cost` the number of requests that reading took. `seen` holds
-    the last visit of people, by folded address.
+    the last visit of people and `ids` their ids, by folded address; an invitation has none.
     """
 
     settings: Settings
@@ -77,6 +77,7 @@ class NativeState(Struct, frozen=True, kw_only=True):
     now: datetime | None = None
     cost: int = 0
     seen: Mapping[str, str] = MappingProxyType({})
+    ids: Mapping[str, str] = MappingProxyType({})
     listings: tuple[Listing, ...] = ()
 
     @property

@@ -60,6 +60,7 @@ def live_of(state: NativeState) -> Live:
         access=Access((*accounts, *(grant for grant, _ in guests), *_team_grants(state, names))),
         sites={place.scope: _make_site(place) for place in state.places.values()},
         me=state.me,
+        ids={account_key(name): state.ids[email] for email, name in names.items() if email in state.ids},
         pending=pending,
         facts=dict(_account_facts(state, names)),
         listings=state.listings,

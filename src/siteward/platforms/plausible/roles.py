@@ -46,6 +46,7 @@ WIDEST = Traits(
     knows_self=False,
     keeps_email=False,
     login="email",
+    ids="unique",
     deletes=False,
     role_change="in-place",
     onboarding=frozenset({"invite"}),
@@ -63,4 +64,6 @@ def traits_of(edition: Edition, version: str = "") -> Traits:
     # The head of every plan shows this, so that "in sync" is not read as a statement about the team (MAPPING.md section 1).
     seen = f"{edition}, {GUESTS_ONLY}"
     guests = {"site": tuple(role for role in _SITE_ROLES if role.declarable)}
-    return replace(WIDEST, edition=seen, roles=guests, role_change="reinvite", last_seen=False, shows_public=False)
+    return replace(
+        WIDEST, edition=seen, roles=guests, role_change="reinvite", last_seen=False, ids="none", shows_public=False
+    )

@@ -11,6 +11,7 @@ from siteward.platforms.decode import MisshapenError, Some, Token, decoded
 from siteward.transport._httpx import httpx
 from siteward.transport.causes import redirected
 from siteward.transport.errors import ForbiddenError, NotThePlatformError, UnauthenticatedError
+from siteward.transport.gates import raise_gate
 from siteward.transport.http import NOT_NOW
 from siteward.transport.redacted import Redacted
 
@@ -76,6 +77,7 @@ class Login(RenewingAuth[str]):
         if response.status_code != 401:
             return False
         alive = yield self.carrying(httpx.Request("POST", self._base + VERIFY), token)
+        raise_gate(alive)
         if alive.status_code == 200:
             raise ForbiddenError(
                 f"Umami does not let this account {request.method} {request.url.path}",

@@ -56,6 +56,7 @@ WIDEST = Traits(
     keeps_email=False,
     # As JavaScript's toLowerCase does: `straße` and `strasse` are two accounts (recording 20_questions, 13 to 22).
     renames=True,
+    ids="unique",
     shows_public=True,
     powerful=frozenset({"admin", "team-manager"}),
     blind_spots=(*_UNSEEN_IN_2, BOARD_LINKS),

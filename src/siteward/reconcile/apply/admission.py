@@ -9,18 +9,21 @@ from msgspec.structs import replace
 
 from siteward.access import codec
 from siteward.access.diagnostic import Diagnostic, error, note, plural, warning
+from siteward.access.hosts import origin_of
+from siteward.reconcile.apply.consent import IDENTITY
 from siteward.reconcile.journal.chain import JournalBrokenError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from siteward.access.plan import InstancePlan, Plan
+    from siteward.platforms.instance import Instance
     from siteward.reconcile.apply.target import Options, Target
     from siteward.reconcile.journal.journal import Standing
     from siteward.transport.secrets import Secret
 
 _CLOCK_SKEW = timedelta(minutes=5)
-_SHORTEST = {"expect": 12, "accept": 8}
+_SHORTEST = {"expect": 12, "accept": 8, "identity": 16}
 """The fewest hex digits of a digest that the options take."""
 CONFIG_CHANGED = warning(
     "config-changed", "the files are not those the plan was made from; what they no longer want is refused"
@@ -53,7 +56,8 @@ def objections_to(plan: Plan, options: Options, now: datetime) -> tuple[Diagnost
         )
         objections.append(error("plan-as-of", f"the plan was made {given}"))
     for name, acceptance in options.accept.items():
-        if not _matches_digest(acceptance.digest, plan.digest, _SHORTEST["accept"]):
+        shortest = _SHORTEST["identity" if name.startswith(IDENTITY) else "accept"]
+        if not _matches_digest(acceptance.digest, plan.digest, shortest):
             objections.append(
                 error("accept-other-plan", f"--accept {name} names another plan than this one, {plan.digest}")
             )
@@ -74,8 +78,11 @@ def warn_too_old(plan: Plan) -> Diagnostic:
     return warning("plan-too-old", words, hint="siteward plan")
 
 
-def find_mismatch(reviewed: InstancePlan, target: Target | None) -> Diagnostic | None:
-    """Return the error for an instance that is not here, or is of another platform or origin than the reviewed one."""
+def find_mismatch(reviewed: InstancePlan, target: Target | None, *, resuming: bool = False) -> Diagnostic | None:
+    """Return the error for an instance that is not here, or is of another platform or origin than the reviewed one.
+
+    A run that is resumed may have begun before plans held base paths: then an origin without one is the same host's.
+    """
     name = reviewed.instance
     if target is None:
         mismatch = error("plan-unknown-instance", f"the file, as checked out here, has no instance {name}")
@@ -83,7 +90,7 @@ def find_mismatch(reviewed: InstancePlan, target: Target | None) -> Diagnostic |
         mismatch = error(
             "plan-other-origin", f"the plan is for a {reviewed.platform} and {name} is a {target.platform.name} here"
         )
-    elif target.origin != reviewed.origin:
+    elif target.origin != reviewed.origin and not (resuming and origin_of(target.origin) == reviewed.origin):
         mismatch = error("plan-other-origin", f"the plan is for {reviewed.origin} and {name} is {target.origin} here")
     else:
         return None
@@ -102,10 +109,7 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
         )
     warnings = []
     if began is not None and began.origin != origin:
-        words = (
-            f"the last run was on {began.origin}, and this is {origin} now: {standing.path} may be another's journal"
-        )
-        warnings.append(warning("journal-other-origin", words, hint="make sure that it is the same server, moved"))
+        warnings.append(_other_origin(began.origin, origin, standing))
     if key is not None and chain.entries and not chain.sealed_since:
         words = f"SITEWARD_JOURNAL_KEY is set, and no line of {standing.path} is hashed with it (HMAC)"
         warnings.append(
@@ -120,6 +124,30 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
         )
         warnings.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
     return tuple(warnings)
+
+
+def _other_origin(before: str, origin: str, standing: Standing) -> Diagnostic:
+    """Return the diagnostic of a journal whose last run named another origin, or one without the base path of this."""
+    if before == origin_of(origin):
+        words = (
+            f"the last run was on {before}, without a path, as journals held it before; {standing.path} is taken for "
+            f"that of {origin}"
+        )
+        return note(
+            "journal-without-path", words, hint="nothing, if that is right: the next apply writes the path down"
+        )
+    words = f"the last run was on {before}, and this is {origin} now: {standing.path} may be another's journal"
+    return warning("journal-other-origin", words, hint="make sure that it is the same server, moved")
+
+
+def pathless_bond(instance: Instance) -> tuple[Diagnostic, ...]:
+    """Return the warning that the credentials of an instance below a path may go to every path of its host, if so."""
+    found = instance.pathless_bond
+    if found is None:
+        return ()
+    name, wanted = found
+    words = f"the credentials of {instance.name} are for every path of {origin_of(wanted)}, and it is at {wanted}"
+    return (warning("path-not-bound", words, hint=f"set {name}={wanted}", instance=instance.name),)
 
 
 def note_left_out(name: str, targets: Mapping[str, Target]) -> Diagnostic | None:

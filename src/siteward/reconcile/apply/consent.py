@@ -11,8 +11,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, warning
+from siteward.access.model import account_of
 from siteward.access.policy import LIMIT_NAMES
 
 if TYPE_CHECKING:
@@ -33,8 +35,44 @@ CONSENTS: Mapping[str, str] = MappingProxyType(
     }
 )
 """The names that `--accept` takes, by the codes of the blocks they lift."""
+IDENTITY = "identity:"
+"""The beginning of what `--accept` takes for one account: `identity:LOGIN@INSTANCE`."""
 DELETION, PASSWORDS, DEPENDS = "deletion-needs-consent", "no-password-destination", "depends-on-blocked"
+MISMATCH, ACCEPTED = "identity-mismatch", "; accepted: "
 _DIGITS = 16
+
+
+def accepted_on(instance: str, accept: Mapping[str, str]) -> dict[str, str]:
+    """Return the acceptances as the guards of one instance know them, with their reasons.
+
+    Those of accounts on other instances are left out, those of its own are named `identity:LOGIN`.
+    """
+    here = {name: reason for name, reason in accept.items() if is_about(name, instance)}
+    return {
+        name.removesuffix(f"@{instance}") if name.startswith(IDENTITY) else name: reason
+        for name, reason in here.items()
+    }
+
+
+def is_about(name: str, instance: str) -> bool:
+    """Return whether an acceptance is about an instance: all are but those of accounts on another one."""
+    return not name.startswith(IDENTITY) or name.rpartition("@")[2] == instance
+
+
+def accounts_accepted(instance: str, accept: Mapping[str, str]) -> frozenset[str]:
+    """Return the accounts of an instance that acceptances confirm to be those of their declared users."""
+    names = accepted_on(instance, accept)
+    return frozenset(name.removeprefix(IDENTITY) for name in names if name.startswith(IDENTITY))
+
+
+def list_mismatches(plan: InstancePlan) -> dict[str, str]:
+    """Return what a plan says of accounts that may be somebody else's, by account and without acceptances."""
+    diagnostics = (*plan.diagnostics, *(diagnostic for step in plan.steps for diagnostic in step.diagnostics))
+    return {
+        name: diagnostic.message.partition(ACCEPTED)[0]
+        for diagnostic in diagnostics
+        if diagnostic.code == MISMATCH and diagnostic.about is not None and (name := account_of(diagnostic.about))
+    }
 
 
 class Consents(Struct, frozen=True, kw_only=True):
@@ -132,6 +170,7 @@ def _write_command(plan: Plan, missing: Consents, options: Options, *, expect: b
 
 def _find_consented(plan: InstancePlan, allowance: Allowance) -> frozenset[str]:
     """Return the blocked steps of a plan whose blocks, and those of all that they depend on, are consented to."""
+    allowance = replace(allowance, accept=accepted_on(plan.instance, allowance.accept))
     if not all(_lifts(diagnostic, allowance) for diagnostic in plan.diagnostics if diagnostic.about is None):
         return frozenset()
     steps = {step.id: step for step in plan.steps}
@@ -150,6 +189,8 @@ def _lifts(diagnostic: Diagnostic, allowance: Allowance) -> bool:
     """Return whether a diagnostic is no block, or is one that is consented to."""
     if not diagnostic.blocks or CONSENTS.get(diagnostic.code) in allowance.accept:
         return True
+    if diagnostic.code == MISMATCH and diagnostic.about is not None:
+        return f"{IDENTITY}{account_of(diagnostic.about)}" in allowance.accept
     return (diagnostic.code == DELETION and allowance.allow_delete) or (
         diagnostic.code == PASSWORDS and allowance.passwords.out is not None
     )

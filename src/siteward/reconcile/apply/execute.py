@@ -321,8 +321,12 @@ def _settle(execution: Execution, outcomes: Sequence[Outcome], receipts: Mapping
     if not outcomes:
         return
     sends = {key: receipt.sends for key, receipt in (receipts or {}).items() if receipt.sends}
+    made = {key: receipt.ids.get(key) for key, receipt in (receipts or {}).items()}
     execution.instance.journal.record(
-        [to_result(outcome, sends.get(outcome.step.change.key, 0)) for outcome in outcomes]
+        [
+            to_result(outcome, sends.get(outcome.step.change.key, 0), made.get(outcome.step.change.key))
+            for outcome in outcomes
+        ]
     )
     execution.sends.update(sends)
     execution.in_flight = set()
@@ -335,9 +339,11 @@ def _settle(execution: Execution, outcomes: Sequence[Outcome], receipts: Mapping
         execution.given.tell(_build_progress(execution, outcome.step, outcome))
 
 
-def to_result(outcome: Outcome, sends: int = 0) -> Result:
-    """Return the journal's form of an outcome."""
-    return Result(step=outcome.step.id, status=outcome.status, message=outcome.message, sends=sends)
+def to_result(outcome: Outcome, sends: int = 0, account_id: str | None = None) -> Result:
+    """Return the journal's form of an outcome; `account_id` is that of an account it made."""
+    return Result(
+        step=outcome.step.id, status=outcome.status, message=outcome.message, sends=sends, account_id=account_id
+    )
 
 
 def _describe_resource(resource: Resource | None) -> str:
@@ -377,7 +383,7 @@ def _may_reveal_grants(execution: Execution, step: Step) -> bool:
 def _revalidate_rest(execution: Execution, rest: Sequence[Step]) -> list[Step]:
     """Read and revalidate the rest, after a step that may have changed more than it says; return the steps to do."""
     try:
-        execution.fresh = read_again(execution.given, execution.instance)
+        execution.fresh = read_again(execution.given, execution.instance, execution.outcomes.values())
     except PlatformError as problem:
         _settle(
             execution,

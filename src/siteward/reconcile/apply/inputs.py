@@ -8,23 +8,25 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error
+from siteward.access.model import Grant
 from siteward.access.state import account_names
 from siteward.reconcile.apply.passwords import obstacles_to_delivery
 from siteward.reconcile.apply.revalidate import Allowance, History, Revalidated, revalidate
+from siteward.reconcile.dated import newer_moment, refuse_gains
 from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.journal.files import UnsafeFileError
 from siteward.reconcile.journal.journal import Journal, JournalBusyError, Run
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from siteward.access.plan import InstancePlan, Plan
     from siteward.access.report import Outcome
     from siteward.access.state import Memory
     from siteward.reconcile.apply.target import Book, Clock, Fresh, Listener, Options, Target
-    from siteward.transport.http import Doors
+    from siteward.transport.http import Doors, Reader
 
 TROUBLE = (PlatformError, JournalBrokenError, JournalBusyError, UnsafeFileError, OSError)
 """The errors that stay with one instance while the others go on."""
@@ -109,9 +111,24 @@ def revalidate_instance(
     return revalidate(reviewed, fresh, allowance, history, obstacles, chosen=chosen)
 
 
-def read_again(given: ApplyInput, instance: Prepared) -> Fresh:
-    """Read and plan an instance once more, with the memory from when its journal was opened; raises `PlatformError`."""
-    return instance.target.plan(instance.doors.reader, as_of=given.moment, memory=instance.journal.memory)
+def read_again(given: ApplyInput, instance: Prepared, outcomes: Iterable[Outcome] = ()) -> Fresh:
+    """Read and plan an instance once more, with the memory from when its journal was opened; raises `PlatformError`.
+
+    What this run has taken already, by its `outcomes`, is not missed.
+    """
+    memory = instance.journal.memory
+    done = [outcome.step.change for outcome in outcomes if outcome.status == "done"]
+    taken = sum(isinstance(change.before, Grant) and change.after is None for change in done)
+    if memory is not None and taken:
+        memory = replace(memory, grants=max(0, memory.grants - taken))
+    return plan_again(given, instance.target, instance.doors.reader, memory)
+
+
+def plan_again(given: ApplyInput, target: Target, reader: Reader, memory: Memory | None) -> Fresh:
+    """Read and plan an instance for the moment of the run, which gives nothing where the journal has a later one."""
+    fresh = target.plan(reader, as_of=given.moment, memory=memory)
+    newest = newer_moment(given.options.as_of, memory)
+    return fresh if newest is None else refuse_gains(fresh, given.moment, newest)
 
 
 def describe_trouble(

@@ -14,10 +14,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.effective import Reach, reach
+from siteward.access.identity import find_others, follow, identities_after
 from siteward.access.model import Access, Account, Grant, Key, Resource, account_key, account_of, scope_of
 from siteward.access.renames import at_rest, change_under, key_under, renames_in, touched, under
 from siteward.access.state import Memory
 from siteward.access.traits import declarable
+from siteward.reconcile.apply.consent import list_mismatches
 from siteward.reconcile.apply.revalidate import SETTLED, reached
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from siteward.access.change import Change
+    from siteward.access.identity import OtherAccount
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.report import Outcome
     from siteward.access.state import Live
@@ -55,7 +58,8 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
     """The result of a run: the outcomes of its steps, the live state when it began (`before`) and now (`live`).
 
     `whole` is true where it was confined to no part of its plan; `extra` are changes that an earlier, unfinished run
-    was about to make and that turned out to have taken place. Keys and accounts are given under the logins of now.
+    was about to make and that turned out to have taken place. `confirmed` are the accounts that whoever applies has
+    accepted as those of their declared users. Keys and accounts are given under the logins of now.
     """
 
     outcomes: Collection[Outcome]
@@ -63,7 +67,23 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
     fresh: Fresh
     live: Live
     whole: bool
+    confirmed: frozenset[str] = frozenset()
     extra: Collection[Change] = ()
+
+    @cached_property
+    def counts(self) -> bool:
+        """True if the run changed something, or found everything as the file wants it.
+
+        One that was blocked or refused, or chose nothing, makes nobody known and leaves the memory as it was.
+        """
+        settled = any(outcome.status in SETTLED for outcome in self.outcomes)
+        plan = self.fresh.plan
+        return (
+            settled
+            or bool(self.extra)
+            or bool(self.confirmed)
+            or (self.whole and not self.outcomes and not plan.steps and not plan.blocked)
+        )
 
     @cached_property
     def written(self) -> tuple[Change, ...]:
@@ -195,13 +215,22 @@ def build_memory(fresh: Fresh, live: Live, memory: Memory | None, run_result: Ru
     that others have changed since, it keeps its age (`last_at`) too.
     """
     holding = {grant.subject.name for grant in live.access.grants() if grant.subject.kind == "account"}
-    declared_users = fresh.desired.declared_users
+    memory = follow(memory, live, fresh.traits)
+    declared_users, others = fresh.desired.declared_users, _find_others(fresh, live, memory, run_result)
+    known = _find_known(fresh, memory, run_result) & (holding | {account.name for account in live.access.accounts()})
+    doubtful = others.keys() | _find_mismatched(fresh.plan, run_result)
     last = _build_record(memory, run_result) if run_result else None
     moved_on = run_result is None or last == run_result.now
     return Memory(
-        accounts=_find_known(fresh, memory, run_result)
-        & (holding | {account.name for account in live.access.accounts()}),
-        users={user.handle: name for name, user in declared_users.items() if user.ending != "left" or name in holding},
+        accounts=known,
+        users={
+            user.handle: name
+            for name, user in declared_users.items()
+            if (user.ending != "left" or name in holding)
+            and (name not in doubtful or (memory is not None and user.handle in memory.users))
+        },
+        identities=identities_after(known, fresh.desired, live, memory, others),
+        renamed=fresh.desired.renamed,
         sites=len(live.sites),
         grants=live.grants_of_others,
         last=last,
@@ -228,26 +257,26 @@ def _build_record(memory: Memory | None, run_result: RunResult) -> Access:
 def _find_known(fresh: Fresh, memory: Memory | None, run_result: RunResult | None) -> frozenset[str]:
     """Return the accounts known to be those of declared users; never one with an `identity-mismatch`."""
     known = memory.accounts if memory else frozenset()
-    declared_users = frozenset(fresh.desired.declared_users)
-    if memory is None or memory.last is None:
-        new = declared_users
-    elif run_result is None:
-        new = frozenset()
-    else:
-        known = frozenset(run_result.names.get(name, name) for name in known)
-        new = run_result.accounts | frozenset(filter(run_result.meets, declared_users))
-    return known | (new - _find_mismatched(fresh.plan))
+    if run_result is None:
+        return known
+    known = frozenset(run_result.names.get(name, name) for name in known)
+    new = run_result.accounts | frozenset(filter(run_result.meets, fresh.desired.declared_users))
+    return known | run_result.confirmed | (new - _find_mismatched(fresh.plan, run_result))
 
 
-def _find_mismatched(plan: InstancePlan) -> frozenset[str]:
-    """Return the accounts that a plan reports as perhaps somebody else's."""
-    diagnostics = (*plan.diagnostics, *(diagnostic for step in plan.steps for diagnostic in step.diagnostics))
-    names = (
-        account_of(diagnostic.about)
-        for diagnostic in diagnostics
-        if diagnostic.code == "identity-mismatch" and diagnostic.about is not None
-    )
-    return frozenset(name for name in names if name is not None)
+def _find_others(
+    fresh: Fresh, live: Live, memory: Memory | None, run_result: RunResult | None
+) -> Mapping[str, OtherAccount]:
+    """Return the accounts that are not the known ones of their login, without those that this run confirms."""
+    confirmed = run_result.confirmed if run_result is not None else frozenset()
+    others = find_others(live, fresh.desired, fresh.traits, memory)
+    return {name: other for name, other in others.items() if name not in confirmed}
+
+
+def _find_mismatched(plan: InstancePlan, run_result: RunResult | None) -> frozenset[str]:
+    """Return the accounts that a plan reports as perhaps somebody else's, and that the run does not confirm."""
+    confirmed = run_result.confirmed if run_result is not None else frozenset()
+    return frozenset(list_mismatches(plan)) - confirmed
 
 
 def count_sends(

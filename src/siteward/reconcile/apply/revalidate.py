@@ -374,7 +374,7 @@ def _skip_hindered(
     if cause := find_unmet(step, needs, outcomes):
         return skip_dependant(case.instance, step, cause)
     foreign = sorted(need for need in needs[step.id] if need not in steps and need not in outcomes)
-    if not foreign:
+    if not foreign or (step.due == "end" and step.change.before is not None):  # an end waits for nobody
         return None
     why = f"depends on {foreign[0]}, which is not part of what was reviewed and chosen"
     return Outcome(instance=case.instance, step=step, status="skipped", message=why)
@@ -429,8 +429,11 @@ def _veto_objected(case: _Case, steps: Collection[Step]) -> Mapping[str, Outcome
 
 
 def _veto(case: _Case, step: Step, why: Diagnostic) -> Outcome:
-    """Return the outcome of a step with an objection: blocked as it was reviewed, or refused for a new objection."""
-    known = _was_blocked(case, step)
+    """Return the outcome of a step with an objection: blocked as it was reviewed, or refused for a new objection.
+
+    That the journal has a later moment is no news about the step, so it blocks.
+    """
+    known = _was_blocked(case, step) or why.code == "as-of-behind-record"
     message = f"{'' if known else 'blocked since it was reviewed, '}{why.code}: {why.message}"
     status: OutcomeStatus = "blocked" if known else "refused"
     return Outcome(instance=case.instance, step=step, status=status, message=message, hint=why.hint)

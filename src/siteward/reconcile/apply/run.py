@@ -15,13 +15,21 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import plural, warning
 from siteward.access.report import Outcome, Report
 from siteward.reconcile.apply.admission import CONFIG_CHANGED, find_mismatch, note_left_out, remarks_on, warn_too_old
-from siteward.reconcile.apply.consent import Consents, find_still_lifted, warn_resumed
+from siteward.reconcile.apply.consent import (
+    Consents,
+    accounts_accepted,
+    find_still_lifted,
+    is_about,
+    list_mismatches,
+    warn_resumed,
+)
 from siteward.reconcile.apply.execute import Execution, cancelled_by_signals, execute, finish_call, to_result
 from siteward.reconcile.apply.inputs import (
     TROUBLE,
     Prepared,
     RunState,
     describe_trouble,
+    plan_again,
     read_again,
     revalidate_instance,
 )
@@ -29,10 +37,11 @@ from siteward.reconcile.apply.memory import RunResult, build_memory, count_sends
 from siteward.reconcile.apply.revalidate import Allowance, History, allowed, reached
 from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.journal import journal
+from siteward.reconcile.selection import describe_left_out
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan
@@ -84,7 +93,7 @@ def _prepare(given: ApplyInput, state: RunState, stack: ExitStack, reviewed: Ins
     Journal and connections are closed with `stack`.
     """
     target = given.targets.get(reviewed.instance)
-    if (mismatch := find_mismatch(reviewed, target)) or target is None:
+    if (mismatch := find_mismatch(reviewed, target, resuming=given.resuming)) or target is None:
         _give_up(given, state, reviewed, mismatch)
         return None
     try:
@@ -110,7 +119,7 @@ def _open_instance(
     if run is not None and run.began.plan != given.plan.digest:
         run = None
     doors = stack.enter_context(target.open())
-    fresh = target.plan(doors.reader, as_of=given.moment, memory=book.memory)
+    fresh = plan_again(given, target, doors.reader, book.memory)
     state.meet_accounts(name, fresh, book.memory)
     allowance, chosen = _build_allowance(given, run), _find_chosen(given, reviewed, run)
     met = book.memory.accounts if book.memory else ()
@@ -132,8 +141,11 @@ def _build_allowance(given: ApplyInput, run: Run | None) -> Allowance:
 
 def _find_chosen(given: ApplyInput, reviewed: InstancePlan, run: Run | None) -> tuple[str, ...] | None:
     """Return the steps that this run is confined to, by its options and by those it began with; `None` for all."""
-    only = given.options.only
-    chosen = None if only is None else tuple(step.id for step in reviewed.steps if only(reviewed.instance, step))
+    only, chosen = given.options.only, None
+    if only is not None:
+        chosen = tuple(step.id for step in reviewed.steps if only(reviewed.instance, step))
+    elif given.plan.only:
+        chosen = tuple(step.id for step in reviewed.steps)
     before = run.began.chosen if run is not None else None
     if before is None or chosen is None:
         return before if chosen is None else chosen
@@ -178,7 +190,7 @@ def _continue(given: ApplyInput, state: RunState, instance: Prepared, run: Run) 
     state.add(instance.name, warn_resumed(run))
     instance.journal.go_on(run, allow_delete=given.options.allow_delete, lifted=instance.revalidated.lifted)
     for name, acceptance in given.options.accept.items():
-        if name not in run.sealed.accept:
+        if name not in run.sealed.accept and is_about(name, instance.name):
             instance.journal.waive(name, given.plan.digest, acceptance.reason)
 
 
@@ -209,7 +221,7 @@ def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> No
     instance.journal.begin(
         given.plan,
         platform=instance.reviewed.platform,
-        origin=instance.reviewed.origin,
+        origin=instance.target.origin,
         me=_find_own_account(instance),
         users=known.users,
         accounts=tuple(sorted(known.accounts)),
@@ -217,10 +229,12 @@ def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> No
         grants=known.grants,
         allow_delete=given.options.allow_delete,
         chosen=instance.chosen,
+        only=given.options.words or given.plan.only,
         lifted=tuple(sorted(instance.revalidated.lifted)),
     )
     for name, acceptance in given.options.accept.items():
-        instance.journal.waive(name, given.plan.digest, acceptance.reason)
+        if is_about(name, instance.name):
+            instance.journal.waive(name, given.plan.digest, acceptance.reason)
 
 
 def _find_own_account(instance: Prepared) -> str | None:
@@ -280,7 +294,7 @@ def _check_result(state: RunState, execution: Execution) -> None:
 def _read_at_the_end(state: RunState, execution: Execution) -> Fresh | None:
     """Return the instance read and planned once more, or `None` with the reason in `state`."""
     try:
-        return read_again(execution.given, execution.instance)
+        return read_again(execution.given, execution.instance, execution.outcomes.values())
     except PlatformError as problem:
         words = f"what this run left could not be read: {problem}"
         state.add(execution.instance.name, warning("end-not-read", words))
@@ -297,10 +311,22 @@ def _remember(execution: Execution) -> None:
     counts = Counter(outcome.status for outcome in execution.outcomes.values())
     run_result = RunResult(
         outcomes=tuple(execution.outcomes.values()), before=instance.fresh.live, fresh=execution.fresh, live=live,
-        whole=instance.chosen is None,
+        whole=instance.chosen is None, confirmed=_find_confirmed(instance),
         extra=tuple(change for change in instance.journal.in_doubt if reached(change, live.access)),
     )  # fmt: skip
-    instance.journal.end(counts, replace(build_memory(execution.fresh, live, memory, run_result), sends=sends))
+    if run_result.counts:
+        instance.journal.end(counts, replace(build_memory(execution.fresh, live, memory, run_result), sends=sends))
+    else:
+        instance.journal.end_unchanged(counts)
+
+
+def _find_confirmed(instance: Prepared) -> frozenset[str]:
+    """Return the accounts that whoever applies has accepted, and that are still those that were reviewed."""
+    accepted = accounts_accepted(instance.name, instance.allowance.accept)
+    if not accepted:
+        return accepted
+    reviewed, fresh = list_mismatches(instance.reviewed), list_mismatches(instance.fresh.plan)
+    return frozenset(name for name in accepted if fresh.get(name) and fresh[name] == reviewed.get(name))
 
 
 def _settle_rest(execution: Execution) -> None:
@@ -330,10 +356,10 @@ def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[Inst
     return Report(
         command="apply",
         plan=replace(given.plan, instances=parts),
-        diagnostics=tuple(state.diagnostics),
+        diagnostics=(*state.diagnostics, *_describe_rest(given, parts)),
         outcomes=outcomes,
         applied=True,
-        confined=given.options.only is not None,
+        confined=given.options.only is not None or bool(given.plan.only),
         interrupted=state.interrupted,
         accounts=state.accounts,
         stale="refused" in statuses and not state.sent,
@@ -341,6 +367,14 @@ def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[Inst
         journal_head=heads or None,
         next=_suggest_command(statuses, open_ends=state.open_ends),
     )
+
+
+def _describe_rest(given: ApplyInput, parts: Iterable[InstancePlan]) -> Iterator[Diagnostic]:
+    """Yield, for each instance, what is said of the steps of a whole plan that this run was not asked for."""
+    only = given.options.only
+    for part in parts if only is not None else ():
+        rest = tuple(step for step in part.steps if only is not None and not only(part.instance, step))
+        yield replace(describe_left_out(given.options.words, rest), instance=part.instance)
 
 
 def _suggest_command(statuses: Collection[str], *, open_ends: bool) -> str | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.platforms.interface import Platform
     from siteward.reconcile.apply.passwords import Passwords
+    from siteward.reconcile.selection import Selection
     from siteward.transport.http import Doors, Reader
     from siteward.transport.secrets import Secret
 
@@ -65,7 +66,7 @@ class Target(Protocol):
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port."""
+        """Scheme, host, port and base path."""
 
     @property
     def platform(self) -> Platform:
@@ -94,7 +95,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
     `expect` is the reviewed plan's digest, or at least its first twelve hex digits. `as_of` repeats the one that the
     plan was made with, if any. `only` returns, for an instance's name and a step, whether this run may do it; steps
-    left out get no outcome. After `failures_in_a_row` writes that failed, an instance is left alone.
+    left out get no outcome. `words` are the words of `only`, for the journal. After `failures_in_a_row` writes that failed, an instance is left alone.
     """
 
     passwords: Passwords
@@ -103,7 +104,8 @@ class Options(Struct, frozen=True, kw_only=True):
     expect: str | None = None
     max_age: timedelta = timedelta(hours=24)
     as_of: datetime | None = None
-    only: Callable[[str, Step], bool] | None = None
+    only: Selection | None = None
+    words: tuple[str, ...] = ()
     failures_in_a_row: int = 5
 
 

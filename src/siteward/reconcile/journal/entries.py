@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias, TypedDict
+from typing import ClassVar, Final, Literal, TypeAlias, TypedDict
 
 from siteward.access.change import Change
 from siteward.access.model import Resource
@@ -32,8 +32,9 @@ class RunStarted(_Entry, frozen=True, kw_only=True):
 
     `plan` is the digest; `users` maps handles of declared users to logins, `accounts` are the known accounts; `sites`
     and `grants` are counts of what is live. `instance` is the name in the file and `me` the account in use; older
-    journals have neither. `chosen` are the steps that this run is confined to, `None` for all; `lifted` those whose block
-    whoever applies has lifted.
+    journals have neither. `chosen` are the steps that this run is confined to, `None` for all, and `only` the words that
+    chose them; `lifted` are the steps whose block whoever applies has lifted. `config_digest` is that of the files the
+    plan was made from; older journals do not have it.
     """
 
     kind: Literal["run"] = "run"
@@ -45,7 +46,9 @@ class RunStarted(_Entry, frozen=True, kw_only=True):
     as_of_given: bool = False
     allow_delete: bool = False
     chosen: tuple[str, ...] | None = None
+    only: tuple[str, ...] = ()
     lifted: tuple[str, ...] = ()
+    config_digest: str = ""
     commit: str | None = None
     dirty: bool = False
     instance: str | None = None
@@ -70,6 +73,7 @@ class RunFacts(TypedDict, total=False):
     me: str | None
     allow_delete: bool
     chosen: tuple[str, ...] | None
+    only: tuple[str, ...]
     lifted: tuple[str, ...]
 
 
@@ -103,12 +107,18 @@ class StepsIntended(_Entry, frozen=True, kw_only=True):
 
 
 class Result(WithDefaults, frozen=True, kw_only=True):
-    """The result of one step; `sends` counts the mails that went out for it."""
+    """The result of one step; `sends` counts the mails that went out for it.
+
+    `account_id` is the platform's id of the account that the step made, where its answer has one.
+    """
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"account_id"})
 
     step: str
     status: OutcomeStatus
     message: str = ""
     sends: int = 0
+    account_id: str | None = None
 
 
 class StepsFinished(_Entry, frozen=True, kw_only=True):
@@ -180,6 +190,7 @@ _KINDS: Final[Mapping[str, type[Entry]]] = MappingProxyType(
         "end": RunEnded,
     }
 )
+_LATER: Final = frozenset({"only", "config_digest"})
 _FORMATS: Final = frozenset({"siteward.journal/1", "siteward.last/1"})
 
 
@@ -192,9 +203,12 @@ class LastApplied(WithDefaults, frozen=True, kw_only=True):
 
 
 def encode_entry(entry: Entry | LastApplied) -> dict[str, Data]:
-    """Return an entry, or a last-applied record, as plain data with all its members."""
+    """Return an entry, or a last-applied record, as plain data with all its members.
+
+    Members that came later than the format are left out at their default, so that such lines are as they were before.
+    """
     data: dict[str, Data] = shape(type(entry)).encode(entry)
-    return data
+    return {name: value for name, value in data.items() if value or name not in _LATER}
 
 
 def decode_entry(data: Mapping[str, object]) -> Entry:

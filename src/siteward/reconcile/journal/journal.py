@@ -23,14 +23,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias, Unpack
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.change import Change, patch
 from siteward.access.codec import CodecError, canonical, decode, encode
-from siteward.access.model import Grant, account_of
-from siteward.access.renames import at_rest, touched
 from siteward.access.serialize import UnknownMemberError
 from siteward.access.state import Memory
 from siteward.reconcile.apply.consent import Consents
 from siteward.reconcile.journal.chain import Chain, JournalBrokenError, follow, link
+from siteward.reconcile.journal.cut_off import add_run, find_made, know_made
+from siteward.reconcile.journal.dates import recall_dates
 from siteward.reconcile.journal.entries import (
     BlockWaived,
     Entry,
@@ -62,12 +61,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from siteward.access.change import Change
     from siteward.access.plan import Plan
     from siteward.access.report import OutcomeStatus
     from siteward.reconcile.apply.target import Clock
     from siteward.reconcile.journal.entries import ResendStatus, RunFacts
     from siteward.transport.secrets import Secret
-
 
 NEWER: Final = "use the release that wrote the journal, or a later one; nothing is written to it"
 
@@ -180,8 +179,8 @@ def kept_plan(folder: Path, digest: str) -> Plan:
 class Journal:
     """The journal of one instance, locked and open for appending; made by `opened`.
 
-    `memory`, `unfinished`, `in_doubt` and `standing` are as `Recalled` has them, from when it was opened; `head` is the
-    last seal. Every method that writes flushes to the disk and raises `OSError`.
+    `memory`, `unfinished`, `in_doubt` and `standing` are as `Recalled` has them, from when it was opened, but that
+    `memory` forgets the ids that accounts had before this run made them anew; `head` is the last seal. Every method that writes flushes to the disk and raises `OSError`.
     """
 
     def __init__(self, path: Path, key: Secret | None, clock: Clock) -> None:
@@ -195,6 +194,7 @@ class Journal:
         self._key = key
         self._clock = clock
         self._run = ""
+        self._making: dict[str, str] = {}
         self._file = append_only(path)
         if book.half_moved:
             move_flushed(_path_beside(path, ".last.json.new"), _path_beside(path, ".last.json"))
@@ -212,8 +212,8 @@ class Journal:
         self._run = f"{at:%Y%m%dT%H%M%SZ}-{plan.digest.rpartition(':')[2][:8]}"
         self._add(
             RunStarted(
-                at=at, run=self._run, instance=self.path.stem, plan=plan.digest, tool=plan.tool, created=plan.created,
-                as_of=plan.as_of, as_of_given=plan.as_of_given, commit=plan.commit, dirty=plan.dirty, **facts,
+                at=at, run=self._run, instance=self.path.stem, plan=plan.digest, config_digest=plan.config_digest,
+                tool=plan.tool, created=plan.created, as_of=plan.as_of, as_of_given=plan.as_of_given, commit=plan.commit, dirty=plan.dirty, **facts,
             )
         )  # fmt: skip
 
@@ -230,11 +230,16 @@ class Journal:
     def intend(self, changes: Mapping[str, Change]) -> None:
         """Write the changes that are about to be sent, by step."""
         steps = tuple(Intent(step=step, before=change.before, after=change.after) for step, change in changes.items())
+        self._making.update({step: name for step, change in changes.items() if (name := find_made(change))})
         self._add(StepsIntended(at=self._clock(), run=self._run, steps=steps))
 
     def record(self, results: Sequence[Result]) -> None:
         """Write the results of steps."""
         self._add(StepsFinished(at=self._clock(), run=self._run, results=tuple(results)))
+        made = {self._making[result.step]: result for result in results if result.step in self._making}
+        if self.memory is not None:
+            done = {name: result.account_id for name, result in made.items() if result.status == "done"}
+            self.memory = know_made(self.memory, done)
 
     def resent(self, login: str, status: ResendStatus, message: str = "") -> None:
         """Write that an invitation is about to be sent again, or the result of that."""
@@ -249,6 +254,13 @@ class Journal:
         write_flushed(fresh, data)
         self._add(RunEnded(at=at, run=self._run, outcomes=dict(outcomes), snapshot=_compute_digest(data)))
         move_flushed(fresh, _path_beside(self.path, ".last.json"))
+
+    def end_unchanged(self, outcomes: Mapping[OutcomeStatus, int]) -> None:
+        """Write that a run ends which changed nothing, so that the memory stays as it was; without one the run is given up."""
+        if self.memory is not None and not self.memory.blank:
+            self.end(outcomes, replace(self.memory, me=None))
+        else:
+            self._add(RunAbandoned(at=self._clock(), run=self._run))
 
     def _repair_end(self, chain: Chain) -> None:
         """Add the last line feed, or remove the cut-off line, after a crash."""
@@ -324,11 +336,12 @@ def _read(path: Path, key: Secret | None) -> _Book:
     last, half_moved = _read_last(path, entries)
     ends = [at for at, entry in enumerate(entries) if isinstance(entry, RunEnded)]
     since = _split_runs(_mark_sealed(entries, chain)[ends[-1] + 1 if ends else 0 :])
-    memory = last if last is not None else Memory() if entries else None
+    begun = [run for run in since if run.intents]
+    memory = last if last is not None else Memory(blank=not begun) if entries else None
     if memory is not None:
-        for run in since:
-            memory = _add_run(memory, run)
-        memory = replace(memory, me=_find_own_account(entries))
+        for run in begun:
+            memory = add_run(memory, run)
+        memory = replace(memory, me=_find_own_account(entries), **recall_dates(entries))
     return _Book(
         chain=chain,
         entries=entries,
@@ -416,31 +429,6 @@ def _find_consents(entry: Entry) -> Consents:
             return Consents(accept={entry.name: entry.reason})
         case _:
             return Consents()
-
-
-def _add_run(memory: Memory, run: Run) -> Memory:
-    """Return a memory that includes the known changes of a run without an end."""
-    done = run.done
-    met = {name for change in done.values() for key in touched(change) if (name := account_of(key)) is not None}
-    sends = dict(memory.sends)
-    for step, change in done.items():
-        if count := run.results[step].sends:
-            sends[change.key] = (sends.get(change.key, (0, None))[0] + count, run.began.at)
-    intended = [intent.change for intent in run.intents.values()]
-    # A role that is changed by removing and granting it anew is missing too between the two calls.
-    unsettled = {run.intents[step].change.key for step in run.unsettled}
-    taken = sum(
-        isinstance(change.before, Grant) and (change.after is None or change.key in unsettled) for change in intended
-    )
-    return replace(
-        memory,
-        accounts=memory.accounts | set(run.began.accounts) | met,
-        users={**memory.users, **run.began.users},
-        sites=run.began.sites,
-        grants=max(0, run.began.grants - taken),
-        last=None if memory.last is None else at_rest(patch(memory.last, done.values())),
-        sends=sends,
-    )
 
 
 # Files beside the journal

@@ -248,6 +248,7 @@ def _write_user(user: User) -> dict[str, Any]:
         "kind": user.kind,
         "email": user.email,
         "logins": dict(user.logins),
+        "ids": dict(user.ids),
         "age": user.age,
         "forge": dict(user.forge),
         "owner": user.owner,

@@ -65,9 +65,10 @@
   function face(cell) {
     const [live, declared] = [letter(cell[LIVE_POWER]), letter(cell[DECLARED_POWER])];
     const ends = (cell[MARKS].includes("e") ? "*" : "") + (cell[MARKS].includes("p") ? "?" : "");
+    const differs = cell[MARKS].includes("d");
     if (!cell[LIVE]) return "+" + declared + ends;
-    if (!cell[DECLARED]) return "−" + live + ends;
-    return (cell[MARKS].includes("d") ? live + "→" + declared : live) + ends;
+    if (!cell[DECLARED]) return (differs ? "−" : "") + live + ends;
+    return (differs ? live + "→" + declared : live) + ends;
   }
 
   function draw() {

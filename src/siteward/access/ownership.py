@@ -1,0 +1,223 @@
+"""The decision of each difference: whether it is ours to act on, by the policy, and why."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from msgspec import Struct
+
+from siteward.access.accounts import Classification
+from siteward.access.change import Change, direction
+from siteward.access.dates import Due, Timing
+from siteward.access.model import (
+    Access,
+    Account,
+    Grant,
+    Group,
+    Key,
+    Member,
+    Scope,
+    Subject,
+    account_of,
+)
+from siteward.access.policy import Policy
+from siteward.access.standing import Grounds
+from siteward.access.state import (
+    NOTHING_HELD,
+    Cause,
+    DeclaredUser,
+    Desired,
+    Ending,
+    Live,
+    Origin,
+)
+from siteward.access.traits import Traits, declarable
+
+
+class Proposed(Struct, frozen=True, kw_only=True):
+    """One difference that is ours, with why: the cause, the place in the file, and the person behind it.
+
+    `due` is the date that causes it, if one does; `waits` is true if it gives what nobody has agreed to yet (see
+    `siteward.access.dates`).
+    """
+
+    change: Change
+    cause: Cause
+    due: Due | None = None
+    waits: bool = False
+    origin: Origin | None = None
+    declared_user: DeclaredUser | None = None
+    person: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """The key of what changes."""
+        return self.change.key
+
+    @property
+    def ends(self) -> bool:
+        """True if it takes or lowers what is over by its date."""
+        return self.due == "end" and self.change.before is not None
+
+
+class Ownership(Struct, frozen=True, kw_only=True, dict=True):
+    """The decision of each difference: whether it is ours to act on, and why."""
+
+    live: Live
+    desired: Desired
+    traits: Traits
+    policy: Policy
+    classification: Classification
+    wanted: Access
+
+    def cause(self, change: Change) -> Cause | None:  # noqa: PLR0911 — one for each kind of resource
+        """Return why a change should be made; `None` for one that is none of our business."""
+        if change.key[0] not in self.traits.manages:
+            return None
+        match change.after if change.after is not None else change.before:
+            case Account() as account:
+                return self._account_cause(change, account)
+            case Group():
+                return None if change.after is None else "granted"
+            case Member() as member:
+                return self._member_cause(change, member)
+            case Grant(subject=Subject("group")) as grant:
+                return self._group_cause(change, grant)
+            case Grant() as grant:
+                return self._grant_cause(change, grant)
+            case None:
+                return None
+
+    def _account_cause(self, change: Change, account: Account) -> Cause | None:
+        account_class = self.classification.classify(account.name)
+        if account_class in {"public", "ignored"}:
+            return None
+        if change.after is not None:
+            return "renamed" if account.renamed else "granted"
+        if account_class in {"declared", "stranger"} and self.classification.ending(account.name) == "absent":
+            return "absent" if self.traits.deletes else None
+        ours = account_class == "stranger" and self.policy.unmanaged == "remove" and self.desired.managed is not None
+        return "unmanaged" if ours and self.traits.deletes else None
+
+    def _member_cause(self, change: Change, member: Member) -> Cause | None:
+        if self._external(member.group) or self.classification.classify(member.account) == "ignored":
+            return None
+        return "granted" if change.after is not None else self._cause_of_taking(member.account, member.key)
+
+    def _external(self, group: str) -> bool:
+        sides = (self.live.access.get(("group", group)), self.wanted.get(("group", group)))
+        return any(isinstance(side, Group) and side.external for side in sides)
+
+    def _group_cause(self, change: Change, grant: Grant) -> Cause | None:
+        if ("group", grant.subject.name) not in self.wanted or not self._looked_at(grant.scope):
+            return None
+        if change.after is not None:
+            return "granted"
+        if not declarable(grant, self.traits) or self.desired.managed is None:
+            return None
+        return self.desired.ended[change.key][0] if change.key in self.desired.ended else "silence"
+
+    def _grant_cause(self, change: Change, grant: Grant) -> Cause | None:
+        name = grant.subject.name
+        if self.classification.classify(name) == "public":
+            return "public" if grant.scope in self.desired.public and self._looked_at(grant.scope) else None
+        if not self._looked_at(grant.scope):
+            return None
+        if change.after is None:
+            return self._cause_of_taking(name, change.key) if self._takeable(grant) else None
+        if self.classification.classify(name) == "ignored":
+            return None
+        lowered = direction(change, self.traits) != "open"
+        if lowered and name in self.classification.others and direction(change, self.traits) == "close":
+            return None  # it is unmanaged: that the file asks for less is not said of it
+        return self._ending_of(name, change.key) or "granted" if lowered else "granted"
+
+    @cached_property
+    def grounds(self) -> Grounds:
+        """The facts by which live rights are left alone."""
+        return Grounds(live=self.live, desired=self.desired, traits=self.traits, wanted=self.wanted)
+
+    def _looked_at(self, scope: Scope) -> bool:
+        return self.grounds.looked_at(scope)
+
+    def _takeable(self, grant: Grant) -> bool:
+        """Return whether a live grant may be taken at all, now that the file does not wish it."""
+        name = grant.subject.name
+        declared = self.classification.classify(name) != "stranger"
+        return (
+            declarable(grant, self.traits)
+            and self.grounds.leave(grant, name, self.classification.ending(name), declared=declared) is None
+        )
+
+    def _ending_of(self, name: str, key: Key) -> Ending | None:
+        """Return how the file itself names this as over, if it does."""
+        ending = self.classification.ending(name)
+        if ending is not None:
+            return ending
+        return self.desired.ended[key][0] if key in self.desired.ended else None
+
+    def _cause_of_taking(self, name: str, key: Key) -> Cause | None:
+        match self.classification.classify(name):
+            case "declared" | "left":
+                return self._ending_of(name, key) or ("silence" if self.desired.managed is not None else None)
+            case "stranger":
+                ours = self.policy.unmanaged != "report" and self.desired.managed is not None
+                ended = self._ending_of(name, key) if name in self.classification.others else None
+                return ended or ("unmanaged" if ours else None)
+            case "self" | "public" | "ignored":
+                return None
+
+    def held_back(self, proposed: Proposed) -> bool:
+        """Return whether this is left undone, by the mode or because a row in error may speak of it.
+
+        Mode observe leaves all undone, mode add-only what follows only from silence.
+        """
+        mode = self.policy.mode
+        return mode == "observe" or (mode == "add-only" and self._is_silence(proposed)) or self._is_doubtful(proposed)
+
+    def _is_silence(self, proposed: Proposed) -> bool:
+        """Return whether this follows from what the file does not say, and not from an end that it names."""
+        if proposed.ends:
+            return False
+        if proposed.cause in {"silence", "unmanaged"}:
+            return True
+        change = proposed.change
+        return (
+            proposed.cause == "granted" and isinstance(change.after, Grant) and direction(change, self.traits) != "open"
+        )
+
+    def _is_doubtful(self, proposed: Proposed) -> bool:
+        """Return whether a row in error may speak of this: it takes nothing, and nobody has left by it."""
+        held, key = self.desired.held, proposed.key
+        if held is NOTHING_HELD or held.cause(key) is None:
+            return False
+        nothing_given = proposed.cause in {"granted", "renamed"} and account_of(key) in held.users
+        return nothing_given or proposed.cause == "left" or self._is_silence(proposed)
+
+    def explained(self, change: Change, cause: Cause, timing: Timing | None) -> Proposed:
+        """Return the change with its cause, the place in the file that tells it, and the person behind it."""
+        name = account_of(change.key)
+        declared_user = self.desired.declared_users.get(name) if name is not None else None
+        person = self.classification.person(name) if name is not None else None
+        return Proposed(
+            change=change,
+            cause=cause,
+            due=timing.due if timing is not None else None,
+            waits=timing is not None and timing.waits,
+            origin=self._origin(change, declared_user),
+            declared_user=declared_user,
+            person=person,
+        )
+
+    def _origin(self, change: Change, declared_user: DeclaredUser | None) -> Origin | None:
+        key = change.key
+        if change.after is None and key in self.desired.ended:
+            over = self.desired.ended[key]
+            return Origin(over.at, ticket=over.ticket, reason=over.reason)
+        if change.after is not None and key in self.desired.origins:
+            return self.desired.origins[key]
+        return (
+            Origin(declared_user.at, ticket=declared_user.ticket, reason=declared_user.reason)
+            if declared_user is not None
+            else None
+        )

@@ -1,0 +1,58 @@
+"""Accounts that were renamed on the server: users whose account is live under another login than the file says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from siteward.access.diagnostic import warning
+from siteward.access.identity import fold_login, id_of, is_same
+from siteward.access.model import account_key
+
+if TYPE_CHECKING:
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.state import Live, Memory
+    from siteward.access.traits import Traits
+    from siteward.declaration.declared import User
+
+
+class Moves:
+    """The live accounts of users whose login differs from the file's, by the id in the file or in the journal.
+
+    `live` is `None` where no server was asked; `memory` is one whose logins are those of now (`identity.follow`).
+    """
+
+    def __init__(self, live: Live | None, traits: Traits, memory: Memory | None) -> None:
+        self._live = live
+        self._traits = traits
+        self._names = frozenset(account.name for account in live.access.accounts()) if live is not None else frozenset()
+        renamed = memory.renamed if memory is not None else {}
+        self._renamed = {fold_login(old, traits): new for old, new in renamed.items()}
+
+    def find(self, login: str, user: User, instance: str) -> str | None:
+        """Return the account of a user whom the file gives `login`, where it has another one; else `None`."""
+        fold, id_ = fold_login(login, self._traits), user.ids.get(instance)
+        moved = self._find_by_id(id_, fold) if id_ is not None else self._renamed.get(fold)
+        return moved if moved in self._names and fold_login(moved, self._traits) != fold else None
+
+    def _find_by_id(self, id_: str, fold: str) -> str | None:
+        """Return the only account with an id; `None` where there are several, or it has the login of the file."""
+        if self._live is None:
+            return None
+        held = [name for name in self._names if (now := id_of(name, self._live)) is not None and is_same(now, id_)]
+        own = any(fold_login(name, self._traits) == fold for name in held)
+        return held[0] if len(held) == 1 and not own else None
+
+    def describe(self, login: str, user: User, instance: str) -> Diagnostic:
+        """Return the warning about the account of a user with another login, with the lines that say so."""
+        moved = self.find(login, user, instance) or login
+        by_email = self._traits.login == "email" and instance not in user.logins
+        keep = f"`email: {moved}`" if by_email else f"`logins: {{{instance}: {moved}}}`"
+        back = f", or `previously: [{moved}]` to have it named {login} again" if self._traits.renames else ""
+        message = f"the account of {user.handle}, {login} in the file, is called {moved} now: its id is the same"
+        return warning(
+            "renamed-account",
+            message,
+            about=account_key(moved),
+            at=user.at,
+            hint=f"write {keep} under {user.handle}{back}",
+        )

@@ -1,0 +1,274 @@
+"""The survey of one instance: what is live, what is desired, and what would follow, by reading alone."""
+
+from __future__ import annotations
+
+import math
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from siteward.access.accounts import without_resending
+from siteward.access.guards import judge
+from siteward.access.identity import follow
+from siteward.access.model import Access, account_of
+from siteward.access.plan import InstancePlan, compose
+from siteward.access.proposal import manage
+from siteward.access.state import account_names
+from siteward.declaration.resolve import resolve
+from siteward.reconcile.apply.admission import pathless_bond
+from siteward.reconcile.apply.consent import CONSENTS, accepted_on
+from siteward.reconcile.apply.passwords import undeliverable
+from siteward.reconcile.apply.revalidate import Allowance
+from siteward.reconcile.apply.target import Fresh
+from siteward.reconcile.dated import (
+    NO_REVISIONS,
+    Revisions,
+    find_alternatives,
+    let_ends_pass,
+)
+from siteward.reconcile.own_account import claim_of, own_account
+from siteward.reconcile.selection import confine
+from siteward.transport.secrets import variable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from datetime import datetime
+
+    from siteward.access.change import Change
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.model import Key, Resource
+    from siteward.access.proposal import Proposal
+    from siteward.access.state import Desired, Live, Memory
+    from siteward.access.traits import Traits
+    from siteward.declaration.declared import Onboarding
+    from siteward.declaration.load import Declaration
+    from siteward.platforms.instance import Instance
+    from siteward.platforms.interface import Platform
+    from siteward.reconcile.apply.passwords import Passwords
+    from siteward.reconcile.revisions.base_policy import BasePolicy
+    from siteward.reconcile.selection import Selection
+    from siteward.transport.http import Reader
+
+
+Snapshot: TypeAlias = "tuple[Traits, Live]"
+
+
+class Survey(Struct, frozen=True, kw_only=True):
+    """The state of one instance: live, desired, and the proposal that follows.
+
+    `confirmed` is true where more than the file names the account of the credentials.
+    `unfinished` is true where an apply was interrupted here; `in_doubt` are the changes it may have made unknowingly.
+    """
+
+    name: str
+    origin: str
+    platform: Platform
+    traits: Traits
+    live: Live
+    desired: Desired
+    proposal: Proposal
+    memory: Memory | None
+    as_of: datetime
+    base_policy: BasePolicy | None = None
+    confirmed: bool = False
+    unfinished: bool = False
+    in_doubt: tuple[Change, ...] = ()
+
+    def _review(self, proposal: Proposal) -> Iterable[Diagnostic]:
+        return self.platform.review(proposal.changes, self.live, self.memory)
+
+    def verdict(self, allowance: Allowance, keys: Collection[Key] | None = None) -> tuple[Diagnostic, ...]:
+        """Return the diagnostics of guards, rules, platform and password delivery on all changes, or on some keys.
+
+        Where a base policy is known, the proposal is judged with the users as they were at the base too.
+        """
+        proposal = self.proposal if keys is None else _select_changes(self.proposal, keys)
+        changes = proposal.changes if allowance.asks else ()
+        review = _insert_name(without_resending(self._review(proposal), self.desired), self.name)
+        remarks = (
+            *let_ends_pass(review, proposal),
+            *undeliverable(self.name, changes, self.desired.declared_users, self.traits, allowance.passwords),
+            *(self.base_policy.objections(self.name, proposal) if self.base_policy else ()),
+        )
+        before = self.base_policy.as_before(self.name, proposal, self.as_of) if self.base_policy else ()
+        judged = (
+            diagnostic
+            for variant in (proposal, *before)
+            for diagnostic in judge(
+                variant,
+                as_of=self.as_of,
+                accept=accepted_on(self.name, allowance.accept)
+                if allowance.asks
+                else dict.fromkeys(CONSENTS.values(), ""),
+                allow_delete=allowance.allow_delete or not allowance.asks,
+                confirmed=self.confirmed,
+                remarks=remarks,
+            )
+            if allowance.asks or diagnostic.code not in CONSENTS
+        )
+        return tuple(dict.fromkeys((*remarks, *(_insert_variable(diagnostic, self.name) for diagnostic in judged))))
+
+    def standing(self, keys: Collection[Key]) -> tuple[Diagnostic, ...]:
+        """Return the errors from before judging, about the whole instance or these keys."""
+        found = (*self.proposal.diagnostics, *self.desired.diagnostics)
+        return tuple(
+            diagnostic
+            for diagnostic in found
+            if diagnostic.blocks_all or (diagnostic.blocks and diagnostic.about in keys)
+        )
+
+    def accounts(self, declared: Mapping[str, str | None] = MappingProxyType({})) -> dict[str, str | None]:
+        """Return every known account name of the instance, with the handle of its declared user, if it has one."""
+        return account_names(self.live, self.desired, self.memory, declared)
+
+    def unwanted(self, resources: Collection[Resource]) -> frozenset[Key]:
+        """Return the keys of those resources that the file would have changed or removed if they were live."""
+        names = {account_of(resource.key) for resource in resources}
+        wishes = (resource for resource in self.desired.access.values() if account_of(resource.key) in names)
+        desired = replace(self.desired, access=Access(wishes))
+        live = replace(self.live, access=Access(resources), pending=frozenset(), findings=())
+        ours = {change.key for change in manage(live, desired, self.traits, self.proposal.policy, self.memory).changes}
+        return frozenset(resource.key for resource in resources if resource.key in ours)
+
+    def plan(self, allowance: Allowance, *, read_requests: int = 0, only: Selection | None = None) -> InstancePlan:
+        """Return the plan that follows, with the expected requests and seconds; with `only`, that part of it.
+
+        A part is judged as if the rest was not there; the steps that are left out are named.
+        """
+        whole = self._compose(self.proposal, self.verdict(allowance), read_requests)
+        if only is None:
+            return whole
+
+        def part(keys: Collection[Key], remarks: Iterable[Diagnostic]) -> InstancePlan:
+            """Return the plan of the changes of these keys alone, with more diagnostics."""
+            proposal = _select_changes(self.proposal, keys)
+            return self._compose(proposal, (*self.verdict(allowance, keys), *remarks), read_requests)
+
+        return confine(whole, only, part)
+
+    def _compose(self, proposal: Proposal, remarks: Iterable[Diagnostic], read_requests: int) -> InstancePlan:
+        bundles = self.platform.bundle(proposal.changes, self.live)
+        return compose(
+            proposal,
+            remarks,
+            instance=self.name,
+            origin=self.origin,
+            requests=sum(bundle.requests for bundle in bundles),
+            seconds=math.fsum(bundle.seconds for bundle in bundles),
+            read_requests=read_requests,
+        )
+
+    def fresh(self, passwords: Passwords) -> Fresh:
+        """Return the instance as apply takes it: planned without any acceptance, with new passwords for `passwords`."""
+
+        def verdict(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
+            allowance = Allowance(passwords=passwords, accept=accept, allow_delete=allow_delete)
+            return (*self.standing(keys), *self.verdict(allowance, keys))
+
+        return Fresh(
+            traits=self.traits,
+            live=self.live,
+            desired=self.desired,
+            plan=self.plan(Allowance(passwords=passwords, accept={}, allow_delete=False)),
+            judge=verdict,
+            confirmed=self.confirmed,
+            unwanted=self.unwanted,
+        )
+
+
+def take_survey(
+    declaration: Declaration,
+    instance: Instance,
+    reader: Reader,
+    *,
+    as_of: datetime,
+    memory: Memory | None,
+    revisions: Revisions = NO_REVISIONS,
+) -> Survey:
+    """Read one instance and compute what should change there. Raises `PlatformError`."""
+    platform = instance.platform
+    probed, seed = platform.probe(reader, instance.settings)
+    traits = _narrow_onboarding(probed, declaration.instances[instance.name].onboarding)
+    live = platform.read(reader, instance.settings, traits, seed)
+    return surveyed(declaration, instance, traits, live, as_of=as_of, memory=memory, revisions=revisions)
+
+
+def surveyed(
+    declaration: Declaration,
+    instance: Instance,
+    traits: Traits,
+    live: Live,
+    *,
+    as_of: datetime,
+    memory: Memory | None,
+    revisions: Revisions = NO_REVISIONS,
+) -> Survey:
+    """Compute what should change on an instance that has been read; sends nothing."""
+    declared, base_policy = declaration.instances[instance.name], revisions.base_policy
+    confirmed = instance.confirmed() or traits.knows_self
+    live = replace(live, findings=_insert_name(live.findings, instance.name))
+    live, objections = own_account(live, traits, claim_of(instance, declared.self_account, declared.at))
+    memory = follow(memory, live, traits)
+    desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
+    desired = base_policy.as_named(instance.name, desired, live) if base_policy else desired
+    policy = base_policy.policy(instance.name) if base_policy else declared.policy
+    earlier = base_policy.earlier(instance.name, traits, live, as_of) if base_policy else None
+    longer = base_policy.extended(instance.name, desired, live, traits, as_of) if base_policy else ()
+    alternatives = find_alternatives(
+        declaration,
+        instance.name,
+        desired,
+        lambda other: resolve(other, instance.name, traits, live, as_of=as_of, memory=memory),
+        as_of=as_of,
+        record=memory.completed if memory is not None else None,
+        recorded=revisions.recorded,
+    )
+    proposal = manage(live, desired, traits, policy, memory, base=earlier, alternatives=alternatives)
+    return Survey(
+        name=instance.name,
+        origin=instance.origin,
+        platform=instance.platform,
+        traits=traits,
+        live=live,
+        desired=desired,
+        proposal=replace(
+            proposal,
+            diagnostics=(
+                *pathless_bond(instance),
+                *objections,
+                *longer,
+                *_insert_name(proposal.diagnostics, instance.name),
+            ),
+        ),
+        memory=memory,
+        as_of=as_of,
+        base_policy=base_policy,
+        confirmed=confirmed,
+    )
+
+
+def _insert_variable(diagnostic: Diagnostic, instance: str) -> Diagnostic:
+    """Return a guard's diagnostic with the instance's name and its own variable in the hint."""
+    if not diagnostic.hint:
+        return diagnostic
+    hint = diagnostic.hint.replace("SITEWARD_<INSTANCE>_SELF", variable(instance, "self"))
+    return replace(diagnostic, hint=hint.replace("<instance>", instance))
+
+
+def _insert_name(diagnostics: Iterable[Diagnostic], instance: str) -> tuple[Diagnostic, ...]:
+    """Return an adapter's diagnostics with the instance's name in the hints: adapters do not know it."""
+    return tuple(
+        replace(diagnostic, hint=diagnostic.hint.replace("<instance>", instance)) if diagnostic.hint else diagnostic
+        for diagnostic in diagnostics
+    )
+
+
+def _narrow_onboarding(traits: Traits, wish: Onboarding | None) -> Traits:
+    """Return traits with just the `onboarding` (way of creating accounts) of the file, where the platform has it."""
+    return replace(traits, onboarding=frozenset({wish})) if wish in traits.onboarding and wish is not None else traits
+
+
+def _select_changes(proposal: Proposal, keys: Collection[Key]) -> Proposal:
+    return replace(proposal, proposed=tuple(proposed for proposed in proposal.proposed if proposed.key in keys))

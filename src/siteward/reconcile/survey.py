@@ -226,6 +226,7 @@ def surveyed(
         recorded=revisions.recorded,
     )
     proposal = manage(live, desired, traits, policy, memory, base=earlier, alternatives=alternatives)
+    told = _insert_name(proposal.diagnostics, instance.name)
     return Survey(
         name=instance.name,
         origin=instance.origin,
@@ -233,15 +234,7 @@ def surveyed(
         traits=traits,
         live=live,
         desired=desired,
-        proposal=replace(
-            proposal,
-            diagnostics=(
-                *pathless_bond(instance),
-                *objections,
-                *longer,
-                *_insert_name(proposal.diagnostics, instance.name),
-            ),
-        ),
+        proposal=replace(proposal, diagnostics=(*pathless_bond(instance), *objections, *longer, *told)),
         memory=memory,
         as_of=as_of,
         base_policy=base_policy,

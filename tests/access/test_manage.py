@@ -28,7 +28,7 @@ from siteward.access.diagnostic import Severity, Span
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Resource, Scope
 from siteward.access.policy import Policy
 from siteward.access.proposal import manage
-from siteward.access.state import Live, Memory, with_defaults
+from siteward.access.state import Ended, Live, Memory, with_defaults
 from strategies import MATOMO, ME, PIWIKPRO, PLAUSIBLE, UMAMI
 
 FULL, ADD_ONLY, OBSERVE = OPEN, replace(OPEN, mode="add-only"), replace(OPEN, mode="observe")
@@ -449,7 +449,7 @@ def test_add_only_takes_what_the_file_names_as_ended() -> None:
         wish(
             grant("ben", "team-view-only"), declared=[declared_user("anna"), declared_user("mia", ending="suspended")]
         ),
-        ended={key("anna"): ("expired", Span("a.yaml", 1, 1)), key("ben"): ("expired", AT)},
+        ended={key("anna"): Ended("expired", Span("a.yaml", 1, 1)), key("ben"): Ended("expired", AT)},
     )
     found = proposed(world, desired, ADD_ONLY, memory=Memory(users={"ed": "ed"}))
     assert keys(found) == [

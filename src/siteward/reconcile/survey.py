@@ -226,27 +226,12 @@ def surveyed(
         recorded=revisions.recorded,
     )
     proposal = manage(live, desired, traits, policy, memory, base=earlier, alternatives=alternatives)
+    told = _insert_name(proposal.diagnostics, instance.name)
     return Survey(
-        name=instance.name,
-        origin=instance.origin,
-        platform=instance.platform,
-        traits=traits,
-        live=live,
-        desired=desired,
-        proposal=replace(
-            proposal,
-            diagnostics=(
-                *pathless_bond(instance),
-                *objections,
-                *longer,
-                *_insert_name(proposal.diagnostics, instance.name),
-            ),
-        ),
-        memory=memory,
-        as_of=as_of,
-        base_policy=base_policy,
-        confirmed=confirmed,
-    )
+        name=instance.name, origin=instance.origin, platform=instance.platform, traits=traits, live=live, desired=desired,
+        proposal=replace(proposal, diagnostics=(*pathless_bond(instance), *objections, *longer, *told)),
+        memory=memory, as_of=as_of, base_policy=base_policy, confirmed=confirmed,
+    )  # fmt: skip
 
 
 def _insert_variable(diagnostic: Diagnostic, instance: str) -> Diagnostic:

@@ -64,10 +64,14 @@ def test_what_only_leaves_out_is_named_and_never_called_done(place: Program) -> 
     declare(place, PHASES)
     settle(place)
     declare(place, PHASES + "  - {to: imp, role: edit, sites: shop.example.org}\n")
-    done = place("apply", "--only", "dates", *NIGHT, "--yes")
+    done = place("apply", "--only", "dates", *NIGHT, "--yes", "-o", "markdown:summary.md")
     assert done.code == 0, done.out
     assert "all is done" not in done.out
+    assert "left out: 1 step" in (place.folder / "summary.md").read_text(encoding="utf-8").replace("`", "")
     assert "left out: 1 step (1 to add): imp" in done.out
+    shown = place("plan", "--only", "dates", *NIGHT)
+    assert "no changes in this part of the plan; 1 step left out by --only" in shown.out
+    assert "equals the declaration" not in shown.out
     again = place("apply", "--only", "dates", *NIGHT, "--yes")
     assert (again.code, "all is done" in again.out) == (0, False)
     assert "left out: 1 step (1 to add): imp" in again.out

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from siteward.reconcile.survey import Survey
 
 SYNTAX = "expiries, dates, user:HANDLE or site:DOMAIN"
+PARTIAL = "partial"
+"""The rule id of what is said of a plan that is a part."""
 _NAMED = 5
 """The most people that are named where steps are left out."""
 

@@ -108,6 +108,8 @@ def _explain_no_changes(instance: InstancePlan, context: RenderContext) -> str:
 
 def _explain_agreement(instance: InstancePlan, part: Summary) -> str:
     """Return the sentence where nothing differs in what was read; it does not claim more than the platform shows."""
+    if instance.left_out:
+        return f"no changes in this part of the plan; {plural(len(instance.left_out), 'step')} left out by --only"
     if part.unreadable:
         return "no changes in what could be read; not everything was"
     if part.blind:

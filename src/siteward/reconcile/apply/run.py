@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import plural, warning
-from siteward.access.report import Outcome, Report
+from siteward.access.diagnostic import Severity, plural, warning
+from siteward.access.report import WAITS, Outcome, Report
 from siteward.reconcile.apply.admission import CONFIG_CHANGED, find_mismatch, note_left_out, remarks_on, warn_too_old
 from siteward.reconcile.apply.consent import (
     Consents,
@@ -37,7 +37,7 @@ from siteward.reconcile.apply.memory import RunResult, build_memory, count_sends
 from siteward.reconcile.apply.revalidate import Allowance, History, allowed, reached
 from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.journal import journal
-from siteward.reconcile.selection import describe_left_out
+from siteward.reconcile.selection import PARTIAL, describe_left_out
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -370,11 +370,17 @@ def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[Inst
 
 
 def _describe_rest(given: ApplyInput, parts: Iterable[InstancePlan]) -> Iterator[Diagnostic]:
-    """Yield, for each instance, what is said of the steps of a whole plan that this run was not asked for."""
+    """Yield, for each instance, what is said of the steps that this run was not asked for, or that have to wait."""
     only = given.options.only
-    for part in parts if only is not None else ():
-        rest = tuple(step for step in part.steps if only is not None and not only(part.instance, step))
-        yield replace(describe_left_out(given.options.words, rest), instance=part.instance)
+    for part in parts:
+        if only is not None:
+            rest = tuple(step for step in part.steps if not only(part.instance, step))
+            yield replace(describe_left_out(given.options.words, rest), instance=part.instance)
+        elif given.plan.only:
+            said = (found for found in part.diagnostics if found.code in {PARTIAL, WAITS})
+            yield from (
+                replace(found, instance=part.instance, severity=min(found.severity, Severity.WARNING)) for found in said
+            )
 
 
 def _suggest_command(statuses: Collection[str], *, open_ends: bool) -> str | None:

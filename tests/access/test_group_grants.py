@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from access.worlds import AT, BLOG, SHOP, grant, key, keys, live, proposed, wish
 from siteward.access.effective import Index, strongest
 from siteward.access.model import Access, Group, Member, Resource, Scope
+from siteward.access.state import Ended
 from siteward.access.traits import Role
 from strategies import PIWIKPRO
 
@@ -52,7 +53,7 @@ def test_a_role_of_a_group_that_cannot_be_declared_is_not_taken() -> None:
 
 def test_a_groups_grant_that_has_ended_says_how() -> None:
     """The cause is the one of the file and not silence."""
-    desired = replace(wish(DECLARED), ended={EDIT.key: ("expired", AT)})
+    desired = replace(wish(DECLARED), ended={EDIT.key: Ended("expired", AT)})
     found = proposed(live(DECLARED, EDIT, table=PIWIKPRO), desired, table=PIWIKPRO)
     assert keys(found) == [("delete", EDIT.key, "expired")]
 

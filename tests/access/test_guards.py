@@ -34,7 +34,7 @@ from siteward.access.state import (
     Claim,
     DeclaredUser,
     Desired,
-    Ending,
+    Ended,
     Listing,
     Live,
     Memory,
@@ -45,7 +45,7 @@ from siteward.access.state import (
 from siteward.access.traits import Traits
 from strategies import MATOMO, ME, NOW, PIWIKPRO, PLAUSIBLE, UMAMI
 
-EXPIRED: tuple[Ending, Span] = ("expired", AT)
+EXPIRED = Ended("expired", AT)
 PEOPLE = tuple(f"user{number}" for number in range(10))
 
 

@@ -25,10 +25,10 @@ from access.worlds import (
     wish,
 )
 from siteward.access.diagnostic import Severity, Span
-from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Scope
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Resource, Scope
 from siteward.access.policy import Policy
 from siteward.access.proposal import manage
-from siteward.access.state import Memory, with_defaults
+from siteward.access.state import Ended, Live, Memory, with_defaults
 from strategies import MATOMO, ME, PIWIKPRO, PLAUSIBLE, UMAMI
 
 FULL, ADD_ONLY, OBSERVE = OPEN, replace(OPEN, mode="add-only"), replace(OPEN, mode="observe")
@@ -449,7 +449,7 @@ def test_add_only_takes_what_the_file_names_as_ended() -> None:
         wish(
             grant("ben", "team-view-only"), declared=[declared_user("anna"), declared_user("mia", ending="suspended")]
         ),
-        ended={key("anna"): ("expired", Span("a.yaml", 1, 1)), key("ben"): ("expired", AT)},
+        ended={key("anna"): Ended("expired", Span("a.yaml", 1, 1)), key("ben"): Ended("expired", AT)},
     )
     found = proposed(world, desired, ADD_ONLY, memory=Memory(users={"ed": "ed"}))
     assert keys(found) == [
@@ -533,3 +533,53 @@ def test_a_hostile_wish_for_ourselves_is_proposed_and_blocked() -> None:
     """It is seen, and it is refused."""
     found = proposed(live(), wish(grant(ME, "team-member")))
     assert codes(found) >= {("self-protected", key(ME))}
+
+
+# -- who an account is
+
+
+def made_anew(*resources: Resource) -> tuple[Live, Memory]:
+    """Return a world whose accounts all have another id than the journal knows."""
+    world = live(*resources)
+    names = [account.name for account in world.access.accounts()]
+    ids = {("account", name): f"new-{name}" for name in names}
+    return replace(world, ids=ids), Memory(
+        accounts=frozenset(names), identities={name: f"old-{name}" for name in names}
+    )
+
+
+BY_ID = replace(UMAMI, ids="unique")
+
+
+def test_an_admin_who_is_another_account_does_not_count() -> None:
+    """Nobody is unmade on the strength of an admin of whom it is not known who that is."""
+    world, memory = made_anew(admin("anna"), admin("ben"))
+    world = replace(world, ids={**world.ids, ("account", "ben"): "old-ben"})
+    desired = wish(admin("anna"), declared=[declared_user("ben", ending="suspended")])
+    found = proposed(world, desired, table=BY_ID, memory=memory)
+    assert ("too-few-admins", key("ben", EVERYWHERE)) in codes(found)
+    known = proposed(world, desired, table=BY_ID, memory=replace(memory, identities={}))
+    assert ("too-few-admins", key("ben", EVERYWHERE)) not in codes(known)
+
+
+def test_the_account_in_use_and_ignored_ones_are_not_doubted() -> None:
+    """Nothing is done with them anyway."""
+    world, memory = made_anew(grant("root", "team-member"))
+    found = proposed(world, wish(), replace(OPEN, ignore=("root",)), table=BY_ID, memory=memory)
+    assert found.others == {}
+
+
+def test_a_base_with_users_and_no_journal_is_told() -> None:
+    """It cannot be told then whether their accounts are still theirs; where no ids are shown, nothing is lost."""
+    world, memory = made_anew(grant("anna", "team-member"))
+    desired = wish(grant("anna", "team-member"))
+    for table, journal, told in ((BY_ID, None, 1), (BY_ID, Memory(), 1), (BY_ID, memory, 0), (UMAMI, None, 0)):
+        found = manage(
+            world,
+            desired,
+            replace(table, ids="none") if table is UMAMI else table,
+            OPEN,
+            journal,
+            base={"anna": "anna"},
+        )
+        assert len(said(found, "identities-unknown")) == told

@@ -8,6 +8,7 @@ import pytest
 
 from declaration.tables import HEAD, declared, read_text
 from siteward.declaration.dead import find_dead_lines, tell
+from siteward.declaration.rewrite import decide
 from siteward.reconcile.project import read as project_read
 from strategies import NOW
 
@@ -85,6 +86,23 @@ def test_a_line_in_error_or_about_one_is_not_called_dead(tmp_path: Path) -> None
     assert {line.what for line in find_dead_lines(loaded.usable, NOW)} == {
         "anna in group past", "later in group early",
     }  # fmt: skip
+
+
+def test_members_go_and_the_comments_around_them_stay(tmp_path: Path) -> None:
+    """In lists of a line each, in brackets, and where one name stands alone."""
+    text = (
+        HEAD + "users:\n  ben: {}\n  zoe: {until: 2026-01-31}\ngroups:\n  readers: [ben, zoe]\n  block:\n    # first\n"
+        "    - {user: zoe, until: 2025-02-01}   # dead\n    # second\n    - BEN\n  gone:\n    - zoe\n  alone: zoe\n"
+        "grants:\n  # mine\n  - {to: [readers, block], role: view, sites: b.example.org}\n  # over\n"
+        "  - {to: [gone, alone], role: view, sites: b.example.org}\n"
+    )
+    found = declared(tmp_path, text)
+    edit = decide(found, (), {}, "the review", seen=frozenset(), dead=find_dead_lines(found, NOW))
+    (after,) = edit.texts.values()
+    assert after.splitlines()[6:] == [
+        "groups:", "  readers: [ben]", "  block:", "    # first", "    # second", "    - BEN", "  gone: []", "  alone: []",
+        "grants:", "  # mine", "  - {to: [readers, block], role: view, sites: b.example.org}", "  # over",
+    ]  # fmt: skip
 
 
 MATOMO = (

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from declaration.tables import declared
 from siteward.access.model import Access, Scope
 from siteward.access.state import Live, Site
+from siteward.reconcile.revisions.base_policy import BasePolicy
 from siteward.reconcile.revisions.diff import MOST_MOMENTS, Question, compared
+from siteward.reconcile.revisions.policy_changes import changed_rules
 
 if TYPE_CHECKING:
     from siteward.access.diff import Comparison
@@ -256,3 +258,19 @@ def test_both_sides_of_a_limit_are_told(tmp_path: Path) -> None:
     before, after = (text(VIEW, users=f"{USERS}{limits.format(percent)}") for percent in (20, 30))
     found = between(tmp_path, before, after)
     assert [notice.message for notice in found.notices] == ["policy.limits.removals.percent was 20 and becomes 30"]
+
+
+def test_a_handle_in_another_letter_case_is_the_same_person(tmp_path: Path) -> None:
+    """References find it in either, so that nothing is lost and gained."""
+    users = USERS.replace("  anna:", "  Anna:")
+    found = between(tmp_path, text(VIEW), text(VIEW, users=users))
+    assert told(found) == []
+    assert codes(found) == ["renamed"]
+
+
+def test_another_letter_case_is_no_way_out_of_what_the_base_says_of_a_person(tmp_path: Path) -> None:
+    """The kind at the base still counts, and the change of kind is told."""
+    base = read(tmp_path, "before", text(VIEW, users=USERS.replace("anna: {", "anna: {kind: contractor, ")))
+    head = read(tmp_path, "after", text(VIEW, users=USERS.replace("anna:", "ANNA:")))
+    assert BasePolicy(head=head, ref="main", base=base).kinds == {"ANNA": "contractor"}
+    assert [found.code for found in changed_rules(base, head)] == ["kind-changed"]

@@ -36,6 +36,7 @@ def test_who_is_wanted_is_invited_again(tmp_path: Path) -> None:
     assert "siteward apply --resend gon@it" in hint
 
 
-def test_who_is_not_declared_is_not_invited_again(tmp_path: Path) -> None:
+def test_who_is_not_declared_may_be(tmp_path: Path) -> None:
+    """The file says nothing of them, and somebody invited them."""
     (hint,) = hints(tmp_path, {})
-    assert "--resend" not in hint
+    assert "siteward apply --resend gon@it" in hint

@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from siteward.access.change import Change, direction
 from siteward.access.diagnostic import Diagnostic, error, note, warning
@@ -367,20 +366,15 @@ def _warn_public_sites(classification: Classification) -> Iterator[Diagnostic]:
 
 
 def without_resending(diagnostics: Iterable[Diagnostic], desired: Desired) -> Iterator[Diagnostic]:
-    """Yield the diagnostics; those on an expired invitation advise to send it again only where it is still wanted.
+    """Yield the diagnostics without those on the expired invitations of people who are to have nothing.
 
-    Nobody is invited anew whom the file suspends or declares absent, whose time is over or not yet come, or who is not
-    declared at all: also where no step takes the account, such as in mode observe.
+    Nobody is invited anew whom the file suspends or declares absent, or whose time is over or not yet come: also where
+    no step takes the account, such as in mode observe.
     """
     for found in diagnostics:
         name = account_of(found.about) if found.about is not None else None
-        if found.code != "invitation-expired" or name is None:
-            yield found
-            continue
-        declared_user = desired.declared_users.get(name)
-        if declared_user is None:
-            yield replace(found, hint="nobody declared it; declare the user, or leave it to expire")
-        elif declared_user.ending is None:
+        declared_user = desired.declared_users.get(name) if name is not None else None
+        if found.code != "invitation-expired" or declared_user is None or declared_user.ending is None:
             yield found
 
 

@@ -21,15 +21,14 @@ Rights = frozenset[tuple[str, str, str]]
 
 
 def warn_address_changes(classification: Classification, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Warn where a newcomer is to get exactly what one unmanaged account has that nothing is taken from.
-
-    Where something is taken from it, the platform's own review compares the two.
-    """
+    """Warn where a newcomer is to get exactly what one account loses, or one unmanaged account has."""
     if classification.traits.login != "email":
         return
     held = _collect_rights(classification.live.access.grants())
     made = _collect_rights(change.after for change in changes if change.before is None)
+    lost = _collect_rights(change.before for change in changes if change.after is None)
     touched = {account_of(change.key) for change in changes}
+    leaving = {name: rights for name, rights in held.items() if lost.get(name) == rights}
     newcomers = {name: rights for name, rights in made.items() if name not in held}
     unmanaged = {
         name: rights
@@ -37,11 +36,10 @@ def warn_address_changes(classification: Classification, changes: Sequence[Chang
         if name not in touched and name not in classification.others and classification.classify(name) == "stranger"
     }
     for name, rights in newcomers.items():
-        same = [other for other, has in unmanaged.items() if has == rights]
+        same = [other for other, has in (leaving | unmanaged).items() if has == rights]
         if len(same) == 1 and sum(gets == rights for gets in newcomers.values()) == 1:
-            yield from (
-                _build_warning(name, same[0], change.key) for change in changes if account_of(change.key) == name
-            )
+            keys = (change.key for change in changes if account_of(change.key) in {name, same[0]})
+            yield from (_build_warning(name, same[0], key, loses=same[0] in leaving) for key in keys)
 
 
 def _collect_rights(grants: Iterable[object]) -> Mapping[str, Rights]:
@@ -52,10 +50,12 @@ def _collect_rights(grants: Iterable[object]) -> Mapping[str, Rights]:
     return {name: frozenset(held) for name, held in rights.items()}
 
 
-def _build_warning(name: str, other: str, key: Key) -> Diagnostic:
-    return warning(
-        "possible-address-change",
-        f"{name} is to get exactly what {other} has, whom the file does not declare: is this one person with a new address?",
-        about=key,
-        hint="if so, correct the e-mail in the file first: else one person is there twice",
-    )
+def _build_warning(name: str, other: str, key: Key, *, loses: bool) -> Diagnostic:
+    if loses:
+        message = f"{other} loses exactly what {name} gets"
+        hint = "if so, correct the e-mail in the file first: removing and inviting takes access away"
+    else:
+        message = f"{name} is to get exactly what {other} has, whom the file does not declare"
+        hint = "if so, correct the e-mail in the file first: else one person is there twice"
+    words = f"{message}: is this one person with a new address?"
+    return warning("possible-address-change", words, about=key, hint=hint)

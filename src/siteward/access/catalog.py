@@ -197,6 +197,7 @@ A guard checks what is left of a plan after every step (see the promises in the 
 - **`identity-gone`** The file names an account by an id that is not there, and a new account would have another one. *Next:* correct `ids`, or take it away to have a new account made.
 - **`identities-unknown`** The base has users here, and no journal knows whether their accounts are still the same. *Next:* keep the journal where every run finds it.
 - **`leavers-unknown`** Without a journal or a base, people removed from the file cannot be told from unmanaged accounts. *Next:* let `siteward apply` begin the journal, also where there is nothing to do, or compare with `--base REVISION`.
+- **`possible-address-change`** One address loses, or an unmanaged account has, exactly what another gets. *Next:* if it is one person, correct the e-mail.
 - **`declared-but-ignored`** A declared user's account matches `ignore`. *Next:* narrow the pattern, or take the user out.
 - **`undeclarable-role`** Somebody has a role that is a fact and not a right to hand out, such as owning. *Next:* nothing, or change it in the product.
 - **`still-public`** A site that the file closes is open, by something that no step here closes. *Next:* have it closed by hand as the message says, or declare it with `public: true`.
@@ -391,7 +392,6 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`mails`** How many mails this sends. *Next:* tell those who get one.
 - **`removal`** Somebody is mailed that their access has ended. *Next:* nothing.
 - **`segments`** Personal segments go with the access. *Next:* save what is needed first.
-- **`possible-address-change`** One address loses, or an unmanaged one has, exactly what another gets. *Next:* if it is one person, correct the e-mail.
 - **`site-gone`** A site that a change is about is not in the team any more. *Next:* look where it went.
 - **`site-renamed`** A site has another domain now. *Next:* name it by the new one; the old one will be free for others.
 - **`site-transfer`** A site is being handed over to somebody else. *Next:* find out whether that is meant.

@@ -290,25 +290,28 @@ def keep_identity(case: Case) -> Iterator[Diagnostic]:
     From one that is another than the known one of its login (`others`) what the file ends is still taken. Of one that
     no run knows and that has another e-mail (`mismatched`) everything stays as it is.
     """
+    others, mismatched = case.proposal.others, case.proposal.mismatched
     blocked: dict[str, list[Key]] = {}
     for proposed in case.proposal.proposed:
-        name, change = account_of(proposed.key) or "", proposed.change
-        ends = not _is_about_account(change) and direction(change, case.proposal.traits) == "close"
-        if name in case.proposal.mismatched or (name in case.proposal.others and not ends):
+        name = account_of(proposed.key) or ""
+        if name in mismatched or (name in others and not _ends_access(proposed.change, case.proposal.traits)):
             blocked.setdefault(name, []).append(proposed.key)
         yield from _keep_named_account(proposed)
-    for name, mismatch in case.proposal.mismatched.items():
+    for name, mismatch in mismatched.items():
         yield from _object(case, name, mismatch, blocked.get(name) or [account_key(name)])
+    if not others:
+        return
     wished = {account_of(key) for key in case.proposal.desired.access}
-    for name, other in case.proposal.others.items():
+    for name, other in others.items():
         mismatch = _describe_other(case, other)
         if name not in blocked and name not in wished:
             mismatch = replace(mismatch, severity=Severity.WARNING)
         yield from _object(case, name, mismatch, blocked.get(name) or [account_key(name)])
 
 
-def _is_about_account(change: Change) -> bool:
-    return isinstance(change.before or change.after, Account)
+def _ends_access(change: Change, traits: Traits) -> bool:
+    """Return whether a change only takes access, and leaves the account itself as it is."""
+    return not isinstance(change.before or change.after, Account) and direction(change, traits) == "close"
 
 
 def _keep_named_account(proposed: Proposed) -> Iterator[Diagnostic]:

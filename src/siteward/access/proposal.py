@@ -153,32 +153,29 @@ def manage(
     """Return what should be changed on an instance, by the words of DESIGN section 2, and what was left alone.
 
     `memory` is what the journal knows of the instance. `base` maps the handles declared at an earlier revision
-    to their logins here; who is in it, or in the memory, and no longer in the file, has left. `alternatives` are as
-    `Alternatives` says.
+    to their logins here; who is in it, or in the memory, and no longer in the file, has left. `alternatives` are what
+    would be desired without some dates, by which the changes that a date causes are told.
     """
     others, earlier = _find_others(live, desired, traits, policy, memory), _find_earlier(memory, base)
     ours = _own(live, desired, traits, policy, earlier, others)
-    classification, wanted, mismatched = ours.classification, ours.wanted, find_mismatched(ours.classification, memory)
+    classification, wanted = ours.classification, ours.wanted
+    mismatched = find_mismatched(classification, memory)
     causes, left = _split(ours)
-    row, held = _list_steps(ours, causes, _find_timings(causes, ours, alternatives, earlier))
-    mine, kept = (tuple(step for step in row if (step.key in held) is undone) for undone in (False, True))
+    timings = _find_timings(causes, ours, alternatives, earlier)
+    row = tuple(ours.explained(change, causes[change], timings.get(change.key)) for change in order(causes, traits))
+    held = _held_back(row, ours)
+    mine = tuple(proposed for proposed in row if proposed.key not in held)
+    back = tuple(proposed for proposed in row if proposed.key in held)
     changes = [proposed.change for proposed in mine]
     counts = tally(live, desired, traits, classification, include_unmanaged=policy.unmanaged != "report")
     excess = _find_excess(tuple(causes), left, ours)
     return Proposal(
-        live=live,
-        desired=desired,
-        traits=traits,
-        policy=policy,
-        memory=memory,
-        proposed=mine,
-        held_back=kept,
-        excess=excess,
-        unmanaged=counts.unmanaged,
+        live=live, desired=desired, traits=traits, policy=policy, memory=memory, proposed=mine, held_back=back,
+        excess=excess, unmanaged=counts.unmanaged,
         waiting=tuple(sorted(key for key in live.pending if key in wanted and wanted[key] == live.access.get(key))),
         diagnostics=(
             *judged(live, desired),
-            *_describe_held(desired, kept),
+            *_describe_held(desired, back),
             *report_excess(excess, desired),
             *findings(classification, wanted, memory, changes, counts.unmanaged, mismatched, left),
             *_warn_without_identities(classification, memory, base),
@@ -189,7 +186,7 @@ def manage(
         accounts=counts.accounts,
         sites=len(desired.managed or ()),
         grants=counts.grants,
-    )
+    )  # fmt: skip
 
 
 def _find_others(
@@ -303,15 +300,6 @@ def _own(
         classification=Classification(live, desired, traits, policy.ignore, earlier, others),
         wanted=wanted,
     )
-
-
-def _list_steps(
-    ours: Ownership, causes: Mapping[Change, Cause], timings: Mapping[Key, Timing]
-) -> tuple[tuple[Proposed, ...], set[Key]]:
-    """Return the differences that are ours as proposed changes, in order, and the keys of those left undone."""
-    changes = order(causes, ours.traits)
-    row = tuple(ours.explained(change, causes[change], timings.get(change.key)) for change in changes)
-    return row, _held_back(row, ours)
 
 
 def _held_back(row: Sequence[Proposed], ours: Ownership) -> set[Key]:

@@ -47,6 +47,20 @@ class Names:
         return found
 
 
+def respelt(base: Declaration, head: Declaration) -> dict[str, str]:
+    """Return, by the handle at the base, the handle of each user whom the head writes in another letter case alone."""
+    former = {lowered(handle): handle for handle in base.users if handle not in head.users}
+    return (
+        {
+            former[name]: handle
+            for handle in head.users
+            if handle not in base.users and (name := lowered(handle)) in former
+        }
+        if former
+        else {}
+    )
+
+
 def names_of(declaration: Declaration, dropped: Iterable[tuple[str, str]] = ()) -> Names:
     """Return the names of a declaration's users and groups; `dropped` are refused rows, as (section, name)."""
     refused = sorted(name for section, name in dropped if section in {"users", "groups"})

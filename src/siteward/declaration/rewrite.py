@@ -192,7 +192,7 @@ class _Rewrite(Struct):
             else:
                 members = file.data["groups"][line.path[1]]
                 members = members["members"] if line.path[2] == "members" else members
-                del members[int(line.path[-1])]
+                _take_out(members, int(line.path[-1]))
 
     def _list_rows(self) -> Iterator[Grant | Group]:
         yield from self.declaration.grants or ()
@@ -435,6 +435,16 @@ def _remove_member(groups: CommentedMap, group: str, handle: str, names: Names) 
         written["members"] = kept
     else:
         groups[group] = kept
+
+
+def _take_out(members: CommentedSeq, number: int) -> None:
+    """Take a member out of a list; in one of a line each it leaves a mark, so that comments around it stay."""
+    if members.fa.flow_style():
+        del members[number]
+        return
+    members[number] = f"{_GONE}{number}"
+    if all(isinstance(member, str) and member.startswith(_GONE) for member in members):
+        del members[:]
 
 
 def _name_in(member: Any) -> str:

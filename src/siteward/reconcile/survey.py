@@ -222,27 +222,12 @@ def surveyed(
         as_of=as_of, memory=memory, recorded=revisions.recorded,
     )  # fmt: skip
     proposal = manage(live, desired, traits, policy, memory, base=earlier, alternatives=alternatives)
+    told = _insert_name(proposal.diagnostics, instance.name)
     return Survey(
-        name=instance.name,
-        origin=instance.origin,
-        platform=instance.platform,
-        traits=traits,
-        live=live,
-        desired=desired,
-        proposal=replace(
-            proposal,
-            diagnostics=(
-                *pathless_bond(instance),
-                *objections,
-                *longer,
-                *_insert_name(proposal.diagnostics, instance.name),
-            ),
-        ),
-        memory=memory,
-        as_of=as_of,
-        base_policy=base_policy,
-        confirmed=confirmed,
-    )
+        name=instance.name, origin=instance.origin, platform=instance.platform, traits=traits, live=live, desired=desired,
+        proposal=replace(proposal, diagnostics=(*pathless_bond(instance), *objections, *longer, *told)),
+        memory=memory, as_of=as_of, base_policy=base_policy, confirmed=confirmed,
+    )  # fmt: skip
 
 
 def _insert_variable(diagnostic: Diagnostic, instance: str) -> Diagnostic:

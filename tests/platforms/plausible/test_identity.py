@@ -96,3 +96,12 @@ def _all(report: Report) -> list[Diagnostic]:
     assert report.plan is not None, report.diagnostics
     (part,) = report.plan.instances
     return [*part.diagnostics, *(diagnostic for step in part.steps for diagnostic in step.diagnostics)]
+
+
+def test_a_new_address_looks_like_one_who_left_and_one_who_came() -> None:
+    """MAPPING.md section 2: the address is all the identity there is; with another role it is nobody's."""
+    users = {"ben": {"email": "ben@example.org"}, "anna": {"email": "anna.new@example.org"}}
+    for role, count in (("view", 2), ("edit", 0)):
+        grants = [*view("ben"), {"to": "anna", "role": role, "sites": "shop.example.org"}]
+        with scene(grants, users=users, unmanaged="revoke") as at:
+            assert codes(at.plan()).count("possible-address-change") == count

@@ -149,15 +149,6 @@ def test_a_second_invitation_inherits_the_age_of_the_first() -> None:
         assert "inherits-age" not in at.codes(give(ANNA, BLOG, "viewer"))
 
 
-def test_a_new_address_looks_like_one_who_left_and_one_who_came() -> None:
-    """MAPPING.md section 2: the address is all the identity there is."""
-    with plausible() as at:
-        codes = at.codes(take(ANNA, SHOP, "viewer"), give("anna.new@example.org", SHOP, "viewer"))
-        assert codes.count("possible-address-change") == 2
-        other = at.codes(take(ANNA, SHOP, "viewer"), give(CARLA, SHOP, "editor"))
-        assert "possible-address-change" not in other
-
-
 def test_a_site_that_is_gone_is_told() -> None:
     """Renamed, handed over or deleted: after 72 hours anybody may take an old name."""
     with plausible() as at:

@@ -28,7 +28,8 @@ def lookalikes(context: Context) -> Iterator[Diagnostic]:
             "looks-like", message, places[name], related=(places[other],), hint="give one of them another name"
         )
     for name, other in look_alike(places):
-        if owners[name] != owners[other] and (name, other) not in clashes:
+        twice = (name, other) in clashes or name.casefold() == other.casefold()  # the latter is `handle-twice`
+        if owners[name] != owners[other] and not twice:
             message = f"`{name}` looks like `{other}`: {code_points(name + other)}"
             yield problem(
                 "looks-like", message, places[name], related=(places[other],), severity=Severity.WARNING,

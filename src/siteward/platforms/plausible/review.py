@@ -6,14 +6,13 @@ Each function checks all changes for one hazard and yields its diagnostics; none
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from siteward.access.diagnostic import error, note, plural, warning
-from siteward.access.model import Grant, Key, Scope, account_of
+from siteward.access.model import Key, Scope, account_of
 from siteward.platforms.interface import native
 from siteward.platforms.plausible.native_state import Entry, NativeState, Place, find, folded
 
@@ -239,37 +238,6 @@ def shared_age(case: _Case) -> Iterator[Diagnostic]:
             )
 
 
-def moved_address(case: _Case) -> Iterator[Diagnostic]:
-    """Warn where one address loses exactly what another gains: it may be one person with a new address."""
-    gone, come = _moved_grants(case, taken=True), _moved_grants(case, taken=False)
-    for name, had in gone.items():
-        same = [other for other, gets in come.items() if gets == had]
-        if len(same) == 1 and sum(lost == had for lost in gone.values()) == 1:
-            for change in case.changes:
-                if folded(_email_of(change)) in {name, same[0]}:
-                    yield warning(
-                        "possible-address-change",
-                        f"{name} loses exactly what {same[0]} gets: is this one person with a new address?",
-                        about=change.key,
-                        hint="if so, correct the e-mail in the file first: removing and inviting takes access away",
-                    )
-
-
-def _moved_grants(case: _Case, *, taken: bool) -> Mapping[str, frozenset[tuple[str, str]]]:
-    """Return the (site, role) pairs by folded address, of those that lose all grants or, if not `taken`, gain their first."""
-    changed: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
-    for change in case.changes:
-        side = change.before if taken else change.after
-        if isinstance(side, Grant) and (change.after if taken else change.before) is None:
-            changed[folded(_email_of(change))].add((side.scope.name, side.role))
-    held: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
-    for grant in case.live.access.grants():
-        held[folded(grant.subject.name)].add((grant.scope.name, grant.role))
-    return {
-        name: frozenset(pairs) for name, pairs in changed.items() if (pairs == held[name] if taken else not held[name])
-    }
-
-
 def gone_sites(case: _Case) -> Iterator[Diagnostic]:
     """Warn of sites that were there in the last run: renamed, handed over or deleted, which the API does not tell."""
     last = case.memory.last if case.memory else None
@@ -295,7 +263,6 @@ HAZARDS: tuple[Callable[[_Case], Iterator[Diagnostic]], ...] = (
     role_change,
     mails,
     shared_age,
-    moved_address,
     gone_sites,
 )
 

@@ -20,6 +20,7 @@ from siteward.access.model import account_of, scope_of
 from siteward.access.policy import strictest
 from siteward.access.traits import SITE_KINDS, is_site
 from siteward.declaration.build import variable
+from siteward.declaration.references import respelt
 from siteward.declaration.resolve import resolve
 from siteward.declaration.selectors import Scopes, names_of
 from siteward.declaration.subjects import identities
@@ -80,8 +81,9 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         """The kinds at the base of the users whose kind has changed, by handle."""
         if self.base is None:
             return {}
-        both = self.base.users.keys() & self.head.users.keys()
-        pairs = ((handle, self.base.users[handle].kind) for handle in both)
+        both = {handle: handle for handle in self.base.users.keys() & self.head.users.keys()}
+        both |= respelt(self.base, self.head)
+        pairs = ((handle, self.base.users[before].kind) for before, handle in both.items())
         return {handle: kind for handle, kind in pairs if kind != self.head.users[handle].kind}
 
     def as_judged(self) -> Declaration:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from siteward import platforms
 from siteward.access.diagnostic import note
 from siteward.access.diff import Comparison, Revision, compare, merged
+from siteward.declaration.references import respelt
 from siteward.declaration.resolve import resolve
 from siteward.reconcile.revisions.policy_changes import changed_rules
 
@@ -93,8 +94,8 @@ def _build_revision(
 
 
 def _find_renamed(base: Declaration, head: Declaration) -> dict[str, str]:
-    """Return the new handle of each user of the base that the head has renamed (`previously`)."""
-    return {
+    """Return the new handle of each user of the base that the head has renamed: by `previously`, or in letter case."""
+    return respelt(base, head) | {
         former: user.handle
         for user in head.users.values()
         for former in user.previously

@@ -16,6 +16,7 @@ from msgspec import Struct, to_builtins
 from siteward.access.diagnostic import warning
 from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Policy
 from siteward.declaration.declared import EVERY
+from siteward.declaration.references import respelt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -207,6 +208,8 @@ def _compare_files(base: Declaration, head: Declaration) -> Iterator[Finding]:
             yield "policy-changed", f"what {file} may grant: {difference}", head.root
     for handle in sorted(base.users.keys() & head.users.keys()):
         yield from _compare_users(base.users[handle], head.users[handle])
+    for former, handle in respelt(base, head).items():
+        yield from _compare_users(base.users[former], head.users[handle])
     for handle, site in head.sites.items():
         before = base.sites[handle].public if handle in base.sites else {}
         opened = sorted(name for name, wish in site.public.items() if wish and not before.get(name))

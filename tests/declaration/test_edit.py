@@ -35,7 +35,8 @@ def _loaded(text: str) -> Declaration:
     with TemporaryDirectory() as folder:
         loaded = read_text(Path(folder), text)
     assert loaded.declaration is not None, text + "\n".join(map(told, loaded.diagnostics))
-    assert not loaded.diagnostics, text + "\n".join(map(told, loaded.diagnostics))
+    said = [diagnostic for diagnostic in loaded.diagnostics if diagnostic.code != "looks-like"]  # it may be so live
+    assert not said, text + "\n".join(map(told, said))
     return loaded.declaration
 
 

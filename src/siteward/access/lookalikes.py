@@ -53,7 +53,7 @@ def _look_of(character: str) -> str:
 
 def normal(name: str) -> str:
     """Return the form under which two spellings of one name are equal: compatible characters, no letter case."""
-    return unicodedata.normalize("NFKC", name).casefold()
+    return unicodedata.normalize("NFKC", name).lower()
 
 
 def look_alike(names: Iterable[str], others: Iterable[str] = ()) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from siteward.access.hosts import domain_in
+from siteward.access.lookalikes import normal
 from siteward.access.model import Account, Grant, Group, Scope
 from siteward.access.traits import declarable, is_public
 from siteward.declaration.checks.names import name_fault
@@ -126,6 +127,7 @@ class _FileGenerator(Struct):
         """Return a user for each account that can be declared, by account name."""
         users: dict[str, _ListedUser] = {}
         logins: set[str] = set()
+        spellings: dict[str, str] = {}
         emails: set[str] = set()
         ours = {login.casefold() for login in (self.live.me, self.block.get("self")) if isinstance(login, str)}
         for account in sorted(self._find_accounts(), key=lambda account: account.name.casefold()):
@@ -133,8 +135,14 @@ class _FileGenerator(Struct):
                 continue
             login = folded(account.name, self.traits)
             fault = name_fault(account.name)
-            if fault is not None or login in logins:
-                why = fault[1] if fault is not None else "another account differs from it only in case"
+            other = spellings.setdefault(normal(account.name), account.name)
+            if fault is not None or login in logins or other.lower() != account.name.lower():
+                twice = (
+                    "another account differs from it only in case"
+                    if login in logins
+                    else "another account has the same name in another spelling"
+                )
+                why = fault[1] if fault is not None else twice
                 self.asides.append(f"the account {account.name}: {why}")
                 continue
             logins.add(login)

@@ -28,7 +28,7 @@ def lookalikes(context: Context) -> Iterator[Diagnostic]:
             "looks-like", message, places[name], related=(places[other],), hint="give one of them another name"
         )
     for name, other in look_alike(places):
-        twice = (name, other) in clashes or name.casefold() == other.casefold()  # the latter is `handle-twice`
+        twice = (name, other) in clashes or name.lower() == other.lower()  # the latter is `handle-twice`
         if owners[name] != owners[other] and not twice:
             message = f"`{name}` looks like `{other}`: {code_points(name + other)}"
             yield problem(
@@ -59,5 +59,5 @@ def _equal_names(places: Mapping[str, Span]) -> Iterator[tuple[str, str]]:
     first: dict[str, str] = {}
     for name in places:
         other = first.setdefault(normal(name), name)
-        if other.casefold() != name.casefold():
+        if other.lower() != name.lower():
             yield name, other

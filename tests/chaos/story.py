@@ -18,7 +18,7 @@ from chaos.watch import Owners, Watch
 from chaos.weather import HARMLESS, Blow, Weather
 from rig import NOW, Killed, Rig
 from siteward import platforms
-from siteward.access.model import Access, Account, Grant
+from siteward.access.model import Access, Account, Grant, Key, account_of
 from siteward.access.plan import Plan
 from siteward.access.report import Report
 from siteward.platforms.fakery import Fake
@@ -63,11 +63,11 @@ class Stage(Rig):
 
     weather: Weather
 
-    def set(self, weather: Weather) -> None:
-        """Put a weather between the instance and its server."""
+    def set(self, weather: Weather, own: str) -> None:
+        """Put a weather between the instance and its server; the environment confirms whose credentials these are."""
         self.weather = weather
-        link = self.instance.link
-        self.instance = replace(self.instance, link=replace(link, transport=weather))
+        link, env = replace(self.instance.link, transport=weather), {**self.instance.env, "SITEWARD_IT_SELF": own}
+        self.instance = replace(self.instance, link=link, env=env)
 
     def run(self, reviewed: Plan | None) -> Report:
         """Apply a plan, or resume the run that has no end."""
@@ -100,8 +100,8 @@ def play(seed: int, folder: Path) -> Ended:
     with weather.under(storm.weather):
         storm.weather.dice = random.Random(seed + 1)
         storm.weather.begin(ended.blows)
+        storm.weather.told = ended.told
         _storm(ended, storm, calm, first)
-    ended.told += storm.weather.told
     ended.writes = storm.weather.writes
     ended.wrong += [f"in fair weather: {words}" for words in calm.weather.watch.wrong] + storm.weather.watch.wrong
     return ended
@@ -121,7 +121,7 @@ def _enter(stage: Stage, start: worlds.Start, document: dict[str, Any], fake: Fa
     memory = journal.recall(path, stage.book.key).memory
     left = memory.users.keys() - document["users"].keys() if memory else ()
     owners = Owners(document, start.logins, start.own, tuple(left))
-    stage.set(Weather(fake, Watch(fake, path, owners), tuple(start.logins.values())))
+    stage.set(Weather(fake, Watch(fake, path, owners), tuple(start.logins.values())), start.own)
 
 
 def _prepare(stage: Stage, start: worlds.Start) -> None:
@@ -149,6 +149,7 @@ def _to_the_end(ended: Ended, stage: Stage, words: str) -> Access | None:
             if first is not None and not any(part.runnable for part in report.plan.instances):
                 return first
             applied = stage.run(report.plan)
+            ended.told.append(f"{words}: {_describe(applied)}")
             _check_outcomes(ended, stage, applied, words)
             first = first or stage.access()
     ended.wrong.append(f"{words}: after {FAIR} applies there is still something to do")
@@ -167,9 +168,16 @@ def _storm(ended: Ended, storm: Stage, calm: Stage, first: Access | None) -> Non
     _to_the_end(ended, storm, "after the storm")
     if air.meddled or len(watch.wrong) > before:
         return
-    then, wanted = storm.access(), calm.access()
-    if then != wanted:
-        ended.wrong.append(f"ended differently: {_difference(then, wanted)}")
+    refused = {account_of(key) for key in _blocked(storm)}
+    if other := [words for key, words in _differences(storm.access(), calm.access()) if account_of(key) not in refused]:
+        ended.wrong.append(f"ended differently: {other}")
+
+
+def _blocked(stage: Stage) -> set[Key]:
+    """Return what a new plan would do and is refused, with a reason that the plan says."""
+    plan = stage.plan().plan
+    parts = plan.instances if plan is not None else ()
+    return {step.change.key for part in parts for step in part.steps if part.blocked or step.blocked}
 
 
 def _plan(ended: Ended, storm: Stage) -> Plan | None:
@@ -222,10 +230,21 @@ def _survive(ended: Ended, storm: Stage, verb: Callable[[], Report], name: str) 
     try:
         report = verb()
     except Killed:
-        storm.weather.told.append(f"{name} was killed")
+        ended.told.append(f"{name} was killed")
         return None
-    storm.weather.told.append(f"{name}: {[(o.step.id, o.status) for o in report.outcomes]} next: {report.next}")
+    ended.told.append(f"{name}: {_describe(report)}")
     return report
+
+
+def _describe(report: Report) -> str:
+    """Return the outcomes of a report, and what it says of the whole, in one line."""
+    outcomes = [(" ".join(o.step.change.key), o.status, o.message[:120]) for o in report.outcomes]
+    said = [d.code for d in report.diagnostics]
+    parts = report.plan.instances if report.plan is not None and not report.applied else ()
+    steps = [
+        (" ".join(step.change.key), [d.code for d in step.diagnostics if d.blocks]) for part in parts for step in part.steps
+    ]
+    return f"{outcomes or steps} {said} next: {report.next}"
 
 
 def _check_outcomes(ended: Ended, stage: Stage, report: Report, words: str) -> None:
@@ -274,14 +293,13 @@ def _compare_first(ended: Ended, storm: Stage, last: Report, first: Access | Non
     if any(outcome.status in {"failed", "refused", "unknown"} for outcome in last.outcomes):
         return  # with a reason, which is checked, and the plan that follows must make it good
     storm.weather.clear()
-    then = storm.access()
-    if then != first:
-        ended.wrong.append(f"resumed to another end: {_difference(then, first)}")
+    if other := [words for _, words in _differences(storm.access(), first)]:
+        ended.wrong.append(f"resumed to another end: {other}")
 
 
-def _difference(then: Access, wanted: Access) -> list[str]:
+def _differences(then: Access, wanted: Access) -> list[tuple[Key, str]]:
     return [
-        f"{key}: {then.get(key)} instead of {wanted.get(key)}"
+        (key, f"{key}: {then.get(key)} instead of {wanted.get(key)}")
         for key in sorted({*then, *wanted})
         if then.get(key) != wanted.get(key)
     ]

@@ -104,6 +104,7 @@ class Weather(httpx.BaseTransport):
         """Let nothing go wrong any more."""
         self.blows = []
         self.fake.faults.clear()
+        self.clock.now = max(self.clock.now, NOW + timedelta(hours=1))
 
     def revive(self) -> None:
         """Start a new process."""

@@ -8,7 +8,7 @@ or empty for what is about the whole account.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from siteward.platforms.fakery import Fake
@@ -122,6 +122,25 @@ def lost(before: frozenset[Fact], after: frozenset[Fact]) -> frozenset[str]:
     kinds = ("site:", "group:", "share:")
     there = {owner for owner, _, _ in after}
     return frozenset(owner for owner, _, _ in before if owner.startswith(kinds) and owner not in there)
+
+
+_TOP = {"matomo": "superuser True", "piwik-pro": "role OWNER"}
+
+
+def shows(fake: Fake, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> bool:
+    """Return whether the tables show a change of a person's role, as the journal has it; of other changes, true."""
+    resource = after or before or {}
+    if resource["type"] != "grant" or resource["subject"]["kind"] != "account":
+        return True
+    login, scope = resource["subject"]["name"], resource["scope"]
+    own = [(where, text) for owner, where, text in facts(fake) if owner.casefold() == login.casefold()]
+    if scope["kind"] == "instance":
+        held = _TOP.get(fake.platform, f"role {resource['role']}") in {text for _, text in own}
+        return held == (after is not None)
+    if scope["kind"] not in {"site", "metasite"}:
+        return True
+    here = [text.split() for where, text in own if where == scope["name"].partition("#")[0]]
+    return any(after["role"] in words for words in here) if after is not None else not here
 
 
 # The second writer

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chaos.facts import Fact, admins, facts, lost
-from chaos.worlds import SOON, PAST
+from chaos.facts import Fact, admins, facts, lost, shows
+from chaos.worlds import PAST, SOON
 from siteward.access.model import Key
 from siteward.platforms.fakery import Fake
 
@@ -66,7 +66,6 @@ class Watch:
     journal: Path
     owners: Owners
     wrong: list[str] = field(default_factory=list)
-    raced: bool = False
 
     def __post_init__(self) -> None:
         self.look_away()
@@ -99,8 +98,23 @@ class Watch:
                 f"too few admins: {unmade} unmade by {request}, left {sorted(left)} of at least {self.owners.least}"
             )
 
+    def see_line(self, data: bytes) -> None:
+        """Check what is about to be journalled: a step is done only where the server's tables show it."""
+        if b'"kind":"outcome"' not in data:
+            return
+        intents = self._intents()
+        for result in json.loads(data)["results"]:
+            step = intents.get(result["step"])
+            if result["status"] == "done" and step and not shows(self.fake, step["before"], step["after"]):
+                self.wrong.append(f"journalled as done and not there: {step['after'] or step['before']}")
+
     def _open_steps(self) -> Iterator[tuple[Key, str | None]]:
         """Yield the key of each step whose intent is on the disk without a known outcome, and the login it moves to."""
+        for step in self._intents().values():
+            yield _key_of(step["after"] or step["before"]), (step["after"] or {}).get("renamed")
+
+    def _intents(self) -> dict[str, Mapping[str, Any]]:
+        """Return the intents on the disk that have no known outcome, by step."""
         intents: dict[str, Mapping[str, Any]] = {}
         for line in self._lines():
             if line["kind"] == "run":
@@ -110,8 +124,7 @@ class Watch:
             for result in line.get("results", ()) if line["kind"] == "outcome" else ():
                 if result["status"] != "unknown":
                     intents.pop(result["step"], None)
-        for step in intents.values():
-            yield _key_of(step["after"] or step["before"]), (step["after"] or {}).get("renamed")
+        return intents
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         if not self.journal.exists():

@@ -52,10 +52,10 @@ def draw(dice: random.Random, requests: int, writes: int, lines: int) -> list[Bl
     """Return one to four blows for a story that takes about so many requests, writes to the server and to the disk."""
     blows = []
     for _ in range(dice.choice((1, 1, 2, 2, 3, 4))):
-        kind = dice.choice((*SERVER, *REQUESTS, *REQUESTS, *DISK, "clock-back"))
+        kind = dice.choice((*SERVER, *REQUESTS, *REQUESTS, "deaf", *DISK, "clock-back"))
         most = {"500-after-write": writes, "cut-after-write": writes, "deaf": writes}.get(kind, requests)
         most = lines if kind in DISK else most
-        times = dice.choice((1, 1, 1, 2, 3, 6)) if kind in {*SERVER, "disk-full"} else 1
+        times = dice.choice((1, 1, 1, 2, 3, 6)) if kind in {*SERVER, "disk-full", "deaf"} else 1
         blows.append(Blow(kind, dice.randint(0, max(1, most)), times))
     return blows
 
@@ -171,6 +171,8 @@ class Weather(httpx.BaseTransport):
             raise Killed
         number = self.lines
         self.lines += 1
+        if not self.meddled:
+            self.watch.see_line(bytes(data))
         half = bytes(data)[: len(bytes(data)) // 2]
         if self._hits("kill-at-write", number):
             self._die(f"killed before line {number} was written")

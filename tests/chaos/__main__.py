@@ -46,12 +46,17 @@ def main() -> int:
     return bool(wrong)
 
 
+def again(seed: int) -> str:
+    """Return the command that plays a story again."""
+    return f"again: make chaos SEED={seed}"
+
+
 def say(ended: Ended, *, whole: bool) -> None:
     """Print what is wrong with a story, and how to play it again."""
     print(f"seed {ended.seed} ({ended.platform} {ended.release}): {', '.join(map(str, ended.blows))}")
     for words in [*(ended.told if whole else ()), *(f"WRONG {words}" for words in ended.wrong)]:
         print(f"  {words}")
-    print(f"  again: make chaos SEED={ended.seed}", flush=True)
+    print(f"  {again(ended.seed)}", flush=True)
 
 
 if __name__ == "__main__":

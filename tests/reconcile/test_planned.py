@@ -14,6 +14,7 @@ from reconcile.asked import asked, looked_at
 from rig import NOW, Killed
 from siteward import __version__
 from siteward.access import codec
+from siteward.access.diagnostic import error
 from siteward.access.model import Account, Scope, Subject, grant_key
 from siteward.platforms.fakery import Fault
 from siteward.reconcile.apply.revalidate import Allowance
@@ -143,7 +144,9 @@ def test_what_would_be_changed_of_resources_that_are_not_there_is_told(tmp_path:
 def test_errors_about_other_keys_do_not_stand_against_a_step(tmp_path: Path) -> None:
     """Those about the whole instance do."""
     survey = asked(tmp_path, grants=[ADMINS, view("carla", "nowhere.example.org"), edit("dora")]).survey
-    assert [found.code for found in survey.standing([])] == ["unknown-site"]
+    assert survey.standing([]) == ()  # an error of one line
+    whole = replace(survey, desired=replace(survey.desired, diagnostics=(error("x", "all of it"),)))
+    assert [found.code for found in whole.standing([])] == ["x"]
     about = replace(survey.desired.diagnostics[0], about=("account", "carla"))
     narrow = replace(survey, desired=replace(survey.desired, diagnostics=(about,)))
     assert narrow.standing([("account", "dora")]) == ()

@@ -11,7 +11,7 @@ import pytest
 from rig import NOW, Rig, part
 from siteward import platforms
 from siteward.access.report import exit_code
-from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
+from siteward.platforms.fakery import Fake, World, WorldAccount, WorldGrant, WorldSite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +24,15 @@ SHOP, BLOG = "shop.example.org", "blog.example.org"
 PLATFORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "umami": ("3.2", {"self": "siteward", "layout": "per-site", "accept_blind": ["board-links"]}),
     "matomo": ("5.3", {"self": "root"}),
+    "piwik-pro": ("current", {"self": "siteward@example.org"}),
+    "plausible": (
+        "enterprise",
+        {
+            "self": "siteward@example.org",
+            "accept_blind": ["team-members"],
+            "team_members": {"olga@example.org": "owner"},
+        },
+    ),
 }
 
 
@@ -44,26 +53,38 @@ def document(platform: str) -> dict[str, Any]:
     }
 
 
-def world(*, shop: str = SHOP) -> World:
+ROLES = {"umami": "team-view-only", "matomo": "view", "piwik-pro": "view", "plausible": "viewer"}
+BY_EMAIL = {"piwik-pro", "plausible"}
+
+
+def world(platform: str, *, shop: str = SHOP) -> World:
     """Return the world in which all of that is live already."""
+    emails = {name: f"{name}@example.org" for name in PEOPLE}
+    logins = emails if platform in BY_EMAIL else {name: name for name in PEOPLE}
     grants = [(name, shop) for name in PEOPLE] + [("dora", BLOG)]
+    accounts = tuple(WorldAccount(login=logins[name], email=emails[name]) for name in PEOPLE)
+    if platform == "piwik-pro":
+        accounts = (WorldAccount(login="siteward@example.org", role="owner"), *accounts)
+    if platform == "plausible":
+        accounts = (WorldAccount(login="olga@example.org", role="owner"),)
+    more: dict[str, object] = {"self": "siteward@example.org", "throttles": False} if platform == "piwik-pro" else {}
     return World(
-        accounts=tuple(WorldAccount(login=name, email=f"{name}@example.org") for name in PEOPLE),
+        accounts=accounts,
         sites=(WorldSite(name=shop, domain=shop), WorldSite(name=BLOG, domain=BLOG)),
-        grants=tuple(WorldGrant(account=name, site=site, role="view") for name, site in grants),
+        grants=tuple(WorldGrant(account=logins[name], site=site, role=ROLES[platform]) for name, site in grants),
+        more={"limits": False} if platform == "plausible" else more,
     )
 
 
-ROLES = {"umami": "team-view-only", "matomo": "view"}
+def fake_of(platform: str, start: World) -> Fake:
+    """Return a sandbox of a platform that holds a world."""
+    fake: Fake = platforms.fake(platform).of(start, PLATFORMS[platform][0], clock=lambda: NOW)
+    return fake
 
 
-def rig_of(folder: Path, platform: str, start: World | None = None) -> Rig:
+def rig_of(folder: Path, platform: str) -> Rig:
     """Return a rig on which the file was applied once, so that its journal knows everybody."""
-    found = start or world()
-    native = tuple(WorldGrant(account=grant.account, site=grant.site, role=ROLES[platform]) for grant in found.grants)
-    found = World(accounts=found.accounts, sites=found.sites, grants=native)
-    fake = platforms.fake(platform).of(found, PLATFORMS[platform][0], clock=lambda: NOW)
-    rig = Rig(folder, fake, document(platform))
+    rig = Rig(folder, fake_of(platform, world(platform)), document(platform))
     report = rig.plan()
     assert part(report).steps == (), [str(step.change.key) for step in part(report).steps]
     assert report.plan is not None
@@ -73,7 +94,7 @@ def rig_of(folder: Path, platform: str, start: World | None = None) -> Rig:
 
 def moves(report: Report) -> set[tuple[str, ...]]:
     """Return the keys of all steps that may be done, without kind."""
-    return {step.change.key[2:] for step in part(report).runnable}
+    return {(step.change.key[2].removesuffix("@example.org"), *step.change.key[3:]) for step in part(report).runnable}
 
 
 def _without(path: str) -> Callable[[dict[str, Any]], None]:
@@ -110,7 +131,7 @@ ERRORS: dict[str, Callable[[dict[str, Any]], None]] = {
     "a user row that is no row": _set("users", "anna", to=5),
     "an e-mail that is none": _set("users", "anna", "email", to=5),
     "an unknown key of a user": _set("users", "anna", "emial", to="x"),
-    "two users of one account": _set("users", "ben", "logins", to={"it": "anna"}),
+    "two users of one address": _set("users", "ben", "email", to="anna@example.org"),
     "a site row in error": _set("sites", "shop", "domain", to=5),
     "an exclusion that is nowhere": _set("grants", 0, "sites", to=["*", "!shup.example.org"]),
     "a tag of a site in error": lambda data: (
@@ -170,7 +191,9 @@ def test_somebody_whom_no_row_in_error_names_is_taken_from(platform: str, tmp_pa
     assert report.plan is not None
     done = rig.apply(report.plan)
     assert {outcome.status for outcome in done.outcomes} == {"done"}
-    left = {grant.subject.name for grant in rig.access().grants() if grant.scope.name == SHOP}
+    left = {
+        grant.subject.name.removesuffix("@example.org") for grant in rig.access().grants() if grant.scope.name == SHOP
+    }
     assert {"anna", "ben", "carla"} <= left
 
 
@@ -178,15 +201,8 @@ def test_somebody_whom_no_row_in_error_names_is_taken_from(platform: str, tmp_pa
 def test_a_renamed_site_takes_nothing(platform: str, tmp_path: Path) -> None:
     """The live site has another name than yesterday: nobody on it is revoked, and the line is told."""
     rig = rig_of(tmp_path, platform)
-    assert rig.book.folder.exists()
-    moved = rig_of(tmp_path / "other", platform)
-    moved.declare(document(platform))
-    start = world(shop="store.example.org")
-    native = tuple(WorldGrant(account=grant.account, site=grant.site, role=ROLES[platform]) for grant in start.grants)
-    fake = platforms.fake(platform).of(
-        World(accounts=start.accounts, sites=start.sites, grants=native), PLATFORMS[platform][0], clock=lambda: NOW
-    )
-    later = Rig(tmp_path / "renamed", fake, document(platform))
+    later = Rig(tmp_path, fake_of(platform, world(platform, shop="store.example.org")), document(platform))
+    assert later.book == rig.book
     report = later.plan()
     assert moves(report) == set()
     assert exit_code(report) == 1

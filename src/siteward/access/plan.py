@@ -29,7 +29,7 @@ from siteward.access.model import (
     scope_of,
 )
 from siteward.access.policy import Mode
-from siteward.access.proposal import Proposal, Proposed
+from siteward.access.proposal import KEPT, Proposal, Proposed
 from siteward.access.state import Cause, Listing, Origin, home_of, is_external
 from siteward.access.traits import Traits, is_public
 
@@ -66,6 +66,11 @@ class Step(Struct, frozen=True, kw_only=True, rename={"external": "outsider"}):
     def blocked(self) -> bool:
         """True if a diagnostic of this step is an error."""
         return any(diagnostic.blocks for diagnostic in self.diagnostics)
+
+    @property
+    def kept(self) -> bool:
+        """True if this is held back because a row of the file in error may speak of it."""
+        return any(diagnostic.code == KEPT for diagnostic in self.diagnostics)
 
     def effects(self, effect: str) -> tuple[Diagnostic, ...]:
         """Return the consequences of one kind that the platform announced for this step."""

@@ -41,6 +41,9 @@ from siteward.access.state import (
 )
 from siteward.access.traits import Traits, declarable, is_site
 
+KEPT = "kept-by-error"
+"""The rule id of what is said of a change that is held back because of a row in error."""
+
 
 class Proposed(Struct, frozen=True, kw_only=True):
     """One difference that is ours, with why: the cause, the place in the file, and the person behind it."""
@@ -371,4 +374,4 @@ def _describe_held(desired: Desired, held: Iterable[Proposed]) -> Iterator[Diagn
         at = desired.held.cause(proposed.key)
         if at is not None:
             message = "kept, because a row of the file that may speak of it is in error"
-            yield warning("kept-by-error", message, about=proposed.key, at=at, hint="correct that row; then plan again")
+            yield warning(KEPT, message, about=proposed.key, at=at, hint="correct that row; then plan again")

@@ -63,7 +63,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     """The numbers of a run; renderers print these and count nothing themselves.
 
     `people` and `losing_everything` count a person once, and an account where it has no known person.
-    `unread` are the instances that could not be read at all.
+    `held_back` are steps that the mode leaves undone, `kept` those that a row of the file in error does. `unread` are the
+    instances that could not be read at all.
     """
 
     creates: int = 0
@@ -85,6 +86,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     mails: int = 0
     blocked: int = 0
     held_back: int = 0
+    kept: int = 0
     waiting: int = 0
     unmanaged: int = 0
     unmanaged_admins: int = 0
@@ -147,7 +149,8 @@ def summarize(report: Report) -> Summary:
         losing_everything=len({person for instance in instances for person in _list_emptied(instance)}),
         mails=sum(_count_mails(instance) for instance in instances),
         blocked=sum(len(instance.steps) - len(instance.runnable) for instance in instances),
-        held_back=sum(len(instance.held_back) for instance in instances),
+        held_back=sum(not step.kept for instance in instances for step in instance.held_back),
+        kept=sum(step.kept for instance in instances for step in instance.held_back),
         waiting=sum(len(instance.waiting) for instance in instances),
         unmanaged=sum(not account.ignored for instance in instances for account in instance.unmanaged),
         unmanaged_admins=sum(

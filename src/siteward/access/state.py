@@ -101,8 +101,8 @@ class Held(Struct, frozen=True, kw_only=True):
             case ("member", group, name):
                 found = self.accounts.get(name) or self.groups.get(group)
             case ("grant", kind, name, scope_kind, scope_name):
-                holders = self.groups if kind == "group" else self.accounts
-                found = holders.get(name) or self.scopes.get(Scope(scope_kind, scope_name))
+                subjects = self.groups if kind == "group" else self.accounts
+                found = subjects.get(name) or self.scopes.get(Scope(scope_kind, scope_name))
             case _:
                 found = None
         return found or self.everything

@@ -201,7 +201,7 @@ class LostLine(Struct, frozen=True, kw_only=True):
     at: Span
 
 
-class Flaws(Struct, frozen=True, kw_only=True):
+class Faults(Struct, frozen=True, kw_only=True):
     """The rows in error, by handle, each with the place of an error in it.
 
     `lines` has the lines of `grants` by their own place; `lost` are those that do not fit the grammar.
@@ -215,14 +215,14 @@ class Flaws(Struct, frozen=True, kw_only=True):
     lost: tuple[LostLine, ...] = ()
 
 
-NO_FLAWS = Flaws()
+NO_FAULTS = Faults()
 
 
 class Declaration(Struct, frozen=True, kw_only=True):
     """All files together, by handle or name.
 
     `journal_dir` is relative to the root file's folder. `timezone` is where days begin and end. `former_names` are, by
-    host, the names (handles, tags) that the revision judged against has for sites. `flaws` are the rows in error.
+    host, the names (handles, tags) that the revision judged against has for sites. `faults` are the rows in error.
     """
 
     instances: Mapping[str, Instance]
@@ -236,7 +236,7 @@ class Declaration(Struct, frozen=True, kw_only=True):
     timezone: tzinfo
     root: Span
     former_names: Mapping[str, frozenset[str]] = MappingProxyType({})
-    flaws: Flaws = NO_FLAWS
+    faults: Faults = NO_FAULTS
 
     def accounts(self) -> dict[str, dict[str, str | None]]:
         """Return the account names that the files mention, by instance, with the handle of the user behind each.

@@ -15,7 +15,7 @@ from msgspec import Struct
 from siteward.access.model import scope_of
 from siteward.access.patterns import matching
 from siteward.access.state import NOTHING_HELD, Held
-from siteward.declaration.declared import NO_FLAWS
+from siteward.declaration.declared import NO_FAULTS
 from siteward.declaration.selector import parse
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Suspects(Struct, frozen=True, dict=True):
     @cached_property
     def groups(self) -> Mapping[str, Span]:
         """The groups in error, and those that have one of them inside."""
-        found = dict(self.declaration.flaws.groups)
+        found = dict(self.declaration.faults.groups)
         more = True
         while more:
             more = False
@@ -50,16 +50,16 @@ class Suspects(Struct, frozen=True, dict=True):
 
     def cause(self, line: Grant) -> Span | None:
         """Return the place of the error that makes a line of `grants` doubtful, if there is one."""
-        flaws = self.declaration.flaws
-        if flaws is NO_FLAWS:
+        faults = self.declaration.faults
+        if faults is NO_FAULTS:
             return None
-        found = flaws.lines.get(line.at) or flaws.roles.get(line.role)
+        found = faults.lines.get(line.at) or faults.roles.get(line.role)
         found = found or next((self.groups[name] for name in line.to if name in self.groups), None)
-        return found or (self._cause_in_sites(line) if flaws.sites else None)
+        return found or (self._cause_in_sites(line) if faults.sites else None)
 
     def _cause_in_sites(self, line: Grant) -> Span | None:
         """Return the place of the error in a site that a line names, or may mean by a tag."""
-        sites = self.declaration.flaws.sites
+        sites = self.declaration.faults.sites
         bounds = line.bound.sites or () if line.bound is not None else ()
         for selector in (*map(parse, (*line.sites, *line.metasites)), *bounds):
             if selector.text in sites:

@@ -202,7 +202,7 @@ def _explain(trouble: BaseException) -> str:
 class Loaded(Struct, frozen=True, kw_only=True):
     """The result of loading: the declaration, `None` where a diagnostic blocks it, and all diagnostics by place.
 
-    `usable` is the declaration also where only rows are wrong, which it names (`Declaration.flaws`); `None` where more is.
+    `usable` is the declaration also where only rows are wrong, which it names (`Declaration.faults`); `None` where more is.
 
     `source` are the files that were read. `accounts` are the account names that the files speak of (see
     `Declaration.accounts`), also where something is wrong with them.
@@ -258,29 +258,29 @@ def load(
     errors = tuple(diagnostic for diagnostic in said if diagnostic.blocks)
     return Loaded(
         declaration=None if errors else declaration,
-        usable=_with_flaws(declaration, errors, reading) if errors and declaration is not None else declaration,
+        usable=_with_faults(declaration, errors, reading) if errors and declaration is not None else declaration,
         diagnostics=said,
         source=files,
         accounts=declaration.accounts() if declaration is not None else {},
     )
 
 
-def _with_flaws(declaration: Declaration, errors: Sequence[Diagnostic], reading: _Reading) -> Declaration | None:
+def _with_faults(declaration: Declaration, errors: Sequence[Diagnostic], reading: _Reading) -> Declaration | None:
     """Return the declaration with its rows in error; `None` where an error is about more than rows.
 
     What was only guessed of them, from a misspelt key, is not taken for said: no end follows from it.
     """
-    from siteward.declaration.flaws import find_flaws, without_cycles, without_guesses  # noqa: PLC0415 — most files are right
+    from siteward.declaration.faults import find_faults, without_cycles, without_guesses  # noqa: PLC0415 — most files are right
 
     declaration = without_guesses(declaration, reading.guessed)
-    found = find_flaws(errors, reading.sources, declaration, declaration.timezone)
+    found = find_faults(errors, reading.sources, declaration, declaration.timezone)
     if found is None:
         return None
-    flaws, users, groups = found
+    faults, users, groups = found
     every, cut = without_cycles({**declaration.groups, **groups})
-    doubtful = {**dict.fromkeys(cut, declaration.root), **flaws.groups}
+    doubtful = {**dict.fromkeys(cut, declaration.root), **faults.groups}
     return replace(
-        declaration, flaws=replace(flaws, groups=doubtful), users={**declaration.users, **users}, groups=every
+        declaration, faults=replace(faults, groups=doubtful), users={**declaration.users, **users}, groups=every
     )
 
 

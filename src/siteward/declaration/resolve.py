@@ -24,7 +24,7 @@ from siteward.access.model import (
 )
 from siteward.access.state import Claim, Desired, Origin
 from siteward.access.traits import SITE_KINDS
-from siteward.declaration.declared import EVERY, NO_FLAWS
+from siteward.declaration.declared import EVERY, NO_FAULTS
 from siteward.declaration.held import Holding, Suspects
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
 from siteward.declaration.selectors import Choice, Reached, Scopes, Unresolved
@@ -111,7 +111,7 @@ class _Resolution(Struct):
         for line in self.declaration.grants or ():
             if line.reaches(self.instance):
                 self._resolve_line(line)
-        for lost in self.declaration.flaws.lost:
+        for lost in self.declaration.faults.lost:
             self.holding.hold_lost(lost, self.instance, self.scopes["site"])
         self.principals.keep_named_groups()
         self._want_accounts()
@@ -130,8 +130,8 @@ class _Resolution(Struct):
             modules=modules,
             claims=draft.claims,
             names=self._find_names(),
-            empty=self.declaration.grants == () and not self.declaration.flaws.lost,
-            flawed=self.declaration.flaws is not NO_FLAWS
+            empty=self.declaration.grants == () and not self.declaration.faults.lost,
+            flawed=self.declaration.faults is not NO_FAULTS
             or any(diagnostic.blocks and diagnostic.about is None for diagnostic in draft.diagnostics),
             held=self.holding.held(),
             diagnostics=tuple(draft.diagnostics),
@@ -145,13 +145,13 @@ class _Resolution(Struct):
             parts.append(("metasite", self.scopes["metasite"].choose(line.metasites, line.bound)))
         if line.for_account:
             parts.append(("instance", _INSTANCE))
-        at = self.suspects.cause(line) or self._complain(line, parts)
+        at = self.suspects.cause(line) or self._report_problems(line, parts)
         for kind, choice in parts:
             self._resolve_on(line, kind, choice, gives=at is None)
         if at is not None:
             self._hold(line, parts, at)
 
-    def _complain(self, line: Line, parts: Sequence[tuple[str, Choice]]) -> Span | None:
+    def _report_problems(self, line: Line, parts: Sequence[tuple[str, Choice]]) -> Span | None:
         """Add what is to be said of a line; return the place of what cannot be resolved in it, if anything."""
         found: Span | None = None
         for kind, choice in parts:
@@ -178,7 +178,7 @@ class _Resolution(Struct):
 
     def _hold_users(self) -> None:
         """Hold the users whose own row is in error, or of whom the row tells no login here."""
-        for handle, at in self.declaration.flaws.users.items():
+        for handle, at in self.declaration.faults.users.items():
             self.holding.hold_user(handle, at, gains=False)
         self._refuse_ourselves()
         modules = self.traits.roles.get("module", ())
@@ -384,7 +384,7 @@ class _Resolution(Struct):
             return public
         for site in self.declaration.sites.values():
             wish = site.public.get(self.instance, site.public.get(EVERY))
-            if wish is not None and site.handle not in self.declaration.flaws.sites:
+            if wish is not None and site.handle not in self.declaration.faults.sites:
                 public.update(dict.fromkeys(scopes.site(site.handle), wish))
         return public
 

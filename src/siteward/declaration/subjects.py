@@ -459,7 +459,7 @@ class Principals(Struct):
 
     def _may_join(self, name: str, group: GroupLine, identity: Identity) -> bool:
         """Return whether a membership may be wanted: nobody joins by a row in error, and who is in stays."""
-        doubtful = group.handle in self.doubtful or identity.user.handle in self.declaration.flaws.users
+        doubtful = group.handle in self.doubtful or identity.user.handle in self.declaration.faults.users
         return not doubtful or (self.live is not None and ("member", name, identity.account) in self.live.access)
 
     def _want_member(self, name: str, group: GroupLine, identity: Identity, ways: tuple[Way, ...]) -> None:

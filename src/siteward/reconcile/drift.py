@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from siteward.access.state import Desired, Live, Memory
 
 HELD_BACK = "the mode of this instance leaves it"
+KEPT = "kept, because a row of the file is in error"
 UNMANAGED = "no declared user has this account"
 CONTENT = "the file is content with it"
 INTERRUPTED = "an interrupted apply was about to do this"
@@ -52,7 +53,7 @@ def drift(
     changed = frozenset(_find_changed(plan, live, desired, memory))
     case = _Case(plan=plan, desired=desired, memory=memory, changed=changed, cut_off=cut_off)
     items = [_build_item(case, step) for step in plan.steps]
-    items += [_build_item(case, step, note=HELD_BACK) for step in plan.held_back]
+    items += [_build_item(case, step, note=KEPT if step.kept else HELD_BACK) for step in plan.held_back]
     reported = {step.change.key for step in (*plan.steps, *plan.held_back)}
     items += [_build_stepless_item(case, key, live) for key in sorted(changed - reported)]
     return tuple(items)

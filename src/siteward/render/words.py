@@ -210,8 +210,8 @@ def headline(of: Summary) -> str:
 
 def _idle(of: Summary) -> str:
     """Return the line of a plan without changes; it does not claim more than was read."""
-    if of.held_back and of.errors:
-        return f"nothing to do, {of.held_back} held back, {plural(of.errors, 'error')}"
+    if of.kept:
+        return f"nothing to do, {of.kept} held back, {plural(of.errors, 'error')}"
     if of.held_back:
         return f"nothing to do in this mode, {of.held_back} skipped"
     if of.unreadable:
@@ -223,12 +223,14 @@ def _idle(of: Summary) -> str:
 
 def held_back(instance: InstancePlan) -> str:
     """Return the heading of the steps that are left undone: by the mode, or because a row of the file is in error."""
-    kept = (
-        f"Held back (mode {instance.mode}, or a row in error)"
-        if instance.mode != "full"
-        else "Held back (a row in error)"
+    kept = sum(step.kept for step in instance.held_back)
+    if not kept:
+        return f"Skipped (mode {instance.mode})"
+    return (
+        "Held back (a row in error)"
+        if kept == len(instance.held_back)
+        else f"Held back (a row in error, or mode {instance.mode})"
     )
-    return kept if instance.flawed else f"Skipped (mode {instance.mode})"
 
 
 def consequences(of: Summary) -> tuple[str, ...]:
@@ -248,7 +250,8 @@ def leftovers(of: Summary) -> tuple[str, ...]:
     """Return in phrases what is not acted on: skipped, waiting, unmanaged, ignored, not read, blind spots."""
     admins = f", {plural(of.unmanaged_admins, 'admin')} among them" if of.unmanaged_admins else ""
     parts = (
-        (of.held_back, f"{of.held_back} {'held back' if of.errors else 'skipped by the mode'}"),
+        (of.held_back, f"{of.held_back} skipped by the mode"),
+        (of.kept, f"{of.kept} held back, a row is in error"),
         (of.waiting, f"{of.waiting} waiting for somebody's acceptance"),
         (of.unmanaged, f"{plural(of.unmanaged, 'unmanaged account')}{admins}"),
         (of.ignored, f"{plural(of.ignored, 'account')} ignored"),

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.declaration.build import Builder, listed
-from siteward.declaration.declared import Flaws, LostLine
+from siteward.declaration.declared import Faults, LostLine
 from siteward.declaration.document import GroupRow, Members, UserRow
 from siteward.declaration.grammar import fitted
 from siteward.declaration.source import Items, Table
@@ -143,9 +143,9 @@ def _is_between_rows(error: Diagnostic, index: _Index) -> bool:
     return twice or error.code == "declared-twice"
 
 
-def find_flaws(
+def find_faults(
     errors: Iterable[Diagnostic], sources: Sequence[Source], declaration: Declaration, zone: tzinfo
-) -> tuple[Flaws, Mapping[str, User], Mapping[str, Group]] | None:
+) -> tuple[Faults, Mapping[str, User], Mapping[str, Group]] | None:
     """Return the rows in error, with the users and groups among them as far as they can be read; `None` if fatal.
 
     `declaration` is what could be read of the files without the rows that do not fit the grammar.
@@ -153,7 +153,7 @@ def find_flaws(
     rows = rows_in_error(errors, sources)
     if rows is None:
         return None
-    salvaged = _Salvage(zone=zone)
+    recovered = _Recovery(zone=zone)
     by_name: dict[str, dict[str, Span]] = {section: {} for section in ROWS}
     lines: dict[Span, Span] = {}
     lost: list[LostLine] = []
@@ -163,7 +163,7 @@ def find_flaws(
         source = by_file[file]
         if isinstance(name, str):
             by_name[section][name] = at
-            salvaged.take(source, section, name, declaration)
+            recovered.take(source, section, name, declaration)
             continue
         items = source.data["grants"]
         if not isinstance(items, Items) or not 0 <= name < len(items):
@@ -172,14 +172,14 @@ def find_flaws(
             lines[mark] = at
         else:
             lost.append(_lost_line(items[name], at))
-    flaws = Flaws(
+    faults = Faults(
         users=by_name["users"], groups=by_name["groups"], sites=by_name["sites"], roles=by_name["roles"],
         lines=lines, lost=tuple(lost),
     )  # fmt: skip
-    return flaws, salvaged.users, salvaged.groups
+    return faults, recovered.users, recovered.groups
 
 
-class _Salvage(Struct):
+class _Recovery(Struct):
     """The users and groups that do not fit the grammar, as far as they can be read."""
 
     zone: tzinfo

@@ -41,7 +41,9 @@ def main() -> int:
         if ended.wrong or asked.seed is not None:
             wrong += [seed] if ended.wrong else []
             say(ended, whole=asked.seed is not None)
-    print(f"{sum(played.values())} runs, {writes} writes, {time.monotonic() - since:.0f} s: {dict(sorted(played.items()))}")
+    print(
+        f"{sum(played.values())} runs, {writes} writes, {time.monotonic() - since:.0f} s: {dict(sorted(played.items()))}"
+    )
     print(f"wrong: {wrong}" if wrong else "nothing wrong")
     return bool(wrong)
 

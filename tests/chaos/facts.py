@@ -26,7 +26,9 @@ def admins(fake: Fake) -> frozenset[str]:
     state: Any = fake.state  # type: ignore[attr-defined]
     match fake.platform:
         case "umami":
-            return frozenset(user.username for user in state.users.values() if user.role == "admin" and not user.deleted)
+            return frozenset(
+                user.username for user in state.users.values() if user.role == "admin" and not user.deleted
+            )
         case "matomo":
             return frozenset(user.login for user in state.users.values() if user.superuser and not user.pending)
         case "piwik-pro":
@@ -75,7 +77,10 @@ def _matomo(fake: Any) -> Iterator[Fact]:
 
 def _piwik_pro(fake: Any) -> Iterator[Fact]:
     state = fake.state
-    things = {**{app.id: app.name for app in state.apps.values()}, **{meta.id: meta.name for meta in state.metas.values()}}
+    things = {
+        **{app.id: app.name for app in state.apps.values()},
+        **{meta.id: meta.name for meta in state.metas.values()},
+    }
     for name in things.values():
         yield f"site:{name}", name, "there"
     for person in state.people.values():
@@ -151,7 +156,8 @@ def meddle(fake: Fake, dice: random.Random, logins: Collection[str]) -> str:
     there = sorted({owner for owner, _, text in facts(fake) if owner in logins})
     if not there:
         return ""
-    login = dice.choice(there)
+    powerful = sorted(admins(fake) & set(there))
+    login = dice.choice(powerful if powerful and dice.random() < 0.5 else there)
     return _MEDDLE[fake.platform](fake, dice, login)
 
 

@@ -71,9 +71,7 @@ class Stage(Rig):
 
     def run(self, reviewed: Plan | None) -> Report:
         """Apply a plan, or resume the run that has no end."""
-        targets = {
-            "it": Target(declaration=self.project.declaration, instance=self.instance, passwords=self.passwords)
-        }
+        targets = {"it": Target(declaration=self.project.declaration, instance=self.instance, passwords=self.passwords)}
         options = Options(passwords=self.passwords, allow_delete=True)
         rest: dict[str, Any] = {"config_digest": self.project.loaded.digest, "clock": self.weather.clock}
         if reviewed is None:
@@ -242,7 +240,9 @@ def _describe(report: Report) -> str:
     said = [d.code for d in report.diagnostics]
     parts = report.plan.instances if report.plan is not None and not report.applied else ()
     steps = [
-        (" ".join(step.change.key), [d.code for d in step.diagnostics if d.blocks]) for part in parts for step in part.steps
+        (" ".join(step.change.key), [d.code for d in step.diagnostics if d.blocks])
+        for part in parts
+        for step in part.steps
     ]
     return f"{outcomes or steps} {said} next: {report.next}"
 
@@ -272,7 +272,9 @@ def _check_done(ended: Ended, stage: Stage, report: Report, words: str) -> None:
     for outcome in report.outcomes:
         change = outcome.step.change
         if outcome.status in {"done", "already"} and not _is_live(change.after, live.get(change.key)):
-            ended.wrong.append(f"{words}: {change.key} is called {outcome.status} and is not live: {live.get(change.key)}")
+            ended.wrong.append(
+                f"{words}: {change.key} is called {outcome.status} and is not live: {live.get(change.key)}"
+            )
 
 
 def _is_live(wanted: object, now: object) -> bool:
@@ -280,7 +282,9 @@ def _is_live(wanted: object, now: object) -> bool:
         case Grant() as wish, Grant() as held:
             return held.role == wish.role and (wish.extras is None or wish.extras <= (held.extras or frozenset()))
         case Account() as wish, Account() as held:
-            return wish.renamed is not None or wish.email is None or (held.email or "").casefold() == wish.email.casefold()
+            return (
+                wish.renamed is not None or wish.email is None or (held.email or "").casefold() == wish.email.casefold()
+            )
         case _:
             return wanted == now
 

@@ -66,6 +66,7 @@ class Watch:
     journal: Path
     owners: Owners
     wrong: list[str] = field(default_factory=list)
+    kept: bytes = b""
 
     def __post_init__(self) -> None:
         self.look_away()
@@ -127,9 +128,12 @@ class Watch:
         return intents
 
     def _lines(self) -> Iterator[dict[str, Any]]:
-        if not self.journal.exists():
-            return
-        for line in self.journal.read_bytes().split(b"\n")[:-1]:
+        """Yield the finished lines of the journal; none that was there before may be gone or changed."""
+        data = self.journal.read_bytes() if self.journal.exists() else b""
+        if not data.startswith(self.kept):
+            self.wrong.append("lines of the journal are gone, or were changed")
+        self.kept = data[: data.rfind(b"\n") + 1]
+        for line in self.kept.splitlines():
             yield json.loads(line)
 
 

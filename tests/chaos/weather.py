@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -31,7 +32,15 @@ SERVER = (
     "429", "500", "500-after-write", "cut", "cut-after-write", "expire-token", "shift-rows", "lying-total", "html",
 )  # fmt: skip
 HARMLESS = frozenset(
-    {"kill-before", "kill-after", "torn-line", "kill-at-write", "kill-before-rename", "cut-after-write", "500-after-write"}
+    {
+        "kill-before",
+        "kill-after",
+        "torn-line",
+        "kill-at-write",
+        "kill-before-rename",
+        "cut-after-write",
+        "500-after-write",
+    }
 )
 """After these alone a resumed run ends as an undisturbed one: nothing was refused, only answers and moments were lost."""
 
@@ -196,11 +205,11 @@ class Weather(httpx.BaseTransport):
         number = self.renames
         self.renames += 1
         if self._hits("kill-before-rename", number):
-            self._die(f"killed before {os.path.basename(source)} was renamed")
+            self._die(f"killed before {Path(source).name} was renamed")
         real(source, target)
 
 
-def _one_after_the_other(_reader: Reader, function: Callable[[Any], Any], items: Collection[Any]) -> list[Any]:
+def one_after_the_other(_reader: Reader, function: Callable[[Any], Any], items: Collection[Any]) -> list[Any]:
     return [function(item) for item in items]
 
 
@@ -211,7 +220,7 @@ def under(weather: Weather) -> Iterator[None]:
     with (
         mock.patch.object(os, "write", lambda handle, data: weather.write(handle, data, write)),
         mock.patch.object(os, "replace", lambda source, target, **_: weather.replace(source, target, replace)),
-        mock.patch.object(os, "fsync", lambda _handle: None),
-        mock.patch.object(Reader, "map", _one_after_the_other),
+        mock.patch.object(os, "fsync", return_value=None),
+        mock.patch.object(Reader, "map", one_after_the_other),
     ):
         yield

@@ -148,7 +148,7 @@ def _piwik_pro(dice: random.Random, release: str, logins: list[str]) -> tuple[Wo
         "sites": {site: dice.choice(levels) for site in _some(dice, sites, 0.5)},
         "metasites": {},
     }
-    metas = [{"name": "Europe", "sites": sites[:2], "grants": {login: "view" for login in _some(dice, users, 0.2)}}]
+    metas = [{"name": "Europe", "sites": sites[:2], "grants": dict.fromkeys(_some(dice, users, 0.2), "view")}]
     world = World(
         accounts=(
             WorldAccount(login=own, role="owner"),
@@ -174,7 +174,10 @@ def _plausible(dice: random.Random, release: str, logins: list[str]) -> tuple[Wo
         for grant in _grants(dice, logins, sites, ("viewer", "editor"))
     ]
     world = World(
-        accounts=(*(WorldAccount(login=login) for login in logins), WorldAccount(login="olga@example.org", role="admin")),
+        accounts=(
+            *(WorldAccount(login=login) for login in logins),
+            WorldAccount(login="olga@example.org", role="admin"),
+        ),
         sites=tuple(WorldSite(name=site, domain=site) for site in sites),
         grants=tuple(grants),
         more={"limits": False},
@@ -260,7 +263,12 @@ def _tops(
     now = {account.login for account in world.accounts if account.role == traits.top}
     chosen = [name for name in active if dice.random() < (0.55 if logins[name] in now else 0.3)]
     return [
-        {"to": name, "role": "admin", "on": "it", **({"until": dice.choice((PAST, SOON, FAR))} if dice.random() < 0.2 else {})}
+        {
+            "to": name,
+            "role": "admin",
+            "on": "it",
+            **({"until": dice.choice((PAST, SOON, FAR))} if dice.random() < 0.2 else {}),
+        }
         for name in chosen
     ]
 

@@ -12,7 +12,7 @@ import httpx
 
 from chaos import worlds
 from chaos.story import RELEASES
-from chaos.weather import _one_after_the_other
+from chaos.weather import one_after_the_other
 from fuzz import mutate
 from rig import NOW, Rig
 from siteward import platforms
@@ -68,7 +68,7 @@ def play(seed: int, folder: Path) -> str | None:
     rig = Rig(folder, fake, start.documents[0])
     garbled = Garbled(in_process(fake), dice, dice.choice((0.05, 0.15, 0.5)))
     rig.axe._inner = garbled
-    with mock.patch.object(Reader, "map", _one_after_the_other):
+    with mock.patch.object(Reader, "map", one_after_the_other):
         report = rig.plan()
         if (fake.writes, report.plan is None and not report.diagnostics) != (0, False):
             return "a plan wrote, or there is none and no reason"

@@ -99,7 +99,11 @@ def _mutate_member(dice: random.Random, box: list[Any], holder: Any, at: Any) ->
             holder[at] = copy.deepcopy(other[place])
         case 4 if isinstance(holder[at], str) and holder[at]:
             place = dice.randint(0, len(holder[at]))
-            holder[at] = holder[at][:place] + dice.choice(("\x00", "\ud800", "é", " ", "/", "x" * 200, "")) + holder[at][place + 1 :]
+            holder[at] = (
+                holder[at][:place]
+                + dice.choice(("\x00", "\ud800", "é", " ", "/", "x" * 200, ""))
+                + holder[at][place + 1 :]
+            )
         case 5 if isinstance(holder[at], int) and not isinstance(holder[at], bool):
             holder[at] += dice.choice((1, -1, 10**6, -(10**6)))
         case _:

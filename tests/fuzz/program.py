@@ -19,7 +19,11 @@ def call(folder: Path, *arguments: str) -> tuple[int, str]:
     """Run a verb in a folder; return its exit code and what it printed. Whatever it raises beyond that is raised here."""
     out, before = io.StringIO(), Path.cwd()
     handler = signal.getsignal(signal.SIGTERM)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SITEWARD_", "GITHUB_", "GITLAB_", "CI"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SITEWARD_", "GITHUB_", "GITLAB_", "CI"))
+    }
     os.chdir(folder)
     try:
         with (

@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
-from chaos.story import RELEASES
 from chaos import worlds
+from chaos.story import RELEASES
 from fuzz import mutate
 from fuzz.program import CODES, call
 from rig import NOW, Killed, Rig
@@ -33,7 +31,9 @@ SEEDS = 12
 def play(seed: int, folder: Path) -> str | None:
     """Mutate one stored file and let the program read it."""
     dice = random.Random(seed)
-    kind: Callable[[random.Random, Path], str | None] = dice.choice((_plan, _plan, _journal, _journal, _left, _decisions))
+    kind: Callable[[random.Random, Path], str | None] = dice.choice(
+        (_plan, _plan, _journal, _journal, _left, _decisions)
+    )
     return kind(dice, folder)
 
 
@@ -47,7 +47,10 @@ def _rig(dice: random.Random, folder: Path) -> tuple[Rig, bool]:
     rig = Rig(folder, fake, start.documents[0])
     reviewed = rig.plan().plan
     assert reviewed is not None
-    rig.axe.at, rig.axe.after = (rig.axe._count + dice.randint(4, 25) if dice.random() < 0.5 else 0), dice.random() < 0.5
+    rig.axe.at, rig.axe.after = (
+        (rig.axe._count + dice.randint(4, 25) if dice.random() < 0.5 else 0),
+        dice.random() < 0.5,
+    )
     killed = False
     try:
         rig.apply(reviewed)

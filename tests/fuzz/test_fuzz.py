@@ -13,7 +13,5 @@ INPUTS, PART = 200, 50
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_no_input_breaks_a_bound(driver: str, first: int) -> None:
     """No traceback, no more than ten seconds and one GiB, no file outside the folder."""
-    wrong = [
-        f"{words} ({again(driver, seed)})" for seed in range(first, first + PART) for words in run(driver, seed)
-    ]
+    wrong = [f"{words} ({again(driver, seed)})" for seed in range(first, first + PART) for words in run(driver, seed)]
     assert wrong == []

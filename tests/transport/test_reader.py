@@ -246,10 +246,15 @@ def test_declared_limits_are_kept() -> None:
     assert told == [(10.0, "rate limit")]
 
 
-@pytest.mark.parametrize("body", [rb'["\ud800"]', rb'{"\uDFFFx": 1}', b'["\xed\xa0\x80"]'], ids=["escaped", "in a key", "raw"])
+@pytest.mark.parametrize(
+    "body", [rb'["\ud800"]', rb'{"\uDFFFx": 1}', b'["\xed\xa0\x80"]'], ids=["escaped", "in a key", "raw"]
+)
 def test_half_a_character_is_not_valid_json(body: bytes) -> None:
     """It could be written to no file and shown on no terminal, so it is refused where answers are read."""
-    with doors(Server(httpx.Response(200, content=body))) as open_, pytest.raises(NotThePlatformError, match="not valid"):
+    with (
+        doors(Server(httpx.Response(200, content=body))) as open_,
+        pytest.raises(NotThePlatformError, match="not valid"),
+    ):
         open_.reader.query("/api/x").json()
 
 

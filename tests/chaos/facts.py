@@ -122,6 +122,13 @@ def _plausible(fake: Any) -> Iterator[Fact]:
 _FACTS = {"umami": _umami, "matomo": _matomo, "piwik-pro": _piwik_pro, "plausible": _plausible}
 
 
+def follow(fake: Fake) -> None:
+    """Let the database of a stand-in that has one follow its tables, which were changed without a request."""
+    tables: Any = getattr(fake, "tables", None)
+    if tables is not None:
+        tables.write(fake.state)  # type: ignore[attr-defined]
+
+
 def lost(before: frozenset[Fact], after: frozenset[Fact]) -> frozenset[str]:
     """Return the sites, groups and public links that are gone."""
     kinds = ("site:", "group:", "share:")
@@ -158,7 +165,9 @@ def meddle(fake: Fake, dice: random.Random, logins: Collection[str]) -> str:
         return ""
     powerful = sorted(admins(fake) & set(there))
     login = dice.choice(powerful if powerful and dice.random() < 0.5 else there)
-    return _MEDDLE[fake.platform](fake, dice, login)
+    words = _MEDDLE[fake.platform](fake, dice, login)
+    follow(fake)
+    return words
 
 
 def _meddle_umami(fake: Any, dice: random.Random, login: str) -> str:

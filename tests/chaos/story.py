@@ -25,6 +25,7 @@ from siteward.platforms.fakery import Fake
 from siteward.reconcile.apply import apply as spine
 from siteward.reconcile.apply.target import Book, Options
 from siteward.reconcile.journal import journal
+from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.plan import Target
 from siteward.transport.secrets import Secret
 
@@ -67,7 +68,7 @@ class Stage(Rig):
         """Put a weather between the instance and its server; the environment confirms whose credentials these are."""
         self.weather = weather
         link, env = replace(self.instance.link, transport=weather), {**self.instance.env, "SITEWARD_IT_SELF": own}
-        self.instance = replace(self.instance, link=link, env=env)
+        self.instance = replace(self.instance, link=link, env=env, self_account=own)
 
     def run(self, reviewed: Plan | None) -> Report:
         """Apply a plan, or resume the run that has no end."""
@@ -218,7 +219,7 @@ def _is_open(ended: Ended, storm: Stage) -> bool:
     """Return whether the journal, as it stands on the disk, has a run without an end; it must verify."""
     try:
         return journal.recall(journal.path_of(storm.book.folder, "it"), storm.book.key).unfinished is not None
-    except journal.JournalBrokenError as problem:
+    except JournalBrokenError as problem:
         ended.wrong.append(f"journal broken: {problem}")
         return False
 

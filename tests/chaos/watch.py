@@ -145,7 +145,8 @@ def _key_of(resource: Mapping[str, Any]) -> Key:
             return ("member", group, account)
         case {"type": kind, "name": name}:
             return (kind, name)
-    raise ValueError(f"the journal has a resource without a key: {resource}")
+        case _:
+            raise ValueError(f"the journal has a resource without a key: {resource}")
 
 
 def _covers(step: tuple[Key, str | None], fact: Fact, own: str) -> bool:

@@ -20,7 +20,7 @@ from unittest import mock
 
 import httpx
 
-from chaos.facts import meddle
+from chaos.facts import follow, meddle
 from chaos.watch import Watch
 from rig import NOW, Killed
 from siteward.platforms.fakery import Fake, Fault, in_process
@@ -163,6 +163,7 @@ class Weather(httpx.BaseTransport):
                 self.writes += 1
                 if kept is not None:
                     self.fake.state = kept  # type: ignore[attr-defined]
+                    follow(self.fake)
                     self.told.append(f"deaf: {request.method} {request.url.path} changed nothing")
                 else:
                     self.told.append(f"wrote: {request.method} {request.url.path}")

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from chaos.facts import admins as admins_of
 from rig import NOW, Rig, made, outcomes
 from siteward import platforms
+from siteward.access.policy import LIMIT_NAMES
 from siteward.access.report import Report
 from siteward.platforms.fakery import World, WorldAccount, WorldSite
 from siteward.reconcile.journal import journal

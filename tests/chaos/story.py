@@ -151,8 +151,15 @@ def _to_the_end(ended: Ended, stage: Stage, words: str) -> Access | None:
             ended.told.append(f"{words}: {_describe(applied)}")
             _check_outcomes(ended, stage, applied, words)
             first = first or stage.access()
+            if not _moves(applied):
+                return first  # what is left is refused, with a reason, which is checked
     ended.wrong.append(f"{words}: after {FAIR} applies there is still something to do")
     return first
+
+
+def _moves(report: Report) -> bool:
+    """Return whether an apply did, or tried, anything: else another would end the same."""
+    return any(outcome.status in {"done", "already", "failed", "unknown"} for outcome in report.outcomes)
 
 
 def _storm(ended: Ended, storm: Stage, calm: Stage, first: Access | None) -> None:

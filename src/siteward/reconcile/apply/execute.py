@@ -106,7 +106,7 @@ def execute(execution: Execution) -> None:
     rest = list(execution.revalidated.go)
     while rest := _settle_hindered(execution, rest):
         wave = _take_wave(rest, execution.revalidated.needs)
-        if execution.unread and any(_unmakes_admin(execution, step) for step in wave):
+        if execution.unread and any(_may_unmake_admin(execution, step) for step in wave):
             rest = _revalidate_rest(execution, rest)
             continue
         taken = {step.id for step in wave}
@@ -372,15 +372,16 @@ def _describe_halt(execution: Execution) -> str:
     )
 
 
-def _unmakes_admin(execution: Execution, step: Step) -> bool:
-    """Return whether a step takes a top role.
+def _may_unmake_admin(execution: Execution, step: Step) -> bool:
+    """Return whether a step takes a top role, or deletes an account that may have got one meanwhile.
 
-    Others may have unmade an admin while this run wrote, one that it made just before among them, so the first such
-    step after a write waits until all is read and judged again.
+    Others may have made and unmade admins while this run wrote, one that it made just before among them, so the first
+    such step after a write waits until all is read and judged again.
     """
     change, is_top = step.change, execution.fresh.traits.is_top
-    takes = not (isinstance(change.after, Grant) and is_top(change.after))
-    return takes and isinstance(change.before, Grant) and is_top(change.before)
+    keeps = isinstance(change.after, Grant) and is_top(change.after)
+    takes = isinstance(change.before, Grant) and is_top(change.before) and not keeps
+    return takes or _is_deletion(change)
 
 
 def _may_reveal_grants(execution: Execution, step: Step) -> bool:

@@ -60,13 +60,17 @@ class Owners:
 
 @dataclass
 class Watch:
-    """Looks at a stand-in and its journal at every write, and keeps what is wrong."""
+    """Looks at a stand-in and its journal at every write, and keeps what is wrong.
+
+    `unseen` is true while another writer has changed something since all accounts were listed: then nobody can know.
+    """
 
     fake: Fake
     journal: Path
     owners: Owners
     wrong: list[str] = field(default_factory=list)
     kept: bytes = b""
+    unseen: bool = False
 
     def __post_init__(self) -> None:
         self.look_away()
@@ -94,7 +98,7 @@ class Watch:
     def _check_admins(self, removed: frozenset[str], request: str) -> None:
         unmade = [login for login in sorted(removed) if self.owners.counts(login, gone=True)]
         left = self.owners.counted(self.admins)
-        if unmade and len(left) < self.owners.least:
+        if unmade and len(left) < self.owners.least and not self.unseen:
             self.wrong.append(
                 f"too few admins: {unmade} unmade by {request}, left {sorted(left)} of at least {self.owners.least}"
             )

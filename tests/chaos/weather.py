@@ -10,6 +10,7 @@ import copy
 import errno
 import os
 import random
+import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ DISK = ("disk-full", "torn-line", "kill-at-write", "kill-before-rename")
 SERVER = (
     "429", "500", "500-after-write", "cut", "cut-after-write", "expire-token", "shift-rows", "lying-total", "html",
 )  # fmt: skip
+ACCOUNTS = re.compile(rb"^/api/admin/users |^/api/users/v2 |UsersManager\.getUsers\b")
+"""The requests that list all accounts with their roles."""
 HARMLESS = frozenset(
     {
         "kill-before",
@@ -138,6 +141,8 @@ class Weather(httpx.BaseTransport):
         if self._hits("kill-before", number):
             self._die(f"killed before request {number} ({request.method} {request.url.path})")
         response = self._answer(request)
+        if ACCOUNTS.search(request.url.path.encode() + b" " + request.read()):
+            self.watch.unseen = False
         if self._hits("kill-after", number):
             self._die(f"killed after request {number} ({request.method} {request.url.path})")
         return response
@@ -149,6 +154,7 @@ class Weather(httpx.BaseTransport):
         if self._hits("second-writer", number):
             words = meddle(self.fake, self.dice, self.logins)
             self.meddled = self.meddled or bool(words)
+            self.watch.unseen = self.watch.unseen or bool(words)
             self.told.append(f"second writer at request {number}: {words}")
             self.watch.look_away()
 

@@ -62,7 +62,8 @@ class Owners:
 class Watch:
     """Looks at a stand-in and its journal at every write, and keeps what is wrong.
 
-    `unseen` is true while another writer has changed something since all accounts were listed: then nobody can know.
+    `unseen` is true while another writer has changed something since all accounts were listed; that excuses a step only
+    if nothing was granted since (`opened`), as all is to be listed again between that and the first admin unmade.
     """
 
     fake: Fake
@@ -71,6 +72,7 @@ class Watch:
     wrong: list[str] = field(default_factory=list)
     kept: bytes = b""
     unseen: bool = False
+    opened: bool = False
 
     def __post_init__(self) -> None:
         self.look_away()
@@ -94,11 +96,16 @@ class Watch:
             if not any(key[:2] == ("group", thing.removeprefix("group:")) for key, _ in open_steps):
                 self.wrong.append(f"lost: {thing} by {request}")
         self._check_admins(admins_before - self.admins, request)
+        self.opened = self.opened or any(step["before"] is None for step in self._intents().values())
+
+    def see_listing(self) -> None:
+        """Note that all accounts were listed."""
+        self.unseen = self.opened = False
 
     def _check_admins(self, removed: frozenset[str], request: str) -> None:
         unmade = [login for login in sorted(removed) if self.owners.counts(login, gone=True)]
-        left = self.owners.counted(self.admins)
-        if unmade and len(left) < self.owners.least and not self.unseen:
+        left, excused = self.owners.counted(self.admins), self.unseen and not self.opened
+        if unmade and len(left) < self.owners.least and not excused:
             self.wrong.append(
                 f"too few admins: {unmade} unmade by {request}, left {sorted(left)} of at least {self.owners.least}"
             )

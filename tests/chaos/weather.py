@@ -142,7 +142,7 @@ class Weather(httpx.BaseTransport):
             self._die(f"killed before request {number} ({request.method} {request.url.path})")
         response = self._answer(request)
         if ACCOUNTS.search(request.url.path.encode() + b" " + request.read()):
-            self.watch.unseen = False
+            self.watch.see_listing()
         if self._hits("kill-after", number):
             self._die(f"killed after request {number} ({request.method} {request.url.path})")
         return response

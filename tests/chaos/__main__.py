@@ -32,15 +32,18 @@ def main() -> int:
     asked = parser.parse_args()
     seeds = [asked.seed] if asked.seed is not None else range(asked.first, asked.first + asked.runs)
     played, wrong, writes, since = Counter[str](), list[int](), 0, time.monotonic()
-    for seed in seeds:
-        if asked.release and asked.release not in release_of(seed):
-            continue
-        ended = run(seed)
-        played[f"{ended.platform} {ended.release}"] += 1
-        writes += ended.writes
-        if ended.wrong or asked.seed is not None:
-            wrong += [seed] if ended.wrong else []
-            say(ended, whole=asked.seed is not None)
+    try:
+        for seed in seeds:
+            if asked.release and asked.release not in release_of(seed):
+                continue
+            ended = run(seed)
+            played[f"{ended.platform} {ended.release}"] += 1
+            writes += ended.writes
+            if ended.wrong or asked.seed is not None:
+                wrong += [seed] if ended.wrong else []
+                say(ended, whole=asked.seed is not None)
+    except KeyboardInterrupt:
+        print("interrupted")
     print(
         f"{sum(played.values())} runs, {writes} writes, {time.monotonic() - since:.0f} s: {dict(sorted(played.items()))}"
     )

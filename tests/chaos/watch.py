@@ -173,7 +173,7 @@ def _covers(step: tuple[Key, str | None], fact: Fact, own: str) -> bool:
         return owner in {key[1], renamed, f"group:{key[1]}"}
     _, kind, name, scope_kind, scope_name = key
     here = scope_name.partition("#")[0]
-    holder = name if kind == "account" else f"group:{name}"
-    if owner.casefold() == holder.casefold():
+    subject = name if kind == "account" else f"group:{name}"
+    if owner.casefold() == subject.casefold():
         return scope_kind in {"instance", "module"} or scope in {"", here}
     return scope == here and (owner == f"site:{here}" or (owner == own and "team-owner" in text))

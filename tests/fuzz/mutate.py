@@ -81,37 +81,37 @@ def json_value(dice: random.Random, value: Any) -> Any:
     """Return a copy of a JSON value with one to four of its members dropped, replaced, doubled, moved or renamed."""
     box = [copy.deepcopy(value)]
     for _ in range(dice.choice((1, 1, 1, 2, 4))):
-        holder, at = dice.choice(list(_places(box)))
-        _mutate_member(dice, box, holder, at)
+        parent, at = dice.choice(list(_places(box)))
+        _mutate_member(dice, box, parent, at)
     return box[0]
 
 
-def _mutate_member(dice: random.Random, box: list[Any], holder: Any, at: Any) -> None:
+def _mutate_member(dice: random.Random, box: list[Any], parent: Any, at: Any) -> None:
     match dice.randrange(7):
-        case 0 if holder is not box:
-            del holder[at]
-        case 1 if isinstance(holder, dict):
-            holder[dice.choice(("", "x", "id", "kind", "a" * 300))] = holder[at]
-        case 2 if isinstance(holder, list) and holder is not box:
-            holder.insert(at, copy.deepcopy(holder[at]))
+        case 0 if parent is not box:
+            del parent[at]
+        case 1 if isinstance(parent, dict):
+            parent[dice.choice(("", "x", "id", "kind", "a" * 300))] = parent[at]
+        case 2 if isinstance(parent, list) and parent is not box:
+            parent.insert(at, copy.deepcopy(parent[at]))
         case 3:
             other, place = dice.choice(list(_places(box)))
-            holder[at] = copy.deepcopy(other[place])
-        case 4 if isinstance(holder[at], str) and holder[at]:
-            place = dice.randint(0, len(holder[at]))
-            holder[at] = (
-                holder[at][:place]
+            parent[at] = copy.deepcopy(other[place])
+        case 4 if isinstance(parent[at], str) and parent[at]:
+            place = dice.randint(0, len(parent[at]))
+            parent[at] = (
+                parent[at][:place]
                 + dice.choice(("\x00", "\ud800", "é", " ", "/", "x" * 200, ""))
-                + holder[at][place + 1 :]
+                + parent[at][place + 1 :]
             )
-        case 5 if isinstance(holder[at], int) and not isinstance(holder[at], bool):
-            holder[at] += dice.choice((1, -1, 10**6, -(10**6)))
+        case 5 if isinstance(parent[at], int) and not isinstance(parent[at], bool):
+            parent[at] += dice.choice((1, -1, 10**6, -(10**6)))
         case _:
-            holder[at] = copy.deepcopy(dice.choice(SCALARS))
+            parent[at] = copy.deepcopy(dice.choice(SCALARS))
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield holder and index of every member, at every depth."""
+    """Yield parent and index of every member, at every depth."""
     if isinstance(value, list | dict):
         for at in list(value) if isinstance(value, dict) else range(len(value)):
             yield value, at

@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 
 LOWEST := .venv-lowest
 
-.PHONY: demo test lint types check grammar schemas docs-rules golden bench coverage mutants lowest clean
+.PHONY: demo test lint types check grammar schemas docs-rules golden bench coverage chaos fuzz mutants lowest clean
 
 demo: $(READY)
 	$(BIN)/siteward demo
@@ -42,6 +42,19 @@ bench: $(READY)
 coverage: $(READY)
 	$(BIN)/python -m pytest -n auto -q --cov tests/access tests/declaration tests/laws tests/render/test_review.py \
 		tests/cli/test_review.py tests/cli/test_questions.py tests/cli/test_diff.py
+
+# Random faulted applies: RUNS of them from seed FIRST on, or the one of SEED. One seed is one story, the same each time.
+RUNS  ?= 500
+FIRST ?= 0
+chaos: $(READY)
+	PYTHONPATH=tests PYTHONHASHSEED=0 $(BIN)/python -m chaos \
+		$(if $(SEED),--seed $(SEED),--runs $(RUNS) --first $(FIRST)) $(ARGS)
+
+# Mutated declarations, stored files and answers: INPUTS of each driver from seed FIRST on, or the one of SEED.
+INPUTS ?= 10000
+fuzz: $(READY)
+	PYTHONPATH=tests PYTHONHASHSEED=0 $(BIN)/python -m fuzz \
+		$(if $(SEED),--seed $(SEED),--inputs $(INPUTS) --first $(FIRST)) $(if $(DRIVER),--driver $(DRIVER)) $(ARGS)
 
 # A sample of single faults put into access, declaration and reconcile; their own tests must notice most of them.
 mutants: $(READY)

@@ -244,3 +244,21 @@ def test_declared_limits_are_kept() -> None:
         for _ in range(3):
             open_.reader.query("/api/x")
     assert told == [(10.0, "rate limit")]
+
+
+@pytest.mark.parametrize(
+    "body", [rb'["\ud800"]', rb'{"\uDFFFx": 1}', b'["\xed\xa0\x80"]'], ids=["escaped", "in a key", "raw"]
+)
+def test_half_a_character_is_not_valid_json(body: bytes) -> None:
+    """It could be written to no file and shown on no terminal, so it is refused where answers are read."""
+    with (
+        doors(Server(httpx.Response(200, content=body))) as open_,
+        pytest.raises(NotThePlatformError, match="not valid"),
+    ):
+        open_.reader.query("/api/x").json()
+
+
+def test_a_character_in_two_halves_is_whole() -> None:
+    """As PHP writes all that is not ASCII."""
+    with doors(Server(httpx.Response(200, content=rb'["\ud83d\ude00"]'))) as open_:
+        assert open_.reader.query("/api/x").json() == ["\U0001f600"]

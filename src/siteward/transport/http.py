@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import json as jsons
+import re
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
@@ -55,6 +56,8 @@ NOT_NOW = _GATEWAY | {_TOO_MANY}
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
 """The pauses between tries, in seconds: the first one, and the most to which it is doubled."""
 _MOST_CLOSED_PERIODS = 5
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+"""Bytes that may stand for half a character: those of a whole one outside the basic plane look the same."""
 
 
 class Answer(Redacted, frozen=True):
@@ -76,9 +79,14 @@ class Answer(Redacted, frozen=True):
         return 200 <= self.status < 300
 
     def json(self) -> object:
-        """Return the body, parsed as JSON; raises `NotThePlatformError` where it is not valid."""
+        """Return the body, parsed as JSON; raises `NotThePlatformError` where it is not valid.
+
+        Half a character (a lone surrogate, RFC 8259 section 8.2) is refused too: no file or terminal could take it.
+        """
         try:
             data: object = jsons.loads(self.content)
+            if _HALF.search(self.content):
+                jsons.dumps(data, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
             raise NotThePlatformError(
                 f"{self.path} answered {self.status} with something that is not valid JSON",

@@ -328,6 +328,34 @@ def test_a_lasting_contradiction_is_no_state() -> None:
         assert len(at.calls(begun)) == 9
 
 
+@pytest.mark.parametrize("fault", ["shift-rows", "lying-total"])
+def test_a_read_back_that_does_not_add_up_is_asked_again(fault: str) -> None:
+    """A row that a listing hides is not gone: API.md section 2 asks for as many rows as it counts."""
+    with umami() as at:
+        keys = [held.key for held in at.live.access.grants() if held.scope == Scope("site", SHOP)]
+        assert len(keys) >= 2
+        at.fault(f"{fault}:GET /api/teams/.*/users")
+        assert at.refresh(*keys) == {key: at.live.access[key] for key in keys}
+        at.fault(f"{fault}x0:GET /api/teams/.*/users")
+        with pytest.raises(IncompleteError, match="as many rows as it counts"):
+            at.refresh(*keys)
+
+
+@pytest.mark.parametrize("fault", ["shift-rows", "lying-total"])
+def test_more_than_a_few_accounts_are_not_taken_from_a_list_that_does_not_add_up(fault: str) -> None:
+    """Nor is one that is looked for by its login."""
+    users = [f"user{number}" for number in range(6)]
+    with umami(world(users=("anna", "ben", *users))) as at:
+        keys = [account_key(user) for user in users]
+        at.fault(f"{fault}:GET /api/admin/users")
+        assert at.refresh(*keys) == {key: at.live.access[key] for key in keys}
+        at.fault(f"{fault}x0:GET /api/admin/users")
+        with pytest.raises(IncompleteError):
+            at.refresh(*keys)
+        with pytest.raises(IncompleteError):
+            at.refresh(account_key("user"))  # the search finds all that begin so
+
+
 def served(fake: UmamiFake, change: Callable[[str, dict[str, object]], None]) -> At:
     """Read from a server whose listings `change` has its hands on."""
     inner = fakery.in_process(fake)

@@ -14,10 +14,11 @@ from msgspec import Struct
 from siteward.access.model import EVERYWHERE, Account, Grant, Scope, Subject, account_key, account_of
 from siteward.platforms.interface import native
 from siteward.platforms.umami.native_state import NativeState, Rows
-from siteward.platforms.umami.read import strongest
+from siteward.platforms.umami.read import ROUNDS, strongest
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, OWNER
 from siteward.platforms.umami.rows import ONE_PAGE, MemberRow, Page, SiteRow, TeamRow, UserRow, ask, ask_one
 from siteward.platforms.umami.session import path
+from siteward.transport.errors import IncompleteError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T", UserRow, TeamRow, SiteRow)
+Row = TypeVar("Row", UserRow, TeamRow, SiteRow, MemberRow)
 
 MOST_WRITES, OLDEST = 25, 10.0
 """After how many writes, and how many seconds, the cached listings are too old to stand for reading again."""
@@ -122,9 +124,26 @@ def members_now(reader: Reader, team: str, state: NativeState) -> tuple[MemberRo
     return tuple(member for member in team_row.members if member.user is not None and member.user_id in cached.users)
 
 
+def ask_whole(
+    reader: Reader, path: str, kind: type[Page[Row]], query: Mapping[str, str | int] = ONE_PAGE
+) -> tuple[Row, ...]:
+    """Ask for all rows of a listing; as many different ones as it counts, else it is asked for again.
+
+    Raises `IncompleteError` if it does not add up in any round: what is not shown is not known to be gone.
+    """
+    for _ in range(ROUNDS):
+        page = ask(reader, path, kind, query)
+        if page.count == len(page.data) == len({row.id for row in page.data}):
+            return page.data
+    raise IncompleteError(
+        f"{path} did not show as many rows as it counts, {ROUNDS} times over",
+        hint="somebody may be changing users, teams or sites right now; try again",
+    )
+
+
 def members_of(reader: Reader, team: str) -> tuple[MemberRow, ...]:
     """Ask for the memberships of a team; those of accounts that are gone are not shown (API.md section 5)."""
-    return ask(reader, path("teams", team, "users"), Page[MemberRow], ONE_PAGE).data
+    return ask_whole(reader, path("teams", team, "users"), Page[MemberRow])
 
 
 def find_user(reader: Reader, name: str) -> UserRow | None:
@@ -134,8 +153,8 @@ def find_user(reader: Reader, name: str) -> UserRow | None:
     """
     # A backslash escapes the wildcards of the search, so a login with one is looked for in the whole list.
     narrowed = {**ONE_PAGE, "search": name} if name and "\\" not in name else ONE_PAGE
-    page = ask(reader, path("admin", "users"), Page[UserRow], narrowed)
-    return next((user for user in page.data if user.username == name), None)
+    users = ask_whole(reader, path("admin", "users"), Page[UserRow], narrowed)
+    return next((user for user in users if user.username == name), None)
 
 
 def account_id(reader: Reader, name: str, live: Live) -> str | None:
@@ -210,7 +229,7 @@ def _read_sites(
 
 def _read_members(reader: Reader, teams: Collection[str], state: NativeState) -> dict[str, tuple[MemberRow, ...]]:
     if len(teams) > FEW and not state.old:
-        listed = ask(reader, path("admin", "teams"), Page[TeamRow], ONE_PAGE).data
+        listed = ask_whole(reader, path("admin", "teams"), Page[TeamRow])
         return {team.id: tuple(member for member in team.members if member.user) for team in listed}
     ordered = list(teams)
     return dict(zip(ordered, reader.map(lambda team: members_of(reader, team), ordered), strict=True))
@@ -225,7 +244,7 @@ def _read_objects(
     """
     wanted = list(dict.fromkeys(ids))
     if listing and len(wanted) > FEW:
-        rows = {row.id: row for row in ask(reader, path("admin", name), listing, ONE_PAGE).data}
+        rows = {row.id: row for row in ask_whole(reader, path("admin", name), listing)}
         return {object_id: rows.get(object_id) for object_id in wanted}
     return dict(
         zip(wanted, reader.map(lambda object_id: ask_one(reader, path(name, object_id), kind), wanted), strict=True)

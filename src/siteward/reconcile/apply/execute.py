@@ -78,7 +78,8 @@ class Execution(Struct, kw_only=True):
     """The writing to one instance: its parameters, and its progress.
 
     `fresh`, `revalidated`, `live` and `outcomes` (by step id) are updated with each write. `failures` counts the failed
-    writes in a row, `sends` the mails by key, and `in_flight` holds the steps that are being sent.
+    writes in a row, `sends` the mails by key, and `in_flight` holds the steps that are being sent. `unread` is true once
+    something was sent after the last reading of the whole instance.
     """
 
     given: ApplyInput
@@ -90,6 +91,7 @@ class Execution(Struct, kw_only=True):
     outcomes: dict[str, Outcome]
     failures: int = 0
     sent: bool = False
+    unread: bool = False
     sends: dict[Key, int] = {}
     in_flight: set[str] = set()
 
@@ -104,6 +106,9 @@ def execute(execution: Execution) -> None:
     rest = list(execution.revalidated.go)
     while rest := _settle_hindered(execution, rest):
         wave = _take_wave(rest, execution.revalidated.needs)
+        if execution.unread and any(_may_unmake_admin(execution, step) for step in wave):
+            rest = _revalidate_rest(execution, rest)
+            continue
         taken = {step.id for step in wave}
         rest = [step for step in rest if step.id not in taken]
         if why := _describe_halt(execution):
@@ -198,7 +203,7 @@ def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
         _settle(execution, [_fail(execution, step, str(problem)) for step in steps])
         return
     execution.instance.journal.intend({step.id: step.change for step in steps})
-    execution.sent = True
+    execution.sent = execution.unread = True
     execution.in_flight = {step.id for step in steps}
     receipts = _write_bundle(execution, bundle)
     execution.live = replace(
@@ -373,6 +378,18 @@ def _describe_halt(execution: Execution) -> str:
     )
 
 
+def _may_unmake_admin(execution: Execution, step: Step) -> bool:
+    """Return whether a step takes a top role, or deletes an account that may have got one meanwhile.
+
+    Others may have made and unmade admins while this run wrote, one that it made just before among them, so the first
+    such step after a write waits until all is read and judged again.
+    """
+    change, is_top = step.change, execution.fresh.traits.is_top
+    keeps = isinstance(change.after, Grant) and is_top(change.after)
+    takes = isinstance(change.before, Grant) and is_top(change.before) and not keeps
+    return takes or _is_deletion(change)
+
+
 def _may_reveal_grants(execution: Execution, step: Step) -> bool:
     """Return whether a step took a top role, under which a platform may have hidden or wiped other grants."""
     before = step.change.before
@@ -381,7 +398,7 @@ def _may_reveal_grants(execution: Execution, step: Step) -> bool:
 
 
 def _revalidate_rest(execution: Execution, rest: Sequence[Step]) -> list[Step]:
-    """Read and revalidate the rest, after a step that may have changed more than it says; return the steps to do."""
+    """Read and revalidate the rest, where more may have changed than this run's steps say; return the steps to do."""
     try:
         execution.fresh = read_again(execution.given, execution.instance, execution.outcomes.values())
     except PlatformError as problem:
@@ -394,7 +411,7 @@ def _revalidate_rest(execution: Execution, rest: Sequence[Step]) -> list[Step]:
     execution.revalidated = revalidate_instance(
         instance.reviewed, execution.fresh, instance.allowance, history, instance.chosen
     )
-    execution.live = execution.fresh.live
+    execution.live, execution.unread = execution.fresh.live, False
     _settle(
         execution,
         [outcome for name, outcome in execution.revalidated.outcomes.items() if name not in execution.outcomes],

@@ -1,0 +1,200 @@
+"""Mutated files that the program itself has written: saved plans, journals, what a run left, and decisions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from chaos import worlds
+from chaos.story import RELEASES
+from fuzz import mutate
+from fuzz.program import CODES, call
+from rig import NOW, Killed, Rig
+from siteward import platforms
+from siteward.access import codec
+from siteward.access.codec import CodecError, canonical
+from siteward.access.plan import Plan
+from siteward.reconcile.certify import BadDecisionsError, read_decisions
+from siteward.reconcile.journal import journal
+from siteward.reconcile.journal.chain import link
+
+FORMATS = ("text", "json", "markdown", "html", "csv", "sarif", "gitlab-plan")
+SEEDS = 12
+"""So many different worlds lend their files."""
+
+
+def play(seed: int, folder: Path) -> str | None:
+    """Mutate one stored file and let the program read it."""
+    dice = random.Random(seed)
+    kind: Callable[[random.Random, Path], str | None] = dice.choice(
+        (_plan, _plan, _journal, _journal, _left, _decisions)
+    )
+    return kind(dice, folder)
+
+
+def _rig(dice: random.Random, folder: Path) -> tuple[Rig, bool]:
+    """Return a rig whose plan was applied, or half of it: the run was killed at a write."""
+    lent = dice.randrange(SEEDS)
+    source = random.Random(lent)
+    platform, release = RELEASES[lent % len(RELEASES)]
+    start = worlds.draw(source, platform, release)
+    fake = platforms.fake(platform).of(start.world, release, clock=lambda: NOW)
+    rig = Rig(folder, fake, start.documents[0])
+    reviewed = rig.plan().plan
+    assert reviewed is not None
+    rig.axe.at, rig.axe.after = (
+        (rig.axe._count + dice.randint(4, 25) if dice.random() < 0.5 else 0),
+        dice.random() < 0.5,
+    )
+    killed = False
+    try:
+        rig.apply(reviewed)
+    except Killed:
+        killed = True
+    rig.axe.at = 0
+    return rig, killed
+
+
+def _again(rig: Rig, *, killed: bool) -> str | None:
+    """Plan, tell drift, apply and resume; all of that may refuse, and nothing may be raised."""
+    report = rig.plan()
+    rig.drift()
+    if killed:
+        rig.apply(_empty(), resume=True)
+    if report.plan is not None:
+        rig.apply(report.plan)
+    elif not report.diagnostics:
+        return "no plan and no reason"
+    return None
+
+
+def _empty() -> Plan:
+    return Plan(tool="", created=NOW, as_of=NOW)
+
+
+def _reseal(data: Any) -> Any:
+    """Return an encoded plan with the digest that fits it, so that it is read further."""
+    if isinstance(data, dict) and "digest" in data:
+        try:
+            rest = {name: member for name, member in data.items() if name != "digest"}
+            data = {**data, "digest": f"sha256:{hashlib.sha256(canonical(rest)).hexdigest()}"}
+        except (ValueError, TypeError, RecursionError):
+            pass
+    return data
+
+
+def _plan(dice: random.Random, folder: Path) -> str | None:
+    rig, _ = _rig(dice, folder)
+    reviewed = rig.plan().plan
+    assert reviewed is not None
+    encoded = codec.encode(reviewed)
+    if dice.random() < 0.2:
+        data = mutate.raw(dice, canonical(encoded))
+    else:
+        changed = mutate.json_value(dice, encoded)
+        data = json.dumps(_reseal(changed) if dice.random() < 0.8 else changed).encode("utf-8", "surrogatepass")
+    path = folder / "plan.json"
+    path.write_bytes(data)
+    code, out = call(folder, "show", "plan.json", "--format", dice.choice(FORMATS))
+    if code not in CODES or (code and not out.strip()):
+        return f"show left with {code}: {out[:500]}"
+    try:
+        read = codec.decode(json.loads(data.decode("utf-8")))
+    except (CodecError, ValueError, RecursionError):
+        return None if code == 1 else f"a plan that is not read was shown, with {code}: {out[:500]}"
+    rig.apply(read)
+    return None
+
+
+def _journal(dice: random.Random, folder: Path) -> str | None:
+    rig, killed = _rig(dice, folder)
+    path = journal.path_of(rig.book.folder, "it")
+    if not path.exists():
+        return None
+    lines = path.read_bytes().split(b"\n")[:-1]
+    if not lines:
+        return None
+    if dice.random() < 0.3:
+        data = mutate.raw(dice, path.read_bytes())
+    else:
+        at = dice.randrange(len(lines))
+        entries = [json.loads(line) for line in lines]
+        entries[at] = mutate.json_value(dice, entries[at])
+        data = b"".join(_sealed(entries)) if dice.random() < 0.8 else b"".join(map(_line, entries))
+    path.write_bytes(data)
+    return _again(rig, killed=killed)
+
+
+def _line(entry: object) -> bytes:
+    return json.dumps(entry).encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _sealed(entries: list[Any]) -> Iterator[bytes]:
+    """Yield the entries as lines whose chain fits, as far as that can be."""
+    head = ""
+    for entry in entries:
+        if not isinstance(entry, dict):
+            yield _line(entry)
+            continue
+        plain = {name: member for name, member in entry.items() if name not in {"prev", "seal"}}
+        try:
+            line, head = link(plain, head, None)
+        except (ValueError, TypeError, RecursionError):
+            line = _line(entry)
+        yield line
+
+
+def _left(dice: random.Random, folder: Path) -> str | None:
+    """What a run left, or the plan that it was about."""
+    rig, killed = _rig(dice, folder)
+    paths = sorted(rig.book.folder.glob("*.json"))
+    if not paths:
+        return None
+    path = dice.choice(paths)
+    value = json.loads(path.read_bytes())
+    data = mutate.raw(dice, path.read_bytes()) if dice.random() < 0.3 else _line(mutate.json_value(dice, value))
+    path.write_bytes(data)
+    book = journal.path_of(rig.book.folder, "it")
+    if path.name == "it.last.json" and dice.random() < 0.7:
+        entries = [json.loads(line) for line in book.read_bytes().split(b"\n")[:-1]]
+        for entry in entries:
+            if entry["kind"] == "end":
+                entry["snapshot"] = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        book.write_bytes(b"".join(_sealed(entries)))
+    return _again(rig, killed=killed)
+
+
+def _decisions(dice: random.Random, folder: Path) -> str | None:
+    name, original = dice.choice(list(_reviews().items()))
+    if name.endswith(".json") and dice.random() < 0.7:
+        data = json.dumps(mutate.json_value(dice, json.loads(original))).encode("utf-8", "surrogatepass")
+    else:
+        data = mutate.text(dice, original)
+    path = folder / name
+    path.write_bytes(data)
+    try:
+        read_decisions(path)
+    except BadDecisionsError as problem:
+        return None if str(problem) else "refused without a reason"
+    return None
+
+
+@cache
+def _reviews() -> dict[str, str]:
+    """Return a review that was decided, as a table and as JSON."""
+    head = ["digest", "id", "instance", "person", "account", "site", "role", "decision", "live"]
+    rows = [
+        [f"{at:064x}"[:16], f"i{at}", "it", f"p{at}", f"account-{at}", "shop.example.org", "view", word, "yes"]
+        for at, word in enumerate(("keep", "revoke", "change edit until 2027-01-01", "change until 2027-01-01", ""), 1)
+    ]
+    digest = f"sha256:{'1' * 64}"
+    for row in rows:
+        row[0] = digest
+    items = [dict(zip(head[1:], row[1:], strict=True)) for row in rows]
+    table = "\n".join(",".join(cells) for cells in (head, *rows)) + "\n"
+    return {"review.csv": table, "review.json": json.dumps({"digest": digest, "items": items})}

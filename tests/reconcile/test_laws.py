@@ -306,7 +306,7 @@ def _come_back(here: SmallRig, server: Server, live: Access, wanted: Access, *, 
     assert memory.last == wanted
 
 
-@pytest.mark.parametrize("kind", ["failed", "refused", "unreachable", "lost-not-done"])
+@pytest.mark.parametrize("kind", ["failed", "refused", "unreachable"])
 def test_a_write_that_surely_did_not_happen_is_failed(kind: FaultKind) -> None:
     """What reading shows not to have happened is `failed`, in words."""
     with rig(world(admin("robot")), world(admin("robot"), grant("ann", "a.test", "view"))) as (here, server, _):

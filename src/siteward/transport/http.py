@@ -32,6 +32,7 @@ from siteward.transport.errors import (
 )
 from siteward.transport.link import Exchange, Link
 from siteward.transport.pace import Pace, Rate, retry_after
+from siteward.transport.patience import Patience
 from siteward.transport.redacted import Redacted
 from siteward.transport.wire import Reading, ReadOnlyTransport, Wire
 
@@ -97,7 +98,7 @@ class _Line(Struct, frozen=True):
     rows: SqlReader | None = None
 
 
-class _Patience:
+class _Tries:
     """The tries and the time that are left for one question."""
 
     def __init__(self, line: _Line) -> None:
@@ -167,6 +168,11 @@ class Reader:
         return self._line.link.clock()
 
     @property
+    def longest(self) -> float:
+        """The seconds after which an answer is given up."""
+        return self._line.link.read
+
+    @property
     def waited(self) -> float:
         """The seconds spent in pauses so far."""
         return self._line.pace.waited
@@ -217,7 +223,7 @@ class Reader:
         self._client.close()
 
     def _send_patiently(self, build: Callable[[], httpx.Request], extra: Pace | None = None) -> Answer:
-        patience = _Patience(self._line)
+        tries = _Tries(self._line)
         while True:
             if extra:
                 extra.take()
@@ -225,14 +231,14 @@ class Reader:
             try:
                 answer = self._answer(self._client.send(build()))
             except httpx.RequestError as error:
-                if is_hopeless(error) or not patience.lasts("no answer came"):
+                if is_hopeless(error) or not tries.lasts("no answer came"):
                     raise unreachable(error, self.origin, self._line.link) from error
                 continue
             if answer.status not in NOT_NOW:
                 return answer
-            if answer.status == _TOO_MANY and patience.outlasts(answer):
+            if answer.status == _TOO_MANY and tries.outlasts(answer):
                 continue
-            if not patience.lasts(f"the server answered {answer.status}", retry_after(answer.headers)):
+            if not tries.lasts(f"the server answered {answer.status}", retry_after(answer.headers)):
                 raise self._still_busy(answer)
 
     def _answer(self, response: httpx.Response, *, redirects: bool = False) -> Answer:
@@ -249,10 +255,14 @@ class Reader:
 
 
 class Writer(Reader):
-    """A reader that can also command."""
+    """A reader that can also command; `patience` is how long it reads on after an answer that was lost."""
 
     def __init__(self, line: _Line, client: httpx.Client, commands: httpx.Client, command_pace: Pace) -> None:
         super().__init__(line, client)
+        link = line.link
+        self.patience = Patience(
+            clock=link.clock, sleep=link.sleep, waiting=link.waiting, slowest=lambda: line.wire.slowest
+        )
         self._commands = commands
         self._command_pace = command_pace
 
@@ -273,7 +283,7 @@ class Writer(Reader):
         answer, one that is too long, or a gateway's 502, 503 or 504), `RedirectedError` for a redirect, which servers of an
         API do not give and proxies may give at any time, `RefusedError` when the server keeps answering 429.
         """
-        patience = _Patience(self._line)
+        tries = _Tries(self._line)
         while True:
             self._command_pace.take()
             self._line.pace.take()
@@ -287,9 +297,9 @@ class Writer(Reader):
                 )
             if answer.status not in NOT_NOW:
                 return answer
-            if answer.status == _TOO_MANY and patience.outlasts(answer):
+            if answer.status == _TOO_MANY and tries.outlasts(answer):
                 continue
-            if not patience.lasts(f"the server answered {answer.status}", retry_after(answer.headers)):
+            if not tries.lasts(f"the server answered {answer.status}", retry_after(answer.headers)):
                 raise self._still_busy(answer)
 
     def close(self) -> None:

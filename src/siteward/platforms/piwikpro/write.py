@@ -1,7 +1,7 @@
 """Writes changes by Piwik PRO's own calls (MAPPING.md sections 1, 4 and 5).
 
-Setting a level, a role, a language or modules may be repeated, so such a call is sent again after a lost answer.
-Inviting and creating a group may not: after a lost answer, a search shows whether it took place.
+Setting a level, a role, a language, members or modules may be repeated, so such a call is sent again once reading has
+shown, after a lost answer, that it did not take place. Inviting and creating a group may not be repeated.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Scope, Subject
-from siteward.platforms.confirm import DONE, INVITED, Verdict, confirm, read_back
+from siteward.platforms.confirm import DONE, INVITED, Verdict, confirm, read_back, sent
 from siteward.platforms.interface import Receipt, native
 from siteward.platforms.piwikpro.commands import (
     GROUPS,
@@ -22,9 +22,8 @@ from siteward.platforms.piwikpro.commands import (
     has_code,
     judged,
     person_id,
-    receipt_of,
-    repeatable,
     set_level,
+    set_state,
 )
 from siteward.platforms.piwikpro.native_state import NativeState
 from siteward.platforms.piwikpro.refresh import group_named, level_of, members_of, person, switches_of
@@ -33,7 +32,7 @@ from siteward.platforms.piwikpro.rows import One, User, UserGroup, parse
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from siteward.access.change import Change
     from siteward.access.model import Key
@@ -66,7 +65,7 @@ def close_modules(writer: Writer, account: Account, live: Live, bundle: Bundle) 
         grant.key in unwanted for grant in _read_open_modules(writer, at, account.name)
     ):
         return Receipt(key=account.key, status="sent")
-    return Receipt(key=account.key, status="unknown", message="its modules could not be closed")
+    return Receipt(key=account.key, status="unknown", message=f"its modules could not be closed: {closed.message}")
 
 
 def _send_invitation(writer: Writer, account: Account) -> Receipt:
@@ -90,7 +89,7 @@ def _send_invitation(writer: Writer, account: Account) -> Receipt:
         return verdict
 
     send = partial(writer.command, "POST", f"{USERS}/invite", json=body)
-    verdict = confirm(send, judge, is_there, parse=partial(parse, One[User]), done=INVITED)
+    verdict = confirm(writer, send, judge, is_there, repeatable=False, parse=partial(parse, One[User]), done=INVITED)
     return verdict.receipt(account.key, {account.key: found[0].id} if verdict.status == "sent" else {})
 
 
@@ -98,22 +97,32 @@ def set_language(writer: Writer, account: Account, live: Live) -> Receipt:
     """Set the language of an account."""
     at = person_id(writer, account.name, live)
     body = {"data": {"id": at, "type": "ppms/user", "attributes": {"language": account.language}}}
-    return receipt_of(writer, account.key, repeatable(writer, "PATCH", f"{USERS}/{at}", body))
+
+    def is_set() -> bool:
+        row = person(writer, account.name)
+        return row is not None and row.attributes.language == account.language
+
+    return set_state(writer, account.key, ("PATCH", f"{USERS}/{at}", body), is_set)
 
 
 def delete_account(writer: Writer, key: Key, live: Live) -> Receipt:
     """Delete an account for good; it is no failure if it is gone already."""
-    answer = repeatable(writer, "DELETE", f"{USERS}/{person_id(writer, key[1], live)}")
-    if answer.status == 404:
-        return Receipt(key=key, status="sent", message="it was gone already")
-    return receipt_of(writer, key, answer)
+    at = f"{USERS}/{person_id(writer, key[1], live)}"
+    return set_state(
+        writer, key, ("DELETE", at, None), lambda: person(writer, key[1]) is None, gone="it was gone already"
+    )
 
 
 def set_role(writer: Writer, grant: Grant, role: Literal["OWNER", "USER"], live: Live) -> Receipt:
     """Make an account an owner, or a user again."""
     at = person_id(writer, grant.subject.name, live)
     body = {"data": {"id": at, "type": "ppms/user", "attributes": {"role": role}}}
-    return receipt_of(writer, grant.key, repeatable(writer, "PATCH", f"{USERS}/{at}/change-role", body))
+
+    def is_set() -> bool:
+        row = person(writer, grant.subject.name)
+        return row is not None and row.attributes.role == role
+
+    return set_state(writer, grant.key, ("PATCH", f"{USERS}/{at}/change-role", body), is_set)
 
 
 def demote(writer: Writer, grant: Grant, live: Live, bundle: Bundle) -> Receipt:
@@ -140,10 +149,11 @@ def put_back_to_sleep(writer: Writer, grant: Grant, live: Live, bundle: Bundle) 
     answers.append(
         _send_switches(writer, at, {module.scope.name: False for module in modules if module.key in unwanted})
     )
-    if any(answer.status != "sent" for answer in answers):
+    bad = next((answer for answer in answers if answer.status != "sent"), None)
+    if bad is not None:
         left = (*_read_levels(writer, name, live), *_read_open_modules(writer, at, name))
         if any(grant.key in unwanted for grant in left):
-            return Receipt(key=grant.key, status="unknown", message=_describe_awake(grant))
+            return Receipt(key=grant.key, status="unknown", message=f"{_describe_awake(grant)}: {bad.message}")
     return Receipt(key=grant.key, status="sent")
 
 
@@ -188,7 +198,12 @@ def _send_switches(writer: Writer, at: str, switches: Mapping[str, bool]) -> Rec
     if not switches:
         return Receipt(key=(), status="sent")
     data = [{"type": "module/access", "id": switch, "attributes": {"access": on}} for switch, on in switches.items()]
-    return receipt_of(writer, (), repeatable(writer, "PUT", f"/api/modules/v1/access/user/{at}", {"data": data}))
+
+    def is_set() -> bool:
+        now = switches_of(writer, at) or {}
+        return all(switch in now and now[switch].access == on for switch, on in switches.items())
+
+    return set_state(writer, (), ("PUT", f"/api/modules/v1/access/user/{at}", {"data": data}), is_set)
 
 
 def _refuse_closing(key: Key, groups: Sequence[str]) -> Receipt:
@@ -225,7 +240,7 @@ def make_group(writer: Writer, group: Group) -> Receipt:
         return DONE
 
     send = partial(writer.command, "POST", GROUPS, json=body)
-    verdict = confirm(send, judge, is_there, parse=partial(parse, One[UserGroup]))
+    verdict = confirm(writer, send, judge, is_there, repeatable=False, parse=partial(parse, One[UserGroup]))
     if verdict.status != "sent":
         return verdict.receipt(group.key)
     receipt = tie_group(writer, group, made[0].id) if group.external else DONE.receipt(group.key)
@@ -236,7 +251,12 @@ def tie_group(writer: Writer, group: Group, at: str) -> Receipt:
     """Tie a group to the group of an identity provider that `group.external` names."""
     attributes = {"name": group.name, "external_id": group.external}
     body = {"data": {"id": at, "type": "ppms/user-group", "attributes": attributes}}
-    return receipt_of(writer, group.key, repeatable(writer, "PATCH", f"{GROUPS}/{at}", body))
+
+    def is_tied() -> bool:
+        row = group_named(writer, group.name)
+        return row is not None and row.attributes.external_id == group.external
+
+    return set_state(writer, group.key, ("PATCH", f"{GROUPS}/{at}", body), is_tied)
 
 
 def change_members(writer: Writer, group: str, changes: Sequence[Change], live: Live) -> list[Receipt]:
@@ -248,22 +268,28 @@ def change_members(writer: Writer, group: str, changes: Sequence[Change], live: 
     at, adds = group_id(writer, group, live), changes[0].after is not None
     ids = {person_id(writer, change.key[2], live): change.key for change in changes}
     answer = _send_members(writer, at, ids, adds=adds)
-    if answer.status == 400:
+    if not isinstance(answer, Verdict) and answer.status == 400:
         present = {row.id for row in members_of(writer, at)}
         rest = ids.keys() - present if adds else ids.keys() & present
         if rest == ids.keys():
-            return [receipt_of(writer, key, answer) for key in ids.values()]
+            return _member_receipts(writer, ids.values(), answer)
         if rest:
             answer = _send_members(writer, at, rest, adds=adds)
         else:
             return [Receipt(key=key, status="sent", message="it was so already") for key in ids.values()]
-    return [receipt_of(writer, key, answer) for key in ids.values()]
+    return _member_receipts(writer, ids.values(), answer)
 
 
-def _send_members(writer: Writer, group: str, people: Collection[str], *, adds: bool) -> Answer:
+def _member_receipts(writer: Writer, keys: Iterable[Key], answer: Answer | Verdict) -> list[Receipt]:
+    """Return the receipts for an answer about several members: being one is a state, so it may be sent again."""
+    verdict = answer if isinstance(answer, Verdict) else judged(writer, answer)
+    return [replace(verdict.receipt(key), repeatable=True) for key in keys]
+
+
+def _send_members(writer: Writer, group: str, people: Collection[str], *, adds: bool) -> Answer | Verdict:
     body = {"data": [{"type": "ppms/user", "id": person} for person in sorted(people)]}
     path = f"{GROUPS}/{group}/relationships/users"
-    return writer.command("POST" if adds else "DELETE", path, json=body)
+    return sent(partial(writer.command, "POST" if adds else "DELETE", path, json=body))
 
 
 def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
@@ -333,5 +359,5 @@ def _write_group(writer: Writer, change: Change, live: Live) -> Receipt:
         case Group(), Group() as group:
             return tie_group(writer, group, group_id(writer, group.name, live))
         case _:
-            path = f"{GROUPS}/{group_id(writer, change.key[1], live)}"
-            return receipt_of(writer, change.key, repeatable(writer, "DELETE", path))
+            name, path = change.key[1], f"{GROUPS}/{group_id(writer, change.key[1], live)}"
+            return set_state(writer, change.key, ("DELETE", path, None), lambda: group_named(writer, name) is None)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -26,12 +25,14 @@ from siteward.access.report import Outcome
 from siteward.platforms.interface import Bundle, Receipt
 from siteward.reconcile.apply.inputs import judge_again, read_again
 from siteward.reconcile.apply.passwords import UndeliveredError, deliver, generate, made_with_password
-from siteward.reconcile.apply.revalidate import LOST, SETTLED, History, left_undone, reached, refused, unmet
+from siteward.reconcile.apply.read_back import Call, ReadBack, look, send_and_read_back
+from siteward.reconcile.apply.revalidate import LOST, SETTLED, History, left_undone, refused, unmet
 from siteward.reconcile.apply.target import RESUME, Progress
 from siteward.reconcile.journal.entries import Result
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from types import FrameType
 
     from siteward.access.plan import Step
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from siteward.reconcile.apply.target import Fresh, Target
     from siteward.transport.http import Writer
     from siteward.transport.secrets import Secret
-
-Seen = Mapping[Key, Resource | None]
 
 
 class CancellationToken:
@@ -77,7 +76,8 @@ class Execution(Struct, kw_only=True):
     """One instance while it is written to: what it is given, and how far it is.
 
     `fresh`, `revalidated` and `live` follow what is done; `outcomes` fills up. `failures` counts the writes in a row
-    that failed, `sends` the mails by key, and `in_flight` are the steps that are being sent.
+    that failed, `sends` the mails by key, and `in_flight` are the steps that are being sent. `unended` are those that
+    stand and whose call could not be finished.
     """
 
     given: ApplyInput
@@ -91,6 +91,7 @@ class Execution(Struct, kw_only=True):
     sent: bool = False
     sends: dict[Key, int] = {}
     in_flight: set[str] = set()
+    unended: set[str] = set()
 
     @property
     def target(self) -> Target:
@@ -100,6 +101,7 @@ class Execution(Struct, kw_only=True):
 
 def execute(execution: Execution) -> None:
     """Do the steps that are left, in order; every one of them ends in `execution.outcomes`."""
+    execution.instance.doors.writer.patience.is_cancelled = lambda: execution.cancellation.cancelled
     rest = list(execution.revalidated.go)
     while rest := _settle_hindered(execution, rest):
         wave = _wave(rest, execution.revalidated.needs)
@@ -166,7 +168,7 @@ def _settle_moved(execution: Execution, wave: Sequence[Step]) -> list[Step]:
     doomed = {step.change.key: step for step in wave if _is_deletion(step.change)}
     if not doomed:
         return list(wave)
-    seen, why = _look(execution, set(doomed))
+    seen, why = look(execution.target.platform, execution.instance.doors, set(doomed), execution.live)
     unread = [step for key, step in doomed.items() if key not in seen]
     moved = [step for key, step in doomed.items() if key in seen and seen[key] != step.change.before]
     words = why or "reading did not show whether it is as it was"
@@ -190,22 +192,19 @@ def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
     except UndeliveredError as problem:
         _settle(execution, [_failed(execution, step, str(problem)) for step in steps])
         return
-    execution.instance.journal.intend({step.id: step.change for step in steps})
-    execution.sent = True
-    execution.in_flight = {step.id for step in steps}
-    receipts = _write_bundle(execution, bundle)
-    execution.live = replace(
-        execution.live,
-        ids={**execution.live.ids, **{key: id_ for receipt in receipts for key, id_ in receipt.ids.items()}},
-    )
-    found = {receipt.key: receipt for receipt in receipts}
-    unsure = {
-        step.change.key for step in steps if step.change.key not in found or found[step.change.key].status != "failed"
-    }
-    seen, why = _look(execution, {key for step in steps if step.change.key in unsure for key in touched(step.change)})
-    _settle(
-        execution, [_judge_outcome(execution, step, found.get(step.change.key), seen, why) for step in steps], found
-    )
+    ids = {step.change: step.id for step in steps}
+
+    def before_sending(changes: Collection[Change]) -> None:
+        execution.instance.journal.intend({ids[change]: change for change in changes})
+        execution.sent = True
+        execution.in_flight = {step.id for step in steps}
+
+    platform, doors = execution.target.platform, execution.instance.doors
+    call = Call(platform=platform, doors=doors, bundle=bundle, live=execution.live, before_sending=before_sending)
+    found = send_and_read_back(call)
+    made = {key: id_ for receipt in found.receipts.values() for key, id_ in receipt.ids.items()}
+    execution.live = replace(execution.live, ids={**execution.live.ids, **made})
+    _settle(execution, [_judge_outcome(execution, step, found) for step in steps], found.receipts)
 
 
 def _changes_ahead(execution: Execution, steps: Iterable[Step]) -> tuple[Change, ...]:
@@ -235,52 +234,63 @@ def _deliver_passwords(execution: Execution, steps: Iterable[Step]) -> Mapping[s
     return given
 
 
-def _write_bundle(execution: Execution, bundle: Bundle) -> Sequence[Receipt]:
-    """Send a bundle; whatever is raised on the way leaves open what of it took place."""
-    try:
-        return execution.target.platform.write(execution.instance.doors.writer, bundle, execution.live)
-    except PlatformError as problem:
-        return [
-            Receipt(key=change.key, status="unknown", message=str(problem), hint=problem.hint)
-            for change in bundle.changes
-        ]
-
-
-def _look(execution: Execution, keys: set[Key]) -> tuple[Seen, str]:
-    """Read what stands under some keys now; what could not be told is left out, and why comes with it."""
-    if not keys:
-        return {}, ""
-    try:
-        return execution.target.platform.refresh(execution.instance.doors.reader, keys, execution.live), ""
-    except PlatformError as problem:
-        return {}, f"it could not be read back: {problem}"
-
-
-def _judge_outcome(execution: Execution, step: Step, receipt: Receipt | None, seen: Seen, why: str) -> Outcome:
-    """Return what became of a step: done only where the platform shows it."""
-    change, instance = step.change, execution.target.name
+def _judge_outcome(execution: Execution, step: Step, found: ReadBack) -> Outcome:
+    """Return what became of a step: done only where the platform shows it, failed only where it shows it undone."""
+    change, receipt = step.change, found.receipts.get(step.change.key)
     words = receipt.message if receipt else "the platform said nothing of it"
     hint = receipt.hint if receipt else None
-    if receipt is not None and receipt.status == "failed":
+    status = receipt.status if receipt else "unknown"
+    if receipt is not None and status == "failed" and receipt.sure:
         return _failed(execution, step, words, hint)
-    if not touched(change) <= seen.keys():
-        message = "; ".join(filter(None, (words, why or "reading did not show whether it took place")))
-        return Outcome(instance=instance, step=step, status="unknown", message=message, hint=hint or RESUME)
-    now = seen[change.key]
-    if reached(change, seen):
-        lost = receipt is None or receipt.status == "unknown"
-        done = Outcome(instance=instance, step=step, status="done", message=LOST if lost else "")
-        return (
-            finished(done, execution.target.platform, execution.instance.doors.writer, execution.fresh, execution.live)
-            if lost
-            else done
-        )
-    accepted = receipt is not None and receipt.status == "sent"
+    if not touched(change) <= found.seen.keys():
+        return _unknown(execution, step, (words, found.why or "reading did not show whether it took place"), hint)
+    now = found.seen[change.key]
+    if found.shows(change):
+        return _done(execution, step, status, words)
+    sides = {"reviewed": change.before, "now": now, "wanted": change.after}
+    if status == "unknown":
+        shows = f"so far reading shows {said(now)}, and it may still take place"
+        return replace(_unknown(execution, step, (words, shows), hint), **sides)
     shows = (
-        f"it was accepted, but reading shows {said(now)}" if accepted else f"it did not take place, {said(now)} stands"
+        f"it was accepted, but reading shows {said(now)}"
+        if status == "sent"
+        else f"it did not take place, {said(now)} stands"
     )
-    outcome = _failed(execution, step, "; ".join(filter(None, (words, shows))), hint)
-    return replace(outcome, reviewed=change.before, now=now, wanted=change.after)
+    return replace(_failed(execution, step, "; ".join(filter(None, (words, shows))), hint), **sides)
+
+
+def _done(execution: Execution, step: Step, status: str, words: str) -> Outcome:
+    """Return the outcome of a step that reading shows to be done, with what else the platform said of it."""
+    message = {"sent": words, "unknown": LOST}.get(status, f"{words}; but reading shows that it took place")
+    done = Outcome(instance=execution.target.name, step=step, status="done", message=message)
+    if status == "sent":
+        return done
+    platform, writer = execution.target.platform, execution.instance.doors.writer
+    ended = finished(done, platform, writer, execution.fresh, execution.live)
+    if ended.status == "unknown":
+        execution.unended.add(step.id)
+    return ended
+
+
+def _unknown(execution: Execution, step: Step, words: tuple[str, str], hint: str | None) -> Outcome:
+    message = "; ".join(filter(None, words))
+    return Outcome(instance=execution.target.name, step=step, status="unknown", message=message, hint=hint or RESUME)
+
+
+def look_once_more(execution: Execution) -> None:
+    """Read again, at the end, what is unknown: while the run went on, it may have taken place."""
+    unknown = [
+        outcome
+        for name, outcome in execution.outcomes.items()
+        if outcome.status == "unknown" and name not in execution.unended
+    ]
+    if not unknown or execution.cancellation.cancelled:
+        return
+    keys = {key for outcome in unknown for key in touched(outcome.step.change)}
+    seen, _ = look(execution.target.platform, execution.instance.doors, keys, execution.live)
+    shown = ReadBack(receipts={}, seen=seen)
+    settled = [outcome.step for outcome in unknown if shown.shows(outcome.step.change)]
+    _settle(execution, [_done(execution, step, "unknown", "") for step in settled])
 
 
 def finished(outcome: Outcome, platform: Platform, writer: Writer, fresh: Fresh, live: Live) -> Outcome:

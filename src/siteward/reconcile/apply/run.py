@@ -16,7 +16,7 @@ from siteward.access.diagnostic import warning
 from siteward.access.report import Outcome, Report
 from siteward.reconcile.apply.admission import CONFIG_CHANGED, left_out, mismatched, remarks_on, too_old
 from siteward.reconcile.apply.consent import Consents, still_lifted, taken_over
-from siteward.reconcile.apply.execute import Execution, cancelled_by_signals, execute, finished, result
+from siteward.reconcile.apply.execute import Execution, cancelled_by_signals, execute, finished, look_once_more, result
 from siteward.reconcile.apply.inputs import TROUBLE, Prepared, RunState, judge_again, read_again, trouble
 from siteward.reconcile.apply.memory import RunResult, appeared, gone, left, sends_so_far
 from siteward.reconcile.apply.revalidate import Allowance, History, allowed, reached
@@ -227,6 +227,7 @@ def _carry_out(given: ApplyInput, state: RunState, instance: Prepared, cancellat
     )  # fmt: skip
     try:
         execute(execution)
+        look_once_more(execution)
         if _is_open(execution):
             state.open_ends = True
         else:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Resource
 
 ROBOT = admin("robot")
+LOST: tuple[FaultKind, ...] = ("lost-repeatable",)
 VIEW, EDIT = grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
 BOB_VIEW, BOB_EDIT = grant("bob", "b.test", "view"), grant("bob", "b.test", "edit")
 
@@ -77,7 +78,7 @@ def test_a_slow_server_is_given_more_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("times", [1, 3])
 def test_what_sets_a_state_is_written_again_after_two_equal_readings(tmp_path: Path, times: int) -> None:
     """And each time it is journalled before."""
-    rig, server = setting(tmp_path, *["lost-repeatable"] * times)
+    rig, server = setting(tmp_path, *(LOST * times))
     assert statuses(rig.apply()) == ["done", "done"]
     assert [changes[0].key for changes in server.told] == [VIEW.key] * (times + 1) + [BOB_VIEW.key]
     text = rig.journal().read_text()

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Token(httpx.Auth):
     """Holds the credentials of one pair of doors; lets nothing out any more once the token was refused.
 
-    `most` is how many calls a bulk may carry, as far as this server has let us know.
+    `most` is how many calls a bulk may carry, as far as this server has let us know, and `most_mailing` how many changes
+    may share a request in which mails are sent.
     """
 
     def __init__(self, token: Secret, password: Secret | None) -> None:
@@ -29,7 +30,7 @@ class Token(httpx.Auth):
         self._password = password
         self.refused: str | None = None
         self.password_refused = False
-        self.most = MOST
+        self.most = self.most_mailing = MOST
 
     @property
     def has_password(self) -> bool:

@@ -26,7 +26,7 @@ from siteward.platforms.matomo.rpc import (
     token_of,
     words_of,
 )
-from siteward.transport.errors import NotThePlatformError, OutcomeUnknownError, UnauthenticatedError
+from siteward.transport.errors import NotThePlatformError, OutcomeUnknownError, PlatformError, UnauthenticatedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from siteward.platforms.matomo.calls import Planned
     from siteward.transport.http import Answer, Writer
 
+# The words in which a login or an address is refused that is taken: what stands there may be another's.
+_TAKEN = re.compile(r"already (exists|used)")
 # What the library that mails for Matomo says; the row is written by then (updateUser on 5.3).
 _NO_MAIL = re.compile(r"Invalid address|SMTP|mail function")
 _MAIL_HINT = "mend the mail settings of the server: it changed the account and could not tell anybody"
@@ -52,11 +54,24 @@ class Beside(Struct, frozen=True):
     words: str
 
 
+class Unsent(Struct, frozen=True):
+    """Why a change was not sent."""
+
+    words: str
+
+
+class Lost(Struct, frozen=True):
+    """What came instead of the answer to a request."""
+
+    words: str
+    hint: str | None = None
+
+
 def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     """Send one bundle and return a receipt for each of its changes.
 
-    Raises `UnauthenticatedError` when the token is refused or the address is locked out, and `OutcomeUnknownError` for a lost
-    answer; nothing that carries the password is sent any more once it was refused.
+    Raises `UnauthenticatedError` when the token is refused or the address is locked out; nothing that carries the
+    password is sent any more once it was refused.
     """
     ahead = wishes((*bundle.changes, *bundle.ahead))
     going_to = parting(bundle.changes, ahead, live)
@@ -67,7 +82,7 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     return [
         receipt
         for item, why in zip(planned, doubts, strict=True)
-        for receipt in _receipts(writer, item, next(answers) if why is None else Failed(why))
+        for receipt in _receipts(writer, item, next(answers) if why is None else Unsent(why))
     ]
 
 
@@ -109,9 +124,31 @@ def _why_not(writer: Writer, planned: Planned, state: NativeState) -> str | None
 
 
 def _sent(writer: Writer, planned: Sequence[Planned]) -> list[object]:
-    """Send calls and return, for each planned, what its first call was answered, with what went wrong beside it."""
-    if not planned:
-        return []
+    """Send calls and return, for each planned, what its first call was answered, with what went wrong beside it.
+
+    Mails are sent within the request, so a mail server that is slow makes the requests after this one smaller.
+    """
+    found: list[object] = []
+    while len(found) < len(planned):
+        some = planned[len(found) :]
+        mailing = any(item.mails for item in some)
+        some = some[: token_of(writer).most_mailing] if mailing else some
+        begun = writer.now
+        try:
+            answers = _sent_together(writer, some)
+        except (OutcomeUnknownError, NotThePlatformError) as lost:
+            answers = [Lost(str(lost), lost.hint)] * len(some)
+        except PlatformError as problem:
+            if not found:
+                raise
+            answers = [Failed(str(problem))] * (len(planned) - len(found))
+        if mailing and (isinstance(answers[0], Lost) or writer.now - begun > writer.longest / 2):
+            token_of(writer).most_mailing = max(1, len(some) // 2)
+        found += answers
+    return found
+
+
+def _sent_together(writer: Writer, planned: Sequence[Planned]) -> list[object]:
     calls = [(call, element) for element in planned for call in (*element.beside, *element.calls)]
     told = iter(_send(writer, calls))
     found = [_told(value, told) for value in planned]
@@ -181,7 +218,9 @@ def _receipts(writer: Writer, planned: Planned, result: object) -> list[Receipt]
     """Return a receipt for each change that a call makes; the first one counts the mails."""
     verdict = _judged(writer, result)
     if verdict.status != "sent":
-        return [verdict.receipt(change.key) for change in planned.changes]
+        # What sends no mail sets a state, or makes an account under its login.
+        receipts = [verdict.receipt(change.key) for change in planned.changes]
+        return [replace(receipt, repeatable=not planned.mails) for receipt in receipts]
     return [
         replace(verdict, sends=0 if at else planned.mails).receipt(change.key, _made(change))
         for at, change in enumerate(planned.changes)
@@ -189,17 +228,25 @@ def _receipts(writer: Writer, planned: Planned, result: object) -> list[Receipt]
 
 
 def _judged(writer: Writer, result: object) -> Verdict:
-    """Return the verdict on what one call was answered; a refused password is not sent again."""
-    if isinstance(result, Beside):
-        return replace(DONE, message=result.words)
-    if not isinstance(result, Failed):
-        return DONE
-    if WRONG_PASSWORD in result.words:
-        token_of(writer).password_refused = True
-        return failed(result.words, _PASSWORD_HINT)
-    if _NO_MAIL.search(result.words):
-        return unknown(result.words, _MAIL_HINT)
-    return failed(result.words, _LOCK_HINT if _LOCKED in result.words else None)
+    """Return the verdict on what one call was answered; a refused password is not sent again.
+
+    A no may come after the row was written, so it is in doubt, unless something of another's is in the way.
+    """
+    match result:
+        case Beside(words):
+            return replace(DONE, message=words)
+        case Lost(words, hint):
+            return unknown(words, hint)
+        case Unsent(words):
+            return failed(words)
+        case Failed(words) if WRONG_PASSWORD in words:
+            token_of(writer).password_refused = True
+            return failed(words, _PASSWORD_HINT)
+        case Failed(words):
+            hint = _MAIL_HINT if _NO_MAIL.search(words) else _LOCK_HINT if _LOCKED in words else None
+            return failed(words, hint, sure=bool(_TAKEN.search(words)))
+        case _:
+            return DONE
 
 
 def _made(change: Change) -> Mapping[Key, str]:

@@ -246,7 +246,7 @@ def _judge_outcome(execution: Execution, step: Step, found: ReadBack) -> Outcome
         return _unknown(execution, step, (words, found.why or "reading did not show whether it took place"), hint)
     now = found.seen[change.key]
     if found.shows(change):
-        return _done(execution, step, status, words)
+        return _done(execution, step, status, words, hint)
     sides = {"reviewed": change.before, "now": now, "wanted": change.after}
     if status == "unknown":
         shows = f"so far reading shows {said(now)}, and it may still take place"
@@ -259,10 +259,11 @@ def _judge_outcome(execution: Execution, step: Step, found: ReadBack) -> Outcome
     return replace(_failed(execution, step, "; ".join(filter(None, (words, shows))), hint), **sides)
 
 
-def _done(execution: Execution, step: Step, status: str, words: str) -> Outcome:
+def _done(execution: Execution, step: Step, status: str, words: str, hint: str | None = None) -> Outcome:
     """Return the outcome of a step that reading shows to be done, with what else the platform said of it."""
     message = {"sent": words, "unknown": LOST}.get(status, f"{words}; but reading shows that it took place")
-    done = Outcome(instance=execution.target.name, step=step, status="done", message=message)
+    hint = hint if status == "failed" else None
+    done = Outcome(instance=execution.target.name, step=step, status="done", message=message, hint=hint)
     if status == "sent":
         return done
     platform, writer = execution.target.platform, execution.instance.doors.writer

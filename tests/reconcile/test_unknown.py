@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reconcile.small_world import (
+    Crash,
     FaultKind,
     File,
     Instance,
@@ -15,10 +17,12 @@ from reconcile.small_world import (
     SmallRig,
     admin,
     by_key,
+    codes,
     grant,
     statuses,
     world,
 )
+from siteward.access.model import Account
 from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.journal import journal
 from siteward.transport.patience import LONGEST, SHORTEST
@@ -145,3 +149,98 @@ def test_a_signal_ends_the_waiting_and_leaves_it_unknown(tmp_path: Path) -> None
     assert statuses(report) == ["unknown", "skipped"]
     assert report.interrupted
     assert sum(waited) <= 5
+
+
+# In the next run
+
+
+def later(rig: SmallRig, minutes: int) -> None:
+    rig.clock.now += timedelta(minutes=minutes)
+
+
+def test_the_next_apply_takes_a_late_write_for_its_own(tmp_path: Path) -> None:
+    """It is `already`, the account that it made is nobody else's, and the journal's record moves on."""
+    new = Account("cleo")
+    server = Server(faults={0: "lost-not-done"})
+    server.hold(world(ROBOT, VIEW))
+    rig = SmallRig(tmp_path, (Instance(server, File(world(ROBOT, VIEW, new))),))
+    assert statuses(rig.apply()) == ["unknown"]
+    plan = rig.plan()
+    server.set(new)
+    assert statuses(rig.apply(plan)) == ["already"]
+    memory = journal.recall(rig.journal()).memory
+    assert memory is not None
+    assert (memory.unsettled, new.key in (memory.last or {}), "cleo" in memory.accounts) == ((), True, True)
+
+
+def test_only_steps_on_the_same_objects_wait(tmp_path: Path) -> None:
+    """A new plan, made by a person who does not resume: its other steps are done."""
+    rig, server = setting(tmp_path, "lost-not-done", "failed")
+    assert statuses(rig.apply()) == ["unknown", "failed"]
+    report = rig.apply()
+    assert statuses(report) == ["refused", "done"]
+    assert report.outcomes[0].message.startswith("blocked since it was reviewed, write-unsettled: what was sent at ")
+    assert "run-given-up" not in codes(report)
+    assert len(server.told) == 3
+
+
+def test_what_may_still_come_is_remembered_across_runs_that_end(tmp_path: Path) -> None:
+    rig, _ = setting(tmp_path, "lost-not-done")
+    rig.apply()
+    rig.apply()
+    memory = journal.recall(rig.journal()).memory
+    assert memory is not None
+    assert [earlier.change.key for earlier in memory.unsettled] == [VIEW.key]
+    assert statuses(rig.apply()) == ["refused"]
+
+
+def test_after_ten_minutes_it_did_not_take_place_and_is_done_anew(tmp_path: Path) -> None:
+    rig, server = setting(tmp_path, "lost-not-done")
+    rig.apply()
+    later(rig, 10)
+    assert statuses(rig.apply()) == ["done"]
+    assert server.access == world(ROBOT, EDIT, BOB_EDIT)
+    assert journal.recall(rig.journal()).memory.unsettled == ()  # type: ignore[union-attr]
+
+
+def test_a_resume_waits_as_well_and_does_the_rest(tmp_path: Path) -> None:
+    """Before the time is over nothing is sent again, and the run stays open; after it, the run is finished."""
+    rig, server = setting(tmp_path, "lost-not-done")
+    rig.apply()
+    assert statuses(rig.resume()) == ["unknown", "done"]
+    assert len(server.told) == 2
+    later(rig, 10)
+    assert statuses(rig.resume()) == ["done", "done"]
+    assert journal.recall(rig.journal()).unfinished is None
+
+
+def test_a_resume_tells_a_late_write_as_done(tmp_path: Path) -> None:
+    rig, server = setting(tmp_path, "lost-not-done")
+    rig.apply()
+    server.set(EDIT)
+    report = rig.resume()
+    assert statuses(report) == ["done", "done"]
+    assert "its answer was lost" in report.outcomes[0].message
+    assert len(server.told) == 2
+
+
+def test_everything_of_an_account_waits_for_the_account_and_nobody_elses(tmp_path: Path) -> None:
+    server = Server(faults={0: "lost-not-done"})
+    server.hold(world(ROBOT, BOB_VIEW))
+    rig = SmallRig(tmp_path, (Instance(server, File(world(ROBOT, VIEW, BOB_VIEW))),))
+    assert statuses(rig.apply()) == ["unknown", "skipped"]
+    rig.instances[0].file.wanted = world(ROBOT, VIEW, grant("ann", "c.test", "edit"), BOB_EDIT)
+    outcomes = by_key(rig.apply())
+    assert outcomes[BOB_VIEW.key].status == "done"
+    assert {outcome.status for key, outcome in outcomes.items() if key != BOB_VIEW.key} == {"refused"}
+
+
+def test_a_write_that_was_cut_off_with_its_run_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """Nobody has looked for it: a resume goes on at once, and so does a new plan."""
+    rig, server = setting(tmp_path, "crash-before")
+    with pytest.raises(Crash):
+        rig.apply()
+    server.faults = {}
+    report = rig.apply()
+    assert statuses(report) == ["done", "done"]
+    assert "run-given-up" in codes(report)

@@ -14,6 +14,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.access.model import (
     Access,
@@ -165,13 +166,31 @@ class Live(Struct, frozen=True, kw_only=True):
         return sum(1 for grant in self.access.grants() if grant.subject.name.casefold() != me)
 
 
+class Unsettled(Struct, frozen=True, kw_only=True):
+    """A change that was sent at that moment, and of which nobody knows whether it took place.
+
+    `lost` is true where the answer was lost and looked for in vain, so that the write may still take effect; else the run
+    was cut off before it could look.
+    """
+
+    before: Resource | None
+    after: Resource | None
+    sent: datetime
+    lost: bool
+
+    @property
+    def change(self) -> Change:
+        """The change that was sent."""
+        return Change(self.before, self.after)
+
+
 class Memory(Struct, frozen=True, kw_only=True):
     """The memory that the journal keeps of one instance.
 
     `accounts` are the logins met in an earlier run; `users` maps the handles declared in the last one to their
     login; `sites` and `grants` (but for our own) are the counts it saw. `last` is the access it left, by key, and `sends` maps
     the key of an invited grant to how often and when it was last sent. `me` is the account that the last run worked as.
-    `None` instead of a `Memory` means that there is no journal.
+    `unsettled` are changes of earlier runs that may have taken place since, or may still. `None` instead of a `Memory` means that there is no journal.
     """
 
     accounts: frozenset[str] = frozenset()
@@ -182,6 +201,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     last_at: datetime | None = None
     sends: Mapping[Key, tuple[int, datetime]] = MappingProxyType({})
     me: str | None = None
+    unsettled: tuple[Unsettled, ...] = ()
 
 
 def account_names(

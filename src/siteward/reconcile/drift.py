@@ -24,7 +24,7 @@ from siteward.access.traits import is_site
 from siteward.reconcile.apply.revalidate import reached
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from siteward.access.change import Change
     from siteward.access.model import Resource
@@ -38,16 +38,15 @@ INTERRUPTED = "an interrupted apply was about to do this"
 _ENDINGS: tuple[str, ...] = get_args(Ending)
 
 
-def drift(
-    plan: InstancePlan, live: Live, desired: Desired, memory: Memory | None, in_doubt: Iterable[Change] = ()
-) -> tuple[DriftItem, ...]:
+def drift(plan: InstancePlan, live: Live, desired: Desired, memory: Memory | None) -> tuple[DriftItem, ...]:
     """Return the drift of one instance.
 
     `plan` is the plan that would follow, whose steps are the differences; what its mode holds back is told without a
     step. Accounts that are only reported stay where they are, in the plan, until something of theirs changes.
-    `memory` is the journal's; without one nothing can be called changed since. `in_doubt` are the changes that an
-    interrupted apply may have made without knowing it, which are nobody else's.
+    `memory` is the journal's; without one nothing can be called changed since. What an interrupted apply may have done
+    without knowing it (`memory.unsettled`) is nobody else's.
     """
+    in_doubt = [earlier.change for earlier in memory.unsettled] if memory is not None else []
     cut_off = frozenset(key for change in in_doubt if _maybe_ours(change, live) for key in touched(change))
     changed = frozenset(_changed(plan, live, desired, memory))
     case = _Case(plan=plan, desired=desired, memory=memory, changed=changed, cut_off=cut_off)

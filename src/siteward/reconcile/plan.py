@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from siteward import __version__
 from siteward.access import codec
-from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.diagnostic import Diagnostic, error, note
 from siteward.access.guards import judge
 from siteward.access.model import Access, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
@@ -36,6 +36,7 @@ from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.journal.journal import path_of, recall
 from siteward.reconcile.own_account import claim_of, own_account
 from siteward.reconcile.project import known_accounts
+from siteward.reconcile.unsettled import is_cut_off, remarks_on_open_ends, settled
 from siteward.transport.errors import PlatformError
 from siteward.transport.secrets import variable
 
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from siteward.access.change import Change
     from siteward.access.model import Key, Resource
     from siteward.access.proposal import Proposal
     from siteward.access.report import DriftItem
@@ -68,7 +68,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     """One instance seen whole: what is there, what is wished, and what would follow.
 
     `confirmed` is true where more than the file names the account of the credentials.
-    `unfinished` is true where an apply was interrupted here; `in_doubt` are the changes it may have made without knowing it.
+    `cut_off` is true where an apply was interrupted here.
     """
 
     name: str
@@ -82,8 +82,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     as_of: datetime
     base_policy: BasePolicy | None = None
     confirmed: bool = False
-    unfinished: bool = False
-    in_doubt: tuple[Change, ...] = ()
+    cut_off: bool = False
 
     def verdict(self, allowance: Allowance, keys: Collection[Key] | None = None) -> tuple[Diagnostic, ...]:
         """Return what guards, rules, the platform and the delivery of passwords say, of all changes or of some."""
@@ -177,6 +176,7 @@ def surveyed(
     declared = declaration.instances[instance.name]
     confirmed = instance.confirmed() or traits.knows_self
     live = replace(live, findings=_with_its_name(live.findings, instance.name))
+    memory = settled(memory, live)
     live, objections = own_account(live, traits, claim_of(instance, declared.self_account, declared.at))
     desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
     desired = base_policy.as_named(instance.name, desired, live) if base_policy else desired
@@ -303,7 +303,7 @@ def plan_and_survey(
     All journals are read first; then the instances are, each with the history that its journal tells.
     """
     histories = {instance.name: _read_journal(project, instance, book) for instance in instances}
-    seen = _in_parallel(lambda instance: _look_at(project, instance, histories[instance.name], run), instances)
+    seen = _in_parallel(lambda instance: _look_at(project, instance, histories[instance.name], run, book), instances)
     surveys = tuple(found for found, _ in seen if isinstance(found, Survey))
     problems = tuple(found for found, _ in seen if isinstance(found, Diagnostic))
     parts = tuple(found.plan(run.allowance, read_requests=cost) for found, cost in seen if isinstance(found, Survey))
@@ -330,7 +330,7 @@ def plan_and_survey(
     report = Report(command=command, texts=loaded.texts, files=loaded.files, accounts=accounts)
     if not parts:
         return replace(report, diagnostics=made.diagnostics), ()
-    onward = RESUME if any(survey.unfinished for survey in surveys) else None
+    onward = RESUME if any(survey.cut_off for survey in surveys) else None
     report = replace(report, plan=codec.seal(made), next=onward)
     return report, surveys
 
@@ -348,7 +348,7 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
     unnamed: list[Diagnostic] = []
     for survey in surveys:
         part = report.plan.instance(survey.name)
-        found = drifted(part, survey.live, survey.desired, survey.memory, survey.in_doubt) if part is not None else ()
+        found = drifted(part, survey.live, survey.desired, survey.memory) if part is not None else ()
         if survey.name not in run.snapshots:
             instance = next(instance for instance in instances if instance.name == survey.name)
             found, problem = _with_causes(found, instance, survey)
@@ -420,7 +420,7 @@ def _recall(book: Book, instance: str) -> Recalled | None:
 
 
 def _look_at(
-    project: Project, instance: Instance, history: _History | Diagnostic, run: Run
+    project: Project, instance: Instance, history: _History | Diagnostic, run: Run, book: Book
 ) -> tuple[Survey | Diagnostic, int]:
     """Return the survey of one instance and the requests it cost, or the problem that stood in the way."""
     if isinstance(history, Diagnostic):
@@ -447,7 +447,7 @@ def _look_at(
                 memory=history.memory,
                 base_policy=project.base_policy,
             )
-            return _with_history(seen, history), reader.requests
+            return _with_history(seen, history, run, book), reader.requests
     except PlatformError as problem:
         return _problem_of(project, instance, problem), 0
 
@@ -458,16 +458,18 @@ def _problem_of(project: Project, instance: Instance, problem: PlatformError | J
     return replace(error(problem.code, str(problem), hint=problem.hint, at=at), instance=instance.name)
 
 
-def _with_history(seen: Survey, history: _History) -> Survey:
-    """Return a survey that tells what is odd about the journal, and an interrupted apply, which no difference shows."""
+def _with_history(seen: Survey, history: _History, run: Run, book: Book) -> Survey:
+    """Return a survey that tells what is odd about the journal, and what a run without an end has left open."""
     recalled = history.recalled
     if recalled is None:
         return seen
-    unfinished = recalled.unfinished is not None
-    cut = warning("unfinished-run", "an apply was interrupted here and not finished", hint=f"{RESUME} finishes it")
-    diagnostics = (*seen.proposal.diagnostics, *history.remarks, *((cut,) if unfinished else ()))
-    proposal = replace(seen.proposal, diagnostics=diagnostics)
-    return replace(seen, proposal=proposal, in_doubt=recalled.in_doubt, unfinished=unfinished)
+    cut_off = recalled.unfinished is not None and is_cut_off(recalled.unfinished, book.folder)
+    open_ends = remarks_on_open_ends(
+        seen.memory, seen.live, seen.proposal.changes, run.created,
+        cut_off=cut_off, unfinished=recalled.unfinished is not None,
+    )  # fmt: skip
+    diagnostics = (*seen.proposal.diagnostics, *history.remarks, *open_ends)
+    return replace(seen, proposal=replace(seen.proposal, diagnostics=diagnostics), cut_off=cut_off)
 
 
 def _in_parallel(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:

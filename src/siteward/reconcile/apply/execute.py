@@ -28,7 +28,7 @@ from siteward.reconcile.apply.passwords import UndeliveredError, deliver, genera
 from siteward.reconcile.apply.read_back import Call, ReadBack, look, send_and_read_back
 from siteward.reconcile.apply.revalidate import LOST, SETTLED, History, left_undone, refused, unmet
 from siteward.reconcile.apply.target import RESUME, Progress
-from siteward.reconcile.journal.entries import Result
+from siteward.reconcile.journal.entries import NOT_BEGUN, Result
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -353,7 +353,7 @@ def said(resource: Resource | None) -> str:
 def _describe_halt(execution: Execution) -> str:
     """Return why nothing more is begun, if so."""
     if execution.cancellation.cancelled:
-        return "interrupted before it was sent"
+        return NOT_BEGUN
     return (
         f"not tried after {execution.failures} failures in a row"
         if execution.failures >= execution.given.options.failures_in_a_row
@@ -378,7 +378,12 @@ def _look_again(execution: Execution, rest: Sequence[Step]) -> list[Step]:
             [_skipped(execution, step, f"it could not be read again before it was sent: {problem}") for step in rest],
         )
         return []
-    instance, history = execution.instance, History(settled=execution.outcomes, lifted=execution.revalidated.lifted)
+    instance, history = (
+        execution.instance,
+        History(
+            settled=execution.outcomes, lifted=execution.revalidated.lifted, waits=execution.instance.history.waits
+        ),
+    )
     execution.revalidated = judge_again(
         instance.reviewed, execution.fresh, instance.allowance, history, instance.chosen
     )

@@ -22,6 +22,7 @@ from siteward.access.renames import change_under, key_under, renames_in
 from siteward.access.report import Outcome, OutcomeStatus
 from siteward.declaration.subjects import folded
 from siteward.reconcile.apply.passwords import made_with_password
+from siteward.reconcile.apply.target import RESUME
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -69,12 +70,14 @@ class History(Struct, frozen=True, kw_only=True):
 
     `met` are the accounts that the journal knows; `run` is the unfinished run that is gone on with. `settled` are the
     outcomes of an earlier look in this run, and `lifted` what that look, or the unfinished run, found to be allowed.
+    `waits` says of keys why nothing is done there yet: a write of an earlier attempt may still take effect.
     """
 
     met: Collection[str] = ()
     run: Run | None = None
     settled: Mapping[str, Outcome] = MappingProxyType({})
     lifted: frozenset[str] | None = None
+    waits: Mapping[Key, str] = MappingProxyType({})
 
 
 def revalidate(
@@ -280,6 +283,8 @@ def _compare(case: _Case, step: Step) -> Outcome | None:
     change, live = step.change, case.fresh.live
     if reached(change, live.access):
         return _settle_reached(case, step)
+    if why := case.history.waits.get(change.key):
+        return _wait(case, step, why)
     now, wish = live.access.get(change.key), case.wishes.get(change.key)
     if why := _describe_move(case, step):
         return refused(case.instance, step, now, why)
@@ -291,6 +296,16 @@ def _compare(case: _Case, step: Step) -> Outcome | None:
         outcome = refused(case.instance, step, now, "the file, as checked out here, asks for something else")
         return replace(outcome, wanted=wish.change.after)
     return None
+
+
+def _wait(case: _Case, step: Step, why: str) -> Outcome:
+    """Return the outcome of a step that waits; one of the run that goes on, whose own answer was lost, is still unknown."""
+    told = case.told(step)
+    if told is not None and told.status == "unknown":
+        return Outcome(instance=case.instance, step=step, status="unknown", message=why, hint=RESUME)
+    status: OutcomeStatus = "blocked" if _was_blocked(case, step) else "refused"
+    message = f"{'' if status == 'blocked' else 'blocked since it was reviewed, '}write-unsettled: {why}"
+    return Outcome(instance=case.instance, step=step, status=status, message=message, hint="siteward plan")
 
 
 def _describe_move(case: _Case, step: Step) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import warning
+from siteward.access.renames import touched
 from siteward.access.report import Outcome, Report
 from siteward.reconcile.apply.admission import CONFIG_CHANGED, left_out, mismatched, remarks_on, too_old
 from siteward.reconcile.apply.consent import Consents, still_lifted, taken_over
@@ -22,6 +23,7 @@ from siteward.reconcile.apply.memory import RunResult, appeared, gone, left, sen
 from siteward.reconcile.apply.revalidate import Allowance, History, allowed, reached
 from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.journal import journal
+from siteward.reconcile.unsettled import is_cut_off, reasons_to_wait, settled, still_open
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -88,8 +90,12 @@ def _open(given: ApplyInput, state: RunState, stack: ExitStack, reviewed: Instan
     fresh = target.plan(doors.reader, as_of=given.moment, memory=book.memory)
     state.meet_accounts(name, fresh, book.memory)
     allowance, chosen = _allowance(given, run), _chosen(given, reviewed, run)
-    met = book.memory.accounts if book.memory else ()
-    history = History(met=met, run=run, lifted=still_lifted(run, reviewed, allowance) if run else None)
+    memory = settled(book.memory, fresh.live)
+    waits = reasons_to_wait([step.change for step in reviewed.steps], still_open(memory, fresh.live, given.clock()))
+    history = History(
+        met=memory.accounts if memory else (), run=run, waits=waits,
+        lifted=still_lifted(run, reviewed, allowance) if run else None,
+    )  # fmt: skip
     return Prepared(
         reviewed=reviewed, target=target, journal=book, doors=doors, fresh=fresh,
         revalidated=judge_again(reviewed, fresh, allowance, history, chosen),
@@ -143,8 +149,9 @@ def _finish_interrupted(given: ApplyInput, state: RunState, instance: Prepared, 
 
 def _begin_anew(given: ApplyInput, state: RunState, instance: Prepared) -> None:
     """Store the plan and journal that its run begins; a run of another plan without an end is given up."""
-    if instance.journal.unfinished is not None:
-        words = f"run {instance.journal.unfinished.began.run} had no end and is given up for this plan"
+    unfinished = instance.journal.unfinished
+    if unfinished is not None and is_cut_off(unfinished, given.book.folder):
+        words = f"run {unfinished.began.run} had no end and is given up for this plan"
         state.add(instance.name, warning("run-given-up", words))
     journal.keep_plan(given.book.folder, given.plan)
     known = left(instance.fresh, instance.fresh.live, instance.journal.memory)
@@ -277,7 +284,8 @@ def _read_at_the_end(state: RunState, execution: Execution) -> Fresh | None:
 def _remember(execution: Execution) -> None:
     """End the journal with what the run leaves behind."""
     instance, live = execution.instance, execution.live
-    memory = instance.journal.memory
+    memory = settled(instance.journal.memory, live)
+    open_ones = memory.unsettled if memory is not None else ()
     done = [outcome.step.change for outcome in execution.outcomes.values() if outcome.status == "done"]
     taken = [change.key for change in done if change.after is None]
     sends = sends_so_far(memory, execution.sends, execution.given.clock(), live=live, taken=taken)
@@ -285,9 +293,15 @@ def _remember(execution: Execution) -> None:
     run_result = RunResult(
         outcomes=tuple(execution.outcomes.values()), before=instance.fresh.live, fresh=execution.fresh, live=live,
         whole=instance.chosen is None,
-        extra=tuple(change for change in instance.journal.in_doubt if reached(change, live.access)),
+        extra=tuple(item.change for item in open_ones if reached(item.change, live.access)),
     )  # fmt: skip
-    instance.journal.end(counts, replace(left(execution.fresh, live, memory, run_result), sends=sends))
+    remembered = left(execution.fresh, live, memory, run_result)
+    unsettled = tuple(
+        item
+        for item in still_open(memory, live, execution.given.clock())
+        if not touched(item.change) & {key for change in done for key in touched(change)}
+    )
+    instance.journal.end(counts, replace(remembered, sends=sends, unsettled=unsettled))
 
 
 def _account_for_rest(execution: Execution) -> None:

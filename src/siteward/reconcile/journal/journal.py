@@ -29,7 +29,7 @@ from siteward.access.codec import CodecError, canonical, decode, encode
 from siteward.access.model import Grant, account_of
 from siteward.access.renames import at_rest, touched
 from siteward.access.serialize import UnknownMemberError
-from siteward.access.state import Memory
+from siteward.access.state import Memory, Unsettled
 from siteward.reconcile.apply.consent import Consents
 from siteward.reconcile.journal.chain import Chain, JournalBrokenError, follow, link
 from siteward.reconcile.journal.entries import (
@@ -61,6 +61,7 @@ from siteward.reconcile.journal.files import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from siteward.access.plan import Plan
@@ -86,7 +87,7 @@ class JournalBusyError(Exception):
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """A run as the journal tells it. `intents` and `results` are by step; the result is the last word on it.
+    """A run as the journal tells it. `intents`, their `moments` and `results` are by step; the result is the last word on it.
 
     `claimed` is what its lines say that it was allowed, `sealed` what those say that the journal key has sealed;
     `is_sealed` is true where all of them are.
@@ -97,6 +98,7 @@ class Run(Struct, frozen=True, kw_only=True):
     sealed: Consents = Consents()
     is_sealed: bool = False
     intents: Mapping[str, Intent] = MappingProxyType({})
+    moments: Mapping[str, datetime] = MappingProxyType({})
     results: Mapping[str, Result] = MappingProxyType({})
     ended: bool = False
 
@@ -108,9 +110,13 @@ class Run(Struct, frozen=True, kw_only=True):
         )
 
     @property
-    def in_doubt(self) -> tuple[Change, ...]:
-        """The changes of those steps."""
-        return tuple(intent.change for step, intent in self.intents.items() if step in self.unsettled)
+    def open(self) -> tuple[Unsettled, ...]:
+        """The changes of those steps, with when they were sent."""
+        return tuple(
+            Unsettled(before=intent.before, after=intent.after, sent=self.moments[step], lost=step in self.results)
+            for step, intent in self.intents.items()
+            if step in self.unsettled
+        )
 
     @property
     def done(self) -> Mapping[str, Change]:
@@ -131,13 +137,11 @@ class Recalled(Struct, frozen=True, kw_only=True):
     """The content of a journal: its memory of the instance, and the last run if a crash left it without an end.
 
     `memory` is `None` where there is no journal; what a run without an end did counts as ours all the same: it is in
-    `last`, and its mails are in `sends`. `in_doubt` are the changes that runs without an end were about to make, with
-    no result known; `standing` says which instance the journal is of, and how well it is sealed.
+    `last`, and its mails are in `sends`. `standing` says which instance the journal is of, and how well it is sealed.
     """
 
     memory: Memory | None = None
     unfinished: Run | None = None
-    in_doubt: tuple[Change, ...] = ()
     standing: Standing
 
 
@@ -156,9 +160,7 @@ def recall(path: Path, key: Secret | None = None) -> Recalled:
     cut off the end of a finished journal are missed too.
     """
     book = _read(path, key)
-    return Recalled(
-        memory=book.memory, unfinished=book.unfinished, in_doubt=book.in_doubt, standing=_standing(path, book)
-    )
+    return Recalled(memory=book.memory, unfinished=book.unfinished, standing=_standing(path, book))
 
 
 def _standing(path: Path, book: _Book) -> Standing:
@@ -188,8 +190,8 @@ def kept_plan(folder: Path, digest: str) -> Plan:
 class Journal:
     """The journal of one instance, locked and open for appending; made by `opened`.
 
-    `memory` is what it knew when it was opened, `unfinished` the run that had no end then, `in_doubt`
-    what such runs were about to change, `standing` what the file said of itself then; `head` is the last seal.
+    `memory` is what it knew when it was opened, `unfinished` the run that had no end then, `standing` what the file said of
+    itself then; `head` is the last seal.
     """
 
     def __init__(self, path: Path, key: Secret | None, clock: Clock) -> None:
@@ -198,7 +200,6 @@ class Journal:
         self.head = book.chain.head
         self.memory = book.memory
         self.unfinished = book.unfinished
-        self.in_doubt = book.in_doubt
         self.standing = _standing(path, book)
         self._key = key
         self._clock = clock
@@ -309,7 +310,6 @@ class _Book(Struct, frozen=True, kw_only=True):
     began: RunStarted | None
     memory: Memory | None
     unfinished: Run | None
-    in_doubt: tuple[Change, ...]
     half_moved: bool
 
 
@@ -333,7 +333,6 @@ def _read(path: Path, key: Secret | None) -> _Book:
         began=began,
         memory=memory,
         unfinished=since[-1] if since and not since[-1].ended else None,
-        in_doubt=tuple(change for run in since for change in run.in_doubt),
         half_moved=half_moved,
     )
 
@@ -379,7 +378,7 @@ def _runs(entries: Iterable[_Marked]) -> tuple[Run, ...]:
 
 def _run(entries: Sequence[_Marked]) -> Run:
     """Return one run from its entries; the first of them is its beginning."""
-    began, intents, ended = None, {}, False
+    began, intents, moments, ended = None, {}, {}, False
     results: dict[str, Result] = {}
     claimed = sealed = Consents()
     for entry, is_sealed in entries:
@@ -390,6 +389,7 @@ def _run(entries: Sequence[_Marked]) -> Run:
                 began = entry
             case StepsIntended():
                 intents.update({intent.step: intent for intent in entry.steps})
+                moments.update({intent.step: entry.at for intent in entry.steps})
                 for intent in entry.steps:  # what was said of an earlier attempt says nothing of this one
                     results.pop(intent.step, None)
             case StepsFinished():
@@ -402,7 +402,7 @@ def _run(entries: Sequence[_Marked]) -> Run:
         raise ValueError("a run begins with its beginning")
     return Run(
         began=began, claimed=claimed, sealed=sealed, is_sealed=all(mark for _, mark in entries),
-        intents=intents, results=results, ended=ended,
+        intents=intents, moments=moments, results=results, ended=ended,
     )  # fmt: skip
 
 
@@ -431,8 +431,10 @@ def _with_run(memory: Memory, run: Run) -> Memory:
     taken = sum(
         isinstance(change.before, Grant) and (change.after is None or change.key in open_ones) for change in intended
     )
+    sent = {key for change in intended for key in touched(change)}
     return replace(
         memory,
+        unsettled=(*(item for item in memory.unsettled if not touched(item.change) & sent), *run.open),
         accounts=memory.accounts | set(run.began.accounts) | met,
         users={**memory.users, **run.began.users},
         sites=run.began.sites,
@@ -495,5 +497,4 @@ def _bytes(path: Path) -> bytes | None:
 
 
 def _describe_lock_owner(lock_owner: Path) -> str:
-    """Return what the apply that holds a journal has written about itself."""
     return (_bytes(lock_owner) or b"it has not said who it is").decode(errors="replace")

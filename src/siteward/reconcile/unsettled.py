@@ -87,23 +87,29 @@ def reasons_to_wait(changes: Iterable[Change], writes: Sequence[Unsettled]) -> M
 
 
 def _is_on_the_same(change: Change, other: Change) -> bool:
-    """Return whether two changes are of the same thing, or one is of the account or group that the other hangs on."""
-    if touched(change) & touched(other):
+    """Return whether two changes are of the same thing, or one is of the account or group that the other hangs on.
+
+    Letter case does not count: a login may come back in another spelling.
+    """
+    if _folded(touched(change)) & _folded(touched(other)):
         return True
-    made = (_makes(change), _makes(other))
-    return bool((made[0] and made[0] in _owners(other)) or (made[1] and made[1] in _owners(change)))
+    return bool(_folded(_makes(change)) & _folded(_owners(other)) or _folded(_makes(other)) & _folded(_owners(change)))
 
 
-def _makes(change: Change) -> tuple[str, str] | None:
-    """Return the account or group that a change makes, alters or deletes."""
+def _folded(keys: Iterable[tuple[str, ...]]) -> frozenset[tuple[str, ...]]:
+    return frozenset(tuple(part.casefold() for part in key) for key in keys)
+
+
+def _makes(change: Change) -> frozenset[tuple[str, str]]:
+    """Return the account or group that a change makes, alters or deletes, if it does."""
     side = change.after if change.after is not None else change.before
     match side:
         case Account(name=name):
-            return "account", name
+            return frozenset({("account", name)})
         case Group(name=name):
-            return "group", name
+            return frozenset({("group", name)})
         case _:
-            return None
+            return frozenset()
 
 
 def _owners(change: Change) -> frozenset[tuple[str, str]]:
@@ -153,7 +159,7 @@ def _describe_lost(lost: Sequence[Unsettled], live: Live, now: datetime) -> Diag
     shown = sum(reached(earlier.change, live.access) for earlier in lost)
     waiting = sum(now < earlier.sent + _LONGEST and not reached(earlier.change, live.access) for earlier in lost)
     words = (
-        f"the last apply lost the answers to {len(lost)} writes: {shown} took place, "
+        f"answers that an earlier apply lost: {len(lost)}; of these writes {shown} took place, "
         f"{len(lost) - shown - waiting} did not, {waiting} may still"
     )
     return note("answers-lost", words, hint=f"{RESUME} writes down what became of them")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from werkzeug.wrappers import Request
 
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.model import Key
     from siteward.access.report import Report
     from siteward.platforms.fakery import FaultKind
 
@@ -62,10 +65,10 @@ def rig_of(folder: Path, onboarding: str = "password", **users: dict[str, str]) 
     })  # fmt: skip
 
 
-def applied(rig: Rig, kind: FaultKind, called: str, **more: int) -> Report:
+def applied(rig: Rig, kind: FaultKind, called: str, times: int = 1) -> Report:
     plan = rig.plan().plan
     assert plan is not None
-    rig.fake.faults.append(On(kind, called=called, **more))
+    rig.fake.faults.append(On(kind, called=called, times=times))
     return rig.apply(plan)
 
 
@@ -116,6 +119,53 @@ def test_a_change_whose_mail_failed_is_done_where_it_shows(tmp_path: Path) -> No
     assert outcome.status == "done"
     assert "but reading shows that it took place" in outcome.message
     assert "mail settings" in (outcome.hint or "")
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_the_next_plan_reads_first_and_only_the_same_objects_wait(tmp_path: Path, *, comes: bool) -> None:
+    """Another person's new role is planned; the invitation is neither planned again before its time nor forgotten."""
+    rig = rig_of(tmp_path, "invite", zoe={})
+    rig.fake.lateness = 60  # reading goes on for some twenty requests
+    applied(rig, "late" if comes else "cut", INVITE)
+    rig.declare(
+        {**rig.document, "grants": [*rig.document["grants"], {"to": ["ben"], "sites": [SHOP], "role": "manage"}]}
+    )
+    first = rig.plan()
+    assert blocked(first) == {
+        ("account", "zoe"): True,
+        **dict.fromkeys(zoes(), True),
+        ("grant", "account", "ben", "site", SHOP): False,
+    }
+    assert {diagnostic.code for diagnostic in all_of(first)} >= {"answers-lost", "write-unsettled"}
+    assert "unfinished-run" not in {diagnostic.code for diagnostic in all_of(first)}
+    assert first.next is None
+    while comes and rig.fake._late:
+        rig.access()
+    assert [item for item in rig.drift().drift if item.kind == "changed-since"] == []
+    rig.now += timedelta(minutes=0 if comes else 11)
+    (told,) = [diagnostic for diagnostic in all_of(rig.plan()) if diagnostic.code == "answers-lost"]
+    assert told.message.endswith(
+        "1 took place, 0 did not, 0 may still" if comes else "0 took place, 1 did not, 0 may still"
+    )
+    report = applied(rig, "cut", "no such method")
+    assert {outcome.status for outcome in report.outcomes} == {"done"}
+    assert not rig.plan().plan.instances[0].steps  # type: ignore[union-attr]
+    assert len([mail for mail in rig.fake.state.mails if mail.to == "zoe@example.org"]) == 1  # type: ignore[attr-defined]
+
+
+def zoes() -> list[Key]:
+    return [("grant", "account", "zoe", "site", site) for site in (SHOP, BLOG, STAGING)]
+
+
+def all_of(report: Report) -> list[Diagnostic]:
+    assert report.plan is not None
+    (part,) = report.plan.instances
+    return [*part.diagnostics, *(diagnostic for step in part.steps for diagnostic in step.diagnostics)]
+
+
+def blocked(report: Report) -> dict[Key, bool]:
+    assert report.plan is not None
+    return {step.change.key: step.blocked for step in report.plan.instances[0].steps}
 
 
 def slow(rig: MatomoRig, seconds: float) -> list[int]:

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from siteward.reconcile.journal.journal import Run
 
 _LONGEST = timedelta(seconds=LONGEST)
-UNSETTLED = "write-unsettled"
 
 
 def settled(memory: Memory | None, live: Live) -> Memory | None:
@@ -151,7 +150,7 @@ def remarks_on_open_ends(
         found.append(_describe_lost(lost, live, now))
     hint = "siteward plan, a few minutes later"
     waits = reasons_to_wait(changes, still_open(memory, live, now))
-    found += [error(UNSETTLED, why, hint=hint, about=key) for key, why in waits.items()]
+    found += [error("write-unsettled", why, hint=hint, about=key) for key, why in waits.items()]
     return tuple(found)
 
 

@@ -114,6 +114,27 @@ def test_an_invitation_whose_answer_was_lost_is_not_sent_twice(fault: str) -> No
     assert place.level(DOCS, NEW.name) == "edit"
 
 
+@pytest.mark.parametrize(("fault", "status"), [("503", "unknown"), ("cut", "unknown"), ("late", "sent")])
+@pytest.mark.parametrize(
+    ("change", "on"),
+    [(Change(None, NEW), "POST /api/users/v2/invite"), (Change(None, Group("pals")), "POST /api/user-groups/v1$")],
+    ids=["invite", "group"],
+)
+def test_invitations_and_groups_are_made_once(change: Change, on: str, fault: str, status: str) -> None:
+    """A mail goes out, and names of groups may not be unique: what may still come is waited for."""
+    place = opened()
+    live = place.live()
+    place.fake.lateness = 5
+    place.fake.faults.append(Fault.parse(f"{fault}:{on}"))
+
+    (receipt,) = carry_out(place, live, [change])
+
+    assert receipt.status == status
+    sent = [call for call in place.fake.calls if call.method == "POST" and on.split(" ")[1].rstrip("$") == call.path]
+    assert len(sent) == (2 if fault == "late" else 1)
+    assert len([call for call in sent if call.wrote]) == (fault == "late")
+
+
 @pytest.mark.parametrize(
     ("fault", "sent"),
     [("500", 2), ("503x3", 4), ("cut", 2), ("500-after-write", 1), ("cut-after-write", 1), ("504-after-write", 1)],

@@ -396,7 +396,7 @@ Forges and CI get these as findings beside the diagnostics above.
 - **`external-gains`** Somebody from outside gains access. *Next:* make sure that it is meant, and ends.
 - **`account-created`** An account is created. *Next:* nothing.
 - **`apply-failed`** A step failed. *Next:* read why, then plan again.
-- **`apply-unknown`** An answer was lost and reading could not settle it. *Next:* `siteward apply --resume`.
+- **`apply-unknown`** An answer was lost and reading could not settle it. *Next:* `siteward apply --resume`, or plan again a few minutes later: both read first.
 - **`apply-refused`** What a step touches is no longer as it was reviewed. *Next:* plan again.
 - **`apply-blocked`** A step was not sent, because an error stands on it. *Next:* mend what is named.
 - **`apply-skipped`** A step was left out, because one that it needs was not done. *Next:* mend that one.

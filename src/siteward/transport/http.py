@@ -1,7 +1,7 @@
 """HTTP to one instance: a `Reader` that can only ask, a `Writer` that can also command.
 
 A question may be repeated, and is, where the network or a busy server stood in the way. A command is sent exactly
-once: if its answer is lost, that is `OutcomeUnknownError`, and whoever sent it reads before deciding. The one exception
+once: if its answer is lost, that is `OutcomeUnknownError`, and whoever sent it reads before deciding (`Patience`). The one exception
 is an answer that says nothing was done (429).
 
     adapter ── Reader.query, .call, .map ──▶ client ─▶ auth ─▶ Gate ─┐
@@ -47,7 +47,8 @@ __all__ = ["NOT_NOW", "Answer", "Doors", "Exchange", "Link", "Rate", "Reader", "
 T = TypeVar("T")
 R = TypeVar("R")
 
-_TOO_MANY = 429
+_TOO_MANY, _UNAVAILABLE = 429, 503
+_BOUND = "a proxy that bounds the rate should answer 429, which is waited for (nginx: limit_req_status 429)"
 _GATEWAY = frozenset({502, 503, 504})
 NOT_NOW = _GATEWAY | {_TOO_MANY}
 """The statuses that say nothing about a question but that it may be asked again."""
@@ -292,9 +293,8 @@ class Writer(Reader):
             answer = self._answer(response, redirects=redirects)
             # What answers another request is the login's: then the command itself has not been taken.
             if answer.status in _GATEWAY and response.request is request:
-                raise OutcomeUnknownError(
-                    f"{method} {answer.path} was answered {answer.status}, which says nothing about the outcome"
-                )
+                words = f"{method} {answer.path} was answered {answer.status}, which says nothing about the outcome"
+                raise OutcomeUnknownError(words, hint=_BOUND if answer.status == _UNAVAILABLE else None)
             if answer.status not in NOT_NOW:
                 return answer
             if answer.status == _TOO_MANY and tries.outlasts(answer):

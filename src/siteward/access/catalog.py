@@ -250,6 +250,7 @@ With `--base`, or in a merge request, the rules of the base judge the change.
 - **`nothing-to-resume`** Every run in the journals has an end. *Next:* `siteward plan`.
 - **`answers-lost`** Answers of an earlier apply were lost; reading shows what became of those writes. *Next:* nothing, or `siteward apply --resume`, which writes it down.
 - **`write-unsettled`** An earlier write to the same account, group or grant got no answer and may still take effect. *Next:* plan again after the time that is named.
+- **`late-not-finished`** A write of an earlier apply came late, and what belongs to it could not be done. *Next:* plan and apply again.
 - **`another-run`** A run of another plan has no end either. *Next:* finish it with `--resume`, or plan anew.
 - **`run-given-up`** An unfinished run is given up for this plan. *Next:* nothing; its outcomes stay in the journal.
 - **`invitation-sent`** An invitation was sent again. *Next:* wait for the person to take it up.

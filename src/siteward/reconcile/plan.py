@@ -36,7 +36,7 @@ from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.journal.journal import path_of, recall
 from siteward.reconcile.own_account import claim_of, own_account
 from siteward.reconcile.project import known_accounts
-from siteward.reconcile.unsettled import is_cut_off, remarks_on_open_ends, settled
+from siteward.reconcile.unsettled import is_cut_off, late, remarks_on_open_ends, settled
 from siteward.transport.errors import PlatformError
 from siteward.transport.secrets import variable
 
@@ -463,10 +463,11 @@ def _with_history(seen: Survey, history: _History, run: Run, book: Book) -> Surv
     recalled = history.recalled
     if recalled is None:
         return seen
-    cut_off = recalled.unfinished is not None and is_cut_off(recalled.unfinished, book.folder)
+    unfinished, must_finish = recalled.unfinished, seen.platform.finish is not None and late(seen.memory, seen.live)
+    cut_off = unfinished is not None and (bool(must_finish) or is_cut_off(unfinished, book.folder))
     open_ends = remarks_on_open_ends(
         seen.memory, seen.live, seen.proposal.changes, run.created,
-        cut_off=cut_off, unfinished=recalled.unfinished is not None,
+        cut_off=cut_off, unfinished=unfinished is not None,
     )  # fmt: skip
     diagnostics = (*seen.proposal.diagnostics, *history.remarks, *open_ends)
     return replace(seen, proposal=replace(seen.proposal, diagnostics=diagnostics), cut_off=cut_off)

@@ -40,7 +40,7 @@ def settled(memory: Memory | None, live: Live) -> Memory | None:
     """Return a memory in which the unsettled changes that reading shows count as made by us."""
     if memory is None:
         return None
-    shown = [earlier.change for earlier in memory.unsettled if reached(earlier.change, live.access)]
+    shown = [earlier.change for earlier in late(memory, live)]
     if not shown:
         return memory
     keys = {key for change in shown for key in touched(change)}
@@ -71,12 +71,22 @@ def still_open(memory: Memory | None, live: Live, now: datetime) -> tuple[Unsett
 
 
 def reasons_to_wait(changes: Iterable[Change], writes: Sequence[Unsettled]) -> Mapping[Key, str]:
-    """Return, for the changes of the same objects as open writes, why they wait."""
+    """Return, for the changes of the same objects as open writes, why they wait.
+
+    Those are changes of the same thing, of all that hangs on an account or group that was written, and of the account or
+    group on which something was written. Letter case does not count: a login may come back in another spelling.
+    """
     if not writes:
         return {}
+    by_key = {key: write for write in writes for key in _folded(touched(write.change))}
+    by_maker = {owner: write for write in writes for owner in _folded(_makes(write.change))}
+    by_owner = {owner: write for write in writes for owner in _folded(_owners(write.change))}
     found = {}
     for change in changes:
-        wait = next((earlier for earlier in writes if _is_on_the_same(change, earlier.change)), None)
+        same = (by_key.get(key) for key in _folded(touched(change)))
+        its_own = (by_maker.get(owner) for owner in _folded(_owners(change)))
+        its_things = (by_owner.get(owner) for owner in _folded(_makes(change)))
+        wait = next(filter(None, (*same, *its_own, *its_things)), None)
         if wait is not None:
             found[change.key] = (
                 f"what was sent at {wait.sent:%H:%MZ} got no answer, and may take effect until "
@@ -85,14 +95,10 @@ def reasons_to_wait(changes: Iterable[Change], writes: Sequence[Unsettled]) -> M
     return found
 
 
-def _is_on_the_same(change: Change, other: Change) -> bool:
-    """Return whether two changes are of the same thing, or one is of the account or group that the other hangs on.
-
-    Letter case does not count: a login may come back in another spelling.
-    """
-    if _folded(touched(change)) & _folded(touched(other)):
-        return True
-    return bool(_folded(_makes(change)) & _folded(_owners(other)) or _folded(_makes(other)) & _folded(_owners(change)))
+def late(memory: Memory | None, live: Live) -> tuple[Unsettled, ...]:
+    """Return the unsettled writes that reading shows."""
+    known = memory.unsettled if memory is not None else ()
+    return tuple(earlier for earlier in known if reached(earlier.change, live.access))
 
 
 def _folded(keys: Iterable[tuple[str, ...]]) -> frozenset[tuple[str, ...]]:

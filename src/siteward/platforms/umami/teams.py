@@ -62,6 +62,7 @@ if TYPE_CHECKING:
 
 # No reading shows whether a code is new, and one that is set twice does no harm; so it is sent until it is answered.
 _CODE_TRIES = 4
+_CODE_REASON = "the team's access code was not set: trying again"
 
 
 class _CodedTeam(Struct, frozen=True):
@@ -223,11 +224,13 @@ def _set_code(writer: Writer, team: str) -> str:
             problem = answer.message
         elif not answer.ok:
             problem = describe_refusal(writer, answer)
+            if answer.status < 500:
+                break
         elif _read_code(answer) == code:
             return ""
         else:
             problem = "Umami said yes and kept the old one"
-        if not writer.patience.pause(number, "the team's access code was not set: trying again"):
+        if number + 1 == _CODE_TRIES or not writer.patience.pause(number, _CODE_REASON):
             break
     return problem
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import warning
 from siteward.access.renames import touched
 from siteward.access.report import Outcome, Report
+from siteward.platforms.interface import Bundle, Receipt
 from siteward.reconcile.apply.admission import CONFIG_CHANGED, left_out, mismatched, remarks_on, too_old
 from siteward.reconcile.apply.consent import Consents, still_lifted, taken_over
 from siteward.reconcile.apply.execute import Execution, cancelled_by_signals, execute, finished, look_once_more, result
@@ -23,7 +24,7 @@ from siteward.reconcile.apply.memory import RunResult, appeared, gone, left, sen
 from siteward.reconcile.apply.revalidate import Allowance, History, allowed, reached
 from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.journal import journal
-from siteward.reconcile.unsettled import is_cut_off, reasons_to_wait, settled, still_open
+from siteward.reconcile.unsettled import is_cut_off, late, reasons_to_wait, settled, still_open
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def begin(given: ApplyInput, state: RunState, instance: Prepared) -> Prepared | 
             instance = _finish_interrupted(given, state, instance, instance.run)
         else:
             _begin_anew(given, state, instance)
+            instance = _finish_late(given, state, instance)
         if instance.revalidated.outcomes:
             instance.journal.became([result(outcome) for outcome in instance.revalidated.outcomes.values()])
     except TROUBLE as problem:
@@ -145,6 +147,28 @@ def _finish_interrupted(given: ApplyInput, state: RunState, instance: Prepared, 
     instance = replace(instance, fresh=fresh, revalidated=replace(again, outcomes={**again.outcomes, **ends}))
     state.record(instance.name, instance.revalidated)
     return instance
+
+
+def _finish_late(given: ApplyInput, state: RunState, instance: Prepared) -> Prepared:
+    """Finish the calls of earlier runs whose answers were lost and whose changes stand by now, then read all again."""
+    platform, live = instance.target.platform, instance.fresh.live
+    known = late(instance.journal.memory, live)
+    if platform.finish is None or not known:
+        return instance
+    unended = []
+    for write in known:
+        bundle = Bundle(changes=(write.change,), unwanted=instance.fresh.unwanted)
+        try:
+            receipt = platform.finish(instance.doors.writer, bundle, live)
+        except PlatformError as problem:
+            receipt = Receipt(key=write.change.key, status="unknown", message=str(problem))
+        if receipt.status != "sent":
+            unended.append(write)
+            state.add(instance.name, warning("late-not-finished", receipt.message, hint="siteward plan"))
+    fresh = read_again(given, instance)
+    again = judge_again(instance.reviewed, fresh, instance.allowance, instance.history, instance.chosen)
+    state.record(instance.name, again)
+    return replace(instance, fresh=fresh, revalidated=again, unended=tuple(unended))
 
 
 def _begin_anew(given: ApplyInput, state: RunState, instance: Prepared) -> None:
@@ -298,7 +322,7 @@ def _remember(execution: Execution) -> None:
     remembered = left(execution.fresh, live, memory, run_result)
     unsettled = tuple(
         item
-        for item in still_open(memory, live, execution.given.clock())
+        for item in (*still_open(memory, live, execution.given.clock()), *instance.unended)
         if not touched(item.change) & {key for change in done for key in touched(change)}
     )
     instance.journal.end(counts, replace(remembered, sends=sends, unsettled=unsettled))

@@ -467,7 +467,7 @@ def _with_history(seen: Survey, history: _History, run: Run, book: Book) -> Surv
     cut_off = unfinished is not None and (bool(must_finish) or is_cut_off(unfinished, book.folder))
     open_ends = remarks_on_open_ends(
         seen.memory, seen.live, seen.proposal.changes, run.created,
-        cut_off=cut_off, unfinished=unfinished is not None,
+        cut_off=cut_off, unfinished=unfinished is not None, blocks=run.allowance.asks,
     )  # fmt: skip
     diagnostics = (*seen.proposal.diagnostics, *history.remarks, *open_ends)
     return replace(seen, proposal=replace(seen.proposal, diagnostics=diagnostics), cut_off=cut_off)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.diagnostic import Diagnostic, error, warning
 from siteward.access.model import Access, Account, Group, account_of
 from siteward.access.renames import touched
 from siteward.reconcile.apply.revalidate import reached
@@ -144,9 +144,19 @@ def is_cut_off(run: Run, folder: Path) -> bool:
 
 
 def remarks_on_open_ends(
-    memory: Memory | None, live: Live, changes: Iterable[Change], now: datetime, *, cut_off: bool, unfinished: bool
+    memory: Memory | None,
+    live: Live,
+    changes: Iterable[Change],
+    now: datetime,
+    *,
+    cut_off: bool,
+    unfinished: bool,
+    blocks: bool,
 ) -> tuple[Diagnostic, ...]:
-    """Return what is to be said of a run without an end: what it has left open, and which steps wait for that."""
+    """Return what is to be said of a run without an end: what it has left open, and which steps wait for that.
+
+    `blocks` is true where what waits is an error on its step: where something is to be applied.
+    """
     found = []
     if cut_off:
         hint = f"{RESUME} finishes it"
@@ -156,7 +166,12 @@ def remarks_on_open_ends(
         found.append(_describe_lost(lost, live, now))
     hint = "siteward plan, a few minutes later"
     waits = reasons_to_wait(changes, still_open(memory, live, now))
-    found += [error("write-unsettled", why, hint=hint, about=key) for key, why in waits.items()]
+    found += [
+        error("write-unsettled", why, hint=hint, about=key)
+        if blocks
+        else warning("write-unsettled", why, hint=hint, about=key)
+        for key, why in waits.items()
+    ]
     return tuple(found)
 
 
@@ -167,4 +182,4 @@ def _describe_lost(lost: Sequence[Unsettled], live: Live, now: datetime) -> Diag
         f"answers that an earlier apply lost: {len(lost)}; of these writes {shown} took place, "
         f"{len(lost) - shown - waiting} did not, {waiting} may still"
     )
-    return note("answers-lost", words, hint=f"{RESUME} writes down what became of them")
+    return warning("answers-lost", words, hint=f"{RESUME} writes down what became of them")

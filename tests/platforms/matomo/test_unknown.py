@@ -139,6 +139,7 @@ def test_the_next_plan_reads_first_and_only_the_same_objects_wait(tmp_path: Path
     assert {diagnostic.code for diagnostic in all_of(first)} >= {"answers-lost", "write-unsettled"}
     assert "unfinished-run" not in {diagnostic.code for diagnostic in all_of(first)}
     assert first.next is None
+    assert exit_code(rig.drift()) in {0, 2}
     while comes and rig.fake._late:
         rig.access()
     assert [item for item in rig.drift().drift if item.kind == "changed-since"] == []

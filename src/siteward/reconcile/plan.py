@@ -48,6 +48,7 @@ from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.own_account import claim_of, own_account
 from siteward.reconcile.project import known_accounts
 from siteward.reconcile.selection import confine, find_unknown
+from siteward.reconcile.unsettled import settled
 from siteward.transport.errors import PlatformError
 from siteward.transport.secrets import variable
 
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from siteward.access.change import Change
     from siteward.access.model import Key, Resource
     from siteward.access.proposal import Proposal
     from siteward.access.report import DriftItem
@@ -80,7 +80,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     """The state of one instance: live, desired, and the proposal that follows.
 
     `confirmed` is true where more than the file names the account of the credentials.
-    `unfinished` is true where an apply was interrupted here; `in_doubt` are the changes it may have made unknowingly.
+    `cut_off` is true where an apply was interrupted here.
     """
 
     name: str
@@ -94,8 +94,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     as_of: datetime
     base_policy: BasePolicy | None = None
     confirmed: bool = False
-    unfinished: bool = False
-    in_doubt: tuple[Change, ...] = ()
+    cut_off: bool = False
 
     def _review(self, proposal: Proposal) -> Iterable[Diagnostic]:
         return self.platform.review(proposal.changes, self.live, self.memory)
@@ -231,7 +230,7 @@ def surveyed(
     confirmed = instance.confirmed() or traits.knows_self
     live = replace(live, findings=_insert_name(live.findings, instance.name))
     live, objections = own_account(live, traits, claim_of(instance, declared.self_account, declared.at))
-    memory = follow(memory, live, traits)
+    memory = settled(follow(memory, live, traits), live)
     desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
     desired = base_policy.as_named(instance.name, desired, live) if base_policy else desired
     policy = base_policy.policy(instance.name) if base_policy else declared.policy
@@ -372,7 +371,8 @@ def plan_and_survey(
     revisions = revisions_of(project)
     histories = {instance.name: _history_or_problem(project, instance, book) for instance in instances}
     seen = _in_parallel(
-        lambda instance: _survey_or_problem(project, instance, histories[instance.name], run, revisions), instances
+        lambda instance: _survey_or_problem(project, instance, histories[instance.name], run, book, revisions),
+        instances,
     )
     surveys = tuple(result for result, _ in seen if isinstance(result, Survey))
     problems = tuple(result for result, _ in seen if isinstance(result, Diagnostic))
@@ -407,7 +407,7 @@ def plan_and_survey(
         return replace(report, diagnostics=made.diagnostics), ()
     if run.only is not None and (unknown := find_unknown(run.only, project, surveys, accounts)):
         return replace(report, diagnostics=(*problems, *unknown)), ()
-    command_next = RESUME if any(survey.unfinished for survey in surveys) else None
+    command_next = RESUME if any(survey.cut_off for survey in surveys) else None
     report = replace(report, plan=codec.seal(made), next=command_next)
     return report, surveys
 
@@ -426,8 +426,7 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
     dates = [describe_dates(part, survey.memory) for survey in surveys if (part := report.plan.instance(survey.name))]
     for survey in surveys:
         part = report.plan.instance(survey.name)
-        excess = survey.proposal.excess
-        known = (survey.live, survey.desired, survey.memory, survey.in_doubt, excess)
+        known = (survey.live, survey.desired, survey.memory, survey.proposal.excess)
         drifts = drifted(part, *known) if part is not None else ()
         if survey.name not in run.snapshots:
             instance = next(instance for instance in instances if instance.name == survey.name)
@@ -476,7 +475,7 @@ def _history_or_problem(project: Project, instance: Instance, book: Book) -> His
 
 
 def _survey_or_problem(
-    project: Project, instance: Instance, history: History | Diagnostic, run: Run, revisions: Revisions
+    project: Project, instance: Instance, history: History | Diagnostic, run: Run, book: Book, revisions: Revisions
 ) -> tuple[Survey | Diagnostic, int]:
     """Return the survey of one instance, or the error for which there is none; and the number of requests sent."""
     if isinstance(history, Diagnostic):
@@ -503,7 +502,8 @@ def _survey_or_problem(
                 memory=history.memory,
                 revisions=revisions,
             )
-            return add_history(seen, history, run, later_starts(project, seen, run, revisions)), reader.requests
+            more = later_starts(project, seen, run, revisions)
+            return add_history(seen, history, run, book, more), reader.requests
     except PlatformError as problem:
         return _describe_problem(project, instance, problem), 0
 

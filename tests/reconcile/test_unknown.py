@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from reconcile.small_world import (
+    TRAITS,
     Crash,
     FaultKind,
     File,
@@ -22,9 +24,12 @@ from reconcile.small_world import (
     statuses,
     world,
 )
+from siteward.access.identity import follow
 from siteward.access.model import Account
+from siteward.access.state import Live, Memory, Unsettled
 from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.journal import journal
+from siteward.reconcile.unsettled import settled
 from siteward.transport.patience import LONGEST, SHORTEST
 
 if TYPE_CHECKING:
@@ -244,3 +249,39 @@ def test_a_write_that_was_cut_off_with_its_run_keeps_nobody_waiting(tmp_path: Pa
     report = rig.apply()
     assert statuses(report) == ["done", "done"]
     assert "run-given-up" in codes(report)
+
+
+def test_a_run_in_which_everything_waits_leaves_what_may_still_come(tmp_path: Path) -> None:
+    """It changes nothing, so the memory stays, with the write that it waited for."""
+    rig, server = setting(tmp_path, "lost-not-done")
+    rig.apply()
+    assert statuses(rig.apply()) == ["refused"]
+    memory = journal.recall(rig.journal()).memory
+    assert memory is not None
+    assert [write.change.key for write in memory.unsettled] == [VIEW.key]
+    server.set(EDIT)
+    assert statuses(rig.apply()) == []
+    memory = journal.recall(rig.journal()).memory
+    assert memory is not None
+    assert (memory.unsettled, (memory.last or {}).get(EDIT.key)) == ((), EDIT)
+
+
+def test_an_account_that_was_made_late_is_not_held_against_its_former_id() -> None:
+    """The id that the journal has of the login is that of the account before; reading the new one makes it known."""
+    ann, sent = Account("ann", "ann@a.test"), datetime(2026, 1, 1, tzinfo=UTC)
+    made = Unsettled(before=None, after=ann, sent=sent, lost=True)
+    memory = Memory(identities={"ann": "7", "bob": "8"}, unsettled=(made,))
+    shown = settled(memory, Live(access=world(ROBOT, ann), ids={ann.key: "9"}))
+    assert shown is not None
+    assert (shown.identities, shown.accounts) == ({"bob": "8"}, {"ann"})
+
+
+def test_an_open_write_follows_an_account_that_was_renamed() -> None:
+    bob, sent = Account("bob", "bob@b.test"), datetime(2026, 1, 1, tzinfo=UTC)
+    write = Unsettled(before=BOB_VIEW, after=BOB_EDIT, sent=sent, lost=True)
+    memory = Memory(identities={"bob": "8"}, unsettled=(write,))
+    new = replace(bob, name="robert")
+    live = Live(access=world(ROBOT, new), ids={new.key: "8"})
+    moved = follow(memory, live, replace(TRAITS, ids="unique"))
+    assert moved is not None
+    assert [item.change.key for item in moved.unsettled] == [grant("robert", "b.test", "edit").key]

@@ -263,7 +263,8 @@ def test_a_run_in_which_everything_waits_leaves_what_may_still_come(tmp_path: Pa
     assert statuses(rig.apply()) == []
     memory = journal.recall(rig.journal()).memory
     assert memory is not None
-    assert (memory.unsettled, (memory.last or {}).get(EDIT.key)) == ((), EDIT)
+    assert memory.last is not None
+    assert (memory.unsettled, memory.last.get(EDIT.key)) == ((), EDIT)
 
 
 def test_an_account_that_was_made_late_is_not_held_against_its_former_id() -> None:
@@ -273,7 +274,8 @@ def test_an_account_that_was_made_late_is_not_held_against_its_former_id() -> No
     memory = Memory(identities={"ann": "7", "bob": "8"}, unsettled=(made,))
     shown = settled(memory, Live(access=world(ROBOT, ann), ids={ann.key: "9"}))
     assert shown is not None
-    assert (shown.identities, shown.accounts) == ({"bob": "8"}, {"ann"})
+    assert dict(shown.identities) == {"bob": "8"}
+    assert shown.accounts == frozenset({"ann"})
 
 
 def test_an_open_write_follows_an_account_that_was_renamed() -> None:

@@ -56,6 +56,11 @@ class Axe(httpx.BaseTransport):
         self._inner = in_process(self.fake)
         self._count = 0
 
+    @property
+    def count(self) -> int:
+        """The number of requests so far."""
+        return self._count
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._count += 1
         if self._count == self.at and not self.after:
@@ -71,11 +76,12 @@ class Axe(httpx.BaseTransport):
 
 @dataclass
 class Rig:
-    """One instance, `it`, of a platform, and a file that declares its access."""
+    """One instance, `it`, of a platform, and a file that declares its access; `now` is when plans are made."""
 
     folder: Path
     fake: Fake
     document: Mapping[str, Any]
+    now: datetime = NOW
     book: Book = field(init=False)
     project: Project = field(init=False)
     instance: Instance = field(init=False)
@@ -110,12 +116,12 @@ class Rig:
 
     def plan(self, *, as_of: datetime = NOW, accept: Mapping[str, str] | None = None, delete: bool = True) -> Report:
         allowance = Allowance(accept=accept or {}, allow_delete=delete, passwords=self.passwords)
-        run = Run(created=NOW, as_of=as_of, allowance=allowance)
+        run = Run(created=self.now, as_of=as_of, allowance=allowance)
         return plan(self.project, [self.instance], self.book, run)
 
     def drift(self) -> Report:
         allowance = Allowance(accept={}, allow_delete=False, passwords=Passwords(folder=self.folder / "passwords"))
-        return drift(self.project, [self.instance], self.book, Run(created=NOW, as_of=NOW, allowance=allowance))
+        return drift(self.project, [self.instance], self.book, Run(created=self.now, as_of=NOW, allowance=allowance))
 
     def apply(self, reviewed: Plan, *, delete: bool = True, resume: bool = False, **options: Any) -> Report:
         declaration = self.project.declaration
@@ -123,7 +129,7 @@ class Rig:
         chosen = Options(passwords=self.passwords, allow_delete=delete, **options)
         rest: dict[str, Any] = {
             "config_digest": self.project.loaded.digest,
-            "clock": lambda: NOW + timedelta(minutes=1),
+            "clock": lambda: self.now + timedelta(minutes=1),
         }
         if resume:
             return spine.resume(targets, self.book, chosen, **rest)

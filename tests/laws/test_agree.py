@@ -159,7 +159,7 @@ def test_nobody_who_holds_more_than_declared_is_called_in_sync(case: Proposal) -
             if more and scope in (managed or ()):
                 assert (account, scope) in told
     plan = compose(case, instance="stats", origin="https://stats.example.org")
-    items = drift(plan, case.live, case.desired, None, (), case.excess)
+    items = drift(plan, case.live, case.desired, None, case.excess)
     if case.excess:
         assert any(
             diagnostic.differs for diagnostic in (*plan.diagnostics, *(d for s in plan.steps for d in s.diagnostics))

@@ -130,6 +130,19 @@ def test_a_lost_answer_may_have_been_a_write(asking: Callable[[Fake], httpx.Clie
     ]
 
 
+def test_a_gateway_may_give_up_before_the_server_does(asking: Callable[[Fake], httpx.Client]) -> None:
+    """The answer is 504, and the write takes place some requests later; 503 is a proxy that lets nothing through."""
+    fake = shelf("late:POST", "504-after-write", "503:PUT")
+    fake.lateness = 1
+    with asking(fake) as client:
+        assert client.post("/things/a").status_code == 504
+        assert [client.get("/things").text for _ in range(3)] == ["", "a", "a"]
+        assert client.post("/things/b").status_code == 504
+        assert client.put("/things/c").status_code == 503
+    assert (fake.things, fake.writes) == (["a", "b"], 2)
+    assert [call.wrote for call in fake.calls] == [False, False, True, False, False, True, False]
+
+
 def test_a_cut_connection_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
     """A fault that was asked for does not fill the terminal with tracebacks."""
     with caplog.at_level(logging.INFO), serve(shelf("cut")) as box, httpx.Client(base_url=box.url) as client:

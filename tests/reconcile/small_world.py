@@ -30,6 +30,7 @@ from siteward.reconcile.apply.target import Book, Fresh, Listener, Options, quie
 from siteward.reconcile.journal.journal import path_of
 from siteward.transport.errors import OutcomeUnknownError, RefusedError, UnreachableError
 from siteward.transport.http import Doors, Reader, Writer
+from siteward.transport.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -83,7 +84,8 @@ HERE = Span("access.yaml", 1, 1)
 AGE = "age1cdlva6a73n0l555t8gcqlpw27r0tcf07d64j8vlaqrvfm25zscuqd3kw29"
 
 FaultKind = Literal[
-    "failed", "refused", "unreachable", "lost-done", "lost-not-done", "lies", "silent", "half", "half-crash",
+    "failed", "refused", "unreachable", "lost-done", "lost-not-done", "lost-repeatable", "no-but-done",
+    "no-in-doubt", "beside", "lies", "silent", "half", "half-crash",
     "crash-before", "crash-after", "interrupt",
 ]  # fmt: skip
 
@@ -104,6 +106,12 @@ _AFTER: Mapping[FaultKind | None, BaseException] = {
     "half": OutcomeUnknownError("no answer"),
     "lost-done": OutcomeUnknownError("no answer"),
 }
+_ANSWERS: Mapping[FaultKind | None, Receipt] = {
+    "failed": Receipt(key=(), status="failed", message="not possible"),
+    "lost-repeatable": Receipt(key=(), status="unknown", message="no answer", repeatable=True),
+    "no-but-done": Receipt(key=(), status="failed", message="no mail could be sent", sure=False),
+    "no-in-doubt": Receipt(key=(), status="failed", message="not possible", sure=False),
+}
 
 
 def grant(name: str, site: str, role: str) -> Grant:
@@ -120,6 +128,7 @@ def world(*resources: Resource) -> Access:
 class Server:
     """The instance. `faults` are staged by the number of the write they hit, counted from 0.
 
+    `appears` are the resources that show by themselves before the look of that number, counted from 1.
     `listings` say how completely it is read, `mails` how many each grant sends, `pending` what waits to be accepted.
     """
 
@@ -139,6 +148,15 @@ class Server:
     passwords: dict[str, str] = field(default_factory=dict)
     when_told: Callable[[Bundle], None] = lambda _bundle: None
     reads: int = 0
+    waits: list[float] = field(default_factory=list)
+    appears: dict[int, tuple[Resource, ...]] = field(default_factory=dict)
+    looks: int = 0
+    slowest: float = 0.0
+    sleep: Callable[[float], None] | None = None
+
+    def patience(self) -> Patience:
+        """Return the patience with this server; its waits pass at once, and are noted."""
+        return Patience(clock=lambda: 0.0, sleep=self.sleep or self.waits.append, slowest=lambda: self.slowest)
 
     @property
     def access(self) -> Access:
@@ -163,8 +181,9 @@ class Server:
         self.told.append(bundle.changes)
         if fault in _BEFORE:
             raise _BEFORE[fault]
-        if fault == "failed":
-            return [Receipt(key=change.key, status="failed", message="not possible") for change in bundle.changes]
+        if fault in _ANSWERS:
+            self._do(bundle.changes if fault == "no-but-done" else (), bundle)
+            return [replace(_ANSWERS[fault], key=change.key) for change in bundle.changes]
         if fault == "interrupt":
             signal.raise_signal(signal.SIGINT)
         if fault not in {"lies", "silent"}:
@@ -173,7 +192,13 @@ class Server:
         if fault in _AFTER:
             raise _AFTER[fault]
         return [
-            Receipt(key=change.key, status="sent", ids=self._ids(change), sends=self._sends(change))
+            Receipt(
+                key=change.key,
+                status="sent",
+                ids=self._ids(change),
+                sends=self._sends(change),
+                message="it took place, but nobody was told" if fault == "beside" else "",
+            )
             for change in bundle.changes
             if fault != "silent"
         ]
@@ -217,6 +242,8 @@ class Server:
         )
 
     def refresh(self, keys: Collection[Key]) -> Mapping[Key, Resource | None]:
+        self.looks += 1
+        self.set(*self.appears.pop(self.looks, ()))
         if self.unlooking:
             raise UnreachableError("nobody answers")
         back = {new: old for old, new in self.aliases.items()}
@@ -238,10 +265,11 @@ class Ask(Reader):
 
 
 class Tell(Writer):
-    """A writer that has the server at hand."""
+    """A writer that has the server at hand, and no time to lose."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        self.patience = server.patience()
 
     def close(self) -> None:
         pass

@@ -8,10 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from reconcile.small_world import HERE, NOW, SITES, Ask, File, Instance, Server, admin, grant, world
-from siteward.access.change import Change
 from siteward.access.model import Access, Account, Resource, Scope
 from siteward.access.plan import InstancePlan, UnmanagedAccount
-from siteward.access.state import DeclaredUser, Listing, Memory
+from siteward.access.state import DeclaredUser, Listing, Memory, Unsettled
 from siteward.reconcile.drift import CONTENT, HELD_BACK, INTERRUPTED, UNMANAGED, drift
 
 if TYPE_CHECKING:
@@ -124,8 +123,9 @@ def test_what_was_not_read_is_not_gone() -> None:
 def cut_off(declared: Resource, last: list[Resource], live: list[Resource], before: Resource | None) -> list[DriftItem]:
     """Return the drift after an apply that was interrupted while it made `declared` of `before`."""
     fresh = seen(world(ROBOT, ANN, declared), world(ROBOT, ANN, *live))
-    memory = Memory(last=world(ROBOT, ANN, *last))
-    return list(drift(fresh.plan, fresh.live, fresh.desired, memory, [Change(before, declared)]))
+    cut = Unsettled(before=before, after=declared, sent=NOW, lost=False)
+    memory = Memory(last=world(ROBOT, ANN, *last), unsettled=(cut,))
+    return list(drift(fresh.plan, fresh.live, fresh.desired, memory))
 
 
 @pytest.mark.parametrize("live", [[EDIT], []], ids=["done", "halfway"])

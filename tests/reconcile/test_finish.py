@@ -17,10 +17,12 @@ from reconcile.small_world import (
     Server,
     SmallRig,
     admin,
+    codes,
     grant,
     statuses,
     world,
 )
+from siteward.access.change import Change
 from siteward.platforms.interface import Receipt
 from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.journal import journal
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from siteward.access.change import Change
     from siteward.access.model import Key, Resource
     from siteward.access.state import Live, Memory
     from siteward.platforms.interface import Bundle
@@ -151,3 +152,20 @@ def test_a_resume_that_cannot_finish_stays_open(tmp_path: Path, answer: Receipt 
     assert (report.outcomes[0].status, report.outcomes[0].message) == ("unknown", message)
     assert report.next == RESUME
     assert journal.recall(rig.journal()).unfinished is not None
+
+
+@pytest.mark.parametrize("answer", [SENT, Receipt(key=VIEW.key, status="failed", message="not now")], ids=["yes", "no"])
+def test_what_came_late_is_finished_by_a_new_plan_too(tmp_path: Path, answer: Receipt) -> None:
+    """Nobody has resumed: what the late call brings along is taken back before anything else, or stays remembered."""
+    finish = Finisher(answer)
+    rig, server = changing(tmp_path, finish, "lost-not-done")
+    assert statuses(rig.apply()) == ["unknown", "done"]
+    assert finish.told == []
+    server.set(EDIT)
+    rig.instances[0].file.wanted = world(ROBOT, EDIT, BOB_VIEW)
+    report = rig.apply()
+    assert finish.told == [(Change(VIEW, EDIT),)]
+    assert ("late-not-finished" in codes(report)) is (answer is not SENT)
+    memory = journal.recall(rig.journal()).memory
+    assert memory is not None
+    assert bool(memory.unsettled) is (answer is not SENT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -92,6 +93,7 @@ def test_whatever_fails_the_next_apply_gets_there(
             if outcome.status == "done":
                 assert server.access.get(key) == wanted.get(key)
         server.faults = {}
+        here.clock.now += timedelta(minutes=10)  # until then, what got no answer may still take effect
         here.apply()
         assert server.access == wanted
         journal.recall(here.journal())
@@ -287,6 +289,7 @@ def test_crashes_while_resuming_are_survived(live: Access, wanted: Access, fault
                 with suppress(Crash):
                     here.resume()
         server.faults = {}
+        here.clock.now += timedelta(minutes=10)  # until then, what got no answer may still take effect
         here.apply()
         assert server.access == wanted
         journal.recall(here.journal())
@@ -306,7 +309,7 @@ def _come_back(here: SmallRig, server: Server, live: Access, wanted: Access, *, 
     assert memory.last == wanted
 
 
-@pytest.mark.parametrize("kind", ["failed", "refused", "unreachable", "lost-not-done"])
+@pytest.mark.parametrize("kind", ["failed", "refused", "unreachable"])
 def test_a_write_that_surely_did_not_happen_is_failed(kind: FaultKind) -> None:
     """What reading shows not to have happened is `failed`, in words."""
     with rig(world(admin("robot")), world(admin("robot"), grant("ann", "a.test", "view"))) as (here, server, _):

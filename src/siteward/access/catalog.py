@@ -273,6 +273,9 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`resume-not-sealed`** `SITEWARD_JOURNAL_KEY` is set, and the interrupted run has lines without its seal. *Next:* `siteward apply --resume --expect DIGEST` with the digest of the plan that was reviewed, and every consent once more; or plan anew, which gives the run up.
 - **`resume-needs-consents`** The interrupted run says that it was allowed more than the plan, and no seal proves it. *Next:* give the consents that are named once more, by the command shown; or plan anew, which gives the run up.
 - **`nothing-to-resume`** Every run in the journals has an end. *Next:* `siteward plan`.
+- **`answers-lost`** Answers of an earlier apply were lost; reading shows what became of those writes. *Next:* nothing, or `siteward apply --resume`, which writes it down.
+- **`write-unsettled`** An earlier write to the same account, group or grant got no answer and may still take effect. *Next:* plan again after the time that is named.
+- **`late-not-finished`** A write of an earlier apply came late, and what belongs to it could not be done. *Next:* plan and apply again.
 - **`another-run`** A run of another plan has no end either. *Next:* finish it with `--resume`, or plan anew.
 - **`run-given-up`** An unfinished run is given up for this plan. *Next:* nothing; its outcomes stay in the journal.
 - **`invitation-sent`** An invitation was sent again. *Next:* wait for the person to take it up.
@@ -291,7 +294,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`forbidden`** This account may not do what was asked. *Next:* give it the role that is named, or use another.
 - **`refused`** The platform said no, in the words quoted. *Next:* fix what it names.
 - **`incomplete-listing`** A list did not prove its end, so nothing follows from what is absent. *Next:* try again; look for a proxy that cuts answers.
-- **`outcome-unknown`** A write was sent and its answer was lost. *Next:* `siteward apply --resume` reads what came of it.
+- **`outcome-unknown`** A write was sent and its answer was lost. *Next:* the next plan or apply reads what came of it.
 - **`read-only`** A call was refused unsent, because this verb only reads. *Next:* report it: it is a fault of Siteward.
 - **`credential-missing`** A credential is in none of the places it may stand. *Next:* set one of the variables that are named.
 - **`origin-mismatch`** The credentials are bound to another address; nothing was sent. *Next:* set `SITEWARD_<INSTANCE>_URL` to the address they are for, once you know that it is right.
@@ -419,7 +422,7 @@ Forges and CI get these as findings beside the diagnostics above.
 - **`external-gains`** Somebody from outside gains access. *Next:* make sure that it is meant, and ends.
 - **`account-created`** An account is created. *Next:* nothing.
 - **`apply-failed`** A step failed. *Next:* read why, then plan again.
-- **`apply-unknown`** An answer was lost and reading could not settle it. *Next:* `siteward apply --resume`.
+- **`apply-unknown`** An answer was lost and reading could not settle it. *Next:* `siteward apply --resume`, or plan again a few minutes later: both read first.
 - **`apply-refused`** What a step touches is no longer as it was reviewed. *Next:* plan again.
 - **`apply-blocked`** A step was not sent, because an error stands on it. *Next:* fix what is named.
 - **`apply-skipped`** A step was left out, because one that it needs was not done. *Next:* fix that one.

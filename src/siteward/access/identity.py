@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from siteward.access.model import Account, account_key
 from siteward.access.renames import key_under, under
-from siteward.access.state import Desired, Live, Memory
+from siteward.access.state import Desired, Live, Memory, Unsettled
 from siteward.access.traits import Traits
 
 
@@ -115,7 +115,15 @@ def follow(memory: Memory | None, live: Live, traits: Traits) -> Memory | None:
         renamed={old: new for old, new in renamed.items() if old != new and directory.find(new)},
         last=last,
         sends={key_under(key, names): count for key, count in memory.sends.items()},
+        unsettled=tuple(_move_write(write, names) for write in memory.unsettled),
     )
+
+
+def _move_write(write: Unsettled, names: Mapping[str, str]) -> Unsettled:
+    """Return a write with accounts under their new logins."""
+    before = under(write.before, names) if write.before is not None else None
+    after = under(write.after, names) if write.after is not None else None
+    return replace(write, before=before, after=after)
 
 
 def _find_renamed(memory: Memory, live: Live, traits: Traits) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.access.model import (
     Access,
@@ -253,6 +254,24 @@ class Record(Struct, frozen=True, kw_only=True):
     config_digest: str = ""
 
 
+class Unsettled(Struct, frozen=True, kw_only=True):
+    """A change that was sent at that moment, and of which it is not known whether it took place.
+
+    `lost` is true where the answer was lost and reading did not show the change, so that the write may still take effect;
+    else the run was cut off before it could read.
+    """
+
+    before: Resource | None
+    after: Resource | None
+    sent: datetime
+    lost: bool
+
+    @property
+    def change(self) -> Change:
+        """The change that was sent."""
+        return Change(self.before, self.after)
+
+
 class Memory(Struct, frozen=True, kw_only=True):
     """The memory that the journal keeps of one instance.
 
@@ -264,6 +283,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     `blank` is true where no run has changed or confirmed anything yet, so that it knows nobody.
     `completed` is the last run of a whole plan, `dates_as_of` the newest moment whose dates a run has carried out,
     `newest_as_of` the newest moment that any run was for.
+    `unsettled` are changes of earlier runs that may have taken place since, or may still.
     `None` instead of a `Memory` means that there is no journal.
     """
 
@@ -281,6 +301,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     completed: Record | None = None
     dates_as_of: datetime | None = None
     newest_as_of: datetime | None = None
+    unsettled: tuple[Unsettled, ...] = ()
 
 
 def account_names(

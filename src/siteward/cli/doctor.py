@@ -134,15 +134,18 @@ def _describe_journal(checkout: Checkout, instance: Instance) -> tuple[str, Diag
 
     path, key = path_of(checkout.book.folder, instance.name), checkout.book.key
     try:
-        known = recall(path, key).standing
+        recalled = recall(path, key)
+        known = recalled.standing
         remarks = remarks_on(known, instance.platform.name, instance.origin, key)
     except JournalBrokenError as broken:
         return "broken", error(broken.code, str(broken), hint=broken.hint)
     chain = known.chain
     if not chain.entries:
         return f"none yet at {path}", None
+    lost = sum(write.lost for write in recalled.memory.unsettled) if recalled.memory is not None else 0
     parts = (
         plural(len(chain.entries), "entry", "entries"),
+        *((f"{plural(lost, 'write')} whose answer was lost: the next plan reads what became of it",) if lost else ()),
         f"latest hash {chain.head}",
         _describe_hashes(chain, keyed=key is not None),
     )

@@ -7,6 +7,7 @@ it answers an `httpx.Client` without a socket, for property tests that run thous
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import re
 import socket
@@ -28,11 +29,14 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 FaultKind = Literal[
-    "429", "500", "500-after-write", "cut", "cut-after-write", "expire-token", "shift-rows", "lying-total", "html"
-]
+    "429", "500", "503", "500-after-write", "504-after-write", "cut", "cut-after-write", "late", "expire-token",
+    "shift-rows", "lying-total", "html",
+]  # fmt: skip
 FAULT_KINDS: tuple[str, ...] = get_args(FaultKind)
-_BEFORE: tuple[FaultKind, ...] = ("cut", "429", "500", "html")
-_AFTER: tuple[FaultKind, ...] = ("cut-after-write", "500-after-write")
+_BEFORE: tuple[FaultKind, ...] = ("cut", "429", "500", "503", "html", "late")
+_AFTER: tuple[FaultKind, ...] = ("cut-after-write", "500-after-write", "504-after-write")
+_PAGES = {"503": "Service Temporarily Unavailable", "html": "Bad gateway", "late": "Gateway Time-out"}
+_STATUSES = {"503": 503, "html": 502, "late": 504}
 Clock: TypeAlias = Callable[[], datetime]
 
 
@@ -191,8 +195,9 @@ class Fake:
     `shift-rows`, `lying-total`) are asked for with `self.struck(kind, request)` by the handlers themselves.
 
     `gate` stands before it and answers in its place; what it stops is no call. Requests are answered one at a time, except
-    where a handler opens a `window`. `latency` and `race` are
-    seconds; `race` is how long a window stays open. `shared` is set on a socket, where others may come at any time.
+    where a handler opens a `window`. `latency` and `race` are seconds; `race` is how long a window stays open. A request
+    that the fault `late` hits is answered 504, as by a gateway that has given up, and carried out after `lateness` more
+    requests. `shared` is set on a socket, where others may come at any time.
     """
 
     platform: str
@@ -201,6 +206,7 @@ class Fake:
     clock: Clock = field(default=lambda: datetime.now(UTC))
     latency: float = 0.0
     race: float = 0.005
+    lateness: int = 2
     faults: list[Fault] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     gate: SandboxGate | None = None
@@ -212,6 +218,7 @@ class Fake:
         self._mine = threading.local()
         self._writes = 0
         self._under_way = 0
+        self._late: list[tuple[int, Request]] = []
         self._handlers = dict(self.routes())
         self._map = _map(tuple(dict.fromkeys(rule for _, rule in self._handlers)))
 
@@ -255,6 +262,7 @@ class Fake:
 
     def answer(self, request: Request) -> Response:
         """Answer one request: faults before it, the route, faults after it."""
+        self._catch_up()
         struck = self._struck(_BEFORE, request)
         if "cut" in struck:
             raise CutError
@@ -262,13 +270,26 @@ class Fake:
             return self.throttled(request)
         if "500" in struck:
             return Response(b"", status=500)
-        if "html" in struck:
-            return Response("<!DOCTYPE html><title>Bad gateway</title>", status=502, mimetype="text/html")
+        if "late" in struck:
+            self._late.append((self.lateness, _kept(request)))
+        for kind in struck:
+            page = f"<!DOCTYPE html><title>{_PAGES[kind]}</title>"
+            return Response(page, status=_STATUSES[kind], mimetype="text/html")
         response = self.routed(request)
         struck = self._struck(_AFTER, request) if self._mine.wrote else ()
         if "cut-after-write" in struck:
             raise CutError
-        return Response(b"", status=500) if "500-after-write" in struck else response
+        for kind in struck:
+            return Response(b"", status=int(kind[:3]))
+        return response
+
+    def _catch_up(self) -> None:
+        """Carry out what a gateway has given up and is due now."""
+        due = [request for left, request in self._late if left == 0]
+        self._late = [(left - 1, request) for left, request in self._late if left]
+        for request in due:
+            self._note(request, self.routed(request).status_code)
+            self._mine.wrote = False
 
     def _struck(self, kinds: Iterable[FaultKind], request: Request) -> tuple[FaultKind, ...]:
         """Return which of some kinds hit this request; every fault counts it, whichever of them answers."""
@@ -319,6 +340,12 @@ class Fake:
 
     def _note(self, request: Request, status: int) -> None:
         self.calls.append(Call(request.method, request.path, status, self._mine.wrote))
+
+
+def _kept(request: Request) -> Request:
+    """Return a request that can be carried out when its connection is gone."""
+    body = request.get_data()
+    return Request({**request.environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
 
 
 def _cut(start_response: StartResponse) -> Iterator[bytes]:

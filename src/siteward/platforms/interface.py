@@ -80,6 +80,10 @@ class Receipt(Struct, frozen=True, kw_only=True):
     `sent`: the platform accepted it; it is done only when `refresh` has seen it. `failed`: it surely had no effect, and
     `message` says why, for people. `unknown`: it may have had an effect. `ids` are the ids that later bundles of this
     run need (of a new account or team), by key; `sends` is the number of mails that were sent.
+
+    `sure` is false for a no that reading may show to be wrong: the caller reads once more. What is `unknown` the caller
+    reads until it shows or nothing changes any more, unless that has been done (`awaited`); it writes the change again
+    only where it is `repeatable`: it sets a state or creates under a unique name, and sends no mail.
     """
 
     key: Key
@@ -88,6 +92,9 @@ class Receipt(Struct, frozen=True, kw_only=True):
     hint: str | None = None
     ids: Mapping[Key, str] = MappingProxyType({})
     sends: int = 0
+    sure: bool = True
+    awaited: bool = False
+    repeatable: bool = False
 
 
 class Reach(Struct, frozen=True, kw_only=True):

@@ -45,21 +45,17 @@ _ENDINGS: tuple[str, ...] = get_args(Ending)
 
 
 def drift(
-    plan: InstancePlan,
-    live: Live,
-    desired: Desired,
-    memory: Memory | None,
-    in_doubt: Iterable[Change] = (),
-    excess: Iterable[Excess] = (),
+    plan: InstancePlan, live: Live, desired: Desired, memory: Memory | None, excess: Iterable[Excess] = ()
 ) -> tuple[DriftItem, ...]:
     """Return the drift of one instance.
 
     `plan` is the plan that would follow, whose steps are the differences; what its mode holds back becomes an item
     without a step. Unmanaged accounts are items only where something of theirs has changed. `memory` is the journal's;
-    without one nothing is `changed-since`. `in_doubt` are the changes that an interrupted apply may have made without
-    knowing it; they are not reported as the doing of others. `excess` is what declared people hold beyond the
+    without one nothing is `changed-since`. The changes that an interrupted apply may have made without knowing it
+    (`memory.unsettled`) are not reported as the doing of others. `excess` is what declared people hold beyond the
     declaration and no step takes. The account in use never drifts, nor what it owns.
     """
+    in_doubt = [write.change for write in memory.unsettled] if memory is not None else []
     cut_off = frozenset(key for change in in_doubt if _may_be_ours(change, live) for key in touched(change))
     changed = frozenset(_find_changed(plan, live, desired, memory))
     case = _Case(plan=plan, desired=desired, memory=memory, changed=changed, cut_off=cut_off)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import Diagnostic, warning
 from siteward.reconcile.apply.admission import remarks_on
-from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.dated import describe_later_starts, newer_moment, warn_behind
 from siteward.reconcile.journal.journal import Recalled, path_of, recall
+from siteward.reconcile.unsettled import is_cut_off, late, remarks_on_open_ends
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from siteward.access.diagnostic import Diagnostic
     from siteward.access.state import Memory
     from siteward.platforms.instance import Instance
     from siteward.reconcile.apply.target import Book
@@ -64,16 +64,31 @@ def later_starts(project: Project, seen: Survey, run: Run, revisions: Revisions)
     return (said,) if said is not None else ()
 
 
-def add_history(seen: Survey, history: History, run: Run, more: Iterable[Diagnostic]) -> Survey:
+def add_history(seen: Survey, history: History, run: Run, book: Book, more: Iterable[Diagnostic]) -> Survey:
     """Return a survey with what the journal tells, and more diagnostics.
 
-    The journal tells warnings, an interrupted apply, and that it has a later moment than the one that was given.
+    The journal tells warnings, what a run without an end has left open, and that it has a later moment than the one that
+    was given.
     """
-    recalled, unfinished = history.recalled, history.recalled is not None and history.recalled.unfinished is not None
-    cut = warning("unfinished-run", "an apply was interrupted here and not finished", hint=f"{RESUME} finishes it")
     newest = newer_moment(run.as_of if run.as_of_given else None, history.memory)
     behind = (warn_behind(run.as_of, newest),) if newest is not None else ()
-    told = (*history.remarks, *((cut,) if unfinished else ()), *behind, *more)
+    cut_off, open_ends = _describe_open_ends(seen, history, run, book)
+    told = (*history.remarks, *open_ends, *behind, *more)
     proposal = replace(seen.proposal, diagnostics=(*seen.proposal.diagnostics, *told))
-    in_doubt = recalled.in_doubt if recalled is not None else ()
-    return replace(seen, proposal=proposal, in_doubt=in_doubt, unfinished=unfinished)
+    return replace(seen, proposal=proposal, cut_off=cut_off)
+
+
+def _describe_open_ends(seen: Survey, history: History, run: Run, book: Book) -> tuple[bool, tuple[Diagnostic, ...]]:
+    """Return whether an apply was interrupted here, and the diagnostics on what runs without an end have left open."""
+    if history.recalled is None:
+        return False, ()
+    unfinished, must_finish = (
+        history.recalled.unfinished,
+        bool(seen.platform.finish is not None and late(seen.memory, seen.live)),
+    )
+    cut_off = unfinished is not None and (must_finish or is_cut_off(unfinished, book.folder))
+    open_ends = remarks_on_open_ends(
+        seen.memory, seen.live, seen.proposal.changes, run.created,
+        cut_off=cut_off, unfinished=unfinished is not None, blocks=run.allowance.asks,
+    )  # fmt: skip
+    return cut_off, open_ends

@@ -133,7 +133,8 @@ def plan_and_survey(
     revisions = revisions_of(project)
     histories = {instance.name: _history_or_problem(project, instance, book) for instance in instances}
     seen = _in_parallel(
-        lambda instance: _survey_or_problem(project, instance, histories[instance.name], run, revisions), instances
+        lambda instance: _survey_or_problem(project, instance, histories[instance.name], run, book, revisions),
+        instances,
     )
     surveys = tuple(result for result, _ in seen if isinstance(result, Survey))
     problems = tuple(result for result, _ in seen if isinstance(result, Diagnostic))
@@ -168,7 +169,7 @@ def plan_and_survey(
         return replace(report, diagnostics=made.diagnostics), ()
     if run.only is not None and (unknown := find_unknown(run.only, project, surveys, accounts)):
         return replace(report, diagnostics=(*problems, *unknown)), ()
-    command_next = RESUME if any(survey.unfinished for survey in surveys) else None
+    command_next = RESUME if any(survey.cut_off for survey in surveys) else None
     report = replace(report, plan=codec.seal(made), next=command_next)
     return report, surveys
 
@@ -187,8 +188,7 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
     dates = [describe_dates(part, survey.memory) for survey in surveys if (part := report.plan.instance(survey.name))]
     for survey in surveys:
         part = report.plan.instance(survey.name)
-        excess = survey.proposal.excess
-        known = (survey.live, survey.desired, survey.memory, survey.in_doubt, excess)
+        known = (survey.live, survey.desired, survey.memory, survey.proposal.excess)
         drifts = drifted(part, *known) if part is not None else ()
         if survey.name not in run.snapshots:
             instance = next(instance for instance in instances if instance.name == survey.name)
@@ -237,7 +237,7 @@ def _history_or_problem(project: Project, instance: Instance, book: Book) -> His
 
 
 def _survey_or_problem(
-    project: Project, instance: Instance, history: History | Diagnostic, run: Run, revisions: Revisions
+    project: Project, instance: Instance, history: History | Diagnostic, run: Run, book: Book, revisions: Revisions
 ) -> tuple[Survey | Diagnostic, int]:
     """Return the survey of one instance, or the error for which there is none; and the number of requests sent."""
     if isinstance(history, Diagnostic):
@@ -264,7 +264,8 @@ def _survey_or_problem(
                 memory=history.memory,
                 revisions=revisions,
             )
-            return add_history(seen, history, run, later_starts(project, seen, run, revisions)), reader.requests
+            more = later_starts(project, seen, run, revisions)
+            return add_history(seen, history, run, book, more), reader.requests
     except PlatformError as problem:
         return _describe_problem(project, instance, problem), 0
 

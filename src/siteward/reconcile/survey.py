@@ -30,13 +30,13 @@ from siteward.reconcile.dated import (
 )
 from siteward.reconcile.own_account import claim_of, own_account
 from siteward.reconcile.selection import confine
+from siteward.reconcile.unsettled import settled
 from siteward.transport.secrets import variable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
-    from siteward.access.change import Change
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Key, Resource
     from siteward.access.proposal import Proposal
@@ -59,7 +59,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     """The state of one instance: live, desired, and the proposal that follows.
 
     `confirmed` is true where more than the file names the account of the credentials.
-    `unfinished` is true where an apply was interrupted here; `in_doubt` are the changes it may have made unknowingly.
+    `cut_off` is true where an apply was interrupted here.
     """
 
     name: str
@@ -73,8 +73,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     as_of: datetime
     base_policy: BasePolicy | None = None
     confirmed: bool = False
-    unfinished: bool = False
-    in_doubt: tuple[Change, ...] = ()
+    cut_off: bool = False
 
     def _review(self, proposal: Proposal) -> Iterable[Diagnostic]:
         return self.platform.review(proposal.changes, self.live, self.memory)
@@ -210,7 +209,7 @@ def surveyed(
     confirmed = instance.confirmed() or traits.knows_self
     live = replace(live, findings=_insert_name(live.findings, instance.name))
     live, objections = own_account(live, traits, claim_of(instance, declared.self_account, declared.at))
-    memory = follow(memory, live, traits)
+    memory = settled(follow(memory, live, traits), live)
     desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
     desired = base_policy.as_named(instance.name, desired, live) if base_policy else desired
     policy = base_policy.policy(instance.name) if base_policy else declared.policy

@@ -1,8 +1,8 @@
 """HTTP to one instance: a `Reader` that can only ask, a `Writer` that can also send commands.
 
 A question is repeated after a failure of the network or an answer that says the server is busy. A command is sent
-exactly once: if its answer is lost, that is `OutcomeUnknownError`, and the sender reads before deciding. The one
-exception is the answer 429, which says that nothing was done.
+exactly once: if its answer is lost, that is `OutcomeUnknownError`, and the sender reads before deciding
+(`siteward.transport.patience`). The one exception is the answer 429, which says that nothing was done.
 
     adapter ── Reader.query, .call, .map ──▶ client ─▶ auth ─▶ ReadOnlyTransport ─┐
             └─ Writer.command ─────────────▶ client ─▶ auth ──────────────────────┴▶ Wire ─▶ network
@@ -35,6 +35,7 @@ from siteward.transport.errors import (
 from siteward.transport.gates import raise_gate
 from siteward.transport.link import Exchange, Link
 from siteward.transport.pace import Pace, Rate, retry_after
+from siteward.transport.patience import Patience
 from siteward.transport.redacted import Redacted
 from siteward.transport.wire import Reading, ReadOnlyTransport, Wire, base_path
 
@@ -49,7 +50,8 @@ __all__ = ["NOT_NOW", "Answer", "Doors", "Exchange", "Link", "Rate", "Reader", "
 T = TypeVar("T")
 R = TypeVar("R")
 
-_OK, _TOO_MANY = 200, 429
+_OK, _TOO_MANY, _UNAVAILABLE = 200, 429, 503
+_BOUND = "a proxy that bounds the rate should answer 429, which is waited for (nginx: limit_req_status 429)"
 _GATEWAY = frozenset({502, 503, 504})
 NOT_NOW = _GATEWAY | {_TOO_MANY}
 """The statuses that answer nothing, and after which a question may be asked again."""
@@ -178,6 +180,11 @@ class Reader:
         return self._connection.link.clock()
 
     @property
+    def longest(self) -> float:
+        """The seconds after which an answer is given up."""
+        return self._connection.link.read
+
+    @property
     def waited(self) -> float:
         """The seconds spent in pauses so far."""
         return self._connection.pace.waited
@@ -262,12 +269,16 @@ class Reader:
 
 
 class Writer(Reader):
-    """A reader that can also send commands."""
+    """A reader that can also send commands; `patience` reads on after an answer that was lost."""
 
     def __init__(
         self, connection: _Connection, client: httpx.Client, commands: httpx.Client, command_pace: Pace
     ) -> None:
         super().__init__(connection, client)
+        link = connection.link
+        self.patience = Patience(
+            clock=link.clock, sleep=link.sleep, waiting=link.waiting, slowest=lambda: connection.wire.slowest
+        )
         self._commands = commands
         self._command_pace = command_pace
 
@@ -298,9 +309,8 @@ class Writer(Reader):
             answer = self._answer_to(request, response, redirects=redirects)
             # An answer to another request is that of a login: then the command itself was not carried out.
             if answer.status in _GATEWAY and response.request is request:
-                raise OutcomeUnknownError(
-                    f"{method} {answer.path} was answered {answer.status}, which says nothing about the outcome"
-                )
+                words = f"{method} {answer.path} was answered {answer.status}, which says nothing about the outcome"
+                raise OutcomeUnknownError(words, hint=_BOUND if answer.status == _UNAVAILABLE else None)
             if answer.status not in NOT_NOW:
                 return answer
             if answer.status == _TOO_MANY and retries.wait_while_closed(answer):

@@ -50,7 +50,10 @@ class Reading(Struct, frozen=True):
 
 
 class Wire(httpx.BaseTransport):
-    """A transport to one origin: it reads each answer whole, within time and size, counts and reports requests."""
+    """A transport to one origin: it reads each answer whole, within time and size, counts and reports requests.
+
+    `slowest` is the longest time, in seconds, that an answer took, or after which none came.
+    """
 
     def __init__(self, link: Link, pages: Callable[[str], bool] | None = None) -> None:
         """`pages` tells for which paths below the base the platform itself answers with pages."""
@@ -61,6 +64,7 @@ class Wire(httpx.BaseTransport):
         self._inner = link.transport or _network_transport(link)
         self._lock = threading.Lock()
         self.requests = 0
+        self.slowest = 0.0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request.
@@ -130,8 +134,10 @@ class Wire(httpx.BaseTransport):
         return body.whole()
 
     def _observe(self, request: httpx.Request, status: int, begun: float, size: int) -> None:
+        seconds = self._link.clock() - begun
+        with self._lock:
+            self.slowest = max(self.slowest, seconds)
         if self._link.observer:
-            seconds = self._link.clock() - begun
             self._link.observer(
                 Exchange(method=request.method, path=sent_path(request), status=status, seconds=seconds, size=size)
             )

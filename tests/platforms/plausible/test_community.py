@@ -29,6 +29,7 @@ from platforms.plausible.at import (
     turn,
     world,
 )
+from siteward.access.change import Change
 from siteward.access.model import Account, Grant, account_key
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite, in_process
 from siteward.platforms.plausible.fake.forms import CommunityFake
@@ -335,6 +336,28 @@ def test_a_lost_answer_is_settled_in_the_database(fault: str) -> None:
         receipt = at.write_one(give(CARLA, BLOG, "viewer"))
         assert (receipt.status, receipt.sends) == ("sent", 1)
         assert len(at.writes()) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "on", "most"),
+    [
+        (give(CARLA, BLOG, "viewer"), "POST invite", 1),
+        (take(ANNA, SHOP, "viewer"), "DELETE memberships", 1),
+        (take(BEN, SHOP, "viewer"), "DELETE invitations", 5),
+        (turn(ANNA, SHOP, "viewer", "editor"), "PUT role", 5),
+    ],
+    ids=["invite", "remove", "withdraw", "turn"],
+)
+def test_only_forms_that_send_no_mail_are_sent_again(change: Change, on: str, most: int) -> None:
+    """A proxy that lets nothing through: all stay unknown, and some are tried a few times."""
+    with plausible(release=CE) as at:
+        at.fault(f"503x0:{on}")
+        receipt = at.write_one(change)
+        assert (receipt.status, receipt.awaited) == ("unknown", True)
+        method, _, path = on.partition(" ")
+        assert len([call for call in at.fake.calls if call.method == method and path in call.path]) == most
+        at.fake.faults.clear()
+        assert at.write_one(change).status == "sent"
 
 
 # -- the session

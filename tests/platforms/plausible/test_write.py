@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from platforms.plausible.at import ANNA, BEN, BLOG, CARLA, SHOP, give, grant, key, plausible, take, turn, world
+from siteward.access.change import Change
+from siteward.access.model import account_of
 from siteward.platforms.plausible.fake.state import State
 from siteward.platforms.plausible.platform import PLATFORM
 from siteward.platforms.plausible.write import ApiGuests
@@ -101,6 +103,38 @@ def test_a_lost_answer_is_settled_by_reading(fault: str) -> None:
         at.fault(f"{fault}:DELETE /guests")
         assert at.write_one(take(ANNA, SHOP, "viewer")).status == "sent"
         assert len(at.writes()) == 2
+
+
+SILENT = take(BEN, SHOP, "viewer")
+MAILING = {
+    "invite": (give(CARLA, BLOG, "viewer"), "PUT /guests"),
+    "remove": (take(ANNA, SHOP, "viewer"), "DELETE /guests"),
+    "anew": (turn(BEN, SHOP, "viewer", "editor"), "DELETE /guests"),
+}
+
+
+@pytest.mark.parametrize(("fault", "sent"), [("503x3", 4), ("cut", 2), ("late", 2), ("504-after-write", 1)])
+def test_a_withdrawal_is_sent_again_once_reading_has_shown_it_undone(fault: str, sent: int) -> None:
+    """Nobody hears of it, so it may be."""
+    with plausible() as at:
+        at.fake.lateness = 5
+        at.fault(f"{fault}:DELETE /guests")
+        assert at.write_one(SILENT).status == "sent"
+        assert len([call for call in at.fake.calls if call.method == "DELETE" and not call.wrote]) <= sent
+        assert at.shown() == [f"{ANNA} viewer accepted"]
+
+
+@pytest.mark.parametrize(("change", "on"), MAILING.values(), ids=list(MAILING))
+@pytest.mark.parametrize(("fault", "status"), [("503", "unknown"), ("cut", "unknown"), ("late", "sent")])
+def test_what_sends_a_mail_is_sent_once(change: Change, on: str, fault: str, status: str) -> None:
+    """It is waited for; a removal that comes late would take the invitation that follows, too."""
+    with plausible() as at:
+        at.fake.lateness = 5
+        at.fault(f"{fault}:{on}")
+        assert at.write_one(change).status == status
+        method = on.partition(" ")[0]
+        assert len([call for call in at.fake.calls if call.method == method]) == (2 if fault == "late" else 1)
+        assert at.fake.state.mails == ([*{account_of(change.key)}] if fault == "late" else [])
 
 
 AWAY = {"status": 302, "headers": {"Location": "https://sso.test/"}}

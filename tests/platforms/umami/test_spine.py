@@ -18,6 +18,8 @@ from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, Wo
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from werkzeug.wrappers import Request
+
     from siteward.access.report import Report
     from siteward.platforms.umami.fake import UmamiFake
 
@@ -169,3 +171,38 @@ def test_an_account_whose_answer_says_nothing_gets_its_grants(content: bytes, tm
     rig = _rig(tmp_path)
     rig.proxy.pages += [Page("POST ^/api/users$", passed=True, content=content), Page("GET ^/api/users/")]
     assert _statuses(rig.done()) == {"done"}
+
+
+@dataclass(slots=True)
+class Bounded(Fault):
+    """A proxy that lets through one write after every `times` that it has answered 503 (nginx `limit_req` with its defaults)."""
+
+    def strikes(self, request: Request) -> bool:
+        if request.method not in {"POST", "DELETE"} or request.path.startswith("/api/auth/"):
+            return False
+        self.seen += 1
+        return bool(self.seen % (self.times + 1))
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_plan_is_applied_whole_behind_a_proxy_that_bounds_the_rate_by_503(times: int, tmp_path: Path) -> None:
+    """Every write sets a state or makes a login, so each is sent again once it was seen undone; nobody is blamed later."""
+    plain, rig = _rig(tmp_path / "plain"), _rig(tmp_path / "bounded")
+    plain.done()
+    rig.fake.faults.append(Bounded("503", times=times))
+    report = rig.done()
+    assert {outcome.status for outcome in report.outcomes} == {"done"}, [
+        (outcome.status, outcome.message) for outcome in report.outcomes if outcome.status != "done"
+    ]
+    assert exit_code(report) == 0
+    assert rig.access() == plain.access()
+    assert rig.witness.living() == []
+    assert not rig.drift().drift
+
+
+def test_a_503_that_stays_says_what_to_do_at_the_proxy(tmp_path: Path) -> None:
+    rig = _rig(tmp_path)
+    rig.fake.faults.append(Fault("503", times=0, method="POST", path="/api/(users|teams)"))
+    unknown = [outcome for outcome in rig.done().outcomes if outcome.status == "unknown"]
+    assert unknown
+    assert any("limit_req_status 429" in (outcome.hint or "") for outcome in unknown)

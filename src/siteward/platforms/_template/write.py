@@ -1,4 +1,4 @@
-"""Writes changes by the server's own calls, each sent once and read back where its answer leaves the outcome open."""
+"""Writes changes by the server's own calls, each read back where its answer leaves the outcome open."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
         return refresh(writer, [change.key], live)[change.key] == change.after
 
     send = partial(writer.command, method, path, json=body)
-    return [confirm(send, judge, is_done, parse=partial(API.parse, _Done)).receipt(change.key)]
+    # Every call sets a state and sends no mail, so it may be repeated.
+    verdict = confirm(writer, send, judge, is_done, repeatable=True, parse=partial(API.parse, _Done))
+    return [verdict.receipt(change.key)]
 
 
 def _call_for(change: Change, bundle: Bundle, live: Live) -> tuple[Literal["PUT", "DELETE"], str, object]:

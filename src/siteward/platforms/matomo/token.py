@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Token(httpx.Auth):
     """The token and password of one pair of doors; once the token was refused, no request goes out any more.
 
-    `most_calls` is the number of calls that a bulk may carry, lowered when the server refuses a longer one.
+    `most_calls` is the number of calls that a bulk may carry, lowered when the server refuses a longer one;
+    `most_mailing` is the number of planned calls that may share a request that sends mails, lowered when mails are slow.
     `password_refused` is set by the caller, which then sends the password no more.
     """
 
@@ -29,7 +30,7 @@ class Token(httpx.Auth):
         self._password = password
         self.refused: str | None = None
         self.password_refused = False
-        self.most_calls = MOST_CALLS
+        self.most_calls = self.most_mailing = MOST_CALLS
 
     @property
     def has_password(self) -> bool:

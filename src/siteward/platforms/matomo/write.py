@@ -26,7 +26,7 @@ from siteward.platforms.matomo.rpc import (
     token_of,
     words_of,
 )
-from siteward.transport.errors import NotThePlatformError, OutcomeUnknownError, UnauthenticatedError
+from siteward.transport.errors import NotThePlatformError, OutcomeUnknownError, PlatformError, UnauthenticatedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from siteward.platforms.matomo.calls import PlannedCalls
     from siteward.transport.http import Answer, Writer
 
+# The words in which a login or an address is refused that is taken: what stands there may be another's.
+_TAKEN = re.compile(r"already (exists|used)")
 # Messages of the library that sends Matomo's mails; the row is written by then (updateUser on 5.3).
 _NO_MAIL = re.compile(r"Invalid address|SMTP|mail function")
 _MAIL_HINT = "mend the mail settings of the server: it changed the account and could not tell anybody"
@@ -50,11 +52,24 @@ class DoneWithFault(Struct, frozen=True):
     words: str
 
 
+class Unsent(Struct, frozen=True):
+    """Why a change was not sent."""
+
+    words: str
+
+
+class Lost(Struct, frozen=True):
+    """What came instead of the answer to a request."""
+
+    words: str
+    hint: str | None = None
+
+
 def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     """Send one bundle and return a receipt for each of its changes.
 
     Once the password was refused, nothing that carries it is sent any more. Raises `UnauthenticatedError` if the token
-    is refused or the address is locked out, and `OutcomeUnknownError` for a lost answer.
+    is refused or the address is locked out.
     """
     state = native(live, NativeState)
     new_grants = group_new_grants((*bundle.changes, *bundle.ahead))
@@ -66,7 +81,7 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     return [
         receipt
         for planned_calls, why in zip(planned, obstacles, strict=True)
-        for receipt in _make_receipts(writer, planned_calls, next(answers) if why is None else Failed(why))
+        for receipt in _make_receipts(writer, planned_calls, next(answers) if why is None else Unsent(why))
     ]
 
 
@@ -110,10 +125,33 @@ def _find_obstacle(writer: Writer, planned: PlannedCalls, state: NativeState) ->
 def _send_planned(writer: Writer, planned: Sequence[PlannedCalls]) -> list[object]:
     """Send planned calls and return one answer for each: that to its first call, with faults of those sent along.
 
+    Mails are sent within the request, so a mail server that is slow makes the requests after this one smaller.
+    """
+    answers: list[object] = []
+    while len(answers) < len(planned):
+        batch = planned[len(answers) :]
+        mailing = any(group.mails for group in batch)
+        batch = batch[: token_of(writer).most_mailing] if mailing else batch
+        begun = writer.now
+        try:
+            batch_answers = _send_together(writer, batch)
+        except (OutcomeUnknownError, NotThePlatformError) as lost:
+            batch_answers = [Lost(str(lost), lost.hint)] * len(batch)
+        except PlatformError as problem:
+            if not answers:
+                raise
+            batch_answers = [Failed(str(problem))] * (len(planned) - len(answers))
+        if mailing and (isinstance(batch_answers[0], Lost) or writer.now - begun > writer.longest / 2):
+            token_of(writer).most_mailing = max(1, len(batch) // 2)
+        answers += batch_answers
+    return answers
+
+
+def _send_together(writer: Writer, planned: Sequence[PlannedCalls]) -> list[object]:
+    """Send planned calls in one go and return one answer for each.
+
     Calls that took effect although the first was refused are taken back at once.
     """
-    if not planned:
-        return []
     calls = [(call, group) for group in planned for call in (*group.leading, *group.calls)]
     results = iter(_send_calls(writer, calls))
     answers = [_take_answer(group, results) for group in planned]
@@ -189,7 +227,9 @@ def _make_receipts(writer: Writer, planned: PlannedCalls, result: object) -> lis
     """Return a receipt for each change that planned calls make; the first one counts the mails."""
     verdict = _judge(writer, result)
     if verdict.status != "sent":
-        return [verdict.receipt(change.key) for change in planned.changes]
+        # What sends no mail sets a state, or makes an account under its login.
+        receipts = [verdict.receipt(change.key) for change in planned.changes]
+        return [replace(receipt, repeatable=not planned.mails) for receipt in receipts]
     return [
         replace(verdict, sends=0 if position else planned.mails).receipt(change.key)
         for position, change in enumerate(planned.changes)
@@ -197,14 +237,22 @@ def _make_receipts(writer: Writer, planned: PlannedCalls, result: object) -> lis
 
 
 def _judge(writer: Writer, result: object) -> Verdict:
-    """Return the verdict on the answer to planned calls; a refused password is not sent again."""
-    if isinstance(result, DoneWithFault):
-        return replace(DONE, message=result.words)
-    if not isinstance(result, Failed):
-        return DONE
-    if WRONG_PASSWORD in result.words:
-        token_of(writer).password_refused = True
-        return failed(result.words, _PASSWORD_HINT)
-    if _NO_MAIL.search(result.words):
-        return unknown(result.words, _MAIL_HINT)
-    return failed(result.words, _LOCK_HINT if _LOCKED in result.words else None)
+    """Return the verdict on the answer to planned calls; a refused password is not sent again.
+
+    A refusal may come after the row was written, so it is in doubt, unless the login or address is another account's.
+    """
+    match result:
+        case DoneWithFault(words):
+            return replace(DONE, message=words)
+        case Lost(words, hint):
+            return unknown(words, hint)
+        case Unsent(words):
+            return failed(words)
+        case Failed(words) if WRONG_PASSWORD in words:
+            token_of(writer).password_refused = True
+            return failed(words, _PASSWORD_HINT)
+        case Failed(words):
+            hint = _MAIL_HINT if _NO_MAIL.search(words) else _LOCK_HINT if _LOCKED in words else None
+            return failed(words, hint, sure=bool(_TAKEN.search(words)))
+        case _:
+            return DONE

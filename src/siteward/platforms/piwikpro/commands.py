@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from msgspec.structs import replace
+
 from siteward.access.model import Group, account_key
-from siteward.platforms.confirm import DONE, Verdict, failed, repeated, unknown
-from siteward.platforms.piwikpro.refresh import group_named, person
-from siteward.platforms.piwikpro.roles import ENTITY, level_path
+from siteward.platforms.confirm import DONE, Verdict, confirm, failed, unknown
+from siteward.platforms.piwikpro.refresh import group_named, person, refresh
+from siteward.platforms.piwikpro.roles import ENTITY, NO_ACCESS, level_path
 from siteward.platforms.piwikpro.rows import Fault, faults_of, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from siteward.access.model import Grant, Key
     from siteward.access.state import Live
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from siteward.transport.http import Answer, Writer
 
 USERS, GROUPS = "/api/users/v2", "/api/user-groups/v1"
-_DONE = 204
+_DONE, _MISSING = 204, 404
 Method = Literal["POST", "PUT", "PATCH", "DELETE"]
 
 # Message and hint for the server's error codes (API.md section 2).
@@ -70,19 +73,28 @@ def group_id(writer: Writer, name: str, live: Live) -> str:
     return row.id
 
 
-def repeatable(writer: Writer, method: Method, path: str, body: object = None) -> Answer:
-    """Send a command that may be repeated, and again if its answer was lost."""
-    return repeated(lambda: writer.command(method, path, json=body))
+def set_state(
+    writer: Writer, key: Key, call: tuple[Method, str, object], is_done: Callable[[], bool], *, gone: str = ""
+) -> Receipt:
+    """Send a command that sets a state, and again if its answer was lost; return the receipt for the change of `key`.
+
+    `call` are the method, the path and the body. `is_done` reads whether the state is as wanted. Where `gone` says so, a
+    404 means that it is.
+    """
+    method, path, body = call
+
+    def judge(answer: Answer) -> Verdict:
+        if answer.status == _MISSING and gone:
+            return replace(DONE, message=gone)
+        return replace(judged(writer, answer), sure=answer.ok)
+
+    send = partial(writer.command, method, path, json=body)
+    return confirm(writer, send, judge, is_done, repeatable=True).receipt(key)
 
 
 def has_code(answer: Answer, code: str) -> bool:
     """Return whether an error answer has that code."""
     return any(fault.code == code for fault in faults_of(answer))
-
-
-def receipt_of(writer: Writer, key: Key, answer: Answer) -> Receipt:
-    """Return the receipt for an answer, whatever its status."""
-    return judged(writer, answer).receipt(key)
 
 
 def judged(writer: Writer, answer: Answer) -> Verdict:
@@ -124,6 +136,9 @@ def set_level(writer: Writer, grant: Grant, level: str, live: Live) -> Receipt:
     at = group_id(writer, name, live) if subject == "user-group" else person_id(writer, name, live)
     kind = f"{ENTITY[grant.scope.kind]}/permission/{subject}"
     body = {"data": {"type": kind, "attributes": {"permission": level}}}
-    return receipt_of(
-        writer, grant.key, repeatable(writer, "POST", level_path(grant.scope, site.id, subject, at), body)
-    )
+    wanted = None if level == NO_ACCESS else replace(grant, role=level)
+
+    def is_set() -> bool:
+        return refresh(writer, [grant.key], live)[grant.key] == wanted
+
+    return set_state(writer, grant.key, ("POST", level_path(grant.scope, site.id, subject, at), body), is_set)

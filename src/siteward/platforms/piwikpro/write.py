@@ -1,7 +1,7 @@
 """Writes changes by Piwik PRO's own calls (MAPPING.md sections 1, 4 and 5), and takes back their side effects.
 
-Setting a level, a role, a language or modules may be repeated, so such a call is sent again after a lost answer.
-Inviting and creating a group may not: after a lost answer, a search shows whether it took place.
+Setting a level, a role, a language, members or modules may be repeated, so such a call is sent again once reading has
+shown, after a lost answer, that it did not take place. Inviting and creating a group may not be repeated.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Scope, Subject
-from siteward.platforms.confirm import DONE, INVITED, Verdict, confirm, read_back
+from siteward.platforms.confirm import DONE, INVITED, Verdict, confirm, read_back, sent
 from siteward.platforms.interface import Receipt, native
 from siteward.platforms.piwikpro.commands import (
     GROUPS,
@@ -22,9 +22,8 @@ from siteward.platforms.piwikpro.commands import (
     has_code,
     judged,
     person_id,
-    receipt_of,
-    repeatable,
     set_level,
+    set_state,
 )
 from siteward.platforms.piwikpro.native_state import NativeState
 from siteward.platforms.piwikpro.refresh import group_named, level_of, members_of, person, switches_of
@@ -33,7 +32,7 @@ from siteward.platforms.piwikpro.rows import One, User, UserGroup, parse
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from siteward.access.change import Change
     from siteward.access.model import Key
@@ -110,8 +109,8 @@ def _write_group(writer: Writer, change: Change, live: Live) -> Receipt:
         case Group(), Group() as group:
             return _tie_group(writer, group, group_id(writer, group.name, live))
         case _:
-            path = f"{GROUPS}/{group_id(writer, change.key[1], live)}"
-            return receipt_of(writer, change.key, repeatable(writer, "DELETE", path))
+            name, path = change.key[1], f"{GROUPS}/{group_id(writer, change.key[1], live)}"
+            return set_state(writer, change.key, ("DELETE", path, None), lambda: group_named(writer, name) is None)
 
 
 # --- accounts ---------------------------------------------------------------------------------------------------------
@@ -136,12 +135,13 @@ def _close_modules(writer: Writer, account: Account, live: Live, bundle: Bundle)
     modules = [_open_module(account.name, module) for module in sorted(native(live, NativeState).licensed)]
     unwanted = bundle.unwanted([account, *modules])
     switches = {module.scope.name: False for module in modules if module.key in unwanted}
-    if _send_switches(writer, user_id, switches).status == "sent":
+    closed = _send_switches(writer, user_id, switches)
+    if closed.status == "sent":
         return Receipt(key=account.key, status="sent")
     still_open = _read_open_modules(writer, user_id, account.name)
     if not any(module.key in unwanted for module in still_open):
         return Receipt(key=account.key, status="sent")
-    return Receipt(key=account.key, status="unknown", message="its modules could not be closed")
+    return Receipt(key=account.key, status="unknown", message=f"its modules could not be closed: {closed.message}")
 
 
 def _send_invitation(writer: Writer, account: Account) -> Receipt:
@@ -165,7 +165,7 @@ def _send_invitation(writer: Writer, account: Account) -> Receipt:
         return verdict
 
     send = partial(writer.command, "POST", f"{USERS}/invite", json=body)
-    verdict = confirm(send, judge, is_there, parse=partial(parse, One[User]), done=INVITED)
+    verdict = confirm(writer, send, judge, is_there, repeatable=False, parse=partial(parse, One[User]), done=INVITED)
     return verdict.receipt(account.key, {account.key: accounts[0].id} if verdict.status == "sent" else {})
 
 
@@ -173,15 +173,20 @@ def _set_language(writer: Writer, account: Account, live: Live) -> Receipt:
     """Set the language of an account."""
     user_id = person_id(writer, account.name, live)
     body = {"data": {"id": user_id, "type": "ppms/user", "attributes": {"language": account.language}}}
-    return receipt_of(writer, account.key, repeatable(writer, "PATCH", f"{USERS}/{user_id}", body))
+
+    def is_set() -> bool:
+        row = person(writer, account.name)
+        return row is not None and row.attributes.language == account.language
+
+    return set_state(writer, account.key, ("PATCH", f"{USERS}/{user_id}", body), is_set)
 
 
 def _delete_account(writer: Writer, key: Key, live: Live) -> Receipt:
     """Delete an account for good; it is no failure if it is gone already."""
-    answer = repeatable(writer, "DELETE", f"{USERS}/{person_id(writer, key[1], live)}")
-    if answer.status == 404:
-        return Receipt(key=key, status="sent", message="it was gone already")
-    return receipt_of(writer, key, answer)
+    path = f"{USERS}/{person_id(writer, key[1], live)}"
+    return set_state(
+        writer, key, ("DELETE", path, None), lambda: person(writer, key[1]) is None, gone="it was gone already"
+    )
 
 
 # --- ownership --------------------------------------------------------------------------------------------------------
@@ -191,7 +196,12 @@ def _set_role(writer: Writer, grant: Grant, role: Literal["OWNER", "USER"], live
     """Make an account an owner, or a user again."""
     user_id = person_id(writer, grant.subject.name, live)
     body = {"data": {"id": user_id, "type": "ppms/user", "attributes": {"role": role}}}
-    return receipt_of(writer, grant.key, repeatable(writer, "PATCH", f"{USERS}/{user_id}/change-role", body))
+
+    def is_set() -> bool:
+        row = person(writer, grant.subject.name)
+        return row is not None and row.attributes.role == role
+
+    return set_state(writer, grant.key, ("PATCH", f"{USERS}/{user_id}/change-role", body), is_set)
 
 
 def _demote(writer: Writer, grant: Grant, live: Live, bundle: Bundle) -> Receipt:
@@ -217,10 +227,12 @@ def _take_returned_access(writer: Writer, grant: Grant, live: Live, bundle: Bund
     receipts = [set_level(writer, level, NO_ACCESS, live) for level in levels if level.key in unwanted]
     switches = {module.scope.name: False for module in modules if module.key in unwanted}
     receipts.append(_send_switches(writer, user_id, switches))
-    if any(receipt.status != "sent" for receipt in receipts):
+    unsent = next((receipt for receipt in receipts if receipt.status != "sent"), None)
+    if unsent is not None:
         left = (*_read_levels(writer, name, live), *_read_open_modules(writer, user_id, name))
         if any(resource.key in unwanted for resource in left):
-            return Receipt(key=grant.key, status="unknown", message=_describe_left_access(grant))
+            message = f"{_describe_left_access(grant)}: {unsent.message}"
+            return Receipt(key=grant.key, status="unknown", message=message)
     return Receipt(key=grant.key, status="sent")
 
 
@@ -266,7 +278,12 @@ def _send_switches(writer: Writer, user_id: str, switches: Mapping[str, bool]) -
     if not switches:
         return Receipt(key=(), status="sent")
     data = [{"type": "module/access", "id": module, "attributes": {"access": on}} for module, on in switches.items()]
-    return receipt_of(writer, (), repeatable(writer, "PUT", f"/api/modules/v1/access/user/{user_id}", {"data": data}))
+
+    def is_set() -> bool:
+        now = switches_of(writer, user_id) or {}
+        return all(module in now and now[module].access == on for module, on in switches.items())
+
+    return set_state(writer, (), ("PUT", f"/api/modules/v1/access/user/{user_id}", {"data": data}), is_set)
 
 
 def _refuse_closing(key: Key, groups: Sequence[str]) -> Receipt:
@@ -309,7 +326,7 @@ def _create_group(writer: Writer, group: Group) -> Receipt:
         return DONE
 
     send = partial(writer.command, "POST", GROUPS, json=body)
-    verdict = confirm(send, judge, is_there, parse=partial(parse, One[UserGroup]))
+    verdict = confirm(writer, send, judge, is_there, repeatable=False, parse=partial(parse, One[UserGroup]))
     if verdict.status != "sent":
         return verdict.receipt(group.key)
     receipt = _tie_group(writer, group, made[0].id) if group.external else DONE.receipt(group.key)
@@ -320,7 +337,12 @@ def _tie_group(writer: Writer, group: Group, id_of_group: str) -> Receipt:
     """Tie a group to the group of an identity provider that `group.external` names."""
     attributes = {"name": group.name, "external_id": group.external}
     body = {"data": {"id": id_of_group, "type": "ppms/user-group", "attributes": attributes}}
-    return receipt_of(writer, group.key, repeatable(writer, "PATCH", f"{GROUPS}/{id_of_group}", body))
+
+    def is_tied() -> bool:
+        row = group_named(writer, group.name)
+        return row is not None and row.attributes.external_id == group.external
+
+    return set_state(writer, group.key, ("PATCH", f"{GROUPS}/{id_of_group}", body), is_tied)
 
 
 def _change_members(writer: Writer, group: str, changes: Sequence[Change], live: Live) -> list[Receipt]:
@@ -332,19 +354,25 @@ def _change_members(writer: Writer, group: str, changes: Sequence[Change], live:
     id_of_group, adds = group_id(writer, group, live), changes[0].after is not None
     ids = {person_id(writer, change.key[2], live): change.key for change in changes}
     answer = _send_members(writer, id_of_group, ids, adds=adds)
-    if answer.status == 400:
+    if not isinstance(answer, Verdict) and answer.status == 400:
         present = {row.id for row in members_of(writer, id_of_group)}
         rest = ids.keys() - present if adds else ids.keys() & present
         if rest == ids.keys():
-            return [receipt_of(writer, key, answer) for key in ids.values()]
+            return _make_member_receipts(writer, ids.values(), answer)
         if rest:
             answer = _send_members(writer, id_of_group, rest, adds=adds)
         else:
             return [Receipt(key=key, status="sent", message="it was so already") for key in ids.values()]
-    return [receipt_of(writer, key, answer) for key in ids.values()]
+    return _make_member_receipts(writer, ids.values(), answer)
 
 
-def _send_members(writer: Writer, id_of_group: str, user_ids: Collection[str], *, adds: bool) -> Answer:
+def _make_member_receipts(writer: Writer, keys: Iterable[Key], answer: Answer | Verdict) -> list[Receipt]:
+    """Return the receipts for an answer about several members: being one is a state, so it may be sent again."""
+    verdict = answer if isinstance(answer, Verdict) else judged(writer, answer)
+    return [replace(verdict.receipt(key), repeatable=True) for key in keys]
+
+
+def _send_members(writer: Writer, id_of_group: str, user_ids: Collection[str], *, adds: bool) -> Answer | Verdict:
     body = {"data": [{"type": "ppms/user", "id": user_id} for user_id in sorted(user_ids)]}
     path = f"{GROUPS}/{id_of_group}/relationships/users"
-    return writer.command("POST" if adds else "DELETE", path, json=body)
+    return sent(partial(writer.command, "POST" if adds else "DELETE", path, json=body))

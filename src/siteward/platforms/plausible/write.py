@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import quote
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.model import Grant, Scope, account_of, scope_of
 from siteward.platforms.confirm import DONE, INVITED, Verdict, confirm, failed, unknown
@@ -124,7 +125,7 @@ def _make_change(  # noqa: PLR0911 — a return for each arrow of the state mach
     if entry is None:
         return guests.invite(account_of(change.key) or "", after or "")
     if after is None:
-        return guests.remove(entry)
+        return guests.remove(entry, anew=False)
     if entry.status == "accepted" and state.door == "web":
         return guests.change(entry, after)
     if entry.status == "accepted" and state.settings.role_change == "manual":
@@ -134,13 +135,13 @@ def _make_change(  # noqa: PLR0911 — a return for each arrow of the state mach
 
 def _reinvite(guests: Guests, entry: Entry, role: str) -> Verdict:
     """Remove and invite again; a failure after the removal is `unknown`, not `failed`, because access was taken away."""
-    gone = guests.remove(entry)
+    gone = guests.remove(entry, anew=True)
     if gone.status != "sent":
         return gone
     made = guests.invite(entry.email, role)
     if made.status == "sent":
         return made
-    return unknown(f"{entry.words} was taken away, and then: {made.message}", made.hint)
+    return replace(unknown(f"{entry.words} was taken away, and then: {made.message}", made.hint), awaited=True)
 
 
 # --- the guest list of one site ---------------------------------------------------------------------------------------
@@ -162,8 +163,8 @@ class Guests(Protocol):
     def invite(self, email: str, role: str) -> Verdict:
         """Send an invitation to an address that has no entry."""
 
-    def remove(self, entry: Entry) -> Verdict:
-        """Remove a guest, or withdraw an invitation."""
+    def remove(self, entry: Entry, *, anew: bool) -> Verdict:
+        """Remove a guest, or withdraw an invitation; `anew` tells that they are invited again right after."""
 
     def change(self, entry: Entry, role: str) -> Verdict:
         """Change the role of a guest who has accepted, in place."""
@@ -195,9 +196,12 @@ class ApiGuests(Struct, frozen=True):
             return _has_role(self.entries(), email, role)
 
         send = partial(self.writer.command, "PUT", GUESTS, json=body)
-        return confirm(send, judge, is_there, parse=partial(parse, GuestRow), done=INVITED)
+        # A mail goes out, so it is never sent twice.
+        return confirm(
+            self.writer, send, judge, is_there, repeatable=False, parse=partial(parse, GuestRow), done=INVITED
+        )
 
-    def remove(self, entry: Entry) -> Verdict:
+    def remove(self, entry: Entry, *, anew: bool) -> Verdict:
         """Remove a guest, or withdraw an invitation, and confirm by reading that the entry is gone."""
 
         def judge(answer: Answer) -> Verdict:
@@ -208,7 +212,12 @@ class ApiGuests(Struct, frozen=True):
             return self._explain_refusal(answer)
 
         send = partial(self.writer.command, "DELETE", guest_path(entry.email), params={"site_id": self.domain})
-        return confirm(send, judge, lambda: find(self.entries(), entry.email) is None, parse=partial(parse, Deleted))
+
+        def is_gone() -> bool:
+            return find(self.entries(), entry.email) is None
+
+        repeatable = _removes_silently(entry, anew=anew)
+        return confirm(self.writer, send, judge, is_gone, repeatable=repeatable, parse=partial(parse, Deleted))
 
     def change(self, entry: Entry, role: str) -> Verdict:  # noqa: ARG002 — the same signature at both doors
         """Return a failure: no call of the Sites API changes the role of a guest who has accepted."""
@@ -246,19 +255,25 @@ class FormGuests(Struct, frozen=True):
         """Send an invitation to an address that has no entry."""
         form = {"email": email, "role": role}
         return self._submit(
-            "POST", "memberships/invite", form, INVITED, lambda entries: _has_role(entries, email, role)
-        )
+            "POST", "memberships/invite", form, INVITED, lambda entries: _has_role(entries, email, role),
+            repeatable=False,
+        )  # fmt: skip
 
-    def remove(self, entry: Entry) -> Verdict:
+    def remove(self, entry: Entry, *, anew: bool) -> Verdict:
         """Remove a guest, or withdraw an invitation."""
         kind = "memberships/u" if entry.status == "accepted" else "invitations"
         path = f"{kind}/{quote(entry.handle, safe='')}"
-        return self._submit("DELETE", path, {}, DONE, lambda entries: find(entries, entry.email) is None)
+        return self._submit(
+            "DELETE", path, {}, DONE, lambda entries: find(entries, entry.email) is None,
+            repeatable=_removes_silently(entry, anew=anew),
+        )  # fmt: skip
 
     def change(self, entry: Entry, role: str) -> Verdict:
         """Change the role of a guest who has accepted, in place: without a mail or a new acceptance."""
         path = f"memberships/u/{quote(entry.handle, safe='')}/role/{quote(role, safe='')}"
-        return self._submit("PUT", path, {}, DONE, lambda entries: _has_role(entries, entry.email, role))
+        return self._submit(
+            "PUT", path, {}, DONE, lambda entries: _has_role(entries, entry.email, role), repeatable=True
+        )
 
     def _submit(
         self,
@@ -267,8 +282,10 @@ class FormGuests(Struct, frozen=True):
         form: dict[str, str],
         done: Verdict,
         is_done: Callable[[tuple[Entry, ...]], bool],
+        *,
+        repeatable: bool,
     ) -> Verdict:
-        """Send a form once, and confirm by reading the database whether it took effect.
+        """Send a form, and confirm by reading the database whether it took effect.
 
         A form that did nothing redirects like one that did, so every answer but a 404 is read back.
         """
@@ -283,7 +300,16 @@ class FormGuests(Struct, frozen=True):
             return failed(f"Plausible answered {answer.status} and did nothing", _REFUSED, sure=False)
 
         send = partial(self.writer.command, method, path, form=form, redirects=True)
-        return confirm(send, judge, lambda: is_done(self.entries()), done=done)
+        return confirm(self.writer, send, judge, lambda: is_done(self.entries()), repeatable=repeatable, done=done)
+
+
+def _removes_silently(entry: Entry, *, anew: bool) -> bool:
+    """Return whether a removal may be sent again after a lost answer.
+
+    A guest who is removed gets a mail (MAPPING.md section 3), and a removal that comes late would take an invitation
+    that was sent `anew` meanwhile.
+    """
+    return entry.status == "invited" and not anew
 
 
 def _has_role(entries: tuple[Entry, ...], email: str, role: str) -> bool:

@@ -75,7 +75,7 @@ def path(*parts: str) -> str:
     return "/api/" + "/".join(quote(part, safe="") for part in parts)
 
 
-def command(
+def command(  # noqa: PLR0913 — the call, what it accepts, and how it is read back
     writer: Writer,
     method: Literal["POST", "DELETE"],
     path: str,
@@ -83,10 +83,12 @@ def command(
     kind: type[object],
     is_done: Callable[[], bool],
     *,
+    repeatable: bool,
     no: frozenset[int] = frozenset(),
 ) -> Verdict:
-    """Send a command once and return its outcome; `is_done` reads whether the state is as the command wants it.
+    """Send a command and return its outcome; `is_done` reads whether the state is as the command wants it.
 
+    `repeatable` tells that it sets a state or creates under a unique name: Umami sends no mails.
     `kind` is the type of an answer that accepts. Umami answers 500 with an empty body, or 400, both to a write that is
     done already and to one that is impossible (API.md sections 1 and 11), so every refusal is read back, except those
     with a status in `no`, which are sure.
@@ -95,8 +97,13 @@ def command(
     def judge(answer: Answer) -> Verdict:
         if answer.ok:
             return Verdict(status="sent", answer=answer)
-        words = words_of(writer, answer)
-        said = f"Umami answered {answer.status}" + (f": {words}" if words else " without a word")
-        return failed(said, sure=answer.status in no)
+        return failed(describe_refusal(writer, answer), sure=answer.status in no)
 
-    return confirm(lambda: writer.command(method, path, json=body), judge, is_done, parse=partial(parse, kind))
+    send = partial(writer.command, method, path, json=body)
+    return confirm(writer, send, judge, is_done, repeatable=repeatable, parse=partial(parse, kind))
+
+
+def describe_refusal(writer: Writer, answer: Answer) -> str:
+    """Return what Umami said to a command that it did not accept."""
+    words = words_of(writer, answer)
+    return f"Umami answered {answer.status}" + (f": {words}" if words else " without a word")

@@ -12,13 +12,14 @@ Reading does not show whether a code is new, so a closing without a new code is 
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from siteward.access.model import Grant, Scope, account_of
-from siteward.platforms.confirm import DONE, Verdict, failed
+from siteward.platforms.confirm import DONE, Verdict, failed, sent
 from siteward.platforms.decode import Some  # noqa: TC001 — msgspec reads it at run time
 from siteward.platforms.interface import native
 from siteward.platforms.umami.native_state import NativeState, left_over, owners, team_name
@@ -47,8 +48,8 @@ from siteward.platforms.umami.rows import (
     ask_one,
     parse,
 )
-from siteward.platforms.umami.session import command, path
-from siteward.transport.errors import PlatformError
+from siteward.platforms.umami.session import command, describe_refusal, path
+from siteward.transport.errors import NotThePlatformError, PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,10 +58,11 @@ if TYPE_CHECKING:
     from siteward.access.model import Key
     from siteward.access.state import Live
     from siteward.platforms.interface import Receipt
-    from siteward.transport.http import Writer
+    from siteward.transport.http import Answer, Writer
 
-# A code that is set twice does no harm, so a refusal is tried once more.
-_CODE_TRIES = 2
+# No reading shows whether a code is new, and one that is set twice does no harm; so it is sent until it is answered.
+_CODE_TRIES = 4
+_CODE_REASON = "the team's access code was not set: trying again"
 
 
 class _CodedTeam(Struct, frozen=True):
@@ -187,15 +189,21 @@ def _set_membership(writer: Writer, team: str, user_id: str, held: Sequence[Memb
         return not any(member.user_id == user_id for member in members_of(writer, team))
 
     if wanted is None:
-        return command(writer, "DELETE", membership, None, Deleted, is_out)
+        return command(writer, "DELETE", membership, None, Deleted, is_out, repeatable=True)
     if len(held) == 1:
-        return _check_echo(command(writer, "POST", membership, {"role": wanted}, MemberRow, is_done), wanted)
-    if held and (removed := command(writer, "DELETE", membership, None, Deleted, is_out)).status != "sent":
-        return removed
+        raised = command(writer, "POST", membership, {"role": wanted}, MemberRow, is_done, repeatable=True)
+        return _check_echo(raised, wanted)
+    if held:
+        # Not repeated: the first removal, if it came late, would take what is added next.
+        removed = command(writer, "DELETE", membership, None, Deleted, is_out, repeatable=False)
+        if removed.status != "sent":
+            return removed
     body = {"userId": user_id, "role": wanted}
-    added = _check_echo(command(writer, "POST", path("teams", team, "users"), body, MemberRow, is_done), wanted)
+    added = command(writer, "POST", path("teams", team, "users"), body, MemberRow, is_done, repeatable=True)
+    added = _check_echo(added, wanted)
     if held and added.status != "sent":
-        return replace(added, status="unknown", message=f"the duplicates were removed, and then: {added.message}")
+        words = f"the duplicates were removed, and then: {added.message}"
+        return replace(added, status="unknown", message=words, awaited=True)
     return added
 
 
@@ -209,13 +217,30 @@ def _check_echo(verdict: Verdict, wanted: str) -> Verdict:
 def _set_code(writer: Writer, team: str) -> str:
     """Set a new access code; return an empty text, or why that did not succeed."""
     problem = ""
-    for _ in range(_CODE_TRIES):
+    for number in range(_CODE_TRIES):
         code = f"team_{secrets.token_hex(16)}"
-        verdict = command(writer, "POST", path("teams", team), {"accessCode": code}, _CodedTeam, lambda: False)
-        if verdict.answer and parse(_CodedTeam, verdict.answer).code == code:
+        answer = sent(partial(writer.command, "POST", path("teams", team), json={"accessCode": code}))
+        if isinstance(answer, Verdict):
+            problem = answer.message
+        elif not answer.ok:
+            problem = describe_refusal(writer, answer)
+            if answer.status < 500:
+                break
+        elif _read_code(answer) == code:
             return ""
-        problem = verdict.message or "Umami said yes and kept the old one"
+        else:
+            problem = "Umami said yes and kept the old one"
+        if number + 1 == _CODE_TRIES or not writer.patience.pause(number, _CODE_REASON):
+            break
     return problem
+
+
+def _read_code(answer: Answer) -> str | None:
+    """Return the access code in an answer, or `None` where it is not Umami's."""
+    try:
+        return parse(_CodedTeam, answer).code
+    except NotThePlatformError:
+        return None
 
 
 def _require_code(verdict: Verdict, refused: str) -> Verdict:
@@ -226,7 +251,7 @@ def _require_code(verdict: Verdict, refused: str) -> Verdict:
         return verdict
     said = verdict.message or "the membership was closed"
     words = f"{said}, but the team's access code could not be set anew: {refused}; whoever knows it can join again"
-    return Verdict(status="unknown", message=words)
+    return Verdict(status="unknown", message=words, awaited=True)
 
 
 # --- the team of a site -----------------------------------------------------------------------------------------------
@@ -296,7 +321,9 @@ def _move_site(writer: Writer, site: SiteRow, label: str, team: str) -> str:
         now = ask_one(writer, path("websites", site.id), SiteRow)
         return now is not None and now.team_id == team
 
-    verdict = command(writer, "POST", path("websites", site.id, "transfer"), {"teamId": team}, SiteRow, is_there)
+    verdict = command(
+        writer, "POST", path("websites", site.id, "transfer"), {"teamId": team}, SiteRow, is_there, repeatable=True
+    )
     if verdict.answer and parse(SiteRow, verdict.answer).team_id != team:
         verdict = failed("Umami said yes and did not move the site")
     if verdict.status != "sent":
@@ -341,7 +368,7 @@ def _provide_team(writer: Writer, label: str, state: NativeState) -> str:
         read_back.append(_find_unused(writer, name, state, new) or "")
         return bool(read_back[-1])
 
-    verdict = command(writer, "POST", path("teams"), {"name": name}, _NewTeamAnswer, is_made)
+    verdict = command(writer, "POST", path("teams"), {"name": name}, _NewTeamAnswer, is_made, repeatable=False)
     if verdict.status != "sent":
         raise NoTeamError(verdict)
     return parse(_NewTeamAnswer, verdict.answer).team.id if verdict.answer else read_back[-1]

@@ -218,7 +218,7 @@ def _make_account(writer: Writer, wanted: UserRow, password: Secret, state: Nati
         return read_back[-1] is not None
 
     body = {"id": wanted.id, "username": wanted.username, "password": password.reveal(), "role": wanted.role}
-    verdict = command(writer, "POST", path("users"), body, UserRow, is_made, no=_TAKEN)
+    verdict = command(writer, "POST", path("users"), body, UserRow, is_made, repeatable=True, no=_TAKEN)
     if verdict.status != "sent":
         return verdict, wanted.id
     user = parse(UserRow, verdict.answer) if verdict.answer else read_back[-1]
@@ -266,8 +266,9 @@ def _update_account(writer: Writer, user_id: str, state: NativeState, **wanted: 
         before = read_account()
         body = {"username": before.username, **wanted} if before else wanted
     verdict = command(
-        writer, "POST", path("users", user_id), body, UserRow, lambda: _has_values(read_account(), wanted)
-    )
+        writer, "POST", path("users", user_id), body, UserRow, lambda: _has_values(read_account(), wanted),
+        repeatable=True,
+    )  # fmt: skip
     if verdict.answer and not _has_values(parse(UserRow, verdict.answer), wanted):
         return failed("Umami said yes and changed nothing", "does Siteward's account still have the role admin?")
     return verdict
@@ -285,7 +286,10 @@ def _delete_account(writer: Writer, user_id: str, name: str) -> Verdict:
     lost += [f"site {site.domain or site.name}" for site in sites.data if site.user_id == user_id]
     if lost or teams.count != len(teams.data) or sites.count != len(sites.data):
         return failed(f"not deleted: {', '.join(lost) or 'what it owns is not known'} would go with it")
-    verdict = command(writer, "DELETE", path("users", user_id), None, Deleted, lambda: find_user(writer, name) is None)
+    verdict = command(
+        writer, "DELETE", path("users", user_id), None, Deleted, lambda: find_user(writer, name) is None,
+        repeatable=True,
+    )  # fmt: skip
     if verdict.status == "failed":
         return failed(f"{verdict.message}; does it own sites with segments, revenue or replays?", verdict.hint)
     return verdict

@@ -49,7 +49,7 @@ def begin_journals(given: Beginning, surveys: Collection[Survey]) -> tuple[Diagn
 def _begin_journal(given: Beginning, survey: Survey) -> Iterator[Diagnostic]:
     part = given.plan.instance(survey.name)
     as_wished = part is not None and not part.steps and not part.blocked and not part.flawed
-    if not as_wished or survey.unfinished or not survey.live.complete:
+    if not as_wished or survey.cut_off or not survey.live.complete:
         return
     fresh = survey.fresh(given.passwords)
     if not _adds(_remember(fresh, survey, survey.memory), survey.memory, survey.live, survey.traits):
@@ -77,7 +77,8 @@ def _remember(fresh: Fresh, survey: Survey, memory: Memory | None) -> Memory:
         live=survey.live,
         whole=True,
     )
-    return replace(build_memory(fresh, survey.live, memory, result), sends=memory.sends if memory is not None else {})
+    left = build_memory(fresh, survey.live, memory, result)
+    return left if memory is None else replace(left, sends=memory.sends, unsettled=memory.unsettled)
 
 
 def _adds(now: Memory, memory: Memory | None, live: Live, traits: Traits) -> bool:

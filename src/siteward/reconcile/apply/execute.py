@@ -12,7 +12,6 @@ from __future__ import annotations
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -26,12 +25,14 @@ from siteward.access.report import Outcome
 from siteward.platforms.interface import Bundle, Receipt
 from siteward.reconcile.apply.inputs import read_again, revalidate_instance
 from siteward.reconcile.apply.passwords import UndeliveredError, deliver, generate, made_with_password
-from siteward.reconcile.apply.revalidate import LOST, SETTLED, History, find_unmet, reached, refuse, skip_dependant
+from siteward.reconcile.apply.read_back import Call, ReadBack, look, send_and_read_back
+from siteward.reconcile.apply.revalidate import LOST, SETTLED, History, find_unmet, refuse, skip_dependant
 from siteward.reconcile.apply.target import RESUME, Progress
-from siteward.reconcile.journal.entries import Result
+from siteward.reconcile.journal.entries import NOT_BEGUN, Result
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from types import FrameType
 
     from siteward.access.plan import Step
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
     from siteward.reconcile.apply.target import Fresh, Target
     from siteward.transport.http import Writer
     from siteward.transport.secrets import Secret
-
-Seen = Mapping[Key, Resource | None]
-"""The live resources that were read back by key: `None` for what is not there, no key for what could not be read."""
 
 
 class CancellationToken:
@@ -79,7 +77,8 @@ class Execution(Struct, kw_only=True):
 
     `fresh`, `revalidated`, `live` and `outcomes` (by step id) are updated with each write. `failures` counts the failed
     writes in a row, `sends` the mails by key, and `in_flight` holds the steps that are being sent. `unread` is true once
-    something was sent after the last reading of the whole instance.
+    something was sent after the last reading of the whole instance. `unended` are the steps that are live already and
+    whose call could not be completed.
     """
 
     given: ApplyInput
@@ -94,6 +93,7 @@ class Execution(Struct, kw_only=True):
     unread: bool = False
     sends: dict[Key, int] = {}
     in_flight: set[str] = set()
+    unended: set[str] = set()
 
     @property
     def target(self) -> Target:
@@ -103,6 +103,7 @@ class Execution(Struct, kw_only=True):
 
 def execute(execution: Execution) -> None:
     """Do the steps of `execution.revalidated`, in order; adds an outcome for every one to `execution.outcomes`."""
+    execution.instance.doors.writer.patience.is_cancelled = lambda: execution.cancellation.cancelled
     rest = list(execution.revalidated.go)
     while rest := _settle_hindered(execution, rest):
         wave = _take_wave(rest, execution.revalidated.needs)
@@ -175,7 +176,7 @@ def _settle_moved(execution: Execution, wave: Sequence[Step]) -> list[Step]:
     doomed = {step.change.key: step for step in wave if _is_deletion(step.change)}
     if not doomed:
         return list(wave)
-    seen, why = _read_back(execution, set(doomed))
+    seen, why = look(execution.target.platform, execution.instance.doors, set(doomed), execution.live)
     unread = [step for key, step in doomed.items() if key not in seen]
     moved = [step for key, step in doomed.items() if key in seen and seen[key] != step.change.before]
     words = why or "reading did not show whether it is as it was"
@@ -202,24 +203,19 @@ def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
     except UndeliveredError as problem:
         _settle(execution, [_fail(execution, step, str(problem)) for step in steps])
         return
-    execution.instance.journal.intend({step.id: step.change for step in steps})
-    execution.sent = execution.unread = True
-    execution.in_flight = {step.id for step in steps}
-    receipts = _write_bundle(execution, bundle)
-    execution.live = replace(
-        execution.live,
-        ids={**execution.live.ids, **{key: id_ for receipt in receipts for key, id_ in receipt.ids.items()}},
-    )
-    by_key = {receipt.key: receipt for receipt in receipts}
-    unsure = {
-        step.change.key for step in steps if step.change.key not in by_key or by_key[step.change.key].status != "failed"
-    }
-    seen, why = _read_back(
-        execution, {key for step in steps if step.change.key in unsure for key in touched(step.change)}
-    )
-    _settle(
-        execution, [_decide_outcome(execution, step, by_key.get(step.change.key), seen, why) for step in steps], by_key
-    )
+    ids = {step.change: step.id for step in steps}
+
+    def before_sending(changes: Collection[Change]) -> None:
+        execution.instance.journal.intend({ids[change]: change for change in changes})
+        execution.sent = execution.unread = True
+        execution.in_flight = {step.id for step in steps}
+
+    platform, doors = execution.target.platform, execution.instance.doors
+    call = Call(platform=platform, doors=doors, bundle=bundle, live=execution.live, before_sending=before_sending)
+    read_back = send_and_read_back(call)
+    made = {key: id_ for receipt in read_back.receipts.values() for key, id_ in receipt.ids.items()}
+    execution.live = replace(execution.live, ids={**execution.live.ids, **made})
+    _settle(execution, [_decide_outcome(execution, step, read_back) for step in steps], read_back.receipts)
 
 
 def _list_ahead(execution: Execution, steps: Iterable[Step]) -> tuple[Change, ...]:
@@ -252,56 +248,68 @@ def _deliver_passwords(execution: Execution, steps: Iterable[Step]) -> Mapping[s
     return passwords
 
 
-def _write_bundle(execution: Execution, bundle: Bundle) -> Sequence[Receipt]:
-    """Send a bundle; after an error every change is of unknown outcome, as it may or may not have taken place."""
-    try:
-        return execution.target.platform.write(execution.instance.doors.writer, bundle, execution.live)
-    except PlatformError as problem:
-        return [
-            Receipt(key=change.key, status="unknown", message=str(problem), hint=problem.hint)
-            for change in bundle.changes
-        ]
-
-
-def _read_back(execution: Execution, keys: set[Key]) -> tuple[Seen, str]:
-    """Return the live resources of some keys, and why they could not be read (empty where they could)."""
-    if not keys:
-        return {}, ""
-    try:
-        return execution.target.platform.refresh(execution.instance.doors.reader, keys, execution.live), ""
-    except PlatformError as problem:
-        return {}, f"it could not be read back: {problem}"
-
-
-def _decide_outcome(execution: Execution, step: Step, receipt: Receipt | None, seen: Seen, why: str) -> Outcome:
-    """Return the outcome of a step that was sent: done only where the platform shows it."""
-    change, instance = step.change, execution.target.name
+def _decide_outcome(execution: Execution, step: Step, read_back: ReadBack) -> Outcome:
+    """Return the outcome of a step that was sent: done only where the platform shows it, failed only where it does not."""
+    change, receipt = step.change, read_back.receipts.get(step.change.key)
     words = receipt.message if receipt else "the platform said nothing of it"
     hint = receipt.hint if receipt else None
-    if receipt is not None and receipt.status == "failed":
+    status = receipt.status if receipt else "unknown"
+    if receipt is not None and status == "failed" and receipt.sure:
         return _fail(execution, step, words, hint)
-    if not touched(change) <= seen.keys():
-        message = "; ".join(filter(None, (words, why or "reading did not show whether it took place")))
-        return Outcome(instance=instance, step=step, status="unknown", message=message, hint=hint or RESUME)
-    now = seen[change.key]
-    if reached(change, seen):
-        lost = receipt is None or receipt.status == "unknown"
-        done = Outcome(instance=instance, step=step, status="done", message=LOST if lost else "")
-        return (
-            finish_call(
-                done, execution.target.platform, execution.instance.doors.writer, execution.fresh, execution.live
-            )
-            if lost
-            else done
-        )
-    accepted = receipt is not None and receipt.status == "sent"
+    if not touched(change) <= read_back.seen.keys():
+        why = read_back.why or "reading did not show whether it took place"
+        return _leave_unknown(execution, step, (words, why), hint)
+    if read_back.shows(change):
+        return _complete(execution, step, status, words, hint)
+    now = read_back.seen[change.key]
+    sides = {"reviewed": change.before, "now": now, "wanted": change.after}
+    if status == "unknown":
+        shows = f"so far reading shows {_describe_resource(now)}, and it may still take place"
+        return replace(_leave_unknown(execution, step, (words, shows), hint), **sides)
     shows = (
         f"it was accepted, but reading shows {_describe_resource(now)}"
-        if accepted
+        if status == "sent"
         else f"it did not take place, {_describe_resource(now)} stands"
     )
-    outcome = _fail(execution, step, "; ".join(filter(None, (words, shows))), hint)
-    return replace(outcome, reviewed=change.before, now=now, wanted=change.after)
+    return replace(_fail(execution, step, "; ".join(filter(None, (words, shows))), hint), **sides)
+
+
+def _complete(execution: Execution, step: Step, status: str, words: str, hint: str | None = None) -> Outcome:
+    """Return the outcome of a step that reading shows to be done, after what belongs to its call; `status` is a receipt's.
+
+    `words` are the message of the receipt.
+    """
+    message = {"sent": words, "unknown": LOST}.get(status, f"{words}; but reading shows that it took place")
+    hint = hint if status == "failed" else None
+    done = Outcome(instance=execution.target.name, step=step, status="done", message=message, hint=hint)
+    if status == "sent":
+        return done
+    platform, writer = execution.target.platform, execution.instance.doors.writer
+    completed = finish_call(done, platform, writer, execution.fresh, execution.live)
+    if completed.status == "unknown":
+        execution.unended.add(step.id)
+    return completed
+
+
+def _leave_unknown(execution: Execution, step: Step, words: tuple[str, str], hint: str | None) -> Outcome:
+    message = "; ".join(filter(None, words))
+    return Outcome(instance=execution.target.name, step=step, status="unknown", message=message, hint=hint or RESUME)
+
+
+def look_once_more(execution: Execution) -> None:
+    """Read the steps of unknown outcome again, at the end: they may have taken place while the run went on."""
+    unknown = [
+        outcome
+        for step, outcome in execution.outcomes.items()
+        if outcome.status == "unknown" and step not in execution.unended
+    ]
+    if not unknown or execution.cancellation.cancelled:
+        return
+    keys = {key for outcome in unknown for key in touched(outcome.step.change)}
+    seen, _ = look(execution.target.platform, execution.instance.doors, keys, execution.live)
+    read_back = ReadBack(receipts={}, seen=seen)
+    shown = [outcome.step for outcome in unknown if read_back.shows(outcome.step.change)]
+    _settle(execution, [_complete(execution, step, "unknown", "") for step in shown])
 
 
 def finish_call(outcome: Outcome, platform: Platform, writer: Writer, fresh: Fresh, live: Live) -> Outcome:
@@ -370,7 +378,7 @@ def _describe_resource(resource: Resource | None) -> str:
 def _describe_halt(execution: Execution) -> str:
     """Return why no more writes are begun, or an empty text."""
     if execution.cancellation.cancelled:
-        return "interrupted before it was sent"
+        return NOT_BEGUN
     return (
         f"not tried after {execution.failures} failures in a row"
         if execution.failures >= execution.given.options.failures_in_a_row
@@ -407,7 +415,8 @@ def _revalidate_rest(execution: Execution, rest: Sequence[Step]) -> list[Step]:
             [_skip(execution, step, f"it could not be read again before it was sent: {problem}") for step in rest],
         )
         return []
-    instance, history = execution.instance, History(settled=execution.outcomes, lifted=execution.revalidated.lifted)
+    instance = execution.instance
+    history = History(settled=execution.outcomes, lifted=execution.revalidated.lifted, waits=instance.history.waits)
     execution.revalidated = revalidate_instance(
         instance.reviewed, execution.fresh, instance.allowance, history, instance.chosen
     )

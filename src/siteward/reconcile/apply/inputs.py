@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from siteward.access.plan import InstancePlan, Plan
     from siteward.access.report import Outcome
-    from siteward.access.state import Memory
+    from siteward.access.state import Memory, Unsettled
     from siteward.reconcile.apply.target import Book, Clock, Fresh, Listener, Options, Target
     from siteward.transport.http import Doors, Reader
 
@@ -49,7 +49,10 @@ class ApplyInput(Struct, frozen=True, kw_only=True):
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
-    """One instance that is open, read and revalidated; `run` is its unfinished run that goes on, if there is one."""
+    """One instance that is open, read and revalidated; `run` is its unfinished run that goes on, if there is one.
+
+    `unended` are writes of earlier runs that came late and whose calls could not be finished.
+    """
 
     reviewed: InstancePlan
     target: Target
@@ -61,6 +64,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     chosen: tuple[str, ...] | None
     run: Run | None
     history: History
+    unended: tuple[Unsettled, ...] = ()
 
     @property
     def name(self) -> str:

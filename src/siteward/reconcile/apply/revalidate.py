@@ -22,6 +22,7 @@ from siteward.access.renames import change_under, key_under, renames_in
 from siteward.access.report import Outcome, OutcomeStatus
 from siteward.declaration.subjects import folded
 from siteward.reconcile.apply.passwords import made_with_password
+from siteward.reconcile.apply.target import RESUME
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -69,13 +70,14 @@ class History(Struct, frozen=True, kw_only=True):
 
     `met` are the accounts that the journal knows; `run` is the unfinished run that is gone on with. `settled` are the
     outcomes of an earlier revalidation in this run, and `lifted` the steps whose block that one, or the unfinished run,
-    has lifted.
+    has lifted. `waits` are the reasons for which nothing is done yet, by key: an earlier write may still take effect.
     """
 
     met: Collection[str] = ()
     run: Run | None = None
     settled: Mapping[str, Outcome] = MappingProxyType({})
     lifted: frozenset[str] | None = None
+    waits: Mapping[Key, str] = MappingProxyType({})
 
 
 def revalidate(
@@ -285,6 +287,8 @@ def _compare(case: _Case, step: Step) -> Outcome | None:
     change, live = step.change, case.fresh.live
     if reached(change, live.access):
         return _settle_reached(case, step)
+    if why := case.history.waits.get(change.key):
+        return _wait(case, step, why)
     now, wish = live.access.get(change.key), case.wishes.get(change.key)
     if why := _describe_change(case, step):
         return refuse(case.instance, step, now, why)
@@ -296,6 +300,16 @@ def _compare(case: _Case, step: Step) -> Outcome | None:
         outcome = refuse(case.instance, step, now, "the file, as checked out here, asks for something else")
         return replace(outcome, wanted=wish.change.after)
     return None
+
+
+def _wait(case: _Case, step: Step, why: str) -> Outcome:
+    """Return the outcome of a step that waits; after a lost answer in the run that goes on it is still unknown."""
+    earlier = case.result(step)
+    if earlier is not None and earlier.status == "unknown":
+        return Outcome(instance=case.instance, step=step, status="unknown", message=why, hint=RESUME)
+    status: OutcomeStatus = "blocked" if _was_blocked(case, step) else "refused"
+    message = f"{'' if status == 'blocked' else 'blocked since it was reviewed, '}write-unsettled: {why}"
+    return Outcome(instance=case.instance, step=step, status=status, message=message, hint="siteward plan")
 
 
 def _describe_change(case: _Case, step: Step) -> str:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Severity, plural, warning
+from siteward.access.renames import touched
 from siteward.access.report import WAITS, Outcome, Report
+from siteward.platforms.interface import Bundle, Receipt
 from siteward.reconcile.apply.admission import CONFIG_CHANGED, find_mismatch, note_left_out, remarks_on, warn_too_old
 from siteward.reconcile.apply.consent import (
     Consents,
@@ -23,7 +25,14 @@ from siteward.reconcile.apply.consent import (
     list_mismatches,
     warn_resumed,
 )
-from siteward.reconcile.apply.execute import Execution, cancelled_by_signals, execute, finish_call, to_result
+from siteward.reconcile.apply.execute import (
+    Execution,
+    cancelled_by_signals,
+    execute,
+    finish_call,
+    look_once_more,
+    to_result,
+)
 from siteward.reconcile.apply.inputs import (
     TROUBLE,
     Prepared,
@@ -38,6 +47,7 @@ from siteward.reconcile.apply.revalidate import Allowance, History, allowed, rea
 from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.journal import journal
 from siteward.reconcile.selection import PARTIAL, describe_left_out
+from siteward.reconcile.unsettled import is_cut_off, late, reasons_to_wait, settled, still_open
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -122,8 +132,12 @@ def _open_instance(
     fresh = plan_again(given, target, doors.reader, book.memory)
     state.meet_accounts(name, fresh, book.memory)
     allowance, chosen = _build_allowance(given, run), _find_chosen(given, reviewed, run)
-    met = book.memory.accounts if book.memory else ()
-    history = History(met=met, run=run, lifted=find_still_lifted(run, reviewed, allowance) if run else None)
+    memory = settled(book.memory, fresh.live)
+    waits = reasons_to_wait([step.change for step in reviewed.steps], still_open(memory, fresh.live, given.clock()))
+    history = History(
+        met=memory.accounts if memory else (), run=run, waits=waits,
+        lifted=find_still_lifted(run, reviewed, allowance) if run else None,
+    )  # fmt: skip
     return Prepared(
         reviewed=reviewed, target=target, journal=book, doors=doors, fresh=fresh,
         revalidated=revalidate_instance(reviewed, fresh, allowance, history, chosen),
@@ -176,6 +190,7 @@ def _begin(given: ApplyInput, state: RunState, instance: Prepared) -> Prepared |
             instance = _finish_interrupted(given, state, instance, instance.run)
         else:
             _begin_new_run(given, state, instance)
+            instance = _finish_late(given, state, instance)
         if instance.revalidated.outcomes:
             instance.journal.record([to_result(outcome) for outcome in instance.revalidated.outcomes.values()])
     except TROUBLE as problem:
@@ -211,10 +226,33 @@ def _finish_interrupted(given: ApplyInput, state: RunState, instance: Prepared, 
     return instance
 
 
+def _finish_late(given: ApplyInput, state: RunState, instance: Prepared) -> Prepared:
+    """Complete the calls of earlier runs whose answers were lost and whose changes are live by now, then read again."""
+    platform, live = instance.target.platform, instance.fresh.live
+    writes = late(instance.journal.memory, live)
+    if platform.finish is None or not writes:
+        return instance
+    unended = []
+    for write in writes:
+        bundle = Bundle(changes=(write.change,), unwanted=instance.fresh.unwanted)
+        try:
+            receipt = platform.finish(instance.doors.writer, bundle, live)
+        except PlatformError as problem:
+            receipt = Receipt(key=write.change.key, status="unknown", message=str(problem))
+        if receipt.status != "sent":
+            unended.append(write)
+            state.add(instance.name, warning("late-not-finished", receipt.message, hint="siteward plan"))
+    fresh = read_again(given, instance)
+    again = revalidate_instance(instance.reviewed, fresh, instance.allowance, instance.history, instance.chosen)
+    state.record(instance.name, again)
+    return replace(instance, fresh=fresh, revalidated=again, unended=tuple(unended))
+
+
 def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> None:
     """Store the plan and journal that its run begins; an unfinished run of another plan is given up."""
-    if instance.journal.unfinished is not None:
-        words = f"run {instance.journal.unfinished.began.run} had no end and is given up for this plan"
+    unfinished = instance.journal.unfinished
+    if unfinished is not None and is_cut_off(unfinished, given.book.folder):
+        words = f"run {unfinished.began.run} had no end and is given up for this plan"
         state.add(instance.name, warning("run-given-up", words))
     journal.keep_plan(given.book.folder, given.plan)
     known = build_memory(instance.fresh, instance.fresh.live, instance.journal.memory)
@@ -255,6 +293,7 @@ def _carry_out(given: ApplyInput, state: RunState, instance: Prepared, cancellat
     )  # fmt: skip
     try:
         execute(execution)
+        look_once_more(execution)
         if _is_unfinished(execution):
             state.open_ends = True
         else:
@@ -304,7 +343,8 @@ def _read_at_the_end(state: RunState, execution: Execution) -> Fresh | None:
 def _remember(execution: Execution) -> None:
     """End the journal with the memory that the run leaves."""
     instance, live = execution.instance, execution.live
-    memory = instance.journal.memory
+    memory = settled(instance.journal.memory, live)
+    earlier = memory.unsettled if memory is not None else ()
     done = [outcome.step.change for outcome in execution.outcomes.values() if outcome.status == "done"]
     taken = [change.key for change in done if change.after is None]
     sends = count_sends(memory, execution.sends, execution.given.clock(), live=live, taken=taken)
@@ -312,12 +352,19 @@ def _remember(execution: Execution) -> None:
     run_result = RunResult(
         outcomes=tuple(execution.outcomes.values()), before=instance.fresh.live, fresh=execution.fresh, live=live,
         whole=instance.chosen is None, confirmed=_find_confirmed(instance),
-        extra=tuple(change for change in instance.journal.in_doubt if reached(change, live.access)),
+        extra=tuple(write.change for write in earlier if reached(write.change, live.access)),
     )  # fmt: skip
+    written = {key for change in done for key in touched(change)}
+    unsettled = tuple(
+        write
+        for write in (*still_open(memory, live, execution.given.clock()), *instance.unended)
+        if not touched(write.change) & written
+    )
     if run_result.counts:
-        instance.journal.end(counts, replace(build_memory(execution.fresh, live, memory, run_result), sends=sends))
+        left = build_memory(execution.fresh, live, memory, run_result)
+        instance.journal.end(counts, replace(left, sends=sends, unsettled=unsettled))
     else:
-        instance.journal.end_unchanged(counts)
+        instance.journal.end_unchanged(counts, unsettled)
 
 
 def _find_confirmed(instance: Prepared) -> frozenset[str]:

@@ -37,8 +37,10 @@ def add_run(memory: Memory, run: Run) -> Memory:
     taken = sum(
         isinstance(change.before, Grant) and (change.after is None or change.key in unsettled) for change in intended
     )
+    sent = {key for change in intended for key in touched(change)}
     return replace(
         memory,
+        unsettled=(*(write for write in memory.unsettled if not touched(write.change) & sent), *run.open),
         accounts=memory.accounts | set(run.began.accounts) | met,
         users={**memory.users, **run.began.users},
         sites=run.began.sites,

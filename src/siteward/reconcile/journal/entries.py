@@ -17,6 +17,8 @@ from siteward.access.report import OutcomeStatus
 from siteward.access.serialize import CodecError, Data, UnknownMemberError, WithDefaults, shape
 from siteward.access.state import Memory
 
+NOT_BEGUN: Final = "interrupted before it was sent"
+"""The message of a step that was left alone because somebody interrupted the run."""
 ResendStatus: TypeAlias = Literal["intent", "sent", "failed", "unknown"]
 
 

@@ -25,7 +25,7 @@ from msgspec.structs import replace
 
 from siteward.access.codec import CodecError, canonical, decode, encode
 from siteward.access.serialize import UnknownMemberError
-from siteward.access.state import Memory
+from siteward.access.state import Memory, Unsettled
 from siteward.reconcile.apply.consent import Consents
 from siteward.reconcile.journal.chain import Chain, JournalBrokenError, follow, link
 from siteward.reconcile.journal.cut_off import add_run, find_made, know_made
@@ -59,6 +59,7 @@ from siteward.reconcile.journal.files import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from siteward.access.change import Change
@@ -84,7 +85,9 @@ class JournalBusyError(Exception):
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """A run as the journal has it. `intents` and `results` are by step; of several results of a step, the last.
+    """A run as the journal has it.
+
+    `intents`, their `moments` and `results` are by step; of several results of a step, the last.
 
     `claimed` are the consents in its lines, `sealed` those in lines that the journal key has sealed; `is_sealed` is
     true where all lines are.
@@ -95,6 +98,7 @@ class Run(Struct, frozen=True, kw_only=True):
     sealed: Consents = Consents()
     is_sealed: bool = False
     intents: Mapping[str, Intent] = MappingProxyType({})
+    moments: Mapping[str, datetime] = MappingProxyType({})
     results: Mapping[str, Result] = MappingProxyType({})
     ended: bool = False
 
@@ -106,9 +110,13 @@ class Run(Struct, frozen=True, kw_only=True):
         )
 
     @property
-    def in_doubt(self) -> tuple[Change, ...]:
-        """The changes of the unsettled steps."""
-        return tuple(intent.change for step, intent in self.intents.items() if step in self.unsettled)
+    def open(self) -> tuple[Unsettled, ...]:
+        """The changes of the unsettled steps, with the moments at which they were sent."""
+        return tuple(
+            Unsettled(before=intent.before, after=intent.after, sent=self.moments[step], lost=step in self.results)
+            for step, intent in self.intents.items()
+            if step in self.unsettled
+        )
 
     @property
     def done(self) -> Mapping[str, Change]:
@@ -126,13 +134,11 @@ class Recalled(Struct, frozen=True, kw_only=True):
     """The content of a journal: its memory of the instance, and the last run if it is unfinished.
 
     `memory` is `None` where there is no journal; it includes the known changes of an unfinished run (in `last`, mails
-    in `sends`). `in_doubt` are the changes that runs without an end were about to make, with no result known;
-    `standing` is about the file: its path, chain and beginning.
+    in `sends`). `standing` is about the file: its path, chain and beginning.
     """
 
     memory: Memory | None = None
     unfinished: Run | None = None
-    in_doubt: tuple[Change, ...] = ()
     standing: Standing
 
 
@@ -151,9 +157,7 @@ def recall(path: Path, key: Secret | None = None) -> Recalled:
     off the end of a finished journal are noticed too.
     """
     book = _read(path, key)
-    return Recalled(
-        memory=book.memory, unfinished=book.unfinished, in_doubt=book.in_doubt, standing=book.standing(path)
-    )
+    return Recalled(memory=book.memory, unfinished=book.unfinished, standing=book.standing(path))
 
 
 def runs(path: Path, key: Secret | None = None) -> tuple[Run, ...]:
@@ -179,8 +183,9 @@ def kept_plan(folder: Path, digest: str) -> Plan:
 class Journal:
     """The journal of one instance, locked and open for appending; made by `opened`.
 
-    `memory`, `unfinished`, `in_doubt` and `standing` are as `Recalled` has them, from when it was opened, but that
-    `memory` forgets the ids that accounts had before this run made them anew; `head` is the last seal. Every method that writes flushes to the disk and raises `OSError`.
+    `memory`, `unfinished` and `standing` are as `Recalled` has them, from when it was opened, but that `memory` forgets
+    the ids that accounts had before this run made them anew; `head` is the last seal. Every method that writes flushes
+    to the disk and raises `OSError`.
     """
 
     def __init__(self, path: Path, key: Secret | None, clock: Clock) -> None:
@@ -189,7 +194,6 @@ class Journal:
         self.head = book.chain.head
         self.memory = book.memory
         self.unfinished = book.unfinished
-        self.in_doubt = book.in_doubt
         self.standing = book.standing(path)
         self._key = key
         self._clock = clock
@@ -255,10 +259,13 @@ class Journal:
         self._add(RunEnded(at=at, run=self._run, outcomes=dict(outcomes), snapshot=_compute_digest(data)))
         move_flushed(fresh, _path_beside(self.path, ".last.json"))
 
-    def end_unchanged(self, outcomes: Mapping[OutcomeStatus, int]) -> None:
-        """Write that a run ends which changed nothing, so that the memory stays as it was; without one the run is given up."""
+    def end_unchanged(self, outcomes: Mapping[OutcomeStatus, int], unsettled: tuple[Unsettled, ...]) -> None:
+        """Write that a run ends which changed nothing; without a memory the run is given up.
+
+        The memory stays as it was, but for the writes that are `unsettled` by now.
+        """
         if self.memory is not None and not self.memory.blank:
-            self.end(outcomes, replace(self.memory, me=None))
+            self.end(outcomes, replace(self.memory, me=None, unsettled=unsettled))
         else:
             self._add(RunAbandoned(at=self._clock(), run=self._run))
 
@@ -319,7 +326,6 @@ class _Book(Struct, frozen=True, kw_only=True):
     began: RunStarted | None
     memory: Memory | None
     unfinished: Run | None
-    in_doubt: tuple[Change, ...]
     half_moved: bool
 
     def standing(self, path: Path) -> Standing:
@@ -348,7 +354,6 @@ def _read(path: Path, key: Secret | None) -> _Book:
         began=began,
         memory=memory,
         unfinished=since[-1] if since and not since[-1].ended else None,
-        in_doubt=tuple(change for run in since for change in run.in_doubt),
         half_moved=half_moved,
     )
 
@@ -393,7 +398,7 @@ def _split_runs(entries: Iterable[_Marked]) -> tuple[Run, ...]:
 
 def _build_run(entries: Sequence[_Marked]) -> Run:
     """Return the run of these entries, of which the first is its `RunStarted`."""
-    began, intents, ended = None, {}, False
+    began, intents, moments, ended = None, {}, {}, False
     results: dict[str, Result] = {}
     claimed = sealed = Consents()
     for entry, is_sealed in entries:
@@ -404,6 +409,7 @@ def _build_run(entries: Sequence[_Marked]) -> Run:
                 began = entry
             case StepsIntended():
                 intents.update({intent.step: intent for intent in entry.steps})
+                moments.update({intent.step: entry.at for intent in entry.steps})
                 for intent in entry.steps:  # the result of an earlier attempt does not hold for this one
                     results.pop(intent.step, None)
             case StepsFinished():
@@ -416,7 +422,7 @@ def _build_run(entries: Sequence[_Marked]) -> Run:
         raise ValueError("a run begins with its beginning")
     return Run(
         began=began, claimed=claimed, sealed=sealed, is_sealed=all(is_sealed for _, is_sealed in entries),
-        intents=intents, results=results, ended=ended,
+        intents=intents, moments=moments, results=results, ended=ended,
     )  # fmt: skip
 
 

@@ -81,7 +81,8 @@ def test_who_can_lists_both_sides(checkout: Program) -> None:
     """Live and declared holders, the mightiest first, with what is not live and what is not declared."""
     result = checkout("who-can", "edit", "docs", *AS_OF)
     rows = {line.split()[0]: line for line in result.out.splitlines()}
-    assert "not live" in rows["lena"]
+    assert "team-view-only" in rows["lena"]
+    assert "declared team-member  differs" in rows["lena"]
     assert "unmanaged" in rows["tmp-agency"]
     assert next(iter(rows)) == "admin"
     assert "reports" not in rows

@@ -80,7 +80,7 @@ def test_checking_a_file_imports_nothing_that_plans_reads_or_writes(folder: Path
     modules = loaded(folder, "validate")
     ours = {module for module in modules if module.startswith("siteward.")}
     rooms = {
-        "access": {"hosts", "model", "diagnostic", "patterns", "policy", "state", "traits", "report"},
+        "access": {"hosts", "model", "diagnostic", "lookalikes", "patterns", "policy", "state", "traits", "report"},
         "platforms": {"umami"},
         "platforms.umami": {"settings", "roles"},
         "reconcile": {"project"},

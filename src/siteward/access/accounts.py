@@ -16,7 +16,7 @@ from msgspec import Struct
 from siteward.access.change import Change, direction
 from siteward.access.diagnostic import Diagnostic, error, note, warning
 from siteward.access.effective import Index
-from siteward.access.identity import OtherAccount, id_of, is_same
+from siteward.access.identity import OtherAccount
 from siteward.access.lookalikes import code_points, look_alike
 from siteward.access.model import (
     Access,
@@ -30,7 +30,7 @@ from siteward.access.model import (
 from siteward.access.openness import still_public
 from siteward.access.patterns import matching
 from siteward.access.standing import GONE
-from siteward.access.state import Desired, Ending, Live, Memory
+from siteward.access.state import Desired, Ending, Live, Memory, id_of, is_same
 from siteward.access.traits import Traits, is_public, is_site
 
 

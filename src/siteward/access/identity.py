@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from siteward.access.model import Account, account_key
 from siteward.access.renames import key_under, under
-from siteward.access.state import Desired, Live, Memory, Unsettled
-from siteward.access.traits import Traits
+from siteward.access.state import Desired, Live, Memory, Unsettled, id_of, is_same
+from siteward.access.traits import Traits, fold_login
 
 
 class OtherAccount(Struct, frozen=True, kw_only=True):
@@ -39,16 +39,6 @@ class OtherAccount(Struct, frozen=True, kw_only=True):
         return f"{words}, which is {self.moved} now" if self.moved else words
 
 
-def fold_login(login: str, traits: Traits) -> str:
-    """Return a login as the platform compares it, for looking up accounts by a remembered or declared login."""
-    return login.lower() if traits.folds_case or traits.login == "email" else login
-
-
-def id_of(name: str, live: Live) -> str | None:
-    """Return the platform's id of a live account, `None` where it shows none."""
-    return live.ids.get(account_key(name))
-
-
 def find_others(live: Live, desired: Desired, traits: Traits, memory: Memory | None) -> Mapping[str, OtherAccount]:
     """Return the live accounts that bear a declared or remembered login and are not the known account, by name.
 
@@ -65,11 +55,6 @@ def find_others(live: Live, desired: Desired, traits: Traits, memory: Memory | N
             moved = logins.get(id_)
             others[name] = OtherAccount(name=name, known=id_, now=now, by_file=name in named, moved=moved)
     return others
-
-
-def is_same(first: str, second: str) -> bool:
-    """Return whether two texts are the same id; the file may spell one in another letter case."""
-    return first.strip().casefold() == second.strip().casefold()
 
 
 def _list_known(memory: Memory | None) -> Iterator[tuple[str, str]]:

@@ -9,12 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.access.model import (
     Access,
@@ -26,10 +25,14 @@ from siteward.access.model import (
     Resource,
     Scope,
     Subject,
+    account_key,
     account_of,
     grant_key,
 )
 from siteward.access.traits import Traits, declarable
+
+if TYPE_CHECKING:
+    from siteward.access.change import Change
 
 Ending = Literal["expired", "not-yet", "suspended", "absent", "left"]
 Cause = Literal["granted", "silence", "unmanaged", "renamed", "public"] | Ending
@@ -269,6 +272,8 @@ class Unsettled(Struct, frozen=True, kw_only=True):
     @property
     def change(self) -> Change:
         """The change that was sent."""
+        from siteward.access.change import Change  # noqa: PLC0415 — checking a file needs no changes
+
         return Change(self.before, self.after)
 
 
@@ -425,3 +430,13 @@ def is_external(kind: str | None, email: str | None, home: frozenset[str]) -> bo
     """Return whether a user is external: by kind, or by an e-mail domain that is not in `home`."""
     domain = email_domain(email)
     return kind in OUTSIDE or bool(domain and home and domain not in home)
+
+
+def id_of(name: str, live: Live) -> str | None:
+    """Return the platform's id of a live account, `None` where it shows none."""
+    return live.ids.get(account_key(name))
+
+
+def is_same(first: str, second: str) -> bool:
+    """Return whether two texts are the same id; the file may spell one in another letter case."""
+    return first.strip().casefold() == second.strip().casefold()

@@ -144,3 +144,8 @@ def declarable(grant: Grant, traits: Traits) -> bool:
     """Return whether a grant's role is a right to hand out and not a fact such as ownership."""
     role = traits.role(grant.scope.kind, grant.role)
     return role is None or role.declarable
+
+
+def fold_login(login: str, traits: Traits) -> str:
+    """Return a login as the platform compares it, for looking up accounts by a remembered or declared login."""
+    return login.lower() if traits.folds_case or traits.login == "email" else login

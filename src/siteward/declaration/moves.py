@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import warning
-from siteward.access.identity import fold_login, id_of, is_same
 from siteward.access.model import account_key
+from siteward.access.state import id_of, is_same
+from siteward.access.traits import fold_login
 
 if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic

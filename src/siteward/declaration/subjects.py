@@ -13,10 +13,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error, warning
-from siteward.access.identity import fold_login
 from siteward.access.model import Grant, Group, Member, Subject
 from siteward.access.state import Claim, DeclaredUser, Ended, Origin, joined
-from siteward.access.traits import is_public
+from siteward.access.traits import fold_login, is_public
 from siteward.declaration.groups import DIRECT, People, Way
 from siteward.declaration.moves import Moves
 from siteward.declaration.window import ALWAYS, Window, last_end

@@ -83,7 +83,7 @@ def test_who_can_lists_both_sides(checkout: Program) -> None:
     rows = {line.split()[0]: line for line in result.out.splitlines()}
     assert "team-view-only" in rows["lena"]
     assert "declared team-member  differs" in rows["lena"]
-    assert "unmanaged" in rows["tmp-agency"]
+    assert "not granted in the file" in rows["tmp-agency"]
     assert next(iter(rows)) == "admin"
     assert "reports" not in rows
     assert checkout("who-can", "veiw", "docs").code == 1

@@ -47,9 +47,18 @@ class Owners:
         if user is None:
             return gone and handle in self.left
         ends = {user.get("until"), *self._grant_ends(handle)}
-        if user.get("kind") == "service" or SOON in ends or user.get("until") == PAST:
+        if user.get("kind") == "service" or SOON in ends or user.get("until") == PAST or self._is_over(handle):
             return False
         return gone or "state" not in user
+
+    def _is_over(self, handle: str) -> bool:
+        """Return whether all admin grants of a user are over by a date: what ends so never counted."""
+        ends = [
+            grant.get("until")
+            for grant in self.document.get("grants", ())
+            if grant["to"] == handle and grant["role"] == "admin"
+        ]
+        return bool(ends) and all(end == PAST for end in ends)
 
     def _grant_ends(self, handle: str) -> Iterator[str | None]:
         """Yield the ends of the admin grants that hold; one that is over is no wish any more."""

@@ -7,13 +7,15 @@ it. As for the other tools there, a group's grants count as those of one more ac
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-YARDSTICKS = Path(__file__).resolve().parents[2] / "shared" / "bench"
+YARDSTICKS = Path(os.environ.get("YARDSTICKS", "yardsticks")).resolve()
+"""The folder of the reference pipeline and its generator, which is no part of the project."""
 ROLES = {"view": "view", "write": "edit", "admin": "manage"}
 TEAM_ROLES = {"view": "team-view-only", "write": "team-member", "admin": "team-manager"}
 HEAD = """\

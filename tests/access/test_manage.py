@@ -1,4 +1,4 @@
-"""Which differences are ours, and why: DESIGN section 2, rule by rule."""
+"""Which differences are ours, and why, rule by rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of a run and its exit code, by DESIGN section 5: the worst of several in the order 130, 1, 5, 4, 3, 2, 0."""
+"""The numbers of a run and its exit code: the worst of several in the order 130, 1, 5, 4, 3, 2, 0."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_help_imports_click_and_nothing_else_of_weight(folder: Path) -> None:
-    """DESIGN section 10: `--help` imports nothing it does not need."""
+    """`--help` imports nothing it does not need."""
     modules = loaded(folder, "--help")
     assert "click" in modules
     assert modules.isdisjoint(
@@ -69,7 +69,7 @@ def test_help_imports_click_and_nothing_else_of_weight(folder: Path) -> None:
 
 
 def test_checking_a_file_imports_no_client_no_server_and_no_page(folder: Path) -> None:
-    """DESIGN section 10: neither does `validate`."""
+    """Neither does `validate`."""
     modules = loaded(folder, "validate")
     assert {"msgspec", "pydantic_core", "yaml"} <= modules
     assert modules.isdisjoint(HEAVY)

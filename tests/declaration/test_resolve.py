@@ -1,4 +1,4 @@
-"""What a declaration means for one instance at one moment, sentence by sentence of DESIGN section 2."""
+"""What a declaration means for one instance at one moment, sentence by sentence."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def manage(
     base: Mapping[str, str] | None = None,
     alternatives: Alternatives = NO_ALTERNATIVES,
 ) -> Proposal:
-    """Return what should be changed on an instance, by the words of DESIGN section 2, and what was left alone.
+    """Return what should be changed on an instance, and what is left alone.
 
     `memory` is what the journal knows of the instance. `base` maps the handles declared at an earlier revision
     to their logins here; who is in it, or in the memory, and no longer in the file, has left. `alternatives` are what

@@ -1,6 +1,6 @@
 """The time that is given to a write whose answer was lost: how long its effect is looked for, and how often.
 
-A server may still be at work behind a gateway that has given up, or behind our own time-out (DESIGN.md section 12). So
+A server may still be at work behind a gateway that has given up, or behind our own time-out. So
 what such a write was to change is read again until it shows, or until nothing has changed for long enough. That is two
 minutes, or three times the slowest answer of this run, and never more than ten minutes.
 """

@@ -179,7 +179,7 @@ def test_modules_of_somebody_new(tmp_path: Path, spoken: list[str] | None) -> No
 
 
 def test_a_suspended_person_has_no_modules_left(tmp_path: Path) -> None:
-    """No access anywhere, the account kept, modules off (DESIGN section 2)."""
+    """No access anywhere, the account kept, modules off."""
     rig = _rig(tmp_path, users={"ben": {"email": "ben@example.org", "state": "suspended"}, "anna": {"email": "anna@example.org"}},
                grants=[{"to": "anna", "role": "admin", "on": "it"}])  # fmt: skip
     _apply(rig)

@@ -165,7 +165,7 @@ class _Resolution(Struct):
         """Add what is to be said of a line; return the place of what cannot be resolved in it, if anything."""
         found: Span | None = None
         for kind, choice in parts:
-            remarks = [*self._describe_choice(line, kind, choice)] if kind in SITE_KINDS else []
+            remarks = [*self._describe_choice(line, kind, choice)] if kind in SITE_KINDS and choice.remarkable else []
             means = self._find_meaning(line, kind) if choice.reached else None
             if isinstance(means, Lack):
                 remarks.append(error(means.code, means.message, at=line.location.at("role"), hint=means.hint))

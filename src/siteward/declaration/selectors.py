@@ -93,6 +93,13 @@ class Choice(Struct, frozen=True):
     skipped: Mapping[int, tuple[LiveSite, ...]] = MappingProxyType({})
     unmatched_exclusions: tuple[int, ...] = ()
 
+    @property
+    def remarkable(self) -> bool:
+        """True if a selector means something else than sites that are there, managed and within bounds."""
+        return bool(
+            self.missing or self.idle or self.beyond or self.unmanaged or self.skipped or self.unmatched_exclusions
+        )
+
 
 class _Hit(Struct, frozen=True):
     """The scopes of one selector; `elsewhere` where the file says that the site is on other instances only."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 def lookalikes(context: Context) -> Iterator[Diagnostic]:
     """Report names that mix scripts, or look like another name of the file."""
+    if all(map(str.isascii, _names(context))):
+        return  # as in most files, whose places need not be computed
     owners = {name: owner for name, owner, _ in _places(context)}
     places = {name: at for name, _, at in _places(context)}
     odd = [name for name in places if not name.isascii()]
@@ -35,6 +37,14 @@ def lookalikes(context: Context) -> Iterator[Diagnostic]:
                 "looks-like", message, places[name], related=(places[other],), severity=Severity.WARNING,
                 hint="make sure that they are two people; another name helps reviewers",
             )  # fmt: skip
+
+
+def _names(context: Context) -> Iterator[str]:
+    """Yield the names of users, their logins, and groups."""
+    for user in context.declaration.users.values():
+        yield user.handle
+        yield from user.logins.values()
+    yield from context.declaration.groups
 
 
 def _places(context: Context) -> Iterator[tuple[str, str, Span]]:

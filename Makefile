@@ -40,8 +40,9 @@ bench: $(READY)
 
 # Branches of the pure core and of the declaration, by their own tests alone: what others exercise by chance is no test.
 coverage: $(READY)
-	$(BIN)/python -m pytest -n auto -q --cov tests/access tests/declaration tests/laws tests/render/test_review.py \
-		tests/cli/test_review.py tests/cli/test_questions.py tests/cli/test_diff.py
+	$(BIN)/python -m pytest -n auto --cov -q tests/access tests/declaration tests/laws tests/render/test_review.py \
+		tests/cli/test_review.py tests/cli/test_questions.py tests/cli/test_diff.py tests/reconcile/test_rows_in_error.py \
+		tests/reconcile/test_dates.py tests/reconcile/test_identity.py tests/reconcile/test_agree.py tests/reconcile/test_public.py
 
 # Random faulted applies: RUNS of them from seed FIRST on, or the one of SEED. One seed is one story, the same each time.
 RUNS  ?= 500

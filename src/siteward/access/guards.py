@@ -288,9 +288,11 @@ def keep_identity(case: Case) -> Iterator[Diagnostic]:
     """Refuse what would give to an account that may be somebody else's, or change it, until it is confirmed.
 
     From one that is another than the known one of its login (`others`) what the file ends is still taken. Of one that
-    no run knows and that has another e-mail (`mismatched`) everything stays as it is.
+    no run knows and that has another e-mail (`mismatched`) everything stays as it is. Of accounts that a directory or
+    sign-on makes (`managed_by`) both are warnings only.
     """
     others, mismatched = case.proposal.others, case.proposal.mismatched
+    yield from _report_remade(case)
     blocked: dict[str, list[Key]] = {}
     for proposed in case.proposal.proposed:
         name = account_of(proposed.key) or ""
@@ -307,6 +309,20 @@ def keep_identity(case: Case) -> Iterator[Diagnostic]:
         if name not in blocked and name not in wished:
             mismatch = replace(mismatch, severity=Severity.WARNING)
         yield from _object(case, name, mismatch, blocked.get(name) or [account_key(name)])
+
+
+def _report_remade(case: Case) -> Iterator[Diagnostic]:
+    """Yield a warning about each account that a directory or sign-on has made anew, on each step that is about it."""
+    for name, other in case.proposal.remade.items():
+        user = case.proposal.desired.declared_users[name]
+        mismatch = warning(
+            "identity-mismatch",
+            f"{other}; {user.handle} is `managed_by` what makes accounts anew, so it counts as theirs",
+            at=user.at,
+            hint="make sure there that it is the same person",
+        )
+        keys = [proposed.key for proposed in case.proposal.proposed if account_of(proposed.key) == name]
+        yield from _object(case, name, mismatch, keys or [account_key(name)])
 
 
 def _ends_access(change: Change, traits: Traits) -> bool:

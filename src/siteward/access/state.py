@@ -89,7 +89,8 @@ class Ended(NamedTuple):
 class DeclaredUser(Struct, frozen=True):
     """The declared user behind an account of one instance, as guards and rules need it.
 
-    `account_id` is the platform's id of the account, where the file names it (`ids`).
+    `account_id` is the platform's id of the account, where the file names it (`ids`). `managed` is true where a directory
+    or sign-on makes and changes the account (`managed_by`).
     """
 
     handle: str
@@ -103,6 +104,12 @@ class DeclaredUser(Struct, frozen=True):
     age: str | None = None
     forge: Mapping[str, str] = MappingProxyType({})
     account_id: str | None = None
+    managed: bool = False
+
+    @property
+    def may_be_remade(self) -> bool:
+        """True if another account under the same login may be the user's: its maker makes accounts anew, and no id is named."""
+        return self.managed and self.account_id is None
 
 
 class Claim(Struct, frozen=True):

@@ -244,6 +244,7 @@ class _Resolution(Struct):
         resumes = now.until is not None and not over and (identity is None or identity.user.window.end is None)
         if identity is not None and gives:
             draft.wanted.setdefault(identity.user.handle, origin)
+            gives = not identity.awaited
         kind, name, role, extras = subject.kind, subject.name, means.role.name, means.extras
         resources, origins = draft.resources, draft.origins
         for reached in choice.reached if gives else self._live_ones(choice, means, subject):
@@ -358,9 +359,21 @@ class _Resolution(Struct):
         sets_email = self.traits.keeps_email and self.traits.login != "email"
         for handle, origin in wanted.items():
             identity = self.people.by_handle[handle]
-            email = identity.user.email if sets_email else None
-            language = identity.user.language if self.traits.keeps_language else None
+            if identity.awaited:
+                self._say_awaited(identity, origin)
+                continue
+            email = identity.user.email if sets_email and not identity.managed else None
+            language = identity.user.language if self.traits.keeps_language and not identity.managed else None
             self.draft.want(Account(identity.account, email, language, identity.renamed), origin)
+
+    def _say_awaited(self, identity: Identity, origin: Origin) -> None:
+        """Add the warning that a user is granted something and that the account is not made yet, by whatever makes it."""
+        user, manager = identity.user, identity.user.manager(self.declaration.instances[self.instance])
+        maker = "the directory makes it" if manager == "directory" else "the first sign-in makes it"
+        message = f"`{user.handle}` has no account {identity.account} on {self.instance} yet, and is given nothing"
+        hint = f"{maker}; what the file grants follows with the next plan"
+        related = (origin.at,) if origin.at != user.at else ()
+        self.draft.say(warning("account-not-there", message, at=user.at, hint=hint, related=related, differs=True))
 
     def _want_modules(self) -> frozenset[str]:
         """Want the modules that users declare, and return the accounts whose modules are declared."""
@@ -381,7 +394,7 @@ class _Resolution(Struct):
     def _has_account(self, identity: Identity) -> bool:
         """Return whether there is an account whose modules can be switched, or will be once it is created."""
         is_live = self.live is None or account_key(identity.account) in self.live.access
-        return is_live or identity.user.handle in self.draft.wanted
+        return is_live or (identity.user.handle in self.draft.wanted and not identity.awaited)
 
     def _is_top(self, identity: Identity) -> bool:
         """Return whether a user is wanted as an admin on a platform where an admin has every module anyway."""

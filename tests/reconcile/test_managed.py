@@ -25,6 +25,8 @@ from rig import NOW, Rig, part
 from siteward import platforms
 from siteward.access.report import exit_code
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
+from siteward.render import render
+from siteward.render.context import Options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +81,9 @@ def test_no_account_is_made(platform: str, word: str, tmp_path: Path) -> None:
     assert exit_code(report) == 2
     apply(rig)
     assert login(platform, "anna") not in accounts(rig)
-    assert exit_code(rig.plan()) == 2
+    after = rig.plan()
+    assert exit_code(after) == exit_code(rig.drift()) == 2
+    assert "next: siteward plan, once the accounts" in render("text", after, Options())
     rig.declare(
         document(platform, grants=[{"to": ["ben", "dora"], "role": "view", "sites": [SHOP, BLOG]}], **WORDS[word])
     )

@@ -317,7 +317,7 @@ def _report_remade(case: Case) -> Iterator[Diagnostic]:
         user = case.proposal.desired.declared_users[name]
         mismatch = warning(
             "identity-mismatch",
-            f"{other}; {user.handle} is `managed_by` what makes accounts anew, so it counts as theirs",
+            f"{other}; by `managed_by` accounts are made elsewhere and made anew, so it is taken for {user.handle}'s",
             at=user.at,
             hint="make sure there that it is the same person",
         )

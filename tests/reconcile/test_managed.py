@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconcile.asked import looked_at
 from reconcile.three_people import (
     ADDRESSED,
     BLOG,
@@ -25,6 +26,7 @@ from rig import NOW, Rig, part
 from siteward import platforms
 from siteward.access.report import exit_code
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
+from siteward.reconcile.explain import explain
 from siteward.render import render
 from siteward.render.context import Options
 
@@ -68,6 +70,12 @@ def sites_of(rig: Rig, name: str = "anna") -> list[str]:
     ]
 
 
+def why_not(rig: Rig, site: str) -> str:
+    found = looked_at(rig)
+    (explanation,) = explain(found.declaration, found.survey, found.plan, "anna", site)
+    return explanation.why_not or ""
+
+
 @pytest.mark.parametrize("word", WORDS)
 @pytest.mark.parametrize("platform", EVERY)
 def test_no_account_is_made(platform: str, word: str, tmp_path: Path) -> None:
@@ -96,6 +104,18 @@ def test_an_account_asked_for_without_a_grant_is_awaited_too(tmp_path: Path) -> 
     report = rig.plan()
     assert moves(report) == []
     assert len(about(report, "account-not-there")) == 1
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_explain_says_that_a_grant_waits(tmp_path: Path, *, native: bool) -> None:
+    """A grant, a role on the whole instance and a membership of a group wait, each with its place; what is not granted does not."""
+    groups = {"team": ["anna", "ben", "dora"]}
+    grants = [{"to": "team", "role": "view", "sites": SHOP}]
+    rig = without_anna(tmp_path, "piwik-pro", anna=SSO, instance={"native": native}, groups=groups, grants=grants)
+    assert "waits for the account" in why_not(rig, SHOP)
+    assert "no grant" in why_not(rig, BLOG)
+    rig.declare({**rig.document, "grants": [*grants, {"to": "anna", "role": "admin", "on": "it"}]})
+    assert "waits for the account" in why_not(rig, BLOG)
 
 
 def test_the_word_of_the_user_comes_first(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from siteward.access.admins import AdminTimeline
 from siteward.access.change import Change, deletes_account, demoted, direction, is_regrant
 from siteward.access.diagnostic import Diagnostic, Severity, error, note, plural, warning
 from siteward.access.gains import Gains
-from siteward.access.identity import OtherAccount
+from siteward.access.identity import OtherAccount, describe_remade
 from siteward.access.limits import Spending, budgets
 from siteward.access.model import (
     Account,
@@ -314,14 +314,8 @@ def keep_identity(case: Case) -> Iterator[Diagnostic]:
 def _report_remade(case: Case) -> Iterator[Diagnostic]:
     """Yield a warning about each account that a directory or sign-on has made anew, on each step that is about it."""
     for name, other in case.proposal.remade.items():
-        user = case.proposal.desired.declared_users[name]
-        mismatch = warning(
-            "identity-mismatch",
-            f"{other}; by `managed_by` accounts are made elsewhere and made anew, so it is taken for {user.handle}'s",
-            at=user.at,
-            hint="make sure there that it is the same person",
-        )
         keys = [proposed.key for proposed in case.proposal.proposed if account_of(proposed.key) == name]
+        mismatch = describe_remade(other, case.proposal.desired.declared_users[name])
         yield from _object(case, name, mismatch, keys or [account_key(name)])
 
 

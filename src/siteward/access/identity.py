@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.diagnostic import Diagnostic, warning
 from siteward.access.model import Account, account_key
 from siteward.access.renames import key_under, under
-from siteward.access.state import Desired, Live, Memory, Unsettled, id_of, is_same
+from siteward.access.state import DeclaredUser, Desired, Live, Memory, Unsettled, id_of, is_same
 from siteward.access.traits import Traits, fold_login
 
 
@@ -57,6 +58,12 @@ def find_remade(live: Live, desired: Desired, traits: Traits, memory: Memory | N
     """
     found = _find_different(live, desired, traits, memory)
     return {name: other for name, other in found.items() if _may_be_remade(name, desired)}
+
+
+def describe_remade(other: OtherAccount, user: DeclaredUser) -> Diagnostic:
+    """Return the warning about an account that a directory or sign-on has made anew for its user."""
+    message = f"{other}; by `managed_by` accounts are made elsewhere and made anew, so it is taken for {user.handle}'s"
+    return warning("identity-mismatch", message, at=user.at, hint="make sure there that it is the same person")
 
 
 def _may_be_remade(name: str, desired: Desired) -> bool:

@@ -140,6 +140,7 @@ class _Resolution(Struct):
             claims=draft.claims,
             names=self._find_names(),
             renamed=self.people.renamed,
+            awaited=draft.awaited,
             empty=self.declaration.grants == () and not self.declaration.faults.lost,
             flawed=self.declaration.faults is not NO_FAULTS
             or any(diagnostic.blocks and diagnostic.about is None for diagnostic in draft.diagnostics),
@@ -231,10 +232,7 @@ class _Resolution(Struct):
             now = standing(line.window, principal.ways, principal.identity, line.at, self.as_of)
         subject, identity, draft = principal.subject, principal.identity, self.draft
         if now.way is None:
-            if now.over is not None:
-                ended = _tell_why(now.over, line, identity)
-                for reached in choice.reached:
-                    draft.ended.setdefault(grant_key(subject, reached.scope), ended)
+            self._end_grants(line, choice, principal, now.over)
             return
         via = now.way.via if means.via is None else (*now.way.via, means.via)
         ticket, reason = _causes(now.way, line, identity)
@@ -244,7 +242,9 @@ class _Resolution(Struct):
         resumes = now.until is not None and not over and (identity is None or identity.user.window.end is None)
         if identity is not None and gives:
             draft.wanted.setdefault(identity.user.handle, origin)
-            gives = not identity.awaited
+            if identity.awaited:
+                draft.awaited |= {grant_key(subject, reached.scope): origin for reached in choice.reached}
+                return
         kind, name, role, extras = subject.kind, subject.name, means.role.name, means.extras
         resources, origins = draft.resources, draft.origins
         for reached in choice.reached if gives else self._live_ones(choice, means, subject):
@@ -261,6 +261,13 @@ class _Resolution(Struct):
                     draft.claims[key] = (Claim(wish, why, over),)
             if choice.ambiguous and scope in choice.ambiguous:
                 self._refuse_ambiguous(key, choice, line, scope)
+
+    def _end_grants(self, line: Line, choice: Choice, principal: Principal, over: Ended | None) -> None:
+        """Record that what one line gives one subject is over or not yet due, where it is (`over`)."""
+        if over is not None:
+            ended = _tell_why(over, line, principal.identity)
+            for reached in choice.reached:
+                self.draft.ended.setdefault(grant_key(principal.subject, reached.scope), ended)
 
     def _live_ones(self, choice: Choice, means: Meaning, subject: Subject) -> Iterator[Reached]:
         """Yield the scopes on which what a line would give is live already, so that it is no gain there."""

@@ -199,7 +199,7 @@ class Draft(Struct):
     """The wanted state of one instance while it is built.
 
     By key: the wanted resources, their origins, the claims where several lines want one, and what is over (`ended`).
-    `wanted` are the handles of the users whose account is wanted.
+    `wanted` are the handles of the users whose account is wanted, `awaited` the grants that wait for an account.
     """
 
     traits: Traits
@@ -208,6 +208,7 @@ class Draft(Struct):
     ended: dict[Key, Ended] = {}
     claims: dict[Key, tuple[Claim, ...]] = {}
     wanted: dict[str, Origin] = {}
+    awaited: dict[Key, Origin] = {}
     diagnostics: list[Diagnostic] = []
 
     def want(self, resource: Resource, origin: Origin) -> None:
@@ -411,6 +412,7 @@ class Principals(Struct):
             origin = Origin(group.at, now.way.via, ticket, reason, now.until)
             self.draft.wanted.setdefault(identity.user.handle, origin)
             if identity.awaited:
+                self.draft.awaited.setdefault(member.key, origin)
                 return
             self.draft.want(member, origin)
             if now.until is not None and not ends(ALWAYS, ways):

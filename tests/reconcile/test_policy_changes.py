@@ -128,6 +128,7 @@ INSTANCES: dict[str, Any] = {
     "ca_file": "ca.pem",
     "onboarding": "password",
     "closed": True,
+    "managed_by": "sso",
     "native": True,
 }
 

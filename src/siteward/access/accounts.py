@@ -292,7 +292,8 @@ def find_mismatched(classification: Classification, memory: Memory | None) -> Ma
         declared_user, account = classification.declared_users[name], classification.live_account(name)
         live, declared = (account.email if account else None), declared_user.email
         if live and declared and live.casefold() != declared.casefold():
-            mismatched[name] = error(
+            say = warning if declared_user.managed else error
+            mismatched[name] = say(
                 "identity-mismatch",
                 f"the live account {name} has the e-mail {live}, and {declared_user.handle} is declared with {declared}",
                 at=declared_user.at,
@@ -394,7 +395,15 @@ def _report_impossible(
                 at=declared_user.at,
                 differs=name in left,
             )
-        if declared_user.ending == "absent" and not classification.traits.deletes and classification.live_account(name):
+        if declared_user.ending == "absent" and declared_user.managed and classification.live_account(name):
+            yield note(
+                "managed-account-stays",
+                f"{name} stays as an account without access: what makes it (`managed_by`) deletes it",
+                at=declared_user.at,
+            )
+        elif (
+            declared_user.ending == "absent" and not classification.traits.deletes and classification.live_account(name)
+        ):
             yield note(
                 "cannot-delete",
                 f"{name} stays as an account without access: accounts cannot be deleted here",

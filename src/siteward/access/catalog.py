@@ -134,6 +134,7 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`previously-clash`** A former name leads to one user only. *Next:* take the former name from one of the two.
 - **`former-login-remains`** A former login is gone once there is a new one. *Next:* find out whose the old account is, then delete or rename it by hand.
 - **`renamed-account`** The account of a declared user bears another name on the server; its id is the same. *Next:* write the new name under `logins`, or under `previously` to have it renamed back.
+- **`account-not-there`** A user whose account a directory or sign-on makes (`managed_by`) is granted something and has no account yet; nothing is given. *Next:* nothing here: the account is made in the directory or at the first sign-in, and the grants follow with the next plan.
 - **`no-account-ids`** The file has `ids` for an instance that shows no ids of accounts. *Next:* take them out.
 
 ### Grants
@@ -193,7 +194,7 @@ A guard checks what is left of a plan after every step (see the promises in the 
 
 - **`existing-account`** A declared user meets a live account that no journal knows. *Next:* make sure that it is the same person before you apply.
 - **`kept-by-error`** A row of the file in error takes nothing: what it may speak of stays as it is. *Next:* correct the row it names, and plan again.
-- **`identity-mismatch`** The account under a declared user's login is another one than the journal or the file knows, or has another e-mail and is met for the first time. *Next:* find out whose it is; confirm it with `ids` or `--accept identity:LOGIN@INSTANCE`, or give another login under `logins`.
+- **`identity-mismatch`** The account under a declared user's login is another one than the journal or the file knows, or has another e-mail and is met for the first time; a warning where a directory or sign-on makes accounts (`managed_by`). *Next:* find out whose it is; confirm it with `ids` or `--accept identity:LOGIN@INSTANCE`, or give another login under `logins`.
 - **`identity-gone`** The file names an account by an id that is not there, and a new account would have another one. *Next:* correct `ids`, or take it away to have a new account made.
 - **`identities-unknown`** The base has users here, and no journal knows whether their accounts are still the same. *Next:* keep the journal where every run finds it.
 - **`leavers-unknown`** Without a journal or a base, people removed from the file cannot be told from unmanaged accounts. *Next:* let `siteward apply` begin the journal, also where there is nothing to do, or compare with `--base REVISION`.
@@ -206,6 +207,7 @@ A guard checks what is left of a plan after every step (see the promises in the 
 - **`public-access`** A site is open to everybody and the file does not say so. *Next:* say `public: true` or `public: false` for it.
 - **`out-of-scope`** Somebody who is gone keeps access to sites that are not looked at. *Next:* widen `manages`, or take it away by hand.
 - **`cannot-delete`** The platform cannot delete accounts; this one stays without access. *Next:* delete it by hand if it must go.
+- **`managed-account-stays`** The account of an `absent` user whose account a directory or sign-on makes stays without access. *Next:* delete it there.
 - **`cannot-rename`** The platform cannot rename accounts; this one keeps its login. *Next:* keep the old login under `logins`.
 
 ## Compared with a base

@@ -19,7 +19,7 @@ from siteward.access.admins import AdminTimeline
 from siteward.access.change import Change, deletes_account, demoted, direction, is_regrant
 from siteward.access.diagnostic import Diagnostic, Severity, error, note, plural, warning
 from siteward.access.gains import Gains
-from siteward.access.identity import OtherAccount
+from siteward.access.identity import OtherAccount, describe_remade
 from siteward.access.limits import Spending, budgets
 from siteward.access.model import (
     Account,
@@ -288,9 +288,11 @@ def keep_identity(case: Case) -> Iterator[Diagnostic]:
     """Refuse what would give to an account that may be somebody else's, or change it, until it is confirmed.
 
     From one that is another than the known one of its login (`others`) what the file ends is still taken. Of one that
-    no run knows and that has another e-mail (`mismatched`) everything stays as it is.
+    no run knows and that has another e-mail (`mismatched`) everything stays as it is. Of accounts that a directory or
+    sign-on makes (`managed_by`) both are warnings only.
     """
     others, mismatched = case.proposal.others, case.proposal.mismatched
+    yield from _report_remade(case)
     blocked: dict[str, list[Key]] = {}
     for proposed in case.proposal.proposed:
         name = account_of(proposed.key) or ""
@@ -307,6 +309,14 @@ def keep_identity(case: Case) -> Iterator[Diagnostic]:
         if name not in blocked and name not in wished:
             mismatch = replace(mismatch, severity=Severity.WARNING)
         yield from _object(case, name, mismatch, blocked.get(name) or [account_key(name)])
+
+
+def _report_remade(case: Case) -> Iterator[Diagnostic]:
+    """Yield a warning about each account that a directory or sign-on has made anew, on each step that is about it."""
+    for name, other in case.proposal.remade.items():
+        keys = [proposed.key for proposed in case.proposal.proposed if account_of(proposed.key) == name]
+        mismatch = describe_remade(other, case.proposal.desired.declared_users[name])
+        yield from _object(case, name, mismatch, keys or [account_key(name)])
 
 
 def _ends_access(change: Change, traits: Traits) -> bool:

@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.diagnostic import Diagnostic, warning
 from siteward.access.model import Account, account_key
 from siteward.access.renames import key_under, under
-from siteward.access.state import Desired, Live, Memory, Unsettled, id_of, is_same
+from siteward.access.state import DeclaredUser, Desired, Live, Memory, Unsettled, id_of, is_same
 from siteward.access.traits import Traits, fold_login
 
 
@@ -42,8 +43,36 @@ class OtherAccount(Struct, frozen=True, kw_only=True):
 def find_others(live: Live, desired: Desired, traits: Traits, memory: Memory | None) -> Mapping[str, OtherAccount]:
     """Return the live accounts that bear a declared or remembered login and are not the known account, by name.
 
-    `memory` is one whose logins are those of now (see `follow`). What the file says under `ids` goes before it.
+    `memory` is one whose logins are those of now (see `follow`). What the file says under `ids` goes before it. Those that
+    a directory or sign-on may have made anew are not among them (see `find_remade`).
     """
+    found = _find_different(live, desired, traits, memory)
+    return {name: other for name, other in found.items() if not _may_be_remade(name, desired)}
+
+
+def find_remade(live: Live, desired: Desired, traits: Traits, memory: Memory | None) -> Mapping[str, OtherAccount]:
+    """Return the live accounts with another id than the known one of their login that are the user's nevertheless.
+
+    A directory or sign-on makes accounts anew (`managed_by`), and the login is what it knows people by. Arguments are as
+    of `find_others`.
+    """
+    found = _find_different(live, desired, traits, memory)
+    return {name: other for name, other in found.items() if _may_be_remade(name, desired)}
+
+
+def describe_remade(other: OtherAccount, user: DeclaredUser) -> Diagnostic:
+    """Return the warning about an account that a directory or sign-on has made anew for its user."""
+    message = f"{other}; by `managed_by` accounts are made elsewhere and made anew, so it is taken for {user.handle}'s"
+    return warning("identity-mismatch", message, at=user.at, hint="make sure there that it is the same person")
+
+
+def _may_be_remade(name: str, desired: Desired) -> bool:
+    user = desired.declared_users.get(name)
+    return user is not None and user.may_be_remade
+
+
+def _find_different(live: Live, desired: Desired, traits: Traits, memory: Memory | None) -> Mapping[str, OtherAccount]:
+    """Return the live accounts that bear a declared or remembered login with another id than the known one, by name."""
     directory = _Directory(live, traits)
     known = {name: id_ for login, id_ in _list_known(memory) if (name := directory.find(login)) is not None}
     named = {name: user.account_id for name, user in desired.declared_users.items() if user.account_id is not None}

@@ -95,9 +95,14 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
         if change.after is not None:
             return "renamed" if account.renamed else "granted"
         if account_class in {"declared", "stranger"} and self.classification.ending(account.name) == "absent":
-            return "absent" if self.traits.deletes else None
+            return "absent" if self.traits.deletes and not self._is_managed(account.name) else None
         ours = account_class == "stranger" and self.policy.unmanaged == "remove" and self.desired.managed is not None
         return "unmanaged" if ours and self.traits.deletes else None
+
+    def _is_managed(self, name: str) -> bool:
+        """Return whether a directory or sign-on makes and deletes an account."""
+        user = self.desired.declared_users.get(name)
+        return user is not None and user.managed
 
     def _member_cause(self, change: Change, member: Member) -> Cause | None:
         if self._external(member.group) or self.classification.classify(member.account) == "ignored":

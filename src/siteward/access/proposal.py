@@ -19,7 +19,7 @@ from siteward.access.dates import NO_ALTERNATIVES, Alternatives, Timing, Wished,
 from siteward.access.diagnostic import Diagnostic, plural, warning
 from siteward.access.effective import Index, Reach, reach, reach_after
 from siteward.access.excess import Excess, Remaining, report_excess
-from siteward.access.identity import OtherAccount, find_others
+from siteward.access.identity import OtherAccount, find_others, find_remade
 from siteward.access.model import (
     Access,
     Grant,
@@ -44,9 +44,9 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     """The changes proposed for one instance, in order, and all that a guard needs to judge it.
 
     `accounts`, `sites` and `grants` count what is live and managed; budgets are measured against them. `others` are the
-    accounts that bear the login of a known one and are not that one. `mismatched` has, by account, the objection to a declared user's account
-    that no run knows and that has another e-mail. `excess` is what declared people hold beyond the
-    declaration and no step takes.
+    accounts that bear the login of a known one and are not that one, `remade` such that a directory or sign-on may have
+    made anew. `mismatched` has, by account, the objection to a declared user's account that no run knows and that has
+    another e-mail. `excess` is what declared people hold beyond the declaration and no step takes.
     """
 
     live: Live
@@ -62,6 +62,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     diagnostics: tuple[Diagnostic, ...] = ()
     others: Mapping[str, OtherAccount] = MappingProxyType({})
     mismatched: Mapping[str, Diagnostic] = MappingProxyType({})
+    remade: Mapping[str, OtherAccount] = MappingProxyType({})
     accounts: int = 0
     sites: int = 0
     grants: int = 0
@@ -156,7 +157,8 @@ def manage(
     to their logins here; who is in it, or in the memory, and no longer in the file, has left. `alternatives` are what
     would be desired without some dates, by which the changes that a date causes are told.
     """
-    others, earlier = _find_others(live, desired, traits, policy, memory), _find_earlier(memory, base)
+    others = _leave_alone(find_others(live, desired, traits, memory), live, policy)
+    earlier = _find_earlier(memory, base)
     ours = _own(live, desired, traits, policy, earlier, others)
     classification, wanted = ours.classification, ours.wanted
     mismatched = find_mismatched(classification, memory)
@@ -183,17 +185,16 @@ def manage(
         ),
         others=others,
         mismatched=mismatched,
+        remade=_leave_alone(find_remade(live, desired, traits, memory), live, policy),
         accounts=counts.accounts,
         sites=len(desired.managed or ()),
         grants=counts.grants,
     )  # fmt: skip
 
 
-def _find_others(
-    live: Live, desired: Desired, traits: Traits, policy: Policy, memory: Memory | None
-) -> Mapping[str, OtherAccount]:
+def _leave_alone(others: Mapping[str, OtherAccount], live: Live, policy: Policy) -> Mapping[str, OtherAccount]:
     """Return the accounts that are not the known ones of their login, without the account in use and ignored ones."""
-    others, me = find_others(live, desired, traits, memory), (live.me or "").casefold()
+    me = (live.me or "").casefold()
     return {
         name: other for name, other in others.items() if name.casefold() != me and not matching(policy.ignore, name)
     }

@@ -89,7 +89,8 @@ class Ended(NamedTuple):
 class DeclaredUser(Struct, frozen=True):
     """The declared user behind an account of one instance, as guards and rules need it.
 
-    `account_id` is the platform's id of the account, where the file names it (`ids`).
+    `account_id` is the platform's id of the account, where the file names it (`ids`). `managed` is true where a directory
+    or sign-on makes and changes the account (`managed_by`).
     """
 
     handle: str
@@ -103,6 +104,12 @@ class DeclaredUser(Struct, frozen=True):
     age: str | None = None
     forge: Mapping[str, str] = MappingProxyType({})
     account_id: str | None = None
+    managed: bool = False
+
+    @property
+    def may_be_remade(self) -> bool:
+        """True if another account under the same login may be the user's: its maker makes accounts anew, and no id is named."""
+        return self.managed and self.account_id is None
 
 
 class Claim(Struct, frozen=True):
@@ -162,6 +169,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     `claims` are, by key, the single lines where several contribute to one origin; `names` are the handles, domains
     and tags (`tag:x`) that the file has for live sites.
     `renamed` maps the login that the file has for a user to that of the same account on the server, where these differ.
+    `awaited` has, by key, the origins of grants that wait for an account which a directory or sign-on has yet to make.
     `empty` is true if the file says `grants: []`, which takes an extra consent. `flawed` is true if a
     row of the file is in error, or asks for what is not here; `held` is what such a row holds.
     """
@@ -179,6 +187,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     claims: Mapping[Key, tuple[Claim, ...]] = MappingProxyType({})
     names: Mapping[Scope, frozenset[str]] = MappingProxyType({})
     renamed: Mapping[str, str] = MappingProxyType({})
+    awaited: Mapping[Key, Origin] = MappingProxyType({})
     empty: bool = False
     flawed: bool = False
     held: Held = NOTHING_HELD

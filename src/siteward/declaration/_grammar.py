@@ -115,6 +115,24 @@ SCHEMAS: dict[str, Any] = {
          },
          'required': False,
         },
+        'managed_by': {
+         'type': 'typed-dict-field',
+         'schema': {
+          'type': 'union',
+          'choices': [
+           ({'type': 'literal', 'expected': ['directory', 'sso']}, '0'),
+           (
+            {
+             'type': 'dict',
+             'keys_schema': {'type': 'str', 'min_length': 1},
+             'values_schema': {'type': 'literal', 'expected': ['directory', 'sso']},
+            },
+            '1',
+           ),
+          ],
+         },
+         'required': False,
+        },
         'state': {
          'type': 'typed-dict-field',
          'schema': {
@@ -465,6 +483,11 @@ SCHEMAS: dict[str, Any] = {
         'onboarding': {
          'type': 'typed-dict-field',
          'schema': {'type': 'literal', 'expected': ['invite', 'password']},
+         'required': False,
+        },
+        'managed_by': {
+         'type': 'typed-dict-field',
+         'schema': {'type': 'literal', 'expected': ['directory', 'sso']},
          'required': False,
         },
         'native': {'type': 'typed-dict-field', 'schema': {'type': 'bool'}, 'required': False},
@@ -848,6 +871,24 @@ SCHEMAS: dict[str, Any] = {
           'type': 'dict',
           'keys_schema': {'type': 'str', 'min_length': 1},
           'values_schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
+         },
+         'required': False,
+        },
+        'managed_by': {
+         'type': 'typed-dict-field',
+         'schema': {
+          'type': 'union',
+          'choices': [
+           ({'type': 'literal', 'expected': ['directory', 'sso']}, '0'),
+           (
+            {
+             'type': 'dict',
+             'keys_schema': {'type': 'str', 'min_length': 1},
+             'values_schema': {'type': 'literal', 'expected': ['directory', 'sso']},
+            },
+            '1',
+           ),
+          ],
          },
          'required': False,
         },
@@ -1317,6 +1358,11 @@ SCHEMAS: dict[str, Any] = {
     'onboarding': {
      'type': 'typed-dict-field',
      'schema': {'type': 'literal', 'expected': ['invite', 'password']},
+     'required': False,
+    },
+    'managed_by': {
+     'type': 'typed-dict-field',
+     'schema': {'type': 'literal', 'expected': ['directory', 'sso']},
      'required': False,
     },
     'native': {'type': 'typed-dict-field', 'schema': {'type': 'bool'}, 'required': False},

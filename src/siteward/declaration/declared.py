@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 State = Literal["active", "suspended", "absent"]
 Onboarding = Literal["invite", "password"]
+Manager = Literal["directory", "sso"]
 EVERY = "*"
 """The instance name under which a setting for all instances stands."""
 
@@ -50,7 +51,7 @@ class Instance(Struct, frozen=True, kw_only=True):
     `self_account` is the account behind the credentials. `settings` is the platform's own struct, `None` where it was
     refused. `policy` is the file's with the instance's own laid over it. `manages` are the selectors of the sites in
     scope, `None` for all. `onboarding` is `None` for the platform's default. `native` makes groups of the file groups
-    of the platform. `closed` says that nobody looks at any site without an account (`public: false`).
+    of the platform. `managed_by` is what makes and changes its accounts, where that is not Siteward. `closed` says that nobody looks at any site without an account (`public: false`).
     """
 
     name: str
@@ -62,6 +63,7 @@ class Instance(Struct, frozen=True, kw_only=True):
     manages: tuple[Selector, ...] | None = None
     ca_file: str | None = None
     onboarding: Onboarding | None = None
+    managed_by: Manager | None = None
     native: bool = False
     closed: bool = False
     at: Span
@@ -90,8 +92,8 @@ class Site(Struct, frozen=True, kw_only=True):
 class User(Struct, frozen=True, kw_only=True):
     """A declared person or service.
 
-    `logins`, `ids`, `states` and `modules` are by instance; in `states` `EVERY` stands for the others. `accounts` are the
-    instances where an account is wanted even without a grant. `previously` are former handles, logins and e-mails.
+    `logins`, `ids`, `states`, `managed_by` and `modules` are by instance; in `states` and `managed_by` `EVERY` stands for
+    the others. `accounts` are the instances where an account is wanted even without a grant. `previously` are former handles, logins and e-mails.
     """
 
     handle: str
@@ -101,6 +103,7 @@ class User(Struct, frozen=True, kw_only=True):
     logins: Mapping[str, str] = MappingProxyType({})
     ids: Mapping[str, str] = MappingProxyType({})
     states: Mapping[str, State] = MappingProxyType({})
+    managed_by: Mapping[str, Manager] = MappingProxyType({})
     window: Window = ALWAYS
     accounts: tuple[str, ...] = ()
     previously: tuple[str, ...] = ()
@@ -117,6 +120,10 @@ class User(Struct, frozen=True, kw_only=True):
     def state(self, instance: str) -> State:
         """Return the state on one instance."""
         return self.states.get(instance) or self.states.get(EVERY, "active")
+
+    def manager(self, instance: Instance) -> Manager | None:
+        """Return what makes and changes the account on an instance; `None` for Siteward. The user's own word comes first."""
+        return self.managed_by.get(instance.name) or self.managed_by.get(EVERY) or instance.managed_by
 
 
 class Member(Struct, frozen=True):

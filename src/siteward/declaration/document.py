@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 Kind = Literal["person", "service", "contractor", "client", "vendor"]
 StateWord = Literal["active", "suspended", "absent"]
+ManagerWord = Literal["directory", "sso"]
 PowerWord = Literal["view", "edit", "manage", "admin"]
 MatchKey = Literal["kind", "power", "user", "account", "site", "scope", "role"]
 Requirement = Literal["until", "ticket", "reason", "email"]
@@ -30,6 +31,7 @@ Names: TypeAlias = Text | list[Text]
 Word: TypeAlias = Text | int
 """A text that people also write as a bare number: an id, a ticket, a login."""
 States: TypeAlias = StateWord | dict[Text, StateWord]
+ManagedBy: TypeAlias = ManagerWord | dict[Text, ManagerWord]
 Publicity: TypeAlias = bool | dict[Text, bool]
 AtLeastOne: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000_000)]
@@ -75,6 +77,12 @@ class UserRow(Row, frozen=True):
         dict[Text, Word],
         Meta(
             description="The platform's id of the account by instance (Matomo: `date_registered`), which confirms it."
+        ),
+    ] = {}
+    managed_by: Annotated[
+        ManagedBy,
+        Meta(
+            description="What makes and changes the account, by instance: a directory, or sign-on (sso). Grants are ours."
         ),
     ] = {}
     state: Annotated[States, Meta(description="suspended: no access, account kept. absent: a tombstone.")] = {}
@@ -234,6 +242,10 @@ class InstanceRow(Struct, frozen=True):
     ca_file: Annotated[Text | None, Meta(description="Certificates to trust, relative to this file.")] = None
     accept_blind: Annotated[Names, Meta(description="What this platform can never show, and you live with.")] = []
     onboarding: Annotated[Literal["invite", "password"] | None, Meta(description="How new accounts begin.")] = None
+    managed_by: Annotated[
+        ManagerWord | None,
+        Meta(description="What makes and changes the accounts: a directory, or sign-on (sso). Grants are ours."),
+    ] = None
     native: Annotated[bool, Meta(description="Piwik PRO: groups of this file are groups there.")] = False
     public: Annotated[
         bool | None,

@@ -43,12 +43,19 @@ class Moves:
         own = any(fold_login(name, self._traits) == fold for name in held)
         return held[0] if len(held) == 1 and not own else None
 
-    def describe(self, login: str, user: User, instance: str) -> Diagnostic:
-        """Return the warning about the account of a user with another login, with the lines that say so."""
+    def describe(self, login: str, user: User, instance: str, *, managed: bool) -> Diagnostic:
+        """Return the warning about the account of a user with another login, with the lines that say so.
+
+        An account that is `managed` elsewhere is never named back.
+        """
         moved = self.find(login, user, instance) or login
         by_email = self._traits.login == "email" and instance not in user.logins
         keep = f"`email: {moved}`" if by_email else f"`logins: {{{instance}: {moved}}}`"
-        back = f", or `previously: [{moved}]` to have it named {login} again" if self._traits.renames else ""
+        back = (
+            f", or `previously: [{moved}]` to have it named {login} again"
+            if self._traits.renames and not managed
+            else ""
+        )
         message = f"the account of {user.handle}, {login} in the file, is called {moved} now: its id is the same"
         return warning(
             "renamed-account",

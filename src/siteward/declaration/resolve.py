@@ -140,6 +140,7 @@ class _Resolution(Struct):
             claims=draft.claims,
             names=self._find_names(),
             renamed=self.people.renamed,
+            awaited=draft.awaited,
             empty=self.declaration.grants == () and not self.declaration.faults.lost,
             flawed=self.declaration.faults is not NO_FAULTS
             or any(diagnostic.blocks and diagnostic.about is None for diagnostic in draft.diagnostics),
@@ -231,10 +232,7 @@ class _Resolution(Struct):
             now = standing(line.window, principal.ways, principal.identity, line.at, self.as_of)
         subject, identity, draft = principal.subject, principal.identity, self.draft
         if now.way is None:
-            if now.over is not None:
-                ended = _tell_why(now.over, line, identity)
-                for reached in choice.reached:
-                    draft.ended.setdefault(grant_key(subject, reached.scope), ended)
+            self._end_grants(line, choice, principal, now.over)
             return
         via = now.way.via if means.via is None else (*now.way.via, means.via)
         ticket, reason = _causes(now.way, line, identity)
@@ -244,6 +242,9 @@ class _Resolution(Struct):
         resumes = now.until is not None and not over and (identity is None or identity.user.window.end is None)
         if identity is not None and gives:
             draft.wanted.setdefault(identity.user.handle, origin)
+            if identity.awaited:
+                draft.awaited |= {grant_key(subject, reached.scope): origin for reached in choice.reached}
+                return
         kind, name, role, extras = subject.kind, subject.name, means.role.name, means.extras
         resources, origins = draft.resources, draft.origins
         for reached in choice.reached if gives else self._live_ones(choice, means, subject):
@@ -260,6 +261,13 @@ class _Resolution(Struct):
                     draft.claims[key] = (Claim(wish, why, over),)
             if choice.ambiguous and scope in choice.ambiguous:
                 self._refuse_ambiguous(key, choice, line, scope)
+
+    def _end_grants(self, line: Line, choice: Choice, principal: Principal, over: Ended | None) -> None:
+        """Record that what one line gives one subject is over or not yet due, where it is (`over`)."""
+        if over is not None:
+            ended = _tell_why(over, line, principal.identity)
+            for reached in choice.reached:
+                self.draft.ended.setdefault(grant_key(principal.subject, reached.scope), ended)
 
     def _live_ones(self, choice: Choice, means: Meaning, subject: Subject) -> Iterator[Reached]:
         """Yield the scopes on which what a line would give is live already, so that it is no gain there."""
@@ -358,9 +366,21 @@ class _Resolution(Struct):
         sets_email = self.traits.keeps_email and self.traits.login != "email"
         for handle, origin in wanted.items():
             identity = self.people.by_handle[handle]
-            email = identity.user.email if sets_email else None
-            language = identity.user.language if self.traits.keeps_language else None
+            if identity.awaited:
+                self._say_awaited(identity, origin)
+                continue
+            email = identity.user.email if sets_email and not identity.managed else None
+            language = identity.user.language if self.traits.keeps_language and not identity.managed else None
             self.draft.want(Account(identity.account, email, language, identity.renamed), origin)
+
+    def _say_awaited(self, identity: Identity, origin: Origin) -> None:
+        """Add the warning that a user is granted something and that the account is not made yet, by whatever makes it."""
+        user, manager = identity.user, identity.user.manager(self.declaration.instances[self.instance])
+        maker = "the directory makes it" if manager == "directory" else "the first sign-in makes it"
+        message = f"`{user.handle}` has no account {identity.account} on {self.instance} yet, and is given nothing"
+        hint = f"{maker}; what the file grants follows with the next plan"
+        related = (origin.at,) if origin.at != user.at else ()
+        self.draft.say(warning("account-not-there", message, at=user.at, hint=hint, related=related, differs=True))
 
     def _want_modules(self) -> frozenset[str]:
         """Want the modules that users declare, and return the accounts whose modules are declared."""
@@ -381,7 +401,7 @@ class _Resolution(Struct):
     def _has_account(self, identity: Identity) -> bool:
         """Return whether there is an account whose modules can be switched, or will be once it is created."""
         is_live = self.live is None or account_key(identity.account) in self.live.access
-        return is_live or identity.user.handle in self.draft.wanted
+        return is_live or (identity.user.handle in self.draft.wanted and not identity.awaited)
 
     def _is_top(self, identity: Identity) -> bool:
         """Return whether a user is wanted as an admin on a platform where an admin has every module anyway."""

@@ -37,7 +37,8 @@ class Identity(Struct, frozen=True):
     """A declared user on one instance. `account` is the live spelling, or the login as it will be created.
 
     `renamed` is the wanted login where only a former one is live. `ending` is the reason why all grants of the user are
-    over, or not yet due.
+    over, or not yet due. `managed` is true where a directory or sign-on makes and changes the account, `awaited` where
+    it has yet to make it.
     """
 
     user: User
@@ -45,6 +46,8 @@ class Identity(Struct, frozen=True):
     subject: Subject
     renamed: str | None = None
     ending: Ending | None = None
+    managed: bool = False
+    awaited: bool = False
 
     def ended(self, how: Ending) -> Ended:
         """Return that all access of the user is over or not yet due, by the user's own row."""
@@ -78,31 +81,40 @@ def identities(
     declares are added to `declared_users` with the ending `left`. An account that the platform's id shows to be the
     user's is theirs under whatever login.
     """
-    directory = _LiveAccounts(live, traits)
+    directory, here = _LiveAccounts(live, traits), declaration.instances[instance]
     moves = Moves(live, traits, memory)
     people = Identities()
     for user in declaration.users.values():
         login = login_of(user, instance, traits)
         if login is None:
             continue
+        managed = user.manager(here) is not None
         account, renamed = directory.find(login, user, people.diagnostics)
         if renamed is None and (moved := moves.find(login, user, instance)) is not None:
             account = people.renamed[login] = moved
-            people.diagnostics.append(moves.describe(login, user, instance))
+            people.diagnostics.append(moves.describe(login, user, instance, managed=managed))
         ending = _ending_on(user, instance, as_of)
-        identity = Identity(user, account, Subject("account", account), renamed, ending)
-        people.by_handle[user.handle] = identity
-        people.declared_users[account] = declared_user_of(user, ending, instance)
+        awaited = managed and live is not None and makes_accounts(traits) and directory.live_name(account) is None
+        people.by_handle[user.handle] = Identity(
+            user, account, Subject("account", account), None if managed else renamed, ending, managed, awaited
+        )
+        people.declared_users[account] = declared_user_of(user, ending, instance, managed=managed)
     if memory is not None:
         _add_leavers(people, memory, declaration, directory)
     return people
 
 
-def declared_user_of(user: User, ending: Ending | None, instance: str = "") -> DeclaredUser:
-    """Return a declared user as guards and rules see one; `ending` is theirs on one instance."""
+def makes_accounts(traits: Traits) -> bool:
+    """Return whether accounts are listed and made on a platform, so that a missing one is known to be missing."""
+    return traits.accounts_listed and "account" in traits.manages
+
+
+def declared_user_of(user: User, ending: Ending | None, instance: str = "", *, managed: bool = False) -> DeclaredUser:
+    """Return a declared user as guards and rules see one; `ending` and `managed` are theirs on one instance."""
     return DeclaredUser(
         handle=user.handle, at=user.at, kind=user.kind, ending=ending, until=user.window.end, email=user.email,
         ticket=user.ticket, reason=user.reason, age=user.age, forge=user.forge, account_id=user.ids.get(instance),
+        managed=managed,
     )  # fmt: skip
 
 
@@ -187,7 +199,7 @@ class Draft(Struct):
     """The wanted state of one instance while it is built.
 
     By key: the wanted resources, their origins, the claims where several lines want one, and what is over (`ended`).
-    `wanted` are the handles of the users whose account is wanted.
+    `wanted` are the handles of the users whose account is wanted, `awaited` the grants that wait for an account.
     """
 
     traits: Traits
@@ -196,6 +208,7 @@ class Draft(Struct):
     ended: dict[Key, Ended] = {}
     claims: dict[Key, tuple[Claim, ...]] = {}
     wanted: dict[str, Origin] = {}
+    awaited: dict[Key, Origin] = {}
     diagnostics: list[Diagnostic] = []
 
     def want(self, resource: Resource, origin: Origin) -> None:
@@ -398,6 +411,9 @@ class Principals(Struct):
             ticket, reason = joined(now.way.ticket, user.ticket), joined(now.way.reason, user.reason)
             origin = Origin(group.at, now.way.via, ticket, reason, now.until)
             self.draft.wanted.setdefault(identity.user.handle, origin)
+            if identity.awaited:
+                self.draft.awaited.setdefault(member.key, origin)
+                return
             self.draft.want(member, origin)
             if now.until is not None and not ends(ALWAYS, ways):
                 self.draft.claims[member.key] = (Claim(member, origin, ends=False),)

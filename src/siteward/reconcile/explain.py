@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from siteward.access.effective import compare, effective
 from siteward.access.explanation import Explanation, Grantee
-from siteward.access.model import Grant, Member, Power, Scope, Subject, grant_key
+from siteward.access.model import EVERYWHERE, Grant, Member, Power, Scope, Subject, grant_key
 from siteward.access.standing import covered
 from siteward.access.state import through
 from siteward.access.traits import is_site
@@ -261,7 +261,24 @@ def _explain_absence(declaration: Declaration, survey: Survey, live: Effect) -> 
         return f"{declared_user.handle} is {declared_user.ending}"
     if survey.desired.managed is not None and live.scope not in survey.desired.managed:
         return "the instance's `manages` leaves this site out"
-    return "no grant in force reaches this site for this user"
+    waiting = _find_waiting(survey, live.account, live.scope)
+    return (
+        "no grant in force reaches this site for this user"
+        if waiting is None
+        else f"it is granted ({waiting.at}), and waits for the account, which is made elsewhere (`managed_by`)"
+    )
+
+
+def _find_waiting(survey: Survey, account: str, scope: Scope) -> Origin | None:
+    """Return the origin of a grant on a scope that waits for an account which something else has yet to make."""
+    awaited, subject = survey.desired.awaited, Subject("account", account)
+    for key, origin in awaited.items():
+        if key in {grant_key(subject, scope), grant_key(subject, EVERYWHERE)}:
+            return origin
+        group = Subject("group", key[1])
+        if key == ("member", group.name, account) and survey.desired.access.grant(group, scope) is not None:
+            return origin
+    return None
 
 
 def _is_granted(declaration: Declaration, survey: Survey, account: str, scope: Scope) -> bool:

@@ -137,6 +137,9 @@ def _after_differences(context: RenderContext) -> str:
     """Return the next step after differences: what does them, or whose they are where no step of a plan does."""
     report = context.report
     if report.plan is not None and not any(instance.steps for instance in report.plan.instances):
+        differing = {said.code for instance in report.plan.instances for said in instance.diagnostics if said.differs}
+        if differing == {"account-not-there"} and not any(item.differs for item in report.drift):
+            return "siteward plan, once the accounts that are named above have been made"
         return "declare what differs, or take it away on the platform: no plan changes it"
     return "siteward apply" if report.command == "plan" else "siteward plan"
 

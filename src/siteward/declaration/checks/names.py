@@ -41,6 +41,7 @@ def known_instances(context: Context) -> Iterator[Diagnostic]:
             ("logins", user.logins),
             ("ids", user.ids),
             ("state", user.states),
+            ("managed_by", user.managed_by),
             ("accounts", user.accounts),
             ("modules", user.modules),
         ):

@@ -189,7 +189,8 @@ def _check_password(change: Change, case: _Case) -> Iterator[Diagnostic]:
     action = "" if case.state.has_password else _describe_confirmed_action(change, case)
     if action and case.state.ldap:
         message = f"{action} takes no password while LoginLdap is on, unless it was set to ask for one"
-        yield note("password-not-asked", message, about=change.key)
+        hint = "where LDAP makes the accounts, `managed_by: directory` of the instance leaves their e-mails alone"
+        yield note("password-not-asked", message, about=change.key, hint=hint if "e-mail" in action else None)
     elif action:
         hint = "give it as the credential PASSWORD beside TOKEN; the rest of the plan can be applied without it"
         message = f"{action} needs the password of {case.live.me or 'the account whose token is used'}"

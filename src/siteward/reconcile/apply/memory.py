@@ -218,7 +218,7 @@ def build_memory(fresh: Fresh, live: Live, memory: Memory | None, run_result: Ru
     memory = follow(memory, live, fresh.traits)
     declared_users, others = fresh.desired.declared_users, _find_others(fresh, live, memory, run_result)
     known = _find_known(fresh, memory, run_result) & (holding | {account.name for account in live.access.accounts()})
-    doubtful = others.keys() | _find_mismatched(fresh.plan, run_result)
+    doubtful = others.keys() | _find_mismatched(fresh, run_result)
     last = _build_record(memory, run_result) if run_result else None
     moved_on = run_result is None or last == run_result.now
     return Memory(
@@ -261,7 +261,7 @@ def _find_known(fresh: Fresh, memory: Memory | None, run_result: RunResult | Non
         return known
     known = frozenset(run_result.names.get(name, name) for name in known)
     new = run_result.accounts | frozenset(filter(run_result.meets, fresh.desired.declared_users))
-    return known | run_result.confirmed | (new - _find_mismatched(fresh.plan, run_result))
+    return known | run_result.confirmed | (new - _find_mismatched(fresh, run_result))
 
 
 def _find_others(
@@ -273,10 +273,14 @@ def _find_others(
     return {name: other for name, other in others.items() if name not in confirmed}
 
 
-def _find_mismatched(plan: InstancePlan, run_result: RunResult | None) -> frozenset[str]:
-    """Return the accounts that a plan reports as perhaps somebody else's, and that the run does not confirm."""
+def _find_mismatched(fresh: Fresh, run_result: RunResult | None) -> frozenset[str]:
+    """Return the accounts that a plan reports as perhaps somebody else's, and that the run does not confirm.
+
+    Those that a directory or sign-on may have made anew are known by their login, and only warned of.
+    """
     confirmed = run_result.confirmed if run_result is not None else frozenset()
-    return frozenset(list_mismatches(plan)) - confirmed
+    remade = {name for name, user in fresh.desired.declared_users.items() if user.may_be_remade}
+    return frozenset(list_mismatches(fresh.plan)) - confirmed - remade
 
 
 def count_sends(

@@ -90,6 +90,11 @@ def _admins(proposal: Proposal, world: Access, *, lately: bool = False) -> set[s
     gone = {
         account_of(proposed.key) for proposed in proposal.proposed if proposed.cause in {"suspended", "absent", "left"}
     }
+    over = {
+        account_of(proposed.key)
+        for proposed in (*proposal.proposed, *proposal.held_back)
+        if proposed.cause == "expired" and _tops(proposal, proposed.change.before)
+    }
     for grant in world.grants():
         name = grant.subject.name
         declared_user, account = desired.declared_users.get(name), world.get(account_key(name))
@@ -104,6 +109,7 @@ def _admins(proposal: Proposal, world: Access, *, lately: bool = False) -> set[s
             and isinstance(account, Account)
             and (declared or (lately and name in gone))
             and name.casefold() != ME
+            and name not in over  # what ends by its date never counted
             and not (declared_user is not None and declared_user.kind == "service")
             and not (
                 declared_user is not None and any(end is not None and end <= NOW + timedelta(days=14) for end in ends)

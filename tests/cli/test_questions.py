@@ -90,6 +90,14 @@ def test_who_can_lists_both_sides(checkout: Program) -> None:
     assert "no site 'nosite'" in checkout("who-can", "view", "nosite").out
 
 
+def test_an_admin_who_is_declared_as_one_differs_on_no_site(checkout: Program) -> None:
+    """The right on the whole instance is the declared one, on whatever site it is asked for."""
+    result = checkout("who-can", "edit", "docs", "--instance", "stats", *AS_OF, "--format", "json")
+    agreement = {item["account"]: item["agreement"] for item in result.json()["items"]}
+    assert agreement["ben"] == "same"
+    assert agreement["lena"] == "differs"
+
+
 def test_an_instance_that_was_not_asked_is_named_in_every_answer(checkout: Program) -> None:
     """In the file itself, for whoever gets it without what stderr said."""
     assert checkout("who-can", "view", "docs", *AS_OF, "--format", "json").json()["incomplete"] == []

@@ -336,7 +336,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
         """Return whether a way of an account gives more than is declared, and that is a difference."""
         traits = self.grounds.traits
         whole = way[1] is not None or traits.admin_excludes_grants
-        declared = self.wish.ways_to(account, scope, traits) if whole else self.wish.ways(account).get(scope, ())
+        own = self.wish.ways(account).get(way[0].scope, ())  # an admin's right on a site is the one on the instance
+        declared = self.wish.ways_to(account, scope, traits) if whole else own
         return not covered(way[0], (grant for grant, _ in declared), traits) and self.leave(way[0], account) is None
 
     def agreement(self, account: str, scope: Scope) -> Agreement:

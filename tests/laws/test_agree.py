@@ -182,3 +182,13 @@ def test_explain_and_who_can_call_different_what_the_matrix_does(case: Proposal)
         here = {by_pair[account, scope].agreement, *({whole.agreement} if whole is not None and tops else ())}
         agrees = compared.agreement(account, scope) == "same"
         assert agrees == (here == {"same"}), (account, scope, by_pair[account, scope], whole)
+
+
+@given(cases())
+def test_explain_and_who_can_call_nothing_different_where_the_matrix_does_not(case: Proposal) -> None:
+    """Of a person whose rights the matrix finds as declared, on every managed site, whichever right leads there."""
+    compared = compare(case.desired, case.live, case.traits)
+    differs = {account for account, holding in _holdings(case) if holding.agreement != "same"}
+    for account in _people(case) - differs - _deleted(case):
+        for scope in case.desired.managed or ():
+            assert compared.agreement(account, scope) == "same", (account, scope)

@@ -71,7 +71,6 @@ class Classification:
     ) -> None:
         self.live = live
         self.desired = desired
-        self.me = live.me.casefold() if live.me is not None else None
         self.declared_users = desired.declared_users
         self.traits = traits
         self.others = others
@@ -91,7 +90,7 @@ class Classification:
         return account_class
 
     def _compute_class(self, name: str) -> AccountClass:
-        if self.me is not None and name.casefold() == self.me:
+        if self.live.is_self(name):
             return "self"
         if is_public(self.traits, name):
             return "public"

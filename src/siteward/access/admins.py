@@ -50,9 +50,8 @@ class AdminTimeline:
         self._as_of = as_of
         self._unreachable = unreachable_steps
         self._ended = frozenset(self._find_ended(proposal))
-        me = (proposal.live.me or "").casefold()
         tops = (grant for grant in proposal.tops if grant.subject.kind == "account")
-        self.holding = frozenset(top.subject.name for top in tops if top.subject.name.casefold() != me)
+        self.holding = frozenset(top.subject.name for top in tops if not proposal.live.is_self(top.subject.name))
         self.counted = frozenset(name for name in self.holding if self._counts(name))
         self._moves = tuple(move for proposed in proposal.proposed if (move := self._build_move(proposed)) is not None)
 

@@ -343,12 +343,11 @@ class Comparison(Struct, frozen=True, kw_only=True):
     def agreement(self, account: str, scope: Scope) -> Agreement:
         """Return the relation of all that an account has on a scope, its role on the whole instance among it."""
         traits = self.grounds.traits
-        held, wished = (
-            [grant for grant, _ in index.ways_to(account, scope, traits)] for index in (self.live, self.wish)
-        )
+        ways = self.live.ways_to(account, scope, traits)
+        held = [grant for grant, _ in ways]
+        wished = [grant for grant, _ in self.wish.ways_to(account, scope, traits)]
         if not held:
             return "missing" if wished else "same"
-        ways = self.live.ways_to(account, scope, traits)
         if any(self.exceeds(way, account, scope) for way in ways):
             return "differs" if wished else "extra"
         lacks = any(not covered(wish, held, traits) for wish in wished)
@@ -387,7 +386,7 @@ def _build_entry(name: str, compared: Comparison) -> Entry:
 def _classify(name: str, declared_user: DeclaredUser | None, live: Live, traits: Traits) -> str:
     if declared_user is not None:
         return declared_user.kind
-    if live.me is not None and name.casefold() == live.me.casefold():
+    if live.is_self(name):
         return "self"
     return "public" if is_public(traits, name) else "undeclared"
 

@@ -150,17 +150,17 @@ class Gains(Struct, frozen=True, dict=True):
 
     def _unchanged(self) -> Iterator[Judged]:
         """Yield the rights that are there, or asked for, and that no step gives or takes."""
-        desired, mine = self.proposal.desired, (self.proposal.live.me or "").casefold()
+        desired, live = self.proposal.desired, self.proposal.live
         shared: dict[str, list[Grant]] = defaultdict(list)
         for grant in self._unchanged_grants():
             if grant.subject.kind == "group":
                 shared[grant.subject.name].append(grant)
-            elif grant.subject.name.casefold() != mine:
+            elif not live.is_self(grant.subject.name):
                 yield from self._rights(grant, self._person_of(grant.subject.name))
         for member in self._unchanged_members():
             joined = member.key in self.proposal.projected
             grants = shared.get(member.group, ()) if joined else self._wanted.shared.get(member.group, ())
-            for grant in grants if member.account.casefold() != mine else ():
+            for grant in grants if not live.is_self(member.account) else ():
                 if self._interests(grant.key, grant, member.account):
                     yield from self._rights(grant, self._person_of(member.account), member.key)
         for key in desired.claims.keys() - desired.access.keys():

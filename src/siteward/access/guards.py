@@ -135,7 +135,7 @@ def keep_whole_reading(case: Case) -> Iterator[Diagnostic]:
             yield error(
                 "self-unknown", "it is not known whose credentials these are, so that account cannot be protected"
             )
-        elif not any(account.name.casefold() == live.me.casefold() for account in live.access.accounts()):
+        elif not any(live.is_self(account.name) for account in live.access.accounts()):
             yield error("self-not-listed", f"the list of accounts does not hold our own, {live.me}; it cannot be whole")
     hint = "if somebody took all of it away by hand, move the journal of this instance aside; else find out why"
     if memory is not None and memory.sites and not live.sites:
@@ -180,19 +180,15 @@ def keep_grants(case: Case) -> Iterator[Diagnostic]:
 
 def keep_myself(case: Case) -> Iterator[Diagnostic]:
     """Refuse every change to the account in use, directly or through its groups."""
-    me = (case.proposal.live.me or "").casefold()
-    if not me:
-        return
-    groups = {
-        group for group, members in case.group_members.items() if any(member.casefold() == me for member in members)
-    }
+    live = case.proposal.live
+    groups = {group for group, members in case.group_members.items() if any(map(live.is_self, members))}
     for proposed in case.proposal.proposed:
-        own = any(name.casefold() == me for name in _logins_of(proposed))
+        own = any(map(live.is_self, _logins_of(proposed)))
         shared = _group_of(proposed.key) in groups and direction(proposed.change, case.proposal.traits) != "open"
         if own or shared:
             yield error(
                 "self-protected",
-                f"{case.proposal.live.me} is the account in use here and is never changed",
+                f"{live.me} is the account in use here and is never changed",
                 about=proposed.key,
             )
 

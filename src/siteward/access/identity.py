@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -40,24 +41,25 @@ class OtherAccount(Struct, frozen=True, kw_only=True):
         return f"{words}, which is {self.moved} now" if self.moved else words
 
 
-def find_others(live: Live, desired: Desired, traits: Traits, memory: Memory | None) -> Mapping[str, OtherAccount]:
-    """Return the live accounts that bear a declared or remembered login and are not the known account, by name.
+class Others(NamedTuple):
+    """The live accounts that bear a known login with another id than the known one, by name.
 
-    `memory` is one whose logins are those of now (see `follow`). What the file says under `ids` goes before it. Those that
-    a directory or sign-on may have made anew are not among them (see `find_remade`).
+    Those in `remade` are the user's nevertheless: a directory or sign-on makes accounts anew (`managed_by`), and the
+    login is what it knows people by.
+    """
+
+    strangers: Mapping[str, OtherAccount]
+    remade: Mapping[str, OtherAccount]
+
+
+def find_others(live: Live, desired: Desired, traits: Traits, memory: Memory | None) -> Others:
+    """Return the live accounts that bear a declared or remembered login and are not the known account.
+
+    `memory` is one whose logins are those of now (see `follow`). What the file says under `ids` goes before it.
     """
     found = _find_different(live, desired, traits, memory)
-    return {name: other for name, other in found.items() if not _may_be_remade(name, desired)}
-
-
-def find_remade(live: Live, desired: Desired, traits: Traits, memory: Memory | None) -> Mapping[str, OtherAccount]:
-    """Return the live accounts with another id than the known one of their login that are the user's nevertheless.
-
-    A directory or sign-on makes accounts anew (`managed_by`), and the login is what it knows people by. Arguments are as
-    of `find_others`.
-    """
-    found = _find_different(live, desired, traits, memory)
-    return {name: other for name, other in found.items() if _may_be_remade(name, desired)}
+    remade = {name: other for name, other in found.items() if _may_be_remade(name, desired)}
+    return Others({name: other for name, other in found.items() if name not in remade}, remade)
 
 
 def describe_remade(other: OtherAccount, user: DeclaredUser) -> Diagnostic:

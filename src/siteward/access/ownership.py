@@ -120,7 +120,7 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
             return "granted"
         if not declarable(grant, self.traits) or self.desired.managed is None:
             return None
-        return self.desired.ended[change.key][0] if change.key in self.desired.ended else "silence"
+        return self.desired.ending(change.key) or "silence"
 
     def _grant_cause(self, change: Change, grant: Grant) -> Cause | None:
         name = grant.subject.name
@@ -132,10 +132,10 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
             return self._cause_of_taking(name, change.key) if self._takeable(grant) else None
         if self.classification.classify(name) == "ignored":
             return None
-        lowered = direction(change, self.traits) != "open"
-        if lowered and name in self.classification.others and direction(change, self.traits) == "close":
+        way = direction(change, self.traits)
+        if way == "close" and name in self.classification.others:
             return None  # it is unmanaged: that the file asks for less is not said of it
-        return self._ending_of(name, change.key) or "granted" if lowered else "granted"
+        return "granted" if way == "open" else self._ending_of(name, change.key) or "granted"
 
     @cached_property
     def grounds(self) -> Grounds:
@@ -156,10 +156,7 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
 
     def _ending_of(self, name: str, key: Key) -> Ending | None:
         """Return how the file itself names this as over, if it does."""
-        ending = self.classification.ending(name)
-        if ending is not None:
-            return ending
-        return self.desired.ended[key][0] if key in self.desired.ended else None
+        return self.classification.ending(name) or self.desired.ending(key)
 
     def _cause_of_taking(self, name: str, key: Key) -> Cause | None:
         match self.classification.classify(name):
@@ -216,8 +213,8 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
 
     def _origin(self, change: Change, declared_user: DeclaredUser | None) -> Origin | None:
         key = change.key
-        if change.after is None and key in self.desired.ended:
-            over = self.desired.ended[key]
+        over = self.desired.ended.get(key)
+        if change.after is None and over is not None:
             return Origin(over.at, ticket=over.ticket, reason=over.reason)
         if change.after is not None and key in self.desired.origins:
             return self.desired.origins[key]

@@ -273,7 +273,6 @@ class _View:
 
     def admins(self, changes: Iterable[Change] = ()) -> int:
         """Count the accounts with the top role once these changes are made, without the account in use."""
-        me = (self.proposal.live.me or "").casefold()
         held = {grant.subject.name for grant in self.proposal.tops}
         for change in changes:
             name = account_of(change.key) or ""
@@ -281,7 +280,7 @@ class _View:
                 held.add(name)
             elif _is_top(change.before, self.traits) or (change.after is None and change.key[0] == "account"):
                 held.discard(name)
-        return sum(name.casefold() != me for name in held)
+        return sum(not self.proposal.live.is_self(name) for name in held)
 
     def _build_step(self, proposed: Proposed, name: str, needed: tuple[Step, ...]) -> Step:
         change = proposed.change

@@ -19,7 +19,7 @@ from siteward.access.dates import NO_ALTERNATIVES, Alternatives, Timing, Wished,
 from siteward.access.diagnostic import Diagnostic, plural, warning
 from siteward.access.effective import Index, Reach, reach, reach_after
 from siteward.access.excess import Excess, Remaining, report_excess
-from siteward.access.identity import OtherAccount, find_others, find_remade
+from siteward.access.identity import OtherAccount, find_others
 from siteward.access.model import (
     Access,
     Grant,
@@ -157,7 +157,8 @@ def manage(
     to their logins here; who is in it, or in the memory, and no longer in the file, has left. `alternatives` are what
     would be desired without some dates, by which the changes that a date causes are told.
     """
-    others = _leave_alone(find_others(live, desired, traits, memory), live, policy)
+    found = find_others(live, desired, traits, memory)
+    others, remade = (_leave_alone(accounts, live, policy) for accounts in found)
     earlier = _find_earlier(memory, base)
     ours = _own(live, desired, traits, policy, earlier, others)
     classification, wanted = ours.classification, ours.wanted
@@ -185,7 +186,7 @@ def manage(
         ),
         others=others,
         mismatched=mismatched,
-        remade=_leave_alone(find_remade(live, desired, traits, memory), live, policy),
+        remade=remade,
         accounts=counts.accounts,
         sites=len(desired.managed or ()),
         grants=counts.grants,
@@ -194,9 +195,8 @@ def manage(
 
 def _leave_alone(others: Mapping[str, OtherAccount], live: Live, policy: Policy) -> Mapping[str, OtherAccount]:
     """Return the accounts that are not the known ones of their login, without the account in use and ignored ones."""
-    me = (live.me or "").casefold()
     return {
-        name: other for name, other in others.items() if name.casefold() != me and not matching(policy.ignore, name)
+        name: other for name, other in others.items() if not live.is_self(name) and not matching(policy.ignore, name)
     }
 
 

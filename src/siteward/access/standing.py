@@ -47,7 +47,7 @@ class Grounds(Struct, frozen=True, kw_only=True, dict=True):
         `account` is the account that has it, by itself or through a group, `ending` the end of its user, and `declared`
         is false for an account that no user of the file has.
         """
-        if self.live.me is not None and account.casefold() == self.live.me.casefold():
+        if self.live.is_self(account):
             return OWN_ACCOUNT
         if not declarable(grant, self.traits):
             return None if ending in GONE else FACT

@@ -193,6 +193,11 @@ class Desired(Struct, frozen=True, kw_only=True):
     held: Held = NOTHING_HELD
     diagnostics: tuple[Diagnostic, ...] = ()
 
+    def ending(self, key: Key) -> Ending | None:
+        """Return how the file itself names something as over or not yet due; `None` where it does not."""
+        ended = self.ended.get(key)
+        return ended.how if ended is not None else None
+
 
 class Site(Struct, frozen=True, kw_only=True):
     """A live site (or meta site) as selectors see it.
@@ -248,11 +253,14 @@ class Live(Struct, frozen=True, kw_only=True):
         """True if every listing was read to its proven end and nothing readable was left out."""
         return not self.unreadable and all(listing.complete for listing in self.listings)
 
+    def is_self(self, account: str | None) -> bool:
+        """Return whether an account is the one in use; in doubt it is, so letter case is not looked at."""
+        return self.me is not None and account is not None and account.casefold() == self.me.casefold()
+
     @property
     def grants_of_others(self) -> int:
         """The number of grants of accounts other than the one in use, which even a faulty reading would show."""
-        me = (self.me or "").casefold()
-        return sum(1 for grant in self.access.grants() if grant.subject.name.casefold() != me)
+        return sum(1 for grant in self.access.grants() if not self.is_self(grant.subject.name))
 
 
 class Record(Struct, frozen=True, kw_only=True):

@@ -147,5 +147,8 @@ def declarable(grant: Grant, traits: Traits) -> bool:
 
 
 def fold_login(login: str, traits: Traits) -> str:
-    """Return a login as the platform compares it, for looking up accounts by a remembered or declared login."""
+    """Return a login in the form in which the platform compares two of them.
+
+    It is lower-cased and not casefolded, which would make one of `ß` and `ss`.
+    """
     return login.lower() if traits.folds_case or traits.login == "email" else login

@@ -17,11 +17,10 @@ from msgspec import Struct
 from siteward.access.hosts import domain_in
 from siteward.access.lookalikes import normal
 from siteward.access.model import Account, Grant, Group, Scope
-from siteward.access.traits import declarable, is_public
+from siteward.access.traits import declarable, fold_login, is_public
 from siteward.declaration.checks.names import name_fault
 from siteward.declaration.checks.users import is_address
 from siteward.declaration.roles import PORTABLE
-from siteward.declaration.subjects import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -133,7 +132,7 @@ class _FileGenerator(Struct):
         for account in sorted(self._find_accounts(), key=lambda account: account.name.casefold()):
             if account.name.casefold() in ours or is_public(self.traits, account.name):
                 continue
-            login = folded(account.name, self.traits)
+            login = fold_login(account.name, self.traits)
             fault = name_fault(account.name)
             other = spellings.setdefault(normal(account.name), account.name)
             if fault is not None or login in logins or other.lower() != account.name.lower():
@@ -171,7 +170,9 @@ class _FileGenerator(Struct):
         local = account.name.partition("@")[0]
         handle = self._take_name(local if by_email or "@" in account.name else account.name)
         login = email if by_email else handle
-        if (by_email and "email" not in keys) or folded(login or "", self.traits) != folded(account.name, self.traits):
+        if (by_email and "email" not in keys) or fold_login(login or "", self.traits) != fold_login(
+            account.name, self.traits
+        ):
             keys["logins"] = f"{{{quoted(self.instance)}: {quoted(account.name)}}}"
         return _ListedUser(handle, account, keys)
 

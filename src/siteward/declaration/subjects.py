@@ -154,14 +154,14 @@ class _LiveAccounts:
         self._names = {account.name for account in accounts}
         self._by_fold: dict[str, str] = {}
         for account in accounts:
-            self._by_fold.setdefault(folded(account.name, traits), account.name)
+            self._by_fold.setdefault(fold_login(account.name, traits), account.name)
         self._by_email: Mapping[str, str] = {
             account.email.casefold(): account.name for account in accounts if account.email
         }
 
     def live_name(self, login: str) -> str | None:
         """Return the live spelling of a login, if there is such an account."""
-        return login if login in self._names else self._by_fold.get(folded(login, self._traits))
+        return login if login in self._names else self._by_fold.get(fold_login(login, self._traits))
 
     def find(self, login: str, user: User, diagnostics: list[Diagnostic]) -> tuple[str, str | None]:
         """Return the account of a user, and the new login where only an account under a former one is live.
@@ -432,11 +432,3 @@ def login_of(user: User, instance: str, traits: Traits) -> str | None:
     if given is not None:
         return given
     return user.email if traits.login == "email" else user.handle
-
-
-def folded(login: str, traits: Traits) -> str:
-    """Return a login in the form in which the platform compares two of them.
-
-    It is lower-cased and not casefolded, which would make one of `ß` and `ss`.
-    """
-    return fold_login(login, traits)

@@ -121,11 +121,9 @@ def _find_changed(plan: InstancePlan, live: Live, desired: Desired, memory: Memo
     if last is None:
         return
     ignored = {account.name for account in plan.unmanaged if account.ignored}
-    me, spoken = (live.me or "").casefold(), spoken_modules(desired)
+    spoken = spoken_modules(desired)
     for key in last.keys() | live.access.keys():
-        if last.get(key) == live.access.get(key) or account_of(key) in ignored:
-            continue
-        if (account_of(key) or "").casefold() == me:
+        if last.get(key) == live.access.get(key) or account_of(key) in ignored or live.is_self(account_of(key)):
             continue
         if key not in live.access and not live.complete:
             continue

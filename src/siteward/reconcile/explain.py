@@ -295,7 +295,7 @@ def _explain_keeping(survey: Survey, plan: InstancePlan, compared: Comparison, l
     beyond = next((way for way in live.ways if not covered(way.grant, declared, survey.traits)), None)
     if beyond is None:
         return None
-    if survey.live.me is not None and live.account.casefold() == survey.live.me.casefold():
+    if survey.live.is_self(live.account):
         return "this is the account in use here, which is never changed"
     unmanaged = next((account for account in plan.unmanaged if account.name == live.account), None)
     if unmanaged is not None:

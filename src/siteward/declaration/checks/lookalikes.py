@@ -18,8 +18,10 @@ def lookalikes(context: Context) -> Iterator[Diagnostic]:
     """Report names that mix scripts, or look like another name of the file."""
     if all(map(str.isascii, _names(context))):
         return  # as in most files, whose places need not be computed
-    owners = {name: owner for name, owner, _ in _places(context)}
-    places = {name: at for name, _, at in _places(context)}
+    owners: dict[str, str] = {}
+    places: dict[str, Span] = {}
+    for name, owner, at in _places(context):
+        owners[name], places[name] = owner, at
     odd = [name for name in places if not name.isascii()]
     for name in odd:
         yield from _check_alone(name, places[name])

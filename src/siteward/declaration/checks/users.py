@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import problem
 from siteward.access.patterns import matching
-from siteward.access.traits import is_public
+from siteward.access.traits import fold_login, is_public
 from siteward.declaration.references import lowered
-from siteward.declaration.subjects import folded, login_of
+from siteward.declaration.subjects import login_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,13 +61,13 @@ def accounts(context: Context) -> Iterator[Diagnostic]:
 
 
 def _check_accounts(context: Context, instance: Instance, traits: Traits) -> Iterator[Diagnostic]:
-    ours = folded(instance.self_account, traits) if instance.self_account else None
+    ours = fold_login(instance.self_account, traits) if instance.self_account else None
     seen: dict[str, User] = {}
     for user in context.declaration.users.values():
         login = login_of(user, instance.name, traits)
         if login is None:
             continue
-        account = folded(login, traits)
+        account = fold_login(login, traits)
         by_login = instance.name in user.logins
         place = user.location.at("logins", instance.name) if by_login else None
         first = seen.setdefault(account, user)

@@ -103,9 +103,8 @@ def without_an_owners_key(case: _Case) -> Iterator[Diagnostic]:
 
 def own_account(case: _Case) -> Iterator[Diagnostic]:
     """Refuse changes of the account that made the API key: the key has its rights, and dies with it."""
-    me = (case.live.me or "").casefold()
     for change in case.changes:
-        if (account_of(change.key) or "").casefold() == me:
+        if case.live.is_self(account_of(change.key)):
             yield error(
                 "own-account",
                 f"{case.live.me} made the API key that is used here: the key has this person's rights, and dies with "

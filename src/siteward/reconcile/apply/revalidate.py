@@ -20,7 +20,7 @@ from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource, Scope, account_key, account_of, scope_of
 from siteward.access.renames import change_under, key_under, renames_in
 from siteward.access.report import Outcome, OutcomeStatus
-from siteward.declaration.subjects import folded
+from siteward.access.traits import fold_login
 from siteward.reconcile.apply.passwords import made_with_password
 from siteward.reconcile.apply.target import RESUME
 
@@ -214,10 +214,12 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
         spelled: dict[str, str] = {}
         for step in self.reviewed.steps:
             if (login := account_of(step.change.key)) is not None:
-                spelled.setdefault(folded(login, self.fresh.traits), login)
+                spelled.setdefault(fold_login(login, self.fresh.traits), login)
         logins = {account_of(step.change.key) for step in self.fresh.plan.steps} - {None, *spelled.values()}
         names = {
-            login: spelled[key] for login in logins if login and (key := folded(login, self.fresh.traits)) in spelled
+            login: spelled[key]
+            for login in logins
+            if login and (key := fold_login(login, self.fresh.traits)) in spelled
         }
         return tuple(_step_under(step, names) for step in self.fresh.plan.steps)
 

@@ -288,9 +288,16 @@ def desires(
         ended={key: Ended("expired", Span("access.yaml", 9, 1)) for key in over},
         managed=draw(st.sampled_from((placed, placed, placed, frozenset(SITES[:1]) & placed, None))),
         public=draw(st.sampled_from(({}, {}, {SITES[0]: True}, {SITES[0]: False}))),
-        modules=frozenset(draw(some(sorted(declared)))),
+        modules=frozenset(draw(some(sorted(declared)))) - _top_accounts(kept, table),
         empty=not any(isinstance(resource, Grant) for resource in kept) and draw(st.booleans()),
     )
+
+
+def _top_accounts(wishes: Iterable[Resource], table: Traits) -> frozenset[str]:
+    """Return the accounts that have every module anyway, so that no file speaks of theirs."""
+    if not table.admin_excludes_grants:
+        return frozenset()
+    return frozenset(wish.subject.name for wish in wishes if isinstance(wish, Grant) and table.is_top(wish))
 
 
 def _of(resource: Resource) -> str | None:

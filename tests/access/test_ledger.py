@@ -32,6 +32,7 @@ def told(live: Access, wish: Access, **more: object) -> Ledger:
         access=wish,
         origins={key: Origin(at) for key in wish},
         declared_users={"ana": DeclaredUser(handle="ana", at=at, kind="client", email="ana@x.test")},
+        managed=frozenset({SHOP, BLOG}),
     )
     seen = Live(access=live, me="robot", pending=frozenset({account_key("new")}), **more)  # type: ignore[arg-type]  # tests name real fields
     return ledger("stats", "https://x.test", desired, seen, TRAITS)
@@ -72,6 +73,16 @@ def test_groups_are_told_of_their_members_and_the_strongest_way_counts() -> None
     )
     (held,) = entry(told(live, live), "ana").holdings
     assert (held.group, held.live_power, held.agreement) == ("team", Power.EDIT, "same")
+
+
+def test_an_own_grant_that_a_declared_group_covers_still_differs() -> None:
+    """The plan lowers or revokes it, so no verb calls it the same."""
+    group = (Group("team"), Member("team", "ana"), give("team", SHOP, "edit", kind="group"))
+    own = give("ana", SHOP, "edit")
+    for wished in ((), (give("ana", SHOP, "view"),)):
+        for live_group in (group, group[:1], group[::2]):
+            found = told(Access([Account("ana"), own, *live_group]), Access([Account("ana"), *group, *wished]))
+            assert agreements(entry(found, "ana")) == {SHOP: "differs"}
 
 
 def test_everybody_is_somebody() -> None:

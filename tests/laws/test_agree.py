@@ -59,10 +59,15 @@ def cases(draw: st.DrawFn) -> Proposal:
 
 
 def _is_in_scope(wish: Resource, desired: Desired) -> bool:
-    """Return whether a wish is one that a file can lead to: a selector reaches managed sites alone."""
-    if isinstance(wish, Grant) and is_site(wish.scope):
-        return wish.scope in (desired.managed or ())
-    return True
+    """Return whether a wish is one that a file can lead to.
+
+    A selector reaches managed sites alone, and a file without `grants` wishes no right but modules.
+    """
+    if not isinstance(wish, Grant):
+        return True
+    if desired.managed is None:
+        return wish.scope.kind == "module"
+    return not is_site(wish.scope) or wish.scope in desired.managed
 
 
 def _is_of_group(resource: Resource) -> bool:

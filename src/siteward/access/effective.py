@@ -233,8 +233,8 @@ class Holding(Struct, frozen=True, kw_only=True):
 
     `group` is the platform's own group that the live grant comes through. `pending` is true if it has yet to be
     accepted. `stands` is true if the live grant is more than declared and still no difference, and `why` says in words
-    why: a fact such as ownership, a lingering role, or a grant of the account in use. `unmet` is true if a group outside
-    the file gives what is declared, which is not granted yet as the file says.
+    why: a fact such as ownership, a lingering role, or a grant of the account in use. `unmet` is true if the
+    account's own grant is another one than is declared, also where a group gives as much.
     """
 
     scope: Scope
@@ -361,9 +361,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
         )
         if held == wished or held is None:
             return held != wished
-        if wished is not None and covered(held, (wished,), self.grounds.traits):
-            return True
-        return self.exceeds((held, None), account, scope)
+        less = wished is not None and covered(held, (wished,), self.grounds.traits)
+        return less or self.leave(held, account) is None
 
 
 def _build_entry(name: str, compared: Comparison) -> Entry:

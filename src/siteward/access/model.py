@@ -249,3 +249,8 @@ class Access(Mapping[Key, Resource]):
         """Return the grant of `subject` on `scope`, if there is one."""
         found = self._by_key.get(grant_key(subject, scope))
         return found if isinstance(found, Grant) else None
+
+
+def merge_accounts(accounts: Accounts, shown: Accounts) -> Accounts:
+    """Return known accounts with those that something shows, whose handles count where both have an account."""
+    return {name: {**accounts.get(name, {}), **shown.get(name, {})} for name in {**shown, **accounts}}

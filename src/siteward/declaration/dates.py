@@ -64,7 +64,7 @@ def later_starts(declaration: Declaration, instance: str, as_of: datetime) -> fr
 
 def _with_windows(declaration: Declaration, change: Callable[[Window], Window]) -> Declaration | None:
     """Return the declaration with all its windows changed; `None` where none does change."""
-    if all(change(window) is window for window in _windows(declaration)):
+    if all(change(window) is window for window in windows(declaration)):
         return None
     grants = declaration.grants
     return replace(
@@ -80,7 +80,7 @@ def _with_windows(declaration: Declaration, change: Callable[[Window], Window]) 
     )
 
 
-def _windows(declaration: Declaration) -> Iterator[Window]:
+def windows(declaration: Declaration) -> Iterator[Window]:
     """Yield the windows of users, memberships and grants."""
     yield from (user.window for user in declaration.users.values())
     yield from (member.window for group in declaration.groups.values() for member in group.members)

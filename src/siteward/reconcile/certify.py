@@ -26,7 +26,6 @@ from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE
 from siteward.access.patterns import fold
 from siteward.declaration.dead import find_dead_lines
-from siteward.declaration.resolve import resolve
 from siteward.declaration.rewrite import Decision, Edit, decide, str_of
 from siteward.reconcile.outputs import write_output
 from siteward.reconcile.project import read
@@ -390,7 +389,7 @@ def _prove(project: Project, surveys: Sequence[Survey], made: Sequence[Decision]
     """Resolve the edited files and compare with the decisions; raises `BadDecisionsError` where they differ."""
     declaration = _load_edited(project, edit)
     for survey in surveys:
-        after = resolve(declaration, survey.name, survey.traits, survey.live, as_of=survey.as_of, memory=survey.memory)
+        after = survey.desired_by(declaration)
         decided = {
             (decision.account, decision.scope): decision for decision in made if decision.instance == survey.name
         }

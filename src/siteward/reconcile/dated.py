@@ -51,9 +51,6 @@ class Revisions(Struct, frozen=True, kw_only=True):
     recorded: Recorded = _unknown
 
 
-NO_REVISIONS = Revisions()
-
-
 def find_alternatives(
     declaration: Declaration,
     instance: str,

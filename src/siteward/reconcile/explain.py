@@ -12,7 +12,6 @@ from siteward.access.model import EVERYWHERE, Grant, Member, Power, Scope, Subje
 from siteward.access.standing import covered
 from siteward.access.state import through
 from siteward.access.traits import is_site
-from siteward.declaration.resolve import resolve
 from siteward.declaration.selectors import deciding
 
 if TYPE_CHECKING:
@@ -283,10 +282,7 @@ def _find_waiting(survey: Survey, account: str, scope: Scope) -> Origin | None:
 
 def _is_granted(declaration: Declaration, survey: Survey, account: str, scope: Scope) -> bool:
     """Return whether a declaration (one without some exclusion) grants an account access to a scope."""
-    wishes = resolve(
-        declaration, survey.name, survey.traits, survey.live, as_of=survey.as_of, memory=survey.memory
-    ).access
-    return bool(effective(wishes, survey.traits, account, scope).ways)
+    return bool(effective(survey.desired_by(declaration).access, survey.traits, account, scope).ways)
 
 
 def _explain_keeping(survey: Survey, plan: InstancePlan, compared: Comparison, live: Effect) -> str | None:

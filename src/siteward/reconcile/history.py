@@ -26,35 +26,22 @@ if TYPE_CHECKING:
 
 
 class History(Struct, frozen=True, kw_only=True):
-    """The journal of one instance, read before planning: its content, if there is one, and warnings about it."""
+    """The journal of one instance, read before planning: its content, and warnings about it."""
 
-    recalled: Recalled | None = None
+    recalled: Recalled
     remarks: tuple[Diagnostic, ...] = ()
 
     @property
     def memory(self) -> Memory | None:
         """The memory of earlier runs."""
-        return self.recalled.memory if self.recalled is not None else None
+        return self.recalled.memory
 
 
 def read_history(instance: Instance, book: Book) -> History:
     """Return the history of an instance. Raises `JournalBrokenError` where its journal cannot be relied on."""
-    recalled = _recall(book, instance.name)
-    if recalled is None:
-        return History()
+    recalled = recall(path_of(book.folder, instance.name), book.key)
     remarks = remarks_on(recalled.standing, instance.platform.name, instance.origin, book.key)
     return History(recalled=recalled, remarks=remarks)
-
-
-def _recall(book: Book, instance: str) -> Recalled | None:
-    """Return the content of an instance's journal, `None` without a folder. Raises `JournalBrokenError`."""
-    try:
-        book.folder.stat()
-    except FileNotFoundError:  # nothing was ever applied from here
-        return None
-    except OSError:  # reading the journal names the problem
-        pass
-    return recall(path_of(book.folder, instance), book.key)
 
 
 def later_starts(project: Project, seen: Survey, run: Run, revisions: Revisions) -> tuple[Diagnostic, ...]:
@@ -80,12 +67,8 @@ def add_history(seen: Survey, history: History, run: Run, book: Book, more: Iter
 
 def _describe_open_ends(seen: Survey, history: History, run: Run, book: Book) -> tuple[bool, tuple[Diagnostic, ...]]:
     """Return whether an apply was interrupted here, and the diagnostics on what runs without an end have left open."""
-    if history.recalled is None:
-        return False, ()
-    unfinished, must_finish = (
-        history.recalled.unfinished,
-        bool(seen.platform.finish is not None and late(seen.memory, seen.live)),
-    )
+    unfinished = history.recalled.unfinished
+    must_finish = seen.platform.finish is not None and bool(late(seen.memory, seen.live))
     cut_off = unfinished is not None and (must_finish or is_cut_off(unfinished, book.folder))
     open_ends = remarks_on_open_ends(
         seen.memory, seen.live, seen.proposal.changes, run.created,

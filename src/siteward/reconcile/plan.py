@@ -162,8 +162,8 @@ def plan_and_survey(
             *problems,
         ),
     )
-    accounts = known_accounts(loaded.accounts, project.base_policy)
-    accounts |= {survey.name: survey.accounts(accounts.get(survey.name, {})) for survey in surveys}
+    known = known_accounts(loaded.accounts, project.base_policy)
+    accounts = {**known, **{survey.name: survey.accounts(known.get(survey.name, {})) for survey in surveys}}
     report = Report(command=command, texts=loaded.texts, files=loaded.files, accounts=accounts)
     if not parts:
         return replace(report, diagnostics=made.diagnostics), ()

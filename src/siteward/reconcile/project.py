@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from siteward import platforms
 from siteward.access.diagnostic import warning
 from siteward.access.hosts import address_of
+from siteward.access.model import merge_accounts
 from siteward.access.report import Report
 from siteward.declaration.checks import Context, findings
 from siteward.declaration.dead import find_dead_lines, tell
@@ -93,10 +94,10 @@ def _tell_dead_lines(
     return tell(find_dead_lines(declaration, as_of(declaration)))
 
 
-def known_accounts(accounts: Accounts, base_policy: BasePolicy | None) -> dict[str, dict[str, str | None]]:
+def known_accounts(accounts: Accounts, base_policy: BasePolicy | None) -> Accounts:
     """Return the account names and handles of a declaration by instance, with those of the base, if there is one."""
     base = base_policy.base.accounts() if base_policy is not None and base_policy.base is not None else {}
-    return {name: {**base.get(name, {}), **accounts.get(name, {})} for name in {**accounts, **base}}
+    return merge_accounts(base, accounts)
 
 
 def judged(base_policy: BasePolicy, known: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

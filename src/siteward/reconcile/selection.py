@@ -134,9 +134,9 @@ def describe_left_out(words: Sequence[str], steps: Sequence[Step]) -> Diagnostic
     """Return what is said of a plan that `--only` confines: how many steps it leaves out, and about whom."""
     chosen = f"PARTIAL: only {', '.join(words) or 'what was chosen'}"
     if not steps:
-        return diagnostic(Severity.NOTE, "partial", f"{chosen}; it leaves out nothing")
+        return diagnostic(Severity.NOTE, PARTIAL, f"{chosen}; it leaves out nothing")
     message = f"{chosen}; left out: {name_people(steps)}"
-    return diagnostic(Severity.WARNING, "partial", message, count=len(steps))
+    return diagnostic(Severity.WARNING, PARTIAL, message, count=len(steps))
 
 
 def name_people(steps: Sequence[Step]) -> str:

@@ -23,7 +23,6 @@ from siteward.reconcile.apply.passwords import undeliverable
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import Fresh
 from siteward.reconcile.dated import (
-    NO_REVISIONS,
     Revisions,
     find_alternatives,
     let_ends_pass,
@@ -74,6 +73,10 @@ class Survey(Struct, frozen=True, kw_only=True):
     base_policy: BasePolicy | None = None
     confirmed: bool = False
     cut_off: bool = False
+
+    def desired_by(self, declaration: Declaration) -> Desired:
+        """Return what other files than those at hand would desire here, all else being equal."""
+        return resolve(declaration, self.name, self.traits, self.live, as_of=self.as_of, memory=self.memory)
 
     def _review(self, proposal: Proposal) -> Iterable[Diagnostic]:
         return self.platform.review(proposal.changes, self.live, self.memory)
@@ -184,7 +187,7 @@ def take_survey(
     *,
     as_of: datetime,
     memory: Memory | None,
-    revisions: Revisions = NO_REVISIONS,
+    revisions: Revisions,
 ) -> Survey:
     """Read one instance and compute what should change there. Raises `PlatformError`."""
     platform = instance.platform
@@ -202,7 +205,7 @@ def surveyed(
     *,
     as_of: datetime,
     memory: Memory | None,
-    revisions: Revisions = NO_REVISIONS,
+    revisions: Revisions,
 ) -> Survey:
     """Compute what should change on an instance that has been read; sends nothing."""
     declared, base_policy = declaration.instances[instance.name], revisions.base_policy

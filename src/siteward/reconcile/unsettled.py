@@ -167,10 +167,11 @@ def remarks_on_open_ends(
         hint = f"{RESUME} finishes it"
         found.append(warning("unfinished-run", "an apply was interrupted here and not finished", hint=hint))
     lost = [earlier for earlier in (memory.unsettled if memory is not None else ()) if earlier.lost]
+    waiting = still_open(memory, live, now)
     if lost and unfinished:
-        found.append(_describe_lost(lost, live, now))
+        found.append(_describe_lost(lost, live, len(waiting)))
     hint = "siteward plan, a few minutes later"
-    waits = reasons_to_wait(changes, still_open(memory, live, now))
+    waits = reasons_to_wait(changes, waiting)
     found += [
         error("write-unsettled", why, hint=hint, about=key)
         if blocks
@@ -180,9 +181,8 @@ def remarks_on_open_ends(
     return tuple(found)
 
 
-def _describe_lost(lost: Sequence[Unsettled], live: Live, now: datetime) -> Diagnostic:
+def _describe_lost(lost: Sequence[Unsettled], live: Live, waiting: int) -> Diagnostic:
     shown = sum(reached(earlier.change, live.access) for earlier in lost)
-    waiting = sum(now < earlier.sent + _LONGEST and not reached(earlier.change, live.access) for earlier in lost)
     words = (
         f"answers that an earlier apply lost: {len(lost)}; of these writes {shown} took place, "
         f"{len(lost) - shown - waiting} did not, {waiting} may still"

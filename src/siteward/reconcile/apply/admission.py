@@ -78,7 +78,7 @@ def warn_too_old(plan: Plan) -> Diagnostic:
     return warning("plan-too-old", words, hint="siteward plan")
 
 
-def find_mismatch(reviewed: InstancePlan, target: Target | None, *, resuming: bool = False) -> Diagnostic | None:
+def find_mismatch(reviewed: InstancePlan, target: Target | None, *, resuming: bool) -> Diagnostic | None:
     """Return the error for an instance that is not here, or is of another platform or origin than the reviewed one.
 
     A run that is resumed may have begun before plans held base paths: then an origin without one is the same host's.

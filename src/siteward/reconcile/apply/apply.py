@@ -92,7 +92,7 @@ def resume(
         *diagnostics,
         *_warn_other_runs(unfinished, digest),
     )
-    begun = frozenset(name for name in targets if _was_begun(book, name, digest)) - unfinished.keys()
+    begun = frozenset(name for name in targets if name not in unfinished and _was_begun(book, name, digest))
     plan = replace(plan, instances=tuple(instance for instance in plan.instances if instance.instance not in begun))
     given = ApplyInput(
         plan=plan, targets=targets, book=book, options=options, clock=clock, tell=on_progress,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.change import Change, patch
+from siteward.access.change import Change, deletes_account, demoted, patch
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource
 from siteward.access.renames import touched
 from siteward.access.report import Outcome
@@ -173,7 +173,7 @@ def _write_wave(execution: Execution, wave: Sequence[Step]) -> None:
 
 def _settle_moved(execution: Execution, wave: Sequence[Step]) -> list[Step]:
     """Read the accounts that are to be deleted once more; refuse those that have changed, return the other steps."""
-    doomed = {step.change.key: step for step in wave if _is_deletion(step.change)}
+    doomed = {step.change.key: step for step in wave if deletes_account(step.change)}
     if not doomed:
         return list(wave)
     seen, why = look(execution.target.platform, execution.instance.doors, set(doomed), execution.live)
@@ -184,10 +184,6 @@ def _settle_moved(execution: Execution, wave: Sequence[Step]) -> list[Step]:
     name, message = execution.target.name, "it changed while the plan was applied"
     _settle(execution, [refuse(name, step, seen[step.change.key], message) for step in moved])
     return [step for step in wave if step not in unread and step not in moved]
-
-
-def _is_deletion(change: Change) -> bool:
-    return isinstance(change.before, Account) and change.after is None
 
 
 def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
@@ -317,16 +313,19 @@ def finish_call(outcome: Outcome, platform: Platform, writer: Writer, fresh: Fre
 
     If that fails the outcome is unknown, so that the run stays without an end and can be resumed.
     """
+    obstacle = end_call(outcome.step.change, platform, writer, fresh, live)
+    return outcome if obstacle is None else replace(outcome, status="unknown", message=obstacle, hint=RESUME)
+
+
+def end_call(change: Change, platform: Platform, writer: Writer, fresh: Fresh, live: Live) -> str | None:
+    """Do what is left of an interrupted call whose change is live; return in words why it fails, `None` if it does not."""
     if platform.finish is None:
-        return outcome
-    change = outcome.step.change
+        return None
     try:
         receipt = platform.finish(writer, Bundle(changes=(change,), unwanted=fresh.unwanted), live)
     except PlatformError as problem:
-        receipt = Receipt(key=change.key, status="unknown", message=str(problem))
-    if receipt.status == "sent":
-        return outcome
-    return replace(outcome, status="unknown", message=receipt.message, hint=RESUME)
+        return str(problem)
+    return None if receipt.status == "sent" else receipt.message
 
 
 def _settle(execution: Execution, outcomes: Sequence[Outcome], receipts: Mapping[Key, Receipt] | None = None) -> None:
@@ -392,10 +391,7 @@ def _may_unmake_admin(execution: Execution, step: Step) -> bool:
     Others may have made and unmade admins while this run wrote, one that it made just before among them, so the first
     such step after a write waits until all is read and judged again.
     """
-    change, is_top = step.change, execution.fresh.traits.is_top
-    keeps = isinstance(change.after, Grant) and is_top(change.after)
-    takes = isinstance(change.before, Grant) and is_top(change.before) and not keeps
-    return takes or _is_deletion(change)
+    return bool(demoted((step.change,), execution.fresh.traits)) or deletes_account(step.change)
 
 
 def _may_reveal_grants(execution: Execution, step: Step) -> bool:

@@ -42,7 +42,7 @@ class ReadBack(Struct, frozen=True, kw_only=True):
 
     def shows(self, change: Change) -> bool:
         """Return whether reading has shown a change to have taken place."""
-        return touched(change) <= self.seen.keys() and reached(change, self.seen)
+        return _shown(change, self.seen)
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ def send_and_read_back(call: Call) -> ReadBack:
     call.before_sending(changes)
     receipts = _write(call, changes)
     if not _lost(receipts, changes):
-        keys = {key for change in changes if _is_in_doubt(receipts.get(change.key)) for key in touched(change)}
+        keys = _keys_in_doubt(receipts, changes)
         seen, why = look(call.platform, call.doors, keys, call.live)
         return ReadBack(receipts=receipts, seen=seen, why=why)
     return _watch(call, receipts)
@@ -96,7 +96,7 @@ def _watch(call: Call, first: Mapping[Key, Receipt]) -> ReadBack:
     """Read until every lost change shows or nothing changes any more; write again what may be repeated."""
     changes = call.bundle.changes
     receipts = dict(first)
-    keys = {key for change in changes if _is_in_doubt(receipts.get(change.key)) for key in touched(change)}
+    keys = _keys_in_doubt(receipts, changes)
     seen: dict[Key, Resource | None] = {}
 
     def read() -> Mapping[Key, Resource | None]:
@@ -135,6 +135,10 @@ def _lost(receipts: Mapping[Key, Receipt], changes: Sequence[Change]) -> list[Ch
 
 def _is_lost(receipt: Receipt | None) -> bool:
     return receipt is None or (receipt.status == "unknown" and not receipt.awaited)
+
+
+def _keys_in_doubt(receipts: Mapping[Key, Receipt], changes: Sequence[Change]) -> set[Key]:
+    return {key for change in changes if _is_in_doubt(receipts.get(change.key)) for key in touched(change)}
 
 
 def _is_in_doubt(receipt: Receipt | None) -> bool:

@@ -15,7 +15,6 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import Severity, plural, warning
 from siteward.access.renames import touched
 from siteward.access.report import WAITS, Outcome, Report
-from siteward.platforms.interface import Bundle, Receipt
 from siteward.reconcile.apply.admission import CONFIG_CHANGED, find_mismatch, note_left_out, remarks_on, warn_too_old
 from siteward.reconcile.apply.consent import (
     Consents,
@@ -28,6 +27,7 @@ from siteward.reconcile.apply.consent import (
 from siteward.reconcile.apply.execute import (
     Execution,
     cancelled_by_signals,
+    end_call,
     execute,
     finish_call,
     look_once_more,
@@ -43,7 +43,7 @@ from siteward.reconcile.apply.inputs import (
     revalidate_instance,
 )
 from siteward.reconcile.apply.memory import RunResult, build_memory, count_sends, find_lost, find_unexpected
-from siteward.reconcile.apply.revalidate import Allowance, History, allowed, reached
+from siteward.reconcile.apply.revalidate import SETTLED, Allowance, History, allowed, reached
 from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.journal import journal
 from siteward.reconcile.selection import PARTIAL, describe_left_out
@@ -219,9 +219,9 @@ def _finish_interrupted(given: ApplyInput, state: RunState, instance: Prepared, 
         return instance
     live, writer = instance.fresh.live, instance.doors.writer
     ends = {outcome.step.id: finish_call(outcome, platform, writer, instance.fresh, live) for outcome in cut_off}
-    fresh = read_again(given, instance)
-    again = revalidate_instance(instance.reviewed, fresh, instance.allowance, instance.history, instance.chosen)
-    instance = replace(instance, fresh=fresh, revalidated=replace(again, outcomes={**again.outcomes, **ends}))
+    instance = _revalidated_again(given, instance)
+    again = instance.revalidated
+    instance = replace(instance, revalidated=replace(again, outcomes={**again.outcomes, **ends}))
     state.record(instance.name, instance.revalidated)
     return instance
 
@@ -234,18 +234,20 @@ def _finish_late(given: ApplyInput, state: RunState, instance: Prepared) -> Prep
         return instance
     unended = []
     for write in writes:
-        bundle = Bundle(changes=(write.change,), unwanted=instance.fresh.unwanted)
-        try:
-            receipt = platform.finish(instance.doors.writer, bundle, live)
-        except PlatformError as problem:
-            receipt = Receipt(key=write.change.key, status="unknown", message=str(problem))
-        if receipt.status != "sent":
+        obstacle = end_call(write.change, platform, instance.doors.writer, instance.fresh, live)
+        if obstacle is not None:
             unended.append(write)
-            state.add(instance.name, warning("late-not-finished", receipt.message, hint="siteward plan"))
+            state.add(instance.name, warning("late-not-finished", obstacle, hint="siteward plan"))
+    instance = replace(_revalidated_again(given, instance), unended=tuple(unended))
+    state.record(instance.name, instance.revalidated)
+    return instance
+
+
+def _revalidated_again(given: ApplyInput, instance: Prepared) -> Prepared:
+    """Return an instance as it is by another reading, its steps revalidated against that; raises `PlatformError`."""
     fresh = read_again(given, instance)
     again = revalidate_instance(instance.reviewed, fresh, instance.allowance, instance.history, instance.chosen)
-    state.record(instance.name, again)
-    return replace(instance, fresh=fresh, revalidated=again, unended=tuple(unended))
+    return replace(instance, fresh=fresh, revalidated=again)
 
 
 def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> None:
@@ -434,4 +436,4 @@ def _suggest_command(statuses: Collection[str], *, open_ends: bool) -> str | Non
     """Return the command that the report suggests, or `None` where every step is done."""
     if open_ends:
         return RESUME
-    return None if set(statuses) <= {"done", "already"} else "siteward plan"
+    return None if set(statuses) <= SETTLED else "siteward plan"

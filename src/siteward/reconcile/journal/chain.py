@@ -65,12 +65,9 @@ def link(entry: Mapping[str, object], head: str, key: Secret | None) -> tuple[by
 
 def follow(path: Path, key: Secret | None) -> Chain:
     """Read and verify a whole file; a missing file is an empty chain. Raises `JournalBrokenError`."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+    data = read_bytes(path)
+    if data is None:
         return Chain()
-    except OSError as problem:
-        raise JournalBrokenError(path, 0, f"it cannot be read: {problem.strerror}") from None
     *lines, rest = data.split(b"\n")
     entries: list[Mapping[str, object]] = []
     head, since = "", 0
@@ -88,6 +85,16 @@ def follow(path: Path, key: Secret | None) -> Chain:
         return Chain(entries=tuple(entries), head=head, size=size, truncated=truncated, sealed_since=since)
     since = since or _number_if_keyed(last, len(entries) + 1)
     return Chain(entries=(*entries, entry), head=last, size=len(data), closed=False, sealed_since=since)
+
+
+def read_bytes(path: Path) -> bytes | None:
+    """Return the content of a file, `None` without one. Raises `JournalBrokenError` where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as problem:
+        raise JournalBrokenError(path, 0, f"it cannot be read: {problem.strerror}") from None
 
 
 def _number_if_keyed(seal: str, number: int) -> int:

@@ -39,6 +39,8 @@ class RunStarted(_Entry, frozen=True, kw_only=True):
     plan was made from; older journals do not have it.
     """
 
+    LATER: ClassVar[frozenset[str]] = frozenset({"only", "config_digest"})
+
     kind: Literal["run"] = "run"
     format: Literal["siteward.journal/1"] = "siteward.journal/1"
     plan: str
@@ -192,7 +194,6 @@ _KINDS: Final[Mapping[str, type[Entry]]] = MappingProxyType(
         "end": RunEnded,
     }
 )
-_LATER: Final = frozenset({"only", "config_digest"})
 _FORMATS: Final = frozenset({"siteward.journal/1", "siteward.last/1"})
 
 
@@ -210,7 +211,7 @@ def encode_entry(entry: Entry | LastApplied) -> dict[str, Data]:
     Members that came later than the format are left out at their default, so that such lines are as they were before.
     """
     data: dict[str, Data] = shape(type(entry)).encode(entry)
-    return {name: value for name, value in data.items() if value or name not in _LATER}
+    return data
 
 
 def decode_entry(data: Mapping[str, object]) -> Entry:

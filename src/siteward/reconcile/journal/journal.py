@@ -17,6 +17,7 @@ import contextlib
 import hashlib
 import json
 import os
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias, Unpack
 
@@ -27,7 +28,7 @@ from siteward.access.codec import CodecError, canonical, decode, encode
 from siteward.access.serialize import UnknownMemberError
 from siteward.access.state import Memory, Unsettled
 from siteward.reconcile.apply.consent import Consents
-from siteward.reconcile.journal.chain import Chain, JournalBrokenError, follow, link
+from siteward.reconcile.journal.chain import Chain, JournalBrokenError, follow, link, read_bytes
 from siteward.reconcile.journal.cut_off import add_run, find_made, know_made
 from siteward.reconcile.journal.dates import recall_dates
 from siteward.reconcile.journal.entries import (
@@ -84,7 +85,7 @@ class JournalBusyError(Exception):
         self.lock_owner = lock_owner
 
 
-class Run(Struct, frozen=True, kw_only=True):
+class Run(Struct, frozen=True, kw_only=True, dict=True):
     """A run as the journal has it.
 
     `intents`, their `moments` and `results` are by step; of several results of a step, the last.
@@ -102,7 +103,7 @@ class Run(Struct, frozen=True, kw_only=True):
     results: Mapping[str, Result] = MappingProxyType({})
     ended: bool = False
 
-    @property
+    @cached_property
     def unsettled(self) -> frozenset[str]:
         """The steps with an intent whose result is missing or unknown."""
         return frozenset(
@@ -446,12 +447,12 @@ def _read_last(path: Path, entries: Sequence[Entry]) -> tuple[Memory | None, boo
     Raises `JournalBrokenError` where its digest is not that in the last `end` line.
     """
     ended = next((entry for entry in reversed(entries) if isinstance(entry, RunEnded)), None)
-    settled = _read_bytes(_path_beside(path, ".last.json"))
+    settled = read_bytes(_path_beside(path, ".last.json"))
     if ended is None:
         if settled is None:
             return None, False
         raise JournalBrokenError(path, 0, "lines are missing: what the last run left is remembered, its end is not")
-    for data, moved in ((settled, True), (_read_bytes(_path_beside(path, ".last.json.new")), False)):
+    for data, moved in ((settled, True), (read_bytes(_path_beside(path, ".last.json.new")), False)):
         if data is not None and _compute_digest(data) == ended.snapshot:
             return _decode_last(_path_beside(path, ".last.json"), data), not moved
     why = "what the last run left is not what its end names: lines are missing, or it was changed"
@@ -479,16 +480,6 @@ def _compute_digest(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _read_bytes(path: Path) -> bytes | None:
-    """Return the content of a file, `None` without one. Raises `JournalBrokenError` where it cannot be read."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as problem:
-        raise JournalBrokenError(path, 0, f"it cannot be read: {problem.strerror}") from None
-
-
 def _describe_lock_owner(lock_owner: Path) -> str:
     """Return the description that the apply holding a journal has written of itself."""
-    return (_read_bytes(lock_owner) or b"it has not said who it is").decode(errors="replace")
+    return (read_bytes(lock_owner) or b"it has not said who it is").decode(errors="replace")

@@ -10,6 +10,7 @@ from msgspec import Struct
 from siteward import platforms
 from siteward.access.diagnostic import note
 from siteward.access.diff import Comparison, Revision, compare, merged
+from siteward.declaration.dates import windows
 from siteward.declaration.references import respelt
 from siteward.declaration.resolve import resolve
 from siteward.reconcile.revisions.policy_changes import changed_rules
@@ -84,7 +85,7 @@ def _build_revision(
     instance = declaration.instances.get(name) if declaration else None
     if declaration is None or instance is None:
         return None
-    traits = platforms.load(instance.platform).widest
+    traits = platforms.widest_of(instance.platform)
     live = question.sites.get(name)
     return Revision(
         traits=traits,
@@ -106,15 +107,8 @@ def _find_renamed(base: Declaration, head: Declaration) -> dict[str, str]:
 def _find_beginnings(base: Declaration | None, head: Declaration, as_of: datetime) -> tuple[datetime, ...]:
     """Return the moments after `as_of`, in order, at which something begins by either revision."""
     revisions = (declaration for declaration in (base, head) if declaration is not None)
-    starts = (start for declaration in revisions for start in _list_starts(declaration))
+    starts = (window.start for declaration in revisions for window in windows(declaration))
     return tuple(sorted({start for start in starts if start is not None and start > as_of}))
-
-
-def _list_starts(declaration: Declaration) -> Iterator[datetime | None]:
-    """Yield the `from` of each user, membership and grant; `None` where it has none."""
-    yield from (user.window.start for user in declaration.users.values())
-    yield from (member.window.start for group in declaration.groups.values() for member in group.members)
-    yield from (grant.window.start for grant in declaration.grants or ())
 
 
 def _note_later(count: int) -> Iterator[Diagnostic]:

@@ -129,9 +129,18 @@ def _compare_instances(base: Instance | None, head: Instance | None) -> Iterator
             word = "is new" if base is None else "is gone: nothing there is in scope any more"
             yield "instance-changed", f"the instance {word} ({known.platform}, {known.url})", known.at
         return
-    for difference in differences(_write_instance(base), _write_instance(head)):
+    for difference in _find_differences(_write_instance(base), _write_instance(head)):
         code = "policy-changed" if difference.path[0] in _POLICY_KEYS else "instance-changed"
         yield code, str(difference), _find_place(difference.path, head)
+
+
+def _find_differences(base: Mapping[str, Any], head: Mapping[str, Any]) -> Iterator[Difference]:
+    """Yield the differences of two values that one function has written, so that equal ones have equal types.
+
+    There may be thousands, and hardly one differs.
+    """
+    if base != head:
+        yield from differences(base, head)
 
 
 def _find_place(path: Path, instance: Instance) -> Span:
@@ -201,11 +210,11 @@ def _write_selectors(selectors: tuple[Selector, ...] | None) -> list[str] | None
 
 def _compare_files(base: Declaration, head: Declaration) -> Iterator[Finding]:
     """Yield the changes that concern all instances: the root file, bounds of included files, users, public sites."""
-    for difference in differences(_write_file(base), _write_file(head)):
+    for difference in _find_differences(_write_file(base), _write_file(head)):
         yield "policy-changed", str(difference), head.root
     old, new = _map_bounds(base), _map_bounds(head)
     for file in sorted(old.keys() & new.keys()):
-        for difference in differences(_write_bound(old[file]), _write_bound(new[file])):
+        for difference in _find_differences(_write_bound(old[file]), _write_bound(new[file])):
             yield "policy-changed", f"what {file} may grant: {difference}", head.root
     for handle in sorted(base.users.keys() & head.users.keys()):
         yield from _compare_users(base.users[handle], head.users[handle])
@@ -235,10 +244,7 @@ def _write_bound(bound: Bound | None) -> dict[str, Any]:
 
 
 def _compare_users(base: User, head: User) -> Iterator[Finding]:
-    old, new = _write_user(base), _write_user(head)
-    if old == new:  # there may be thousands of users, and hardly one differs
-        return
-    for difference in differences(old, new):
+    for difference in _find_differences(_write_user(base), _write_user(head)):
         code = "kind-changed" if difference.path == ("kind",) else "identity-changed"
         yield code, f"{head.handle}: {difference}", head.at
 

@@ -63,11 +63,11 @@ def who_can(session: Session, role: str, site: str, instances: tuple[str, ...], 
     report, surveys = read_instances(checkout, "who-can")
     declaration = checkout.project.declaration
     rights = {survey.name: right_of(survey, role) for survey in surveys}
-    if surveys and all(right is None for right in rights.values()):
+    if all(right is None for right in rights.values()):
         raise click.UsageError(
             f"no role {role!r}; write view, edit, manage, admin, or a role, capability or module of the platform"
         )
-    if surveys and not any(scopes_of(declaration, survey, site) for survey in surveys):
+    if not any(scopes_of(declaration, survey, site) for survey in surveys):
         raise no_answer(report, f"there is no site {site!r} on {', '.join(rights)}", "siteward validate")
     held = tuple(
         holding

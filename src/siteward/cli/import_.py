@@ -61,14 +61,14 @@ class First(Struct, frozen=True, kw_only=True):
     live: Live
 
 
-def first_file_of(session: Session, wanted: Wanted) -> First:
-    """Read the instance and return the file that declares its access.
+def first_file_of(wanted: Wanted, project: Project | None) -> First:
+    """Read the instance, which `project` may declare already, and return the file that declares its access.
 
     Raises `UsageError` where the command line does not suffice to find it, and `PlatformError`.
     """
     if not can_name(wanted.name):
         raise click.UsageError(f"{wanted.name!r} cannot name an instance: {NAME_HINT}")
-    place = (None if wanted.platform else _find_declared(session, wanted.name)) or _place_of(wanted)
+    place = (None if wanted.platform else _find_declared(project, wanted.name)) or _place_of(wanted)
     instance = Instance(
         name=wanted.name,
         platform=platforms.load(place.platform),
@@ -107,13 +107,9 @@ def _place_of(wanted: Wanted) -> _Place:
     )
 
 
-def _find_declared(session: Session, name: str) -> _Place | None:
+def _find_declared(project: Project | None, name: str) -> _Place | None:
     """Return the place of an instance that a declaration already names; `None` where there is none."""
-    try:
-        project = open_project(find_config(session), "import")
-    except click.ClickException:
-        return None
-    if not isinstance(project, Project) or name not in project.declaration.instances:
+    if project is None or name not in project.declaration.instances:
         return None
     instance = project.declaration.instances[name]
     if instance.settings is None:
@@ -136,7 +132,7 @@ def _read_settings(platform: str, given: Mapping[str, str], self_account: str | 
             f"no platform {platform!r}; there are {', '.join(platforms.names())}"
             + _suggestion(platform, platforms.names())
         )
-    model = platforms.load(platform).settings
+    model = platforms.settings_of(platform)
     about = _descriptions_of(model)
     for name in given.keys() - about.keys() - {"self"}:
         raise click.UsageError(
@@ -248,14 +244,14 @@ def command(
     if out.exists():
         raise click.ClickException(f"{out} exists and is not overwritten; name another file with --out")
     wanted = Wanted(name=name, platform=platform, url=url, self_account=self_account, settings=settings)
-    others = _find_project(session)
-    first = first_file_of(session, wanted)
+    project = _find_project(session)
+    first = first_file_of(wanted, project)
     try:
         with out.open("x", encoding="utf-8") as file:
             file.write(first.text)
     except OSError as problem:
         raise click.ClickException(f"cannot write {out}: {problem.strerror}") from problem
     session.say(f"wrote {out}")
-    _begin_journal(session, out, name, first, others)
+    _begin_journal(session, out, name, first, project)
     session.say(f"next: siteward plan -c {out}    (it should find nothing to do)")
     return 0

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from siteward.access import codec
 from siteward.access.diagnostic import error
 from siteward.access.report import Report
 from siteward.cli.session import StoppedError
@@ -90,6 +88,10 @@ def read_plan(path: Path, command: str) -> Plan:
 
     Raises `StoppedError` for a file that cannot be read, holds no plan of this version, or one whose digest does not fit.
     """
+    import json
+
+    from siteward.access import codec
+
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         encoded = data.get("plan") if isinstance(data, dict) and "plan" in data else data

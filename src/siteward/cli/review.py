@@ -138,7 +138,7 @@ def _refusal(theirs: str, ours: str, changed: tuple[str, ...]) -> StoppedError:
         f"refused: these decisions are of review {theirs}, and what is held now is review {ours}",
         hint=f"make a new one; not as they were seen: {', '.join(changed) or 'the order of lines in the files'}",
     )
-    return StoppedError(replace(Report(command="review", diagnostics=(stale,)), stale=True))
+    return StoppedError(Report(command="review", diagnostics=(stale,), stale=True))
 
 
 def _patch(edit: Edit) -> Iterator[str]:

@@ -112,10 +112,9 @@ class Session(Struct, frozen=True, kw_only=True):
 
     def leave(self, report: Report) -> int:
         """Print and write the report in every format asked for; return the exit code."""
-        for name, path in self.outputs:
-            _write(path, self._render(name, report, color=False))
-        for name in self.formats:
-            _print(self._render(name, report, color=self._uses_color(sys.stdout), width=_columns_of(sys.stdout)))
+        from siteward.render import render
+
+        self._put_out(lambda form, options: render(form, report, options))
         code = exit_code(report)
         return 0 if self.exit_zero and code in {2, 3, 4} else code
 
@@ -124,15 +123,10 @@ class Session(Struct, frozen=True, kw_only=True):
 
         `rendered` turns a format and the options into text. The errors are printed on stderr.
         """
-        for name, path in self.outputs:
-            _write(path, rendered(name, self._render_options(color=False)))
-        for name in self.formats:
-            _print(
-                rendered(name, self._render_options(color=self._uses_color(sys.stdout), width=_columns_of(sys.stdout)))
-            )
         from siteward.render.privacy import errors_of
         from siteward.render.safe import show
 
+        self._put_out(rendered)
         errors = errors_of(report, self.privacy)
         for problem in errors:
             where = f"{problem.instance}: " if problem.instance else ""
@@ -141,8 +135,9 @@ class Session(Struct, frozen=True, kw_only=True):
 
     def show(self, report: Report, *, err: bool = False) -> None:
         """Print the report as text, in the middle of a verb that goes on; on stdout, or with `err` on stderr."""
-        stream = sys.stderr if err else sys.stdout
-        text = self._render("text", report, color=self._uses_color(stream), width=_columns_of(stream), goes_on=True)
+        from siteward.render import render
+
+        text = render("text", report, replace(self._options_for(sys.stderr if err else sys.stdout), goes_on=True))
         if err:
             click.echo(text, color=True, nl=False, err=True)
         else:
@@ -156,13 +151,15 @@ class Session(Struct, frozen=True, kw_only=True):
 
             click.echo(no_commands(line if self.privacy == "full" else hide_mails(line)), err=True)
 
-    def _render(
-        self, name: str, report: Report, *, color: bool, width: int | None = None, goes_on: bool = False
-    ) -> str:
-        from siteward import render
+    def _put_out(self, rendered: Callable[[str, Options], str]) -> None:
+        """Write what was asked for into files, then print it, each in its format."""
+        for name, path in self.outputs:
+            _write(path, rendered(name, self._render_options(color=False)))
+        for name in self.formats:
+            _print(rendered(name, self._options_for(sys.stdout)))
 
-        text = render.render(name, report, replace(self._render_options(color=color, width=width), goes_on=goes_on))
-        return text if text.endswith("\n") else text + "\n"
+    def _options_for(self, stream: TextIO | None) -> Options:
+        return self._render_options(color=self._uses_color(stream), width=_columns_of(stream))
 
     def _render_options(self, *, color: bool, width: int | None = None) -> Options:
         from siteward.render import Options

@@ -69,7 +69,7 @@ __all__ = [
     "GroupBy",
     "Options",
     "Privacy",
-    "Sheet",
+    "RenderContext",
     "formats_of",
     "in_words",
     "prepare",

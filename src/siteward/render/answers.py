@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from siteward.access.codec import encode_resource
 from siteward.access.diagnostic import plural
-from siteward.access.model import Grant
+from siteward.access.model import Grant, merge_accounts
 from siteward.access.state import Origin
 from siteward.render import words
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
-from siteward.render.privacy import Pseudonyms, merge_accounts, redact_missing
+from siteward.render.privacy import Pseudonyms, redact_missing
 from siteward.render.safe import as_json
 
 if TYPE_CHECKING:

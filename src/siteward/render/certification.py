@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-from io import StringIO
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from siteward.access.certification import FLAGS, DeadRow, Flag, Item, Review
 from siteward.access.diagnostic import error, plural
+from siteward.access.model import merge_accounts
 from siteward.render import words
-from siteward.render.csv import cell
-from siteward.render.html import Part, draw
+from siteward.render.csv import gap_cells, origin_cells
+from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
-from siteward.render.privacy import Pseudonyms, merge_accounts, redact_missing
+from siteward.render.privacy import Pseudonyms, redact_missing
 from siteward.render.safe import as_json
 from siteward.render.view import Row, Table
 
@@ -78,15 +78,9 @@ def items(review: Review, privacy: Privacy = "full") -> list[dict[str, str]]:
 
 def table(review: Review) -> str:
     """Return the items as CSV without formulas, below rows without an id for the instances that were not read."""
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for gap in review.gaps:
-        row = {"instance": gap.instance, "kind": "not read", "reason": words.not_seen(gap), "digest": review.digest}
-        writer.writerow([cell(row.get(column, "")) for column in _COLUMNS])
-    values = (*map(_values, review.items), *map(_dead_values, review.dead))
-    writer.writerows([cell(value) for value in (*row, review.digest)] for row in values)
-    return out.getvalue()
+    unread = (gap_cells(gap, _COLUMNS, digest=review.digest) for gap in review.gaps)
+    values = chain(map(_values, review.items), map(_dead_values, review.dead))
+    return csv_table(_COLUMNS, chain(unread, ((*row, review.digest) for row in values)))
 
 
 def _dead_values(row: DeadRow) -> tuple[str, ...]:
@@ -99,7 +93,6 @@ def _dead_values(row: DeadRow) -> tuple[str, ...]:
 
 
 def _values(item: Item) -> tuple[str, ...]:
-    origin = item.origin
     return (
         "",
         item.id,
@@ -114,11 +107,7 @@ def _values(item: Item) -> tuple[str, ...]:
         item.power.word,
         " ".join(item.flags),
         words.moment(item.until) if item.until else "",
-        ", ".join(origin.via) if origin else "",
-        (origin.ticket or "") if origin else "",
-        (origin.reason or "") if origin else "",
-        origin.at.file if origin else "",
-        str(origin.at.line) if origin else "",
+        *origin_cells(item.origin),
         item.commit or "",
         item.facts.get("created", ""),
         item.facts.get("last_seen", ""),
@@ -231,6 +220,8 @@ def _text_cells(item: Item, palette: Palette) -> tuple[Cell, ...]:
 
 def page(review: Review) -> str:
     """Return the review as one HTML page: the grants of each flag, then all grants."""
+    from siteward.render.html import Part, draw  # noqa: PLC0415 — text, CSV and JSON need no templates
+
     counts = review.counts()
     return draw(
         title="Access review",

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import Plan, Step
-    from siteward.access.report import DriftItem
+    from siteward.access.report import DriftItem, Missing
+    from siteward.access.state import Origin
     from siteward.render.context import RenderContext
 
 _PLAN = (
@@ -43,6 +44,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     writer.writerow(header)
     writer.writerows([cell(text) for text in row] for row in rows)
     return out.getvalue()
+
+
+def gap_cells(gap: Missing, header: Sequence[str], **more: str) -> tuple[str, ...]:
+    """Return the cells of the row that says that an instance was not read, or not completely, in its place."""
+    row = {"instance": gap.instance, "kind": "not read", "reason": words.not_seen(gap), **more}
+    return tuple(row.get(column, "") for column in header)
+
+
+def origin_cells(origin: Origin | None) -> tuple[str, str, str, str, str]:
+    """Return the cells of an origin: its way, ticket, reason, file and line; empty ones where there is none."""
+    if origin is None:
+        return "", "", "", "", ""
+    return ", ".join(origin.via), origin.ticket or "", origin.reason or "", origin.at.file, str(origin.at.line)
 
 
 def cell(text: str) -> str:
@@ -75,6 +89,7 @@ def _plan_rows(plan: Plan) -> Iterator[tuple[str, ...]]:
 
 def _step_cells(step: Step, instance: str, part: str) -> tuple[str, ...]:
     change, origin = step.change, step.origin
+    via, ticket, reason, file, line = origin_cells(origin)
     return (
         instance,
         step.id,
@@ -90,11 +105,11 @@ def _step_cells(step: Step, instance: str, part: str) -> tuple[str, ...]:
         "yes" if step.external else "",
         ", ".join(diagnostic.code for diagnostic in step.diagnostics if diagnostic.blocks),
         "not in file" if step.cause == "silence" else step.cause,
-        origin.at.file if origin else "",
-        str(origin.at.line) if origin else "",
-        ", ".join(origin.via) if origin else "",
-        (origin.ticket or "") if origin else "",
-        (origin.reason or "") if origin else "",
+        file,
+        line,
+        via,
+        ticket,
+        reason,
         words.moment(origin.until) if origin and origin.until else "",
         f"{step.due}, waits" if step.waits else step.due or "",
         part,

@@ -13,7 +13,7 @@ from siteward.access.diagnostic import plural
 from siteward.render import words
 from siteward.render.json import diagnostic
 from siteward.render.lines import Cell, Glyph, Palette, Style
-from siteward.render.markdown import fitted
+from siteward.render.markdown import fitted, place_of
 from siteward.render.markdown_escape import Block, code, comment, details, prose, table
 from siteward.render.privacy import Pseudonyms
 from siteward.render.safe import as_json
@@ -236,7 +236,7 @@ def _blocks(page: _Page) -> Iterator[Block]:
 
 
 def _notice_line(said: Diagnostic) -> str:
-    at = f" ({code(f'{said.at.file}:{said.at.line}')})" if said.at else ""
+    at = f" ({place_of(said.at)})" if said.at else ""
     return f"- {said.severity.word} {code(said.code)} {prose(said.message)}{at}"
 
 

@@ -85,7 +85,7 @@ def draw(
     """
     style = resource("report.css")
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             title=title,
@@ -96,12 +96,18 @@ def draw(
             remarks_of=partial(_remarks, texts=texts, digest=digest),
             step_header=STEP_HEADER,
             style=Markup(style),  # noqa: S704 - the package's own file, and the very text that the hash is of
-            style_hash=b64encode(sha256(style.encode()).digest()).decode(),
+            style_hash=content_hash(style),
         )
     )
 
 
-def _environment() -> Environment:
+def content_hash(text: str) -> str:
+    """Return the hash by which a content security policy allows a style sheet or script."""
+    return b64encode(sha256(text.encode()).digest()).decode()
+
+
+def environment() -> Environment:
+    """Return the environment of this package's templates, in which every text that is not `Markup` is made safe to show."""
     return Environment(
         loader=FunctionLoader(resource),
         autoescape=True,

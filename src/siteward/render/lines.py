@@ -106,11 +106,17 @@ class Palette(Struct, frozen=True):
         ]
         return (" " * indent + "  ".join(parts)).rstrip()
 
-    def fits(self, rows: Sequence[Row], indent: int) -> list[bool]:
-        """Return for each row of a table whether it fits the width of the layout, or of a narrower terminal."""
-        limit = min(self.options.width or LAYOUT, LAYOUT)
-        widths = _widths(rows)
-        return [indent + _width_of(row, widths) <= limit for row in rows]
+    def table_within(self, rows: Sequence[Row], indent: int) -> list[tuple[str, bool]]:
+        """Return rows as `table` does, each with whether it fits the layout, or a narrower terminal.
+
+        One that does not is without its last cell.
+        """
+        limit, widths = min(self.options.width or LAYOUT, LAYOUT), _widths(rows)
+        fits = [indent + _width_of(row, widths) <= limit for row in rows]
+        return [
+            (self._line(row if whole else row[:-1], widths, indent), whole)
+            for row, whole in zip(rows, fits, strict=True)
+        ]
 
 
 def _widths(rows: Sequence[Row]) -> list[int]:

@@ -32,8 +32,6 @@ from siteward.render.view import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.report import DriftItem, Outcome
     from siteward.render.context import RenderContext

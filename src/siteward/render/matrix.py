@@ -6,29 +6,25 @@ content security policy allows one script and one style sheet, by their hashes; 
 
 from __future__ import annotations
 
-import csv
 import json
-from base64 import b64encode
 from collections import Counter
 from datetime import datetime, timedelta
-from hashlib import sha256
-from io import StringIO
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, get_args
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import plural
 from siteward.access.effective import Agreement
+from siteward.access.model import merge_accounts
 from siteward.access.report import Missing
 from siteward.render import words
-from siteward.render.csv import cell
-from siteward.render.html import resource
+from siteward.render.csv import gap_cells, origin_cells
+from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
-from siteward.render.privacy import Pseudonyms, merge_accounts, redact_missing
+from siteward.render.privacy import Pseudonyms, redact_missing
 from siteward.render.safe import as_json, show
 
 if TYPE_CHECKING:
@@ -73,24 +69,22 @@ class Matrix(Struct, frozen=True, kw_only=True):
 
 def page(matrix: Matrix) -> str:
     """Return the matrix as one HTML page that needs nothing from elsewhere."""
+    from markupsafe import Markup  # noqa: PLC0415 — text, CSV and JSON need no templates
+
+    from siteward.render.html import content_hash, environment, resource  # noqa: PLC0415
+
     style, script = resource("matrix.css"), resource("matrix.js")
-    template = Environment(
-        loader=FunctionLoader(resource), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
-    ).get_template("matrix.html")
+    template = environment().get_template("matrix.html")
     return template.render(
         style=Markup(style),  # noqa: S704 - the package's own files, and the very texts that the hashes are of
         script=Markup(script),  # noqa: S704
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=content_hash(style),
+        script_hash=content_hash(script),
         data=Markup(_embed_json(_page_data(matrix))),  # noqa: S704 - JSON in which no "<" is left
         as_of=words.moment(matrix.as_of),
-        commit=show(matrix.commit or ""),
-        gaps=[show(words.not_read(gap)) for gap in matrix.gaps],
+        commit=matrix.commit or "",
+        gaps=[words.not_read(gap) for gap in matrix.gaps],
     )
-
-
-def _hash(text: str) -> str:
-    return b64encode(sha256(text.encode()).digest()).decode()
 
 
 def _embed_json(data: object) -> str:
@@ -105,31 +99,26 @@ def _page_data(matrix: Matrix) -> dict[str, object]:
     """
     columns = [(at, scope) for at, ledger in enumerate(matrix.ledgers) for scope in _columns(ledger)]
     place = {key: index for index, key in enumerate(columns)}
-    rows: dict[str, list[object]] = {}
+    rows: dict[str, tuple[str, list[str], list[list[object]]]] = {}
     for at, ledger in enumerate(matrix.ledgers):
         for entry in ledger.entries:
             name = show(entry.handle or f"{entry.account} ({ledger.instance})")
-            row = rows.setdefault(name, [name, entry.kind, [], []])
-            _add_account(row, entry, ledger)
-            cells = [
+            _, accounts, cells = rows.setdefault(name, (entry.kind, [], []))
+            accounts.append(_describe_account(entry, ledger))
+            cells += (
                 [place[at, words.place(holding.scope)], *_cell_data(holding, entry, matrix)]
                 for holding in entry.holdings
-            ]
-            row[3] = [*_list(row[3]), *cells]
+            )
     return {
         "instances": [show(ledger.instance) for ledger in matrix.ledgers],
         "columns": [[at, show(scope)] for at, scope in columns],
-        "rows": [rows[name] for name in sorted(rows, key=str.casefold)],
+        "rows": [[name, *rows[name]] for name in sorted(rows, key=str.casefold)],
     }
 
 
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
-
-
-def _add_account(row: list[object], entry: Entry, ledger: Ledger) -> None:
+def _describe_account(entry: Entry, ledger: Ledger) -> str:
     parts = (ledger.instance, entry.account, entry.email or "", "" if entry.status == "active" else entry.status)
-    row[2] = [*_list(row[2]), " · ".join(show(part) for part in parts if part)]
+    return " · ".join(show(part) for part in parts if part)
 
 
 def _columns(ledger: Ledger) -> Iterator[str]:
@@ -187,16 +176,9 @@ def table(ledgers: Iterable[Ledger], gaps: Iterable[Missing] = ()) -> str:
 
     Instances that were not read stand first, each in a row, so that nobody takes the rest for everything.
     """
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_HEADER)
-    for gap in gaps:
-        row = {"instance": gap.instance, "kind": "not read", "reason": words.not_seen(gap)}
-        writer.writerow([cell(row.get(column, "")) for column in _HEADER])
-    for ledger in ledgers:
-        for entry in ledger.entries:
-            writer.writerows([cell(text) for text in cells] for cells in _rows(entry, ledger))
-    return out.getvalue()
+    unread = (gap_cells(gap, _HEADER) for gap in gaps)
+    rows = (row for ledger in ledgers for entry in ledger.entries for row in _rows(entry, ledger))
+    return csv_table(_HEADER, chain(unread, rows))
 
 
 def _rows(entry: Entry, ledger: Ledger) -> Iterator[Sequence[str]]:
@@ -204,7 +186,7 @@ def _rows(entry: Entry, ledger: Ledger) -> Iterator[Sequence[str]]:
     if not entry.holdings:
         yield (*who, *[""] * (len(_HEADER) - len(who)))
     for holding in entry.holdings:
-        origin, until = holding.origin, _end_date(holding, entry)
+        until = _end_date(holding, entry)
         yield (
             *who,
             words.place(holding.scope),
@@ -214,11 +196,7 @@ def _rows(entry: Entry, ledger: Ledger) -> Iterator[Sequence[str]]:
             words.moment(until) if until else "",
             "yes" if holding.pending else "",
             holding.group or "",
-            ", ".join(origin.via) if origin else "",
-            (origin.ticket or "") if origin else "",
-            (origin.reason or "") if origin else "",
-            origin.at.file if origin else "",
-            str(origin.at.line) if origin else "",
+            *origin_cells(holding.origin),
             holding.why or "",
         )
 

@@ -179,11 +179,6 @@ class Pseudonyms:
         return self._own.get(instance or "", self._everywhere)
 
 
-def merge_accounts(accounts: Accounts, shown: Accounts) -> Accounts:
-    """Return the known accounts with those that an answer shows, whose handles count where both have an account."""
-    return {name: {**accounts.get(name, {}), **shown.get(name, {})} for name in {**shown, **accounts}}
-
-
 def redact(report: Report, privacy: Privacy) -> Report:
     """Return `report` redacted as `privacy` asks."""
     if privacy == "full":

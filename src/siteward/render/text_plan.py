@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from siteward.access.diagnostic import Diagnostic, Severity, plural
 from siteward.access.model import Power, account_of
 from siteward.render import words
-from siteward.render.lines import Cell, Glyph, Palette
+from siteward.render.lines import Cell
 from siteward.render.safe import advice
 from siteward.render.view import DANGER, Band, Collapsed, band, flag, fold, sections, shown_unmanaged, sign
 
@@ -172,10 +172,9 @@ def _band_lines(steps: Sequence[Step], context: RenderContext, palette: Palette)
     """Return the aligned lines of steps and their remarks; a cause that does not fit stands on a line of its own."""
     rows = [_step_cells(step, palette) for step in steps]
     lines: list[str] = []
-    whole, short = palette.table(rows, 4), palette.table([row[:-1] for row in rows], 4)
-    for step, row, beside, line, start in zip(steps, rows, palette.fits(rows, 4), whole, short, strict=True):
-        lines.append(line if beside else start)
-        if not beside and row[-1].text:
+    for step, row, (line, whole) in zip(steps, rows, palette.table_within(rows, 4), strict=True):
+        lines.append(line)
+        if not whole and row[-1].text:
             lines.append(f"{BELOW}{palette.paint(row[-1].text, row[-1].style)}")
         lines += (f"{BELOW}{remark}" for remark in _remark_lines(step, context, palette))
     return lines

@@ -133,6 +133,12 @@ class _Retries:
         self._connection.pace.hold(pause, reason)
         return True
 
+    def wait_after(self, answer: Answer) -> bool:
+        """Hold back all requests after an answer whose status is in `NOT_NOW`; return whether there is another try."""
+        if answer.status == _TOO_MANY and self.wait_while_closed(answer):
+            return True
+        return self.wait_for_next(f"the server answered {answer.status}", retry_after(answer.headers))
+
     def wait_while_closed(self, answer: Answer) -> bool:
         """Hold back all requests until the server opens, if its answer says when; return whether it does.
 
@@ -248,9 +254,7 @@ class Reader:
                 continue
             if answer.status not in NOT_NOW:
                 return answer
-            if answer.status == _TOO_MANY and retries.wait_while_closed(answer):
-                continue
-            if not retries.wait_for_next(f"the server answered {answer.status}", retry_after(answer.headers)):
+            if not retries.wait_after(answer):
                 raise self._still_busy(answer)
 
     def _answer(self, response: httpx.Response, *, redirects: bool = False, pages: bool = False) -> Answer:
@@ -305,17 +309,10 @@ class Writer(Reader):
             self._command_pace.take()
             self._connection.pace.take()
             request = self._commands.build_request(method, path, params=params, json=json, data=form)
-            response = self._send_once(request)
-            answer = self._answer_to(request, response, redirects=redirects)
-            # An answer to another request is that of a login: then the command itself was not carried out.
-            if answer.status in _GATEWAY and response.request is request:
-                words = f"{method} {answer.path} was answered {answer.status}, which says nothing about the outcome"
-                raise OutcomeUnknownError(words, hint=_BOUND if answer.status == _UNAVAILABLE else None)
+            answer = self._send_once(request, redirects=redirects)
             if answer.status not in NOT_NOW:
                 return answer
-            if answer.status == _TOO_MANY and retries.wait_while_closed(answer):
-                continue
-            if not retries.wait_for_next(f"the server answered {answer.status}", retry_after(answer.headers)):
+            if not retries.wait_after(answer):
                 raise self._still_busy(answer)
 
     def close(self) -> None:
@@ -323,18 +320,15 @@ class Writer(Reader):
         super().close()
         self._commands.close()
 
-    def _answer_to(self, request: httpx.Request, response: httpx.Response, *, redirects: bool) -> Answer:
-        """Return the answer to a command; a page in the place of a success is left to the adapter, which reads back."""
-        try:
-            return self._answer(response, redirects=redirects, pages=response.request is request)
-        except GateError as gate:
-            if gate.request is not request:  # before the command was sent, at the login
-                raise
-            raise OutcomeUnknownError(str(gate), hint=gate.hint) from gate
+    def _send_once(self, request: httpx.Request, *, redirects: bool) -> Answer:
+        """Send a command and return its answer; a page in the place of a success is left to the adapter, which reads back.
 
-    def _send_once(self, request: httpx.Request) -> httpx.Response:
+        An answer to another request is that of a login: then the command itself was not carried out.
+        """
         try:
-            return self._commands.send(request)
+            response = self._commands.send(request)
+            own = response.request is request
+            answer = self._answer(response, redirects=redirects, pages=own)
         except GateError as gate:
             if gate.request is not request:  # before the command was sent, at the login
                 raise
@@ -347,6 +341,10 @@ class Writer(Reader):
             if was_sent(error, request):
                 raise OutcomeUnknownError(f"the answer to {request.method} {request.url.path} was lost") from error
             raise unreachable(error, self.origin, self._connection.link) from error
+        if own and answer.status in _GATEWAY:
+            words = f"{request.method} {answer.path} was answered {answer.status}, which says nothing about the outcome"
+            raise OutcomeUnknownError(words, hint=_BOUND if answer.status == _UNAVAILABLE else None)
+        return answer
 
 
 class Doors(Struct, frozen=True):

@@ -7,7 +7,7 @@ speak of stands beside them and builds on this: `access/worlds.py`, `reconcile/s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from siteward.reconcile.apply import apply as spine
 from siteward.reconcile.apply.passwords import Passwords
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import Book, Options
+from siteward.reconcile.journal.chain import link
 from siteward.reconcile.plan import Run, Target, drift, plan
 from siteward.reconcile.project import Project, open_project
 from siteward.transport.link import Link
@@ -148,6 +149,16 @@ class Rig:
         with self.instance.reading() as reader:
             traits, seed = self.instance.platform.probe(reader, self.instance.settings)
             return self.instance.platform.read(reader, self.instance.settings, traits, seed).access
+
+
+def reseal(path: Path, edit: Callable[[dict[str, Any]], dict[str, Any]] = dict) -> None:
+    """Chain every line of a journal anew, edited and without a key, as anybody can who may write the file."""
+    head, lines = "", []
+    for raw in path.read_bytes().splitlines():
+        entry = {name: member for name, member in json.loads(raw).items() if name not in {"prev", "seal"}}
+        line, head = link(edit(entry), head, None)
+        lines.append(line)
+    path.write_bytes(b"".join(lines))
 
 
 def subject(name: str) -> Subject:

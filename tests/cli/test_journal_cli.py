@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
 from cli.test_main_job import ALLOWED, AS_OF, applied
-from siteward.reconcile.journal.chain import link
+from rig import reseal
 
 if TYPE_CHECKING:
     import httpx
@@ -15,17 +14,6 @@ if TYPE_CHECKING:
     from cli.conftest import Program
 
 KEY = {"SITEWARD_JOURNAL_KEY": "a key that is long enough"}
-
-
-def rewritten(checkout: Program) -> None:
-    """Seal the journal of stats anew without a key, with another reason for all that was done."""
-    path = checkout.folder / ".siteward" / "stats.jsonl"
-    head, lines = "", []
-    for raw in path.read_bytes().splitlines():
-        entry = {key: value for key, value in json.loads(raw).items() if key not in {"prev", "seal"}}
-        line, head = link(entry, head, None)
-        lines.append(line)
-    path.write_bytes(b"".join(lines))
 
 
 def test_doctor_tells_how_well_the_journal_is_sealed(checkout: Program) -> None:
@@ -44,7 +32,7 @@ def test_doctor_tells_how_well_the_journal_is_sealed(checkout: Program) -> None:
     assert "journal-partly-sealed" in said.out
     assert "journal-partly-sealed" in checkout("plan", *ALLOWED, **KEY).out
     assert "journal-not-sealed" not in said.out
-    rewritten(checkout)
+    reseal(checkout.folder / ".siteward" / "stats.jsonl")
     assert "journal-not-sealed" in checkout("doctor", **KEY).out
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,8 @@ from msgspec.structs import replace
 
 from platforms.every import RELEASES, instance_of, lived_in, read
 from promises.small import ADMINS, Small, codes, document, edit, fake, made, rig, role, view
+from rig import reseal
 from siteward.platforms.fakery import Fake, in_process
-from siteward.reconcile.journal.chain import link
 from siteward.transport.errors import OriginMismatchError
 from siteward.transport.link import Link
 
@@ -105,14 +104,7 @@ def test_the_journal_of_one_path_is_anothers_at_the_next(tmp_path: Path) -> None
 
 def without_paths(small: Small) -> None:
     """Write the journal anew as it was written before: origins without a path."""
-    path, head, lines = small.book.folder / "it.jsonl", "", []
-    for raw in path.read_bytes().splitlines():
-        entry = {key: value for key, value in json.loads(raw).items() if key not in {"prev", "seal"}}
-        if "origin" in entry:
-            entry["origin"] = HOST
-        line, head = link(entry, head, None)
-        lines.append(line)
-    path.write_bytes(b"".join(lines))
+    reseal(small.book.folder / "it.jsonl", lambda entry: {**entry, "origin": HOST} if "origin" in entry else entry)
 
 
 def test_a_journal_of_before_paths_is_taken_with_a_remark(tmp_path: Path) -> None:

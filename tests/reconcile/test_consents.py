@@ -29,6 +29,7 @@ from reconcile.small_world import (
     world,
 )
 from reconcile.test_resume import crashed
+from rig import reseal
 from siteward.access.diagnostic import error
 from siteward.access.model import Account, account_key
 from siteward.reconcile.apply.admission import remarks_on
@@ -184,12 +185,7 @@ def test_what_was_said_again_under_a_key_is_sealed_from_then_on(tmp_path: Path, 
 
 def forged(rig: SmallRig, **members: object) -> None:
     """Write members into the line that begins the run and seal all anew without a key, as anybody can."""
-    head, lines = "", []
-    for raw in rig.journal().read_bytes().splitlines():
-        entry = {key: value for key, value in json.loads(raw).items() if key not in {"prev", "seal"}}
-        line, head = link({**entry, **members} if entry["kind"] == "run" else entry, head, None)
-        lines.append(line)
-    rig.journal().write_bytes(b"".join(lines))
+    reseal(rig.journal(), lambda entry: {**entry, **members} if entry["kind"] == "run" else entry)
 
 
 def test_steps_that_a_line_calls_lifted_stay_blocked(tmp_path: Path) -> None:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
 
 from reconcile.small_world import SMALL, Crash, File, Instance, Server, SmallRig, admin, codes, grant, world
+from rig import reseal
 from siteward.reconcile.apply.admission import remarks_on
 from siteward.reconcile.journal import journal
-from siteward.reconcile.journal.chain import Chain, JournalBrokenError, link
+from siteward.reconcile.journal.chain import Chain, JournalBrokenError
 from siteward.reconcile.journal.journal import Standing
 from siteward.transport.secrets import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 KEY = Secret("a key that is long enough")
@@ -45,16 +46,9 @@ def swap(rig: SmallRig) -> None:
         other.write_bytes(first)
 
 
-def rewritten(rig: SmallRig, name: str, *, nameless: bool = False) -> None:
-    """Seal every line of a journal anew, without a key, as anybody can who may write the file."""
-    path, head, lines = rig.journal(name), "", []
-    for raw in path.read_bytes().splitlines():
-        entry = {key: value for key, value in json.loads(raw).items() if key not in {"prev", "seal"}}
-        if nameless:
-            entry.pop("instance", None)
-        line, head = link(entry, head, None)
-        lines.append(line)
-    path.write_bytes(b"".join(lines))
+def without(member: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return an edit of journal lines: as they were before that member was written down."""
+    return lambda entry: {name: value for name, value in entry.items() if name != member}
 
 
 def test_swapped_journals_are_found(tmp_path: Path) -> None:
@@ -72,7 +66,7 @@ def test_swapped_journals_are_found(tmp_path: Path) -> None:
 def test_a_journal_of_before_names_still_knows_its_server(tmp_path: Path) -> None:
     """Where no name was written down, another origin is told, and another platform is an error."""
     rig = pair(tmp_path)
-    rewritten(rig, "tags", nameless=True)
+    reseal(rig.journal("tags"), without("instance"))
     standing = journal.recall(rig.journal("tags")).standing
     assert remarks_on(standing, "small", "https://tags.test", None) == ()
     (told,) = remarks_on(standing, "small", "https://moved.test", None)
@@ -96,7 +90,7 @@ def test_a_journal_that_lost_its_seals_is_told(tmp_path: Path) -> None:
     standing = journal.recall(rig.journal("tags"), KEY).standing
     assert standing.chain.sealed_since == 1
     assert remarks_on(standing, "small", "https://tags.test", KEY) == ()
-    rewritten(rig, "tags")
+    reseal(rig.journal("tags"))
     standing = journal.recall(rig.journal("tags"), KEY).standing
     assert standing.chain.sealed_since == 0
     assert [diagnostic.code for diagnostic in remarks_on(standing, "small", "https://tags.test", KEY)] == [
@@ -143,12 +137,7 @@ def test_the_account_in_use_is_remembered(tmp_path: Path) -> None:
     memory = journal.recall(rig.journal("tags")).memory
     assert memory is not None
     assert memory.me == "robot"
-    path, head, lines = rig.journal("tags"), "", []
-    for raw in path.read_bytes().splitlines():
-        entry = {key: value for key, value in json.loads(raw).items() if key not in {"prev", "seal", "me"}}
-        line, head = link(entry, head, None)
-        lines.append(line)
-    path.write_bytes(b"".join(lines))
-    memory = journal.recall(path).memory
+    reseal(rig.journal("tags"), without("me"))
+    memory = journal.recall(rig.journal("tags")).memory
     assert memory is not None
     assert memory.me is None

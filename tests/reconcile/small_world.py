@@ -41,12 +41,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AGE",
+    "BOB_EDIT",
+    "BOB_VIEW",
+    "EDIT",
     "HERE",
     "NOW",
+    "ROBOT",
     "ROLES",
     "SITES",
     "SMALL",
     "TRAITS",
+    "VIEW",
     "Ask",
     "Clock",
     "Crash",
@@ -63,6 +68,7 @@ __all__ = [
     "few_removals",
     "grant",
     "keep_an_admin",
+    "one_instance",
     "sealed",
     "statuses",
     "world",
@@ -117,6 +123,11 @@ _ANSWERS: Mapping[FaultKind | None, Receipt] = {
 def grant(name: str, site: str, role: str) -> Grant:
     """Return a role of an account on a site."""
     return Grant(subject(name), Scope("site", site), role)
+
+
+ROBOT = admin("robot")
+VIEW, EDIT = grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
+BOB_VIEW, BOB_EDIT = grant("bob", "b.test", "view"), grant("bob", "b.test", "edit")
 
 
 def world(*resources: Resource) -> Access:
@@ -528,6 +539,15 @@ class SmallRig:
         """Resume what has no end."""
         given = Options(**{"passwords": self.passwords, **options})
         return resume(self.targets, self.book, given, config_digest=self.config, clock=self.clock)
+
+
+def one_instance(
+    folder: Path, live: Iterable[Resource], wanted: Iterable[Resource], *guards: Guard, key: Secret | None = None
+) -> tuple[SmallRig, Server, File]:
+    """Return a rig with one instance, its server and its file; the tool's own account is in both worlds."""
+    server, file = Server(), File(world(ROBOT, *wanted), guards=guards)
+    server.hold(world(ROBOT, *live))
+    return SmallRig(folder, (Instance(server, file),), key=key), server, file
 
 
 def codes(report: Report) -> set[str]:

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from reconcile.small_world import (
     NOW,
+    ROBOT,
     Crash,
     Guard,
     Server,
     SmallRig,
-    admin,
     by_key,
     codes,
     delete_only_if_allowed,
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from siteward.access.state import Live
 
 KEY = Secret("a key that is long enough")
-ROBOT = admin("robot")
 GRANTS = [grant("ann", site, "view") for site in ("a.test", "b.test", "c.test")]
 PEOPLE: list[Resource] = [Account("ann"), Account("bob"), Account("eve")]
 Sealing = Literal["sealed", "unsealed", "half", "no key"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from reconcile.small_world import HERE, NOW, SITES, Ask, File, Instance, Server, admin, grant, world
+from reconcile.small_world import EDIT, HERE, NOW, ROBOT, SITES, VIEW, Ask, File, Instance, Server, world
 from siteward.access.model import Access, Account, Resource, Scope
 from siteward.access.plan import InstancePlan, UnmanagedAccount
 from siteward.access.state import DeclaredUser, Listing, Memory, Unsettled
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from siteward.access.report import DriftItem
     from siteward.reconcile.apply.target import Fresh
 
-ROBOT, ANN = admin("robot"), Account("ann")
-VIEW, EDIT = grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
+ANN = Account("ann")
 
 
 def seen(declared: Access, live: Access) -> Fresh:

@@ -9,16 +9,19 @@ import pytest
 from msgspec.structs import replace
 
 from reconcile.small_world import (
+    BOB_EDIT,
+    BOB_VIEW,
+    EDIT,
+    ROBOT,
     SMALL,
+    VIEW,
     Crash,
     FaultKind,
     File,
     Instance,
     Server,
     SmallRig,
-    admin,
     codes,
-    grant,
     statuses,
     world,
 )
@@ -38,10 +41,6 @@ if TYPE_CHECKING:
     from siteward.platforms.interface import Bundle
     from siteward.reconcile.apply.target import Fresh
     from siteward.transport.http import Reader, Writer
-
-ROBOT = admin("robot")
-VIEW, EDIT = grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
-BOB_VIEW, BOB_EDIT = grant("bob", "b.test", "view"), grant("bob", "b.test", "edit")
 
 
 @dataclass

@@ -13,7 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconcile.one_of_each import CHANGES, write_one_of_each
-from reconcile.small_world import HERE, Clock, Crash, File, Instance, Server, SmallRig, admin, grant, sealed, world
+from reconcile.small_world import (
+    EDIT,
+    HERE,
+    ROBOT,
+    VIEW,
+    Clock,
+    Crash,
+    File,
+    Instance,
+    Server,
+    SmallRig,
+    one_instance,
+    sealed,
+    world,
+)
 from siteward.access.change import Change
 from siteward.access.model import Access, Account, account_key
 from siteward.access.plan import Plan
@@ -30,8 +44,6 @@ if TYPE_CHECKING:
 
 EARLIER = Path(__file__).parent / "journal-1"
 KEY = Secret("a key that is long enough")
-ROBOT = admin("robot")
-VIEW, EDIT = grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
 CLOCK = Clock()
 PLAN = sealed(Plan(tool="0.1.0", created=CLOCK.now, as_of=CLOCK.now))
 KNOWN: RunFacts = {
@@ -414,13 +426,9 @@ def appended(path: Path, line: Mapping[str, object]) -> Path:
 
 def test_leavers_are_remembered_until_nothing_of_theirs_is_live(tmp_path: Path) -> None:
     """Who left and could not be taken everything stays among the users, so that the next plan still knows them."""
-    server = Server()
-    server.hold(world(ROBOT, EDIT))
+    rig, server, file = one_instance(tmp_path, [EDIT], [Account("ann")])
     left = DeclaredUser(handle="ann", at=HERE, ending="left")
-    file = File(
-        world(ROBOT, Account("ann")), declared_users={"ann": left, "robot": DeclaredUser(handle="rob", at=HERE)}
-    )
-    rig = SmallRig(tmp_path, (Instance(server, file),))
+    file.declared_users = {"ann": left, "robot": DeclaredUser(handle="rob", at=HERE)}
     server.faults = {0: "failed"}
     rig.apply()
     memory = recall(rig.journal()).memory

@@ -7,16 +7,11 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from reconcile.small_world import (
-    File,
-    Instance,
-    Server,
-    SmallRig,
-    admin,
     delete_only_if_allowed,
     few_removals,
     grant,
+    one_instance,
     statuses,
-    world,
 )
 from siteward.access.diagnostic import Severity, error, note
 from siteward.access.model import Account
@@ -25,25 +20,15 @@ from siteward.reconcile.apply.revalidate import allowed
 from siteward.reconcile.apply.target import Acceptance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
-    from siteward.access.model import Resource
 
-ROBOT = admin("robot")
 THREE = [grant("ann", site, "view") for site in ("a.test", "b.test", "c.test")]
-
-
-def rig_of(folder: Path, live: Iterable[Resource], wanted: Iterable[Resource], guard: object) -> SmallRig:
-    """Return a rig whose one instance is guarded."""
-    server, file = Server(), File(world(ROBOT, *wanted), guards=(guard,))  # type: ignore[arg-type]  # a guard
-    server.hold(world(ROBOT, *live))
-    return SmallRig(folder, (Instance(server, file),))
 
 
 def test_a_lifted_limit_is_a_warning_in_the_report(tmp_path: Path) -> None:
     """An error that is about a whole instance, accepted for this plan, is told and blocks nothing."""
-    rig = rig_of(tmp_path, THREE, [Account("ann")], few_removals)
+    rig, _, _ = one_instance(tmp_path, THREE, [Account("ann")], few_removals)
     plan = rig.plan()
     assert [diagnostic.severity for diagnostic in plan.instances[0].diagnostics] == [Severity.ERROR]
     report = rig.apply(plan, accept={"removals": Acceptance(digest=plan.digest, reason="OPS-900")})
@@ -56,7 +41,8 @@ def test_a_lifted_limit_is_a_warning_in_the_report(tmp_path: Path) -> None:
 
 def test_a_limit_that_nobody_lifted_stays_an_error(tmp_path: Path) -> None:
     """And the whole instance is blocked."""
-    report = rig_of(tmp_path, THREE, [Account("ann")], few_removals).apply()
+    rig, _, _ = one_instance(tmp_path, THREE, [Account("ann")], few_removals)
+    report = rig.apply()
     assert statuses(report) == ["blocked"] * 3
     assert report.plan is not None
     assert report.plan.instances[0].blocked
@@ -64,8 +50,8 @@ def test_a_limit_that_nobody_lifted_stays_an_error(tmp_path: Path) -> None:
 
 def test_only_the_lifted_step_is_lowered(tmp_path: Path) -> None:
     """What stands at other steps, or is about something else on the instance, stays as it was reviewed."""
-    plan = rig_of(tmp_path, [Account("ann"), Account("bob")], [], delete_only_if_allowed).plan()
-    (reviewed,) = plan.instances
+    rig, _, _ = one_instance(tmp_path, [Account("ann"), Account("bob")], [], delete_only_if_allowed)
+    (reviewed,) = rig.plan().instances
     ann, bob = reviewed.steps
     whole = error("limit-removals", "too many")
     other = error("unknown-account", "who is that", about=("account", "cleo"))

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconcile.small_world import HERE, NOW, Ask, File, Instance, Server, SmallRig, admin, grant, world
+from reconcile.small_world import (
+    BOB_VIEW,
+    EDIT,
+    HERE,
+    NOW,
+    ROBOT,
+    VIEW,
+    Ask,
+    File,
+    Instance,
+    Server,
+    SmallRig,
+    admin,
+    grant,
+    one_instance,
+    world,
+)
 from siteward.access.diagnostic import error
 from siteward.access.model import Access, Account, account_key
 from siteward.access.state import DeclaredUser, Listing, Live
@@ -20,9 +36,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.state import Memory
 
-ROBOT, EVE = admin("robot"), admin("eve")
-VIEW, EDIT, BOB = grant("ann", "a.test", "view"), grant("ann", "a.test", "edit"), grant("bob", "b.test", "view")
-EVE_VIEW = grant("eve", "a.test", "view")
+EVE, EVE_VIEW = admin("eve"), grant("eve", "a.test", "view")
 
 
 def applied(folder: Path, access: Access) -> tuple[SmallRig, Server, File]:
@@ -97,7 +111,7 @@ def test_an_account_nobody_saw_is_not_met(tmp_path: Path) -> None:
     rig, server, file = applied(tmp_path, world(ROBOT, VIEW))
     server.set(Account("eve"))
     file.declared_users["eve"] = DeclaredUser(handle="eve", at=HERE)
-    file.wanted = world(ROBOT, VIEW, EVE_VIEW, BOB)
+    file.wanted = world(ROBOT, VIEW, EVE_VIEW, BOB_VIEW)
     rig.apply(only=lambda _, step: "bob" in step.change.key)
     assert remembered(rig).accounts == {"robot", "ann", "bob"}
     rig.apply()
@@ -124,12 +138,8 @@ def test_who_may_be_somebody_else_is_never_met(tmp_path: Path) -> None:
     ) -> Iterable[Diagnostic]:
         return [error("identity-mismatch", "another address", about=VIEW.key)]
 
-    server = Server()
-    server.hold(world(ROBOT, Account("ann")))
-    declared_users = {login: DeclaredUser(handle=login, at=HERE) for login in ("ann", "robot")}
-    rig = SmallRig(
-        tmp_path, (Instance(server, File(world(ROBOT, VIEW, BOB), declared_users=declared_users, guards=(mismatch,))),)
-    )
+    rig, _, file = one_instance(tmp_path, [Account("ann")], [VIEW, BOB_VIEW], mismatch)
+    file.declared_users = {login: DeclaredUser(handle=login, at=HERE) for login in ("ann", "robot")}
     rig.apply()
     rig.apply()
     assert remembered(rig).accounts == {"robot", "bob"}
@@ -149,8 +159,8 @@ def test_a_renamed_account_keeps_its_past(tmp_path: Path) -> None:
 
 def test_what_goes_with_a_deleted_account_is_ours(tmp_path: Path) -> None:
     """Deleting an account takes all that hung on it, also what no step was about."""
-    rig, server, file = applied(tmp_path, world(ROBOT, BOB, VIEW))
-    file.wanted = world(ROBOT, BOB)
+    rig, server, file = applied(tmp_path, world(ROBOT, BOB_VIEW, VIEW))
+    file.wanted = world(ROBOT, BOB_VIEW)
     rig.apply(only=lambda _, step: "ann" in step.change.key)
     assert account_key("ann") not in server.access
     assert told(rig) == {}
@@ -202,15 +212,15 @@ def test_mails_are_counted_anew_once_the_grant_was_taken(tmp_path: Path) -> None
 
 def test_what_an_incomplete_reading_does_not_show_is_not_forgotten(tmp_path: Path) -> None:
     """Absence must be proven for the record too: what a listing was cut off before is still remembered as there."""
-    rig, server, file = applied(tmp_path, world(ROBOT, VIEW, BOB))
-    del server.state[BOB.key]
+    rig, server, file = applied(tmp_path, world(ROBOT, VIEW, BOB_VIEW))
+    del server.state[BOB_VIEW.key]
     file.wanted = world(ROBOT, VIEW, Account("bob"))
     server.listings = (Listing(name="grants", rows=2, complete=False, proof="page 2 was refused"),)
     rig.apply()
-    assert BOB.key in (remembered(rig).last or {})
+    assert BOB_VIEW.key in (remembered(rig).last or {})
     server.listings = (Listing(name="grants", rows=2, complete=True, proof="count"),)
     rig.apply()
-    assert BOB.key not in (remembered(rig).last or {})
+    assert BOB_VIEW.key not in (remembered(rig).last or {})
 
 
 def test_nothing_is_settled_while_the_instance_is_blocked(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from reconcile.small_world import (
     NOW,
+    ROBOT,
     TRAITS,
     Clock,
     Crash,
@@ -26,6 +27,7 @@ from reconcile.small_world import (
     few_removals,
     grant,
     keep_an_admin,
+    one_instance,
     sealed,
     statuses,
     world,
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
     from siteward.reconcile.journal.entries import RunFacts
 
 KEY = Secret("a key that is long enough")
-ROBOT = admin("robot")
 THREE = [grant("ann", site, "view") for site in ("a.test", "b.test", "c.test")]
 TWO = [grant(name, "a.test", "view") for name in ("ann", "bob")]
 
@@ -61,9 +62,7 @@ def crashed(
     **options: Any,
 ) -> tuple[SmallRig, Server, File]:
     """Return a rig at which an apply went down at write `at`; `key` seals its journal."""
-    server, file = Server(), File(world(ROBOT, *wanted), guards=guards)
-    server.hold(world(ROBOT, *live))
-    rig = SmallRig(folder, (Instance(server, file),), key=key)
+    rig, server, file = one_instance(folder, live, wanted, *guards, key=key)
     plan = rig.plan()
     if accept := options.pop("accept", None):
         options["accept"] = {accept: Acceptance(digest=plan.digest, reason="OPS-900")}
@@ -206,9 +205,7 @@ def test_a_plan_that_was_edited_meanwhile_is_not_resumed(tmp_path: Path) -> None
 
 def test_there_may_be_nothing_to_resume(tmp_path: Path) -> None:
     """Where every run has its end, resume says so and does nothing."""
-    server = Server()
-    server.hold(world(ROBOT))
-    rig = SmallRig(tmp_path, (Instance(server, File(world(ROBOT))),))
+    rig, _, _ = one_instance(tmp_path, [], [])
     assert codes(rig.resume()) == {"nothing-to-resume"}
     rig.apply()
     assert codes(rig.resume()) == {"nothing-to-resume"}
@@ -253,9 +250,8 @@ def test_a_run_of_another_plan_lends_nothing(tmp_path: Path) -> None:
 
 def test_a_password_is_delivered_anew_where_the_account_was_not_made(tmp_path: Path) -> None:
     """After a crash before the account was made, it is made with a password that its owner has."""
-    server, file = Server(), File(world(ROBOT, TWO[0]), traits=replace(TRAITS, onboarding=frozenset({"password"})))
-    server.hold(world(ROBOT))
-    rig = SmallRig(tmp_path, (Instance(server, file),))
+    rig, server, file = one_instance(tmp_path, [], TWO[:1])
+    file.traits = replace(TRAITS, onboarding=frozenset({"password"}))
     where = replace(rig.passwords, out=tmp_path / "passwords.txt")
     server.faults = {0: "crash-before"}
     with pytest.raises(Crash):
@@ -270,10 +266,8 @@ def test_a_password_is_delivered_anew_where_the_account_was_not_made(tmp_path: P
 
 def test_what_waits_for_a_lifted_block_is_lifted_with_it(tmp_path: Path) -> None:
     """A plan shows the grants of an account without a password destination as blocked with it; both are lifted."""
-    traits = replace(TRAITS, onboarding=frozenset({"password"}))
-    server, file = Server(), File(world(ROBOT, TWO[0]), traits=traits)
-    server.hold(world(ROBOT))
-    rig = SmallRig(tmp_path, (Instance(server, file),))
+    rig, _, file = one_instance(tmp_path, [], TWO[:1])
+    file.traits = replace(TRAITS, onboarding=frozenset({"password"}))
     plan = rig.plan()
     (part,) = plan.instances
     blocked = tuple(
@@ -310,9 +304,7 @@ def test_a_run_is_not_finished_on_another_server(origin: str, tmp_path: Path) ->
 
 def test_a_plan_of_before_base_paths_is_made_again(tmp_path: Path) -> None:
     """Nobody can say which of the servers of a host it was reviewed for."""
-    server, file = Server(), File(world(ROBOT, *TWO))
-    server.hold(world(ROBOT))
-    rig = SmallRig(tmp_path, (Instance(server, file),))
+    rig, server, _ = one_instance(tmp_path, [], TWO)
     plan = rig.plan()
     rig.instances[0].origin = "https://stats.test/umami"
     assert "plan-other-origin" in codes(rig.apply(plan))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from reconcile.small_world import NOW, TRAITS, File, Instance, Server, SmallRig, admin, world
+from reconcile.small_world import NOW, TRAITS, one_instance
 from siteward.access.model import Account, account_key
 from siteward.reconcile.apply.passwords import Obstacles, obstacles_to_delivery
 from siteward.reconcile.apply.revalidate import Allowance, History, revalidate
@@ -14,15 +14,13 @@ from siteward.reconcile.apply.revalidate import Allowance, History, revalidate
 if TYPE_CHECKING:
     from pathlib import Path
 
-ROBOT, ANN = admin("robot"), account_key("ann")
+ANN = account_key("ann")
 
 
 def test_the_file_for_passwords_is_looked_at_by_the_caller(tmp_path: Path) -> None:
     """An unsafe file blocks where the obstacles that were handed in say so, and not because revalidation opened it."""
-    server = Server()
-    server.hold(world(ROBOT))
-    file = File(world(ROBOT, Account("ann")), traits=replace(TRAITS, onboarding=frozenset({"password"})))
-    rig = SmallRig(tmp_path, (Instance(server, file),))
+    rig, _, file = one_instance(tmp_path, [], [Account("ann")])
+    file.traits = replace(TRAITS, onboarding=frozenset({"password"}))
     (reviewed,) = rig.plan().instances
     (target,) = rig.instances
     fresh = target.plan(target.open().reader, as_of=NOW, memory=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from reconcile.small_world import NOW, Ask, File, Instance, Server, SmallRig, admin, grant, statuses, world
+from reconcile.small_world import EDIT, NOW, ROBOT, VIEW, Ask, File, Instance, Server, one_instance, statuses, world
 from siteward.access.model import Account
 from siteward.access.state import Memory
 from siteward.reconcile.apply.target import RESUME
@@ -14,15 +14,12 @@ from siteward.reconcile.drift import drift
 if TYPE_CHECKING:
     from pathlib import Path
 
-ROBOT = admin("robot")
-VIEW, EDIT = grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
-
 
 def test_what_is_unknown_says_how_to_go_on(tmp_path: Path) -> None:
     """Where neither the answer nor reading can tell, the next step is to resume."""
-    server = Server(unlooking=True)
-    server.hold(world(ROBOT, VIEW))
-    report = SmallRig(tmp_path, (Instance(server, File(world(ROBOT, EDIT))),)).apply()
+    rig, server, _ = one_instance(tmp_path, [VIEW], [EDIT])
+    server.unlooking = True
+    report = rig.apply()
     assert statuses(report) == ["unknown"]
     assert report.outcomes[0].hint == RESUME
 
@@ -38,10 +35,8 @@ def test_drift_that_no_step_would_change_back_names_its_instance() -> None:
 
 def test_an_account_that_somebody_made_is_shown_as_it_is(tmp_path: Path) -> None:
     """The refusal has what is there now beside what was wanted."""
-    server = Server()
-    server.hold(world(ROBOT))
     wanted, there = Account("ann"), Account("ann", "eve@a.test")
-    rig = SmallRig(tmp_path, (Instance(server, File(world(ROBOT, wanted))),))
+    rig, server, _ = one_instance(tmp_path, [], [wanted])
     plan = rig.plan()
     server.set(there)
     (outcome,) = rig.apply(plan).outcomes
@@ -50,9 +45,7 @@ def test_an_account_that_somebody_made_is_shown_as_it_is(tmp_path: Path) -> None
 
 def test_a_plan_for_another_time_says_which(tmp_path: Path) -> None:
     """Whoever applies can repeat it; a plan for its own time asks for nothing to be repeated."""
-    server = Server()
-    server.hold(world(ROBOT, VIEW))
-    rig = SmallRig(tmp_path, (Instance(server, File(world(ROBOT, EDIT))),))
+    rig, _, _ = one_instance(tmp_path, [VIEW], [EDIT])
     when = NOW + timedelta(days=90)
     (told,) = rig.apply(rig.plan(as_of=when, as_of_given=True)).diagnostics
     assert when.isoformat() in told.message

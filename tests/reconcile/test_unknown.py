@@ -10,17 +10,20 @@ import pytest
 from msgspec.structs import replace
 
 from reconcile.small_world import (
+    BOB_EDIT,
+    BOB_VIEW,
+    EDIT,
+    ROBOT,
     TRAITS,
+    VIEW,
     Crash,
     FaultKind,
-    File,
-    Instance,
     Server,
     SmallRig,
-    admin,
     by_key,
     codes,
     grant,
+    one_instance,
     statuses,
     world,
 )
@@ -37,19 +40,16 @@ if TYPE_CHECKING:
 
     from siteward.access.model import Resource
 
-ROBOT = admin("robot")
 LOST: tuple[FaultKind, ...] = ("lost-repeatable",)
-VIEW, EDIT = grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
-BOB_VIEW, BOB_EDIT = grant("bob", "b.test", "view"), grant("bob", "b.test", "edit")
 
 
 def setting(
     folder: Path, *faults: FaultKind, late: dict[int, tuple[Resource, ...]] | None = None
 ) -> tuple[SmallRig, Server]:
     """Return a rig where two roles are to change, and the first writes meet these faults."""
-    server = Server(faults=dict(enumerate(faults)), appears=dict(late or {}))
-    server.hold(world(ROBOT, VIEW, BOB_VIEW))
-    return SmallRig(folder, (Instance(server, File(world(ROBOT, EDIT, BOB_EDIT))),)), server
+    rig, server, _ = one_instance(folder, [VIEW, BOB_VIEW], [EDIT, BOB_EDIT])
+    server.faults, server.appears = dict(enumerate(faults)), dict(late or {})
+    return rig, server
 
 
 # In this run
@@ -69,9 +69,8 @@ def test_a_lost_answer_that_reading_does_not_show_is_unknown_and_never_failed(tm
 
 def test_a_late_effect_is_waited_for_and_its_dependants_go_on(tmp_path: Path) -> None:
     """An account that shows at the fifth look: its grant is not skipped."""
-    server = Server(faults={0: "lost-not-done"}, appears={5: world(grant("ann", "a.test", "view")).accounts()})
-    server.hold(world(ROBOT))
-    rig = SmallRig(tmp_path, (Instance(server, File(world(ROBOT, VIEW))),))
+    rig, server, _ = one_instance(tmp_path, [], [VIEW])
+    server.faults, server.appears = {0: "lost-not-done"}, {5: world(VIEW).accounts()}
     assert statuses(rig.apply()) == ["done", "done"]
     assert len(server.told) == 2
 
@@ -103,9 +102,8 @@ def test_what_shows_is_not_written_again(tmp_path: Path) -> None:
 def test_only_what_does_not_show_is_written_again(tmp_path: Path) -> None:
     """Two changes share a call; one of them had its effect."""
     cleo = grant("cleo", "a.test", "edit")
-    server = Server(faults={0: "lost-repeatable"}, appears={1: (EDIT,)})
-    server.hold(world(ROBOT, VIEW, grant("cleo", "a.test", "view")))
-    rig = SmallRig(tmp_path, (Instance(server, File(world(ROBOT, EDIT, cleo))),))
+    rig, server, _ = one_instance(tmp_path, [VIEW, grant("cleo", "a.test", "view")], [EDIT, cleo])
+    server.faults, server.appears = {0: "lost-repeatable"}, {1: (EDIT,)}
     assert statuses(rig.apply()) == ["done", "done"]
     assert [[change.key for change in changes] for changes in server.told] == [[VIEW.key, cleo.key], [cleo.key]]
 
@@ -166,9 +164,8 @@ def later(rig: SmallRig, minutes: int) -> None:
 def test_the_next_apply_takes_a_late_write_for_its_own(tmp_path: Path) -> None:
     """It is `already`, the account that it made is nobody else's, and the journal's record moves on."""
     new = Account("cleo")
-    server = Server(faults={0: "lost-not-done"})
-    server.hold(world(ROBOT, VIEW))
-    rig = SmallRig(tmp_path, (Instance(server, File(world(ROBOT, VIEW, new))),))
+    rig, server, _ = one_instance(tmp_path, [VIEW], [VIEW, new])
+    server.faults = {0: "lost-not-done"}
     assert statuses(rig.apply()) == ["unknown"]
     plan = rig.plan()
     server.set(new)
@@ -230,11 +227,10 @@ def test_a_resume_tells_a_late_write_as_done(tmp_path: Path) -> None:
 
 
 def test_everything_of_an_account_waits_for_the_account_and_nobody_elses(tmp_path: Path) -> None:
-    server = Server(faults={0: "lost-not-done"})
-    server.hold(world(ROBOT, BOB_VIEW))
-    rig = SmallRig(tmp_path, (Instance(server, File(world(ROBOT, VIEW, BOB_VIEW))),))
+    rig, server, file = one_instance(tmp_path, [BOB_VIEW], [VIEW, BOB_VIEW])
+    server.faults = {0: "lost-not-done"}
     assert statuses(rig.apply()) == ["unknown", "skipped"]
-    rig.instances[0].file.wanted = world(ROBOT, VIEW, grant("ann", "c.test", "edit"), BOB_EDIT)
+    file.wanted = world(ROBOT, VIEW, grant("ann", "c.test", "edit"), BOB_EDIT)
     outcomes = by_key(rig.apply())
     assert outcomes[BOB_VIEW.key].status == "done"
     assert {outcome.status for key, outcome in outcomes.items() if key != BOB_VIEW.key} == {"refused"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
-from reconcile.small_world import SMALL, Crash, File, Instance, Server, SmallRig, admin, codes, grant, world
+from reconcile.small_world import EDIT, ROBOT, SMALL, VIEW, Crash, File, Instance, Server, SmallRig, codes, world
 from rig import reseal
 from siteward.reconcile.apply.admission import remarks_on
 from siteward.reconcile.journal import journal
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY = Secret("a key that is long enough")
-ROBOT, VIEW, EDIT = admin("robot"), grant("ann", "a.test", "view"), grant("ann", "a.test", "edit")
 
 
 def pair(folder: Path, key: Secret | None = None) -> SmallRig:

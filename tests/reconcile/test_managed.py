@@ -7,25 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconcile.asked import looked_at
-from reconcile.three_people import (
-    ADDRESSED,
-    BLOG,
-    EVERY,
-    PLATFORMS,
-    SHOP,
-    about,
-    apply,
-    document,
-    login,
-    moves,
-    recreate,
-    rename,
-    rig_of,
-)
-from rig import NOW, Rig, part
-from siteward import platforms
+from reconcile.three_people import BLOG, EVERY, SHOP, about, apply, document, login, moves, recreate, rename, rig_of
+from rig import Rig, part
 from siteward.access.report import exit_code
-from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
 from siteward.reconcile.explain import explain
 from siteward.render import render
 from siteward.render.context import Options
@@ -45,18 +29,7 @@ WORDS: dict[str, dict[str, Any]] = {
 
 def without_anna(folder: Path, platform: str, **changed: Any) -> Rig:
     """Return a rig on whose server everybody but anna has an account and the grants of the file."""
-    release, role, own, _ = PLATFORMS[platform]
-    names = [login(platform, name) for name in ("ben", "dora")]
-    accounts = [WorldAccount(login=name, email=f"{name.partition('@')[0]}@example.org") for name in names]
-    if platform in ADDRESSED:
-        accounts.append(WorldAccount(login=own, role="owner"))
-    world = World(
-        accounts=tuple(accounts),
-        sites=tuple(WorldSite(name=site, domain=site) for site in (SHOP, BLOG)),
-        grants=tuple(WorldGrant(account=name, site=SHOP, role=role) for name in names),
-        more={"self": own, "throttles": False} if platform in ADDRESSED else {},
-    )
-    return Rig(folder, platforms.fake(platform).of(world, release, clock=lambda: NOW), document(platform, **changed))
+    return rig_of(folder, platform, there=("ben", "dora"), known=False, **changed)
 
 
 def accounts(rig: Rig) -> dict[str, Account]:

@@ -11,6 +11,7 @@ from siteward import platforms
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from siteward.access.plan import Plan
@@ -53,10 +54,10 @@ def document(platform: str, **changed: Any) -> dict[str, Any]:
     }
 
 
-def rig_of(folder: Path, platform: str, *, known: bool = True, **changed: Any) -> Rig:
-    """Return a rig whose world is as the file says; with `known` an apply has met everybody."""
+def rig_of(folder: Path, platform: str, *, there: Sequence[str] = PEOPLE, known: bool = True, **changed: Any) -> Rig:
+    """Return a rig whose world is as the file says, for who is `there`; with `known` an apply has met everybody."""
     release, role, own, _ = PLATFORMS[platform]
-    names = [login(platform, name) for name in PEOPLE]
+    names = [login(platform, name) for name in there]
     accounts = [WorldAccount(login=name, email=f"{name.partition('@')[0]}@example.org") for name in names]
     if platform in ADDRESSED:
         accounts.append(WorldAccount(login=own, role="owner"))

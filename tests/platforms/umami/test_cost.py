@@ -15,9 +15,11 @@ from siteward.access.model import Grant, Scope, Subject
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.umami.fake import UmamiFake
 from siteward.platforms.umami.platform import PLATFORM
-from siteward.platforms.umami.refresh import MOST_WRITES, OLDEST, is_fresh
+from siteward.platforms.umami.refresh import MOST_WRITES, OLDEST, is_fresh, is_worth_it
+from siteward.platforms.umami.write import _Forecast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from siteward.access.plan import Plan
@@ -89,6 +91,37 @@ def test_a_hundred_steps_cost_what_was_announced(
     sent = _sent(rig, plan)
     assert sent <= most
     assert announced == pytest.approx(sent, rel=0.1), (announced, sent)
+
+
+# --- what announcing it costs -----------------------------------------------------------------------------------------
+
+
+class _Watched(list[Change]):
+    """A group of changes that counts how often one of them is looked at."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[Change]:
+        for change in super().__iter__():
+            self.looks += 1
+            yield change
+
+
+def test_announcing_does_not_go_through_all_later_changes_for_each_site() -> None:
+    """They decide whether the listings are worth reading, and the first few of them show that."""
+    with umami(_world(("p000",), SITES)) as at:
+        groups = [_Watched([_give(number)]) for number in range(MANY)]
+        forecast = _Forecast(at.live, at.live.native, groups)  # type: ignore[arg-type]  # Umami's own
+        assert sum(forecast.count_requests(number) for number in range(MANY)) > MANY
+        assert sum(group.looks for group in groups) < 5 * MANY
+
+
+def test_no_more_changes_are_looked_at_than_show_that_listings_are_worth_reading() -> None:
+    """Five additions on as many sites do; four do not."""
+    changes = iter([_give(number) for number in range(MANY)])
+    assert is_worth_it(changes)
+    assert len(list(changes)) == MANY - 5
+    assert not is_worth_it(_give(number) for number in range(4))
 
 
 # --- a listing that stands for reading again --------------------------------------------------------------------------

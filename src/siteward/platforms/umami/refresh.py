@@ -45,15 +45,25 @@ _WORTH = 4 * LISTINGS
 # --- the cached listings ----------------------------------------------------------------------------------------------
 
 
-def is_worth_it(changes: Collection[Change]) -> bool:
-    """Return whether reading object by object, before `changes` are written, costs much more than the listings do."""
-    grants = [side for change in changes if isinstance(side := change.after or change.before, Grant)]
-    scopes = {grant.scope for grant in grants if grant.scope != EVERYWHERE}
-    added = sum(change.before is None and isinstance(change.after, Grant) for change in changes)
-    return bool(scopes) and 2 * len(scopes) + added > _WORTH
+def is_worth_it(changes: Iterable[Change]) -> bool:
+    """Return whether reading object by object, before `changes` are written, costs much more than the listings do.
+
+    It looks at no more of them than it takes to know.
+    """
+    scopes: set[Scope] = set()
+    added = 0
+    for change in changes:
+        side = change.after or change.before
+        if isinstance(side, Grant):
+            added += change.before is None
+            if side.scope != EVERYWHERE:
+                scopes.add(side.scope)
+        if scopes and 2 * len(scopes) + added > _WORTH:
+            return True
+    return False
 
 
-def fill_cache(reader: Reader, state: NativeState, changes: Collection[Change]) -> None:
+def fill_cache(reader: Reader, state: NativeState, changes: Iterable[Change]) -> None:
     """Read the listings into the cache if it is not fresh and `changes`, which are to be written, make that worth it.
 
     A listing that contradicts itself is not used. Raises `PlatformError`.

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import secrets
 from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -70,7 +71,7 @@ class _CodedTeam(Struct, frozen=True):
 
 
 def write_memberships(
-    writer: Writer, changes: Sequence[Change], live: Live, ahead: Sequence[Change] = ()
+    writer: Writer, changes: Sequence[Change], live: Live, ahead: Iterable[Change] = ()
 ) -> list[Receipt]:
     """Make changes that all open, or all close, access through one team; return their receipts.
 
@@ -79,7 +80,7 @@ def write_memberships(
     state = native(live, NativeState)
     closing = is_closing(changes[0], state)
     try:
-        fill_cache(writer, state, (*changes, *ahead))
+        fill_cache(writer, state, chain(changes, ahead))
         team = team_for(writer, changes[0].key, live, make=not closing)
     except NoTeamError as stopped:
         return [stopped.verdict.receipt(change.key) for change in changes]
@@ -118,7 +119,7 @@ def _change_members(writer: Writer, team: str, changes: Sequence[Change], live: 
     for number, change in enumerate(changes):
         if number % MOST_WRITES == 0:
             try:
-                members = _read_members(writer, team, state, changes[number:])
+                members = _read_members(writer, team, state, islice(changes, number, None))
             except PlatformError as problem:
                 return {account_of(change.key) or "": _leave_alone(problem) for change in changes} | verdicts
         # One membership serves all sites of a team, so the second site's change is done with the first's.
@@ -129,7 +130,7 @@ def _change_members(writer: Writer, team: str, changes: Sequence[Change], live: 
     return verdicts
 
 
-def _read_members(writer: Writer, team: str, state: NativeState, rest: Sequence[Change]) -> Sequence[MemberRow]:
+def _read_members(writer: Writer, team: str, state: NativeState, rest: Iterable[Change]) -> Sequence[MemberRow]:
     """Return the memberships of a team as they are before the `rest` of its changes is made."""
     fill_cache(writer, state, rest)
     return members_now(writer, team, state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from siteward.access.model import EVERYWHERE, Account, Grant, Scope, account_key, account_of, scope_of
@@ -18,7 +19,7 @@ from siteward.platforms.umami.teams import finish_closing, write_memberships
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from siteward.access.change import Change
     from siteward.access.state import Live
@@ -96,18 +97,18 @@ class _Forecast:
             # Before a deletion the account, its teams and its sites are read; every change is read back by one request.
             deletes = isinstance(first, Account) and group[0].after is None
             return (5 if deletes else 2) + _count_renames(group[0])
-        ahead = [change for later in self._groups[number + 1 :] for change in later]
+        ahead = (change for later in range(number + 1, len(self._groups)) for change in self._groups[later])
         return self._count_memberships(group, ahead, first.scope)
 
-    def _count_memberships(self, group: Sequence[Change], ahead: Sequence[Change], scope: Scope) -> int:
+    def _count_memberships(self, group: Sequence[Change], ahead: Iterable[Change], scope: Scope) -> int:
         """Return the requests of a group of memberships on `scope`; `ahead` are the changes of later groups."""
         team, closing = team_of(scope, self._live, self._state), is_closing(group[0], self._state)
-        sent = self._fill_cache([*group, *ahead])
+        sent = self._fill_cache(chain(group, ahead))
         of_site = scope.kind != "team"
         sent += of_site and not self._is_fresh()
         sent += 0 if team or closing else self._count_placing(scope)
         for begin in range(0, len(group), MOST_WRITES):
-            sent += self._fill_cache(group[begin:]) if begin else 0
+            sent += self._fill_cache(islice(group, begin, None)) if begin else 0
             sent += not self._is_fresh() or begin > 0 or (team or scope) in self._written or team is None
             sent += sum(self._count_membership(change) for change in group[begin : begin + MOST_WRITES])
             self._note_writes(len(group[begin : begin + MOST_WRITES]))
@@ -116,7 +117,7 @@ class _Forecast:
         self._note_writes(2 if closing else 0)
         return sent + self._count_read_back(group, of_site=of_site)
 
-    def _fill_cache(self, changes: Sequence[Change]) -> int:
+    def _fill_cache(self, changes: Iterable[Change]) -> int:
         """Return the requests for filling the cache as `refresh.fill_cache` would."""
         if self._state.old or self._is_fresh() or not is_worth_it(changes):
             return 0

@@ -28,7 +28,7 @@ from siteward.reconcile.apply import apply as spine
 from siteward.reconcile.apply.passwords import Passwords
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import Book, Options
-from siteward.reconcile.journal.chain import link
+from siteward.reconcile.journal.chain import link, verify
 from siteward.reconcile.plan import Run, Target, drift, plan
 from siteward.reconcile.project import Project, open_project
 from siteward.transport.link import Link
@@ -152,11 +152,10 @@ class Rig:
 
 
 def reseal(path: Path, edit: Callable[[dict[str, Any]], dict[str, Any]] = dict) -> None:
-    """Chain every line of a journal anew, edited and without a key, as anybody can who may write the file."""
+    """Chain every record of a journal anew, its header edited and without a key, as anybody can who may write the file."""
     head, lines = "", []
-    for raw in path.read_bytes().splitlines():
-        entry = {name: member for name, member in json.loads(raw).items() if name not in {"prev", "seal"}}
-        line, head = link(edit(entry), head, None)
+    for number, raw in enumerate(verify(path, path.read_bytes(), None).records, start=1):
+        line, head = link(edit(dict(raw.header)), raw.read_parts(), number=number, head=head, key=None)
         lines.append(line)
     path.write_bytes(b"".join(lines))
 

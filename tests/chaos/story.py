@@ -24,7 +24,7 @@ from siteward.access.report import Report
 from siteward.platforms.fakery import Fake
 from siteward.reconcile.apply import apply as spine
 from siteward.reconcile.apply.target import Book, Options
-from siteward.reconcile.journal import journal
+from siteward.reconcile.journal import reading
 from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.plan import Target
 from siteward.transport.secrets import Secret
@@ -116,8 +116,8 @@ def _stage(start: worlds.Start, folder: Path, key: Secret | None) -> Stage:
 
 def _enter(stage: Stage, start: worlds.Start, document: dict[str, Any], fake: Fake) -> None:
     """Let a stage stand under a new weather, with owners who have declared that document."""
-    path = journal.path_of(stage.book.folder, "it")
-    memory = journal.recall(path, stage.book.key).memory
+    path = reading.path_of(stage.book.folder, "it")
+    memory = reading.recall(path, stage.book.key).memory
     left = memory.users.keys() - document["users"].keys() if memory else ()
     owners = Owners(document, start.logins, start.own, tuple(left))
     stage.set(Weather(fake, Watch(fake, path, owners), tuple(start.logins.values())), start.own)
@@ -225,7 +225,7 @@ def _apply(ended: Ended, storm: Stage, reviewed: Plan) -> Report | None:
 def _is_open(ended: Ended, storm: Stage) -> bool:
     """Return whether the journal, as it stands on the disk, has a run without an end; it must verify."""
     try:
-        return journal.recall(journal.path_of(storm.book.folder, "it"), storm.book.key).unfinished is not None
+        return reading.recall(reading.path_of(storm.book.folder, "it"), storm.book.key).unfinished is not None
     except JournalBrokenError as problem:
         ended.wrong.append(f"journal broken: {problem}")
         return False

@@ -124,9 +124,9 @@ class Watch:
         if b'"kind":"outcome"' not in data:
             return
         intents = self._intents()
-        for result in json.loads(data)["results"]:
-            step = intents.get(result["step"])
-            if result["status"] == "done" and step and not shows(self.fake, step["before"], step["after"]):
+        for name, status in json.loads(data.splitlines()[-1])["results"].items():
+            step = intents.get(name)
+            if status == "done" and step and not shows(self.fake, step["before"], step["after"]):
                 self.wrong.append(f"journalled as done and not there: {step['after'] or step['before']}")
 
     def _open_steps(self) -> Iterator[tuple[Key, str | None]]:
@@ -138,13 +138,13 @@ class Watch:
         """Return the intents on the disk that have no known outcome, by step."""
         intents: dict[str, Mapping[str, Any]] = {}
         for line in self._lines():
-            if line["kind"] == "run":
+            if line.get("kind") == "run":
                 intents = {}
-            for step in line.get("steps", ()) if line["kind"] == "intent" else ():
+            for step in line.get("steps", ()) if "part" in line else ():
                 intents[step["step"]] = step
-            for result in line.get("results", ()) if line["kind"] == "outcome" else ():
-                if result["status"] != "unknown":
-                    intents.pop(result["step"], None)
+            for step, status in line.get("results", {}).items():
+                if status != "unknown":
+                    intents.pop(step, None)
         return intents
 
     def _lines(self) -> Iterator[dict[str, Any]]:

@@ -28,7 +28,7 @@ def test_an_invitation_is_sent_again(program: Program, matomo: Sandbox) -> None:
     result = program("apply", "--resend", "tess@eu")
     assert result.code == 0, result.out
     assert matomo.fake.writes == before + 1
-    assert (program.folder / ".siteward/eu.jsonl").read_text().count('"resend"') == 2
+    assert (program.folder / ".siteward/eu.jsonl").read_text().count('"kind":"resend"') == 2
     assert program("plan").code == 0
 
 

@@ -14,14 +14,14 @@ from chaos import worlds
 from chaos.story import RELEASES
 from fuzz import mutate
 from fuzz.program import CODES, call
-from rig import NOW, Killed, Rig
+from rig import NOW, Killed, Rig, reseal
 from siteward import platforms
 from siteward.access import codec
 from siteward.access.codec import CodecError, canonical
 from siteward.access.plan import Plan
 from siteward.reconcile.certify import BadDecisionsError, read_decisions
-from siteward.reconcile.journal import journal
-from siteward.reconcile.journal.chain import link
+from siteward.reconcile.journal import reading
+from siteward.reconcile.journal.chain import follow, hash_line, link
 
 FORMATS = ("text", "json", "markdown", "html", "csv", "sarif", "gitlab-plan")
 SEEDS = 12
@@ -113,19 +113,20 @@ def _plan(dice: random.Random, folder: Path) -> str | None:
 
 def _journal(dice: random.Random, folder: Path) -> str | None:
     rig, killed = _rig(dice, folder)
-    path = journal.path_of(rig.book.folder, "it")
+    path = reading.path_of(rig.book.folder, "it")
     if not path.exists():
         return None
-    lines = path.read_bytes().split(b"\n")[:-1]
-    if not lines:
+    records = follow(path, None).records
+    if not records:
         return None
     if dice.random() < 0.3:
         data = mutate.raw(dice, path.read_bytes())
     else:
+        entries = [[dict(record.header), *record.read_parts()] for record in records]
+        lines = dice.choice(entries)
         at = dice.randrange(len(lines))
-        entries = [json.loads(line) for line in lines]
-        entries[at] = mutate.json_value(dice, entries[at])
-        data = b"".join(_sealed(entries)) if dice.random() < 0.8 else b"".join(map(_line, entries))
+        lines[at] = mutate.json_value(dice, lines[at])
+        data = b"".join(_chained(entries))
     path.write_bytes(data)
     return _again(rig, killed=killed)
 
@@ -134,19 +135,15 @@ def _line(entry: object) -> bytes:
     return json.dumps(entry).encode("utf-8", "surrogatepass") + b"\n"
 
 
-def _sealed(entries: list[Any]) -> Iterator[bytes]:
-    """Yield the entries as lines whose chain fits, as far as that can be."""
+def _chained(entries: list[list[Any]]) -> Iterator[bytes]:
+    """Yield the records, each a header and its parts, as lines whose chain fits, as far as that can be."""
     head = ""
-    for entry in entries:
-        if not isinstance(entry, dict):
-            yield _line(entry)
-            continue
-        plain = {name: member for name, member in entry.items() if name not in {"prev", "seal"}}
+    for number, (header, *parts) in enumerate(entries, start=1):
         try:
-            line, head = link(plain, head, None)
+            lines, head = link(header, parts, number=number, head=head, key=None)
         except (ValueError, TypeError, RecursionError):
-            line = _line(entry)
-        yield line
+            lines = b"".join(map(_line, (*parts, header)))
+        yield lines
 
 
 def _left(dice: random.Random, folder: Path) -> str | None:
@@ -159,13 +156,12 @@ def _left(dice: random.Random, folder: Path) -> str | None:
     value = json.loads(path.read_bytes())
     data = mutate.raw(dice, path.read_bytes()) if dice.random() < 0.3 else _line(mutate.json_value(dice, value))
     path.write_bytes(data)
-    book = journal.path_of(rig.book.folder, "it")
+    book = reading.path_of(rig.book.folder, "it")
     if path.name == "it.last.json" and dice.random() < 0.7:
-        entries = [json.loads(line) for line in book.read_bytes().split(b"\n")[:-1]]
-        for entry in entries:
-            if entry["kind"] == "end":
-                entry["snapshot"] = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        book.write_bytes(b"".join(_sealed(entries)))
+        reseal(
+            book,
+            lambda header: {**header, "last": hash_line(data)} if header["kind"] == "end" else header,
+        )
     return _again(rig, killed=killed)
 
 

@@ -38,7 +38,7 @@ from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, Wo
 from siteward.platforms.instance import Instance
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import Book
-from siteward.reconcile.journal import journal
+from siteward.reconcile.journal import reading
 from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.plan import Run, plan
 from siteward.reconcile.project import validate
@@ -114,13 +114,13 @@ def test_9_a_killed_run_is_resumed_to_the_same_end(*, after: bool, tmp_path: Pat
     """The intent is on the disk before the write; resume settles by reading and finishes."""
     small = rig(tmp_path, users={"eva": {}}, grants=[*BOTH, view("eva", BLOG)])
     killed(small, 1, after=after)
-    run = journal.recall(journal.path_of(small.book.folder, "it")).unfinished
+    run = reading.recall(reading.path_of(small.book.folder, "it")).unfinished
     assert run is not None
     assert run.unsettled
     report = small.apply(made(small), resume=True)
     assert set(statuses(report)) <= {"done", "already"}
     assert made(small).instances[0].steps == ()
-    assert report.journal_head == journal.recall(journal.path_of(small.book.folder, "it")).standing.chain.head
+    assert report.journal_head == reading.recall(reading.path_of(small.book.folder, "it")).standing.head
 
 
 def test_9_the_last_grant_gone_does_not_stand_in_the_way_of_resuming(tmp_path: Path) -> None:
@@ -163,10 +163,10 @@ def test_9_an_edited_journal_is_found_and_not_written_to(key: Secret | None, tmp
     small = rig(tmp_path, grants=BOTH)
     small.book = Book(folder=small.book.folder, key=key)
     small.apply(made(small))
-    path = journal.path_of(small.book.folder, "it")
+    path = reading.path_of(small.book.folder, "it")
     path.write_text(path.read_text().replace("team-member", "team-manager", 1))
     with pytest.raises(JournalBrokenError):
-        journal.recall(path, key)
+        reading.recall(path, key)
     before = path.read_bytes()
     assert small.plan().plan is None
     small.book = Book(folder=small.book.folder, key=None)

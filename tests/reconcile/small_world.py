@@ -27,7 +27,7 @@ from siteward.platforms.interface import Bundle, Platform, Reach, Receipt
 from siteward.reconcile.apply.apply import apply, resume
 from siteward.reconcile.apply.passwords import Passwords
 from siteward.reconcile.apply.target import Book, Fresh, Listener, Options, quiet
-from siteward.reconcile.journal.journal import path_of
+from siteward.reconcile.journal.reading import path_of
 from siteward.transport.errors import OutcomeUnknownError, RefusedError, UnreachableError
 from siteward.transport.http import Doors, Reader, Writer
 from siteward.transport.patience import Patience

@@ -18,7 +18,7 @@ from siteward.access.plan import Plan
 from siteward.access.policy import LIMIT_NAMES
 from siteward.access.report import Report
 from siteward.platforms.fakery import World, WorldAccount, WorldSite
-from siteward.reconcile.journal import journal
+from siteward.reconcile.journal import reading
 
 TOPS = {"umami": "admin", "matomo": "superuser", "piwik-pro": "owner"}
 OWN = {"umami": "siteward", "matomo": "root", "piwik-pro": "siteward@example.org"}
@@ -34,8 +34,8 @@ class Meanwhile(httpx.BaseTransport):
     struck: bool = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        path = journal.path_of(self.rig.book.folder, "it")
-        if not self.struck and path.exists() and b'"status":"done"' in path.read_bytes():
+        path = reading.path_of(self.rig.book.folder, "it")
+        if not self.struck and path.exists() and b'":"done"' in path.read_bytes():
             self.struck = True
             _set_admin(self.rig.fake, self.login, top=self.top)
         return self.rig.axe._inner.handle_request(request)

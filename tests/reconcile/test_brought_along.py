@@ -11,7 +11,7 @@ from reconcile.small_world import HERE, TRAITS, File, Instance, Server, SmallRig
 from siteward.access.model import Access, Account, Power
 from siteward.access.state import DeclaredUser
 from siteward.access.traits import Role
-from siteward.reconcile.journal import journal
+from siteward.reconcile.journal import reading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ def recorded(folder: Path, *meanwhile: Resource, gone: tuple[Resource, ...] = ()
 
     server.when_told = change
     rig.apply()
-    memory = journal.recall(rig.journal()).memory
+    memory = reading.recall(rig.journal()).memory
     assert memory is not None
     assert memory.last is not None
     assert memory.last[WANTED.key] == WANTED
@@ -101,7 +101,7 @@ def test_an_account_that_its_first_grant_made_is_the_runs_own(tmp_path: Path) ->
     file.wanted = Access({**AT_FIRST, given.key: given}.values())
     server.when_told = lambda _bundle: server.set(made)
     rig.apply()
-    memory = journal.recall(rig.journal()).memory
+    memory = reading.recall(rig.journal()).memory
     assert memory is not None
     assert memory.last is not None
     assert memory.last.get(made.key) == made

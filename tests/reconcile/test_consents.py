@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import replace as with_fields
 from datetime import timedelta
@@ -34,8 +33,8 @@ from siteward.access.diagnostic import error
 from siteward.access.model import Account, account_key
 from siteward.reconcile.apply.admission import remarks_on
 from siteward.reconcile.apply.target import Acceptance
-from siteward.reconcile.journal import journal
-from siteward.reconcile.journal.chain import link
+from siteward.reconcile.journal import journal, reading
+from siteward.reconcile.journal.chain import follow, link
 from siteward.transport.secrets import Secret
 
 if TYPE_CHECKING:
@@ -85,15 +84,15 @@ def interrupted(folder: Path, kind: Kind, sealing: Sealing) -> tuple[SmallRig, S
     rig, server, _ = crashed(folder, kind.live, kind.wanted, kind.guard, key=key, **given)
     rig = rig if sealing == "no key" else with_fields(rig, key=KEY)
     if sealing == "half":
-        run = journal.recall(rig.journal(), KEY).unfinished
+        run = reading.recall(rig.journal(), KEY).unfinished
         assert run is not None
         with journal.opened(rig.book.folder, "stats", key=KEY, clock=rig.clock) as book:
-            book.go_on(run)
+            book.go_on(run, journal.kept_plan(rig.book.folder, run.began.plan))
     return rig, server
 
 
 def digest_of(rig: SmallRig) -> str:
-    run = journal.recall(rig.journal(), rig.key).unfinished
+    run = reading.recall(rig.journal(), rig.key).unfinished
     assert run is not None
     return run.began.plan
 
@@ -199,7 +198,7 @@ def test_steps_that_a_line_calls_lifted_stay_blocked(tmp_path: Path) -> None:
 
     wanted: list[Resource] = [Account("ann", "ann@a.test"), Account("bob", "bob@a.test")]
     rig, server, file = crashed(tmp_path, [Account("ann"), Account("bob")], wanted, nobody_touches_ann)
-    run = journal.recall(rig.journal()).unfinished
+    run = reading.recall(rig.journal()).unfinished
     assert run is not None
     plan = journal.kept_plan(rig.book.folder, run.began.plan)
     forged(rig, lifted=[step.id for step in plan.instances[0].steps], allow_delete=True)
@@ -253,10 +252,10 @@ def test_a_chain_that_goes_on_sealed_tells_how_it_began(tmp_path: Path) -> None:
     keyed = with_fields(rig, key=KEY)
     keyed.apply()
     keyed.apply()
-    standing = journal.recall(rig.journal(), KEY).standing
+    standing = reading.recall(rig.journal(), KEY).standing
     (told,) = remarks_on(standing, "small", "https://stats.test", KEY)
     assert (told.code, told.blocks) == ("journal-partly-sealed", False)
-    assert f"first {standing.chain.sealed_since - 1} lines" in told.message
+    assert f"first {standing.sealed_since - 1} lines" in told.message
 
 
 def test_a_new_plan_is_the_other_way_out(tmp_path: Path) -> None:
@@ -275,23 +274,25 @@ def test_sealed_consents_are_those_of_sealed_lines(*, sealed_from: int, names: s
     with tempfile.TemporaryDirectory() as name:
         rig, _, _ = crashed(Path(name), [], PEOPLE, allow_delete=delete)
         path = rig.journal()
-        entries = [json.loads(line) for line in path.read_bytes().splitlines()]
-        at = entries[0]["at"]
+        entries = [(dict(record.header), list(record.read_parts())) for record in follow(path, None).records]
+        began = entries[0][0]
         waivers = [
-            {"kind": "waiver", "at": at, "run": entries[0]["run"], "name": name, "digest": "d", "reason": name}
+            (
+                {"kind": "waiver", "at": began["at"], "run": began["run"], "name": name, "digest": "d"},
+                [{"part": "", "waiver": {"name": name, "reason": name}}],
+            )
             for name in sorted(names)
         ]
         head, lines = "", []
         rows = [*entries, *waivers]
-        for number, entry in enumerate(rows, start=1):
-            bare = {key: value for key, value in entry.items() if key not in {"prev", "seal"}}
-            line, head = link(bare, head, KEY if 0 < sealed_from <= number else None)
+        for number, (header, parts) in enumerate(rows, start=1):
+            line, head = link(header, parts, number=number, head=head, key=KEY if 0 < sealed_from <= number else None)
             lines.append(line)
         path.write_bytes(b"".join(lines))
-        run = journal.recall(path, KEY).unfinished
+        run = reading.recall(path, KEY).unfinished
     assert run is not None
     seen = rows[sealed_from - 1 :] if sealed_from else []
-    assert set(run.sealed.accept) == {finding["name"] for finding in seen if finding["kind"] == "waiver"}
+    assert set(run.sealed.accept) == {header["name"] for header, _ in seen if header["kind"] == "waiver"}
     assert run.sealed.allow_delete == (delete and sealed_from == 1)
     assert run.is_sealed == (sealed_from == 1)
     assert set(run.claimed.accept) == names

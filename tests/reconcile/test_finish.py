@@ -28,7 +28,7 @@ from reconcile.small_world import (
 from siteward.access.change import Change
 from siteward.platforms.interface import Receipt
 from siteward.reconcile.apply.target import RESUME
-from siteward.reconcile.journal import journal
+from siteward.reconcile.journal import reading
 from siteward.transport.errors import UnreachableError
 
 if TYPE_CHECKING:
@@ -120,11 +120,11 @@ def test_what_cannot_be_finished_stays_open(tmp_path: Path, answer: Receipt | No
     assert statuses(report) == ["unknown", "done"]
     assert report.outcomes[0].message == message
     assert report.outcomes[0].hint == report.next == RESUME
-    assert journal.recall(rig.journal()).unfinished is not None
+    assert reading.recall(rig.journal()).unfinished is not None
     finish.answer = SENT
     assert statuses(rig.resume()) == ["done", "done"]
     assert finish.told == [(report.outcomes[0].step.change,)] * 2
-    assert journal.recall(rig.journal()).unfinished is None
+    assert reading.recall(rig.journal()).unfinished is None
     assert len(server.told) == 2
 
 
@@ -150,7 +150,7 @@ def test_a_resume_that_cannot_finish_stays_open(tmp_path: Path, answer: Receipt 
     report = rig.resume()
     assert (report.outcomes[0].status, report.outcomes[0].message) == ("unknown", message)
     assert report.next == RESUME
-    assert journal.recall(rig.journal()).unfinished is not None
+    assert reading.recall(rig.journal()).unfinished is not None
 
 
 @pytest.mark.parametrize("answer", [SENT, Receipt(key=VIEW.key, status="failed", message="not now")], ids=["yes", "no"])
@@ -165,6 +165,6 @@ def test_what_came_late_is_finished_by_a_new_plan_too(tmp_path: Path, answer: Re
     report = rig.apply()
     assert finish.told == [(Change(VIEW, EDIT),)]
     assert ("late-not-finished" in codes(report)) is (answer is not SENT)
-    memory = journal.recall(rig.journal()).memory
+    memory = reading.recall(rig.journal()).memory
     assert memory is not None
     assert bool(memory.unsettled) is (answer is not SENT)

@@ -27,7 +27,8 @@ from reconcile.three_people import (
 from rig import NOW, Killed, part
 from siteward.access.report import exit_code
 from siteward.reconcile.apply.target import Acceptance
-from siteward.reconcile.journal.journal import Journal, recall
+from siteward.reconcile.journal.journal import Journal
+from siteward.reconcile.journal.reading import recall
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -208,7 +209,7 @@ def test_an_exchange_while_a_run_is_cut_off(platform: str, tmp_path: Path) -> No
         with pytest.raises(Killed):
             rig.apply(reviewed)
         rig.axe.at = 0
-        if made := '"account_id":"' in (rig.book.folder / "it.jsonl").read_text():
+        if made := '"ids":{' in (rig.book.folder / "it.jsonl").read_text():
             break
     assert made
     recreate(rig, "carl")

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcile.one_of_each import CHANGES, write_one_of_each
 from reconcile.small_world import (
     EDIT,
     HERE,
@@ -31,18 +30,18 @@ from reconcile.small_world import (
 from siteward.access.change import Change
 from siteward.access.model import Access, Account, account_key
 from siteward.access.plan import Plan
-from siteward.access.state import DeclaredUser, Memory
-from siteward.reconcile.journal import journal
-from siteward.reconcile.journal.chain import JournalBrokenError, follow, link
-from siteward.reconcile.journal.entries import Result, RunFacts, decode_entry, encode_entry
+from siteward.access.state import DeclaredUser, Live, Memory
+from siteward.reconcile.journal import reading
+from siteward.reconcile.journal.chain import JournalBrokenError, erase_parts, follow, hash_line, link
+from siteward.reconcile.journal.entries import Result, RunFacts
 from siteward.reconcile.journal.files import UnsafeFileError
-from siteward.reconcile.journal.journal import JournalBusyError, opened, path_of, recall
+from siteward.reconcile.journal.journal import JournalBusyError, opened
+from siteward.reconcile.journal.reading import path_of, recall
 from siteward.transport.secrets import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-EARLIER = Path(__file__).parent / "journal-1"
 KEY = Secret("a key that is long enough")
 CLOCK = Clock()
 PLAN = sealed(Plan(tool="0.1.0", created=CLOCK.now, as_of=CLOCK.now))
@@ -52,26 +51,32 @@ KNOWN: RunFacts = {
 }  # fmt: skip
 
 
+BEFORE, AFTER = Live(access=world(VIEW)), Live(access=world(EDIT))
+
+
 def written(folder: Path, *, key: Secret | None = None, end: bool = True) -> Path:
     """Write a journal of one run and return its path."""
     with opened(folder, "stats", key=key, clock=CLOCK) as book:
-        book.begin(PLAN, **KNOWN)
+        book.begin(PLAN, live=BEFORE, **KNOWN)
         book.waive("removals", PLAN.digest, "OPS-900")
         book.intend({"s1": Change(VIEW, EDIT)})
         book.record([Result(step="s1", status="done", sends=2)])
         if end:
-            book.end({"done": 1}, Memory(last=world(EDIT), users={"ann": "ann"}, accounts=frozenset({"ann"})))
+            left = Memory(last=world(EDIT), users={"ann": "ann"}, accounts=frozenset({"ann"}))
+            book.end({"done": 1}, left, AFTER)
     return path_of(folder, "stats")
 
 
 def test_what_was_written_verifies(tmp_path: Path) -> None:
-    """The head is the last line's seal, and every line names the one before."""
+    """The head is the last header's sum, every header names the one before, and counts the parts before it."""
     path = written(tmp_path)
-    chain = recall(path).standing.chain
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert chain.head == lines[-1]["seal"]
-    assert [line["prev"] for line in lines] == ["", *(line["seal"] for line in lines[:-1])]
-    assert [line["kind"] for line in lines] == ["run", "waiver", "intent", "outcome", "end"]
+    headers = [line for line in lines if "part" not in line]
+    assert recall(path).standing.head == headers[-1]["sum"]
+    assert [header["prev"] for header in headers] == ["", *(header["sum"] for header in headers[:-1])]
+    assert [header["n"] for header in headers] == [1, 2, 3, 4, 5, 6]
+    assert [header["kind"] for header in headers] == ["run", "state", "waiver", "intent", "outcome", "end"]
+    assert sum(len(header["parts"]) for header in headers) == len(lines) - len(headers)
 
 
 @pytest.mark.parametrize("key", [None, KEY], ids=["plain", "keyed"])
@@ -97,35 +102,77 @@ def test_an_edit_that_says_the_same_is_found(tmp_path: Path) -> None:
     """A space more, or a key twice, changes nothing of what is said, and is an edit all the same."""
     path = written(tmp_path)
     data = path.read_bytes()
-    for old, new in ((b'"kind":"waiver"', b'"kind": "waiver"'), (b'"sends":2', b'"sends":2,"sends":2')):
+    for old, new in ((b'"kind":"waiver"', b'"kind": "waiver"'), (b'"role":"edit"', b'"role":"edit","role":"edit"')):
         path.write_bytes(data.replace(old, new, 1))
-        with pytest.raises(JournalBrokenError, match="another form"):
+        with pytest.raises(JournalBrokenError, match="the line was changed"):
             recall(path)
 
 
 def test_every_byte_of_a_short_chain_counts(tmp_path: Path) -> None:
     """No byte is left out: each one of them, flipped, breaks the chain (or, at its very end, tears the last line)."""
     path = tmp_path / "stats.jsonl"
-    first, head = link({"kind": "torn", "at": "2027-01-10T09:00:00Z"}, "", None)
-    second, _ = link({"kind": "torn", "at": "2027-01-10T09:00:01Z"}, head, None)
+    torn = {"kind": "torn", "run": "", "bytes": 3}
+    first, head = link({**torn, "at": "2027-01-10T09:00:00Z"}, [{"part": "ann"}], number=1, head="", key=KEY)
+    second, _ = link({**torn, "at": "2027-01-10T09:00:01Z"}, [{"part": "bob"}], number=2, head=head, key=KEY)
     data = first + second
     for at in range(len(data)):
         path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
         if at < len(data) - 1:
-            with pytest.raises(JournalBrokenError):
-                follow(path, None)
+            with pytest.raises(JournalBrokenError) as found:
+                follow(path, KEY)
+            assert found.value.line == data[:at].count(b"\n") + 1
         else:
-            assert follow(path, None).truncated
+            assert follow(path, KEY).truncated
 
 
-@pytest.mark.parametrize("kept", [(), (0,), (0, 1, 2, 3), (1, 2, 3, 4), (0, 2, 3, 4), (0, 2, 1, 3, 4)])
-def test_a_missing_line_is_found(tmp_path: Path, kept: tuple[int, ...]) -> None:
-    """Lines taken from the front, the middle or the end are missed, the last ones by what the run left beside them."""
+def test_a_missing_added_or_moved_line_is_found(tmp_path: Path) -> None:
+    """Whichever line, part or header, is taken away, written twice or moved: the line where it shows is named.
+
+    The last ones are missed by what the run left beside them, so that no line is to blame.
+    """
     path = written(tmp_path)
     lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join(lines[at] for at in kept))
-    with pytest.raises(JournalBrokenError):
-        recall(path)
+    for at in range(len(lines)):
+        taken = lines[:at] + lines[at + 1 :]
+        twice = [*lines[: at + 1], lines[at], *lines[at + 1 :]]
+        moved = [*taken[: at + 1], lines[at], *taken[at + 1 :]] if at < len(lines) - 1 else taken
+        for edited in (taken, twice, moved):
+            path.write_bytes(b"".join(edited))
+            with pytest.raises(JournalBrokenError) as found:
+                recall(path)
+            wrong = next(
+                (i for i, pair in enumerate(zip(lines, edited, strict=False)) if pair[0] != pair[1]), len(taken)
+            )
+            assert found.value.line == 0 or wrong < found.value.line <= wrong + 4, (at, found.value)
+
+
+def test_lines_cut_off_the_end_are_missed_by_what_the_run_left(tmp_path: Path) -> None:
+    """However many whole records are gone, also all of them."""
+    path = written(tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    for kept in range(len(lines)):
+        path.write_bytes(b"".join(lines[:kept]))
+        with pytest.raises(JournalBrokenError, match="lines are missing"):
+            recall(path)
+
+
+def test_a_part_that_was_erased_leaves_a_chain_that_verifies(tmp_path: Path) -> None:
+    """Every part line, one by one and all together, with the key and without it."""
+    path = written(tmp_path, key=KEY)
+    data = path.read_bytes()
+    numbers = [number for number, line in enumerate(data.splitlines(), start=1) if b'"part":' in line]
+    for erased in (*([number] for number in numbers), numbers):
+        path.write_bytes(erase_parts(data, erased))
+        assert recall(path, KEY).standing.head == recall(path).standing.head != ""
+    assert b"ann" not in path.read_bytes()
+
+
+def test_only_parts_hold_names(tmp_path: Path) -> None:
+    """Whoever reads the headers alone learns nobody's name."""
+    path = written(tmp_path)
+    headers = [line for line in path.read_text().splitlines() if '"part":' not in line]
+    assert len(headers) == 6
+    assert not [header for header in headers if "ann" in header]
 
 
 def test_the_journal_itself_may_not_go_missing(tmp_path: Path) -> None:
@@ -151,46 +198,59 @@ def test_a_line_says_where_the_chain_breaks(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"OPS-900", b"OPS-901"))
     with pytest.raises(JournalBrokenError) as caught:
         recall(path)
-    assert caught.value.line == 2
-    assert "the hash does not match" in caught.value.why
+    assert b"OPS-901" in path.read_bytes().splitlines()[caught.value.line - 1]
+    assert "the sum of this part does not match" in caught.value.why
     assert str(path) in str(caught.value)
 
 
 def test_a_forged_chain_does_not_fit_the_key(tmp_path: Path) -> None:
-    """Whoever rewrites a keyed journal without the key is found out; so is one who rewrites it without any."""
+    """Whoever rewrites a keyed journal without the key is found out; without it, seals are said not to be checked."""
     path = written(tmp_path / "true", key=KEY)
     other = written(tmp_path / "other", key=Secret("another key"))
-    with pytest.raises(JournalBrokenError, match="hash"):
+    with pytest.raises(JournalBrokenError, match="the seal does not match"):
         recall(other, KEY)
-    with pytest.raises(JournalBrokenError, match="SITEWARD_JOURNAL_KEY"):
-        recall(path)
+    assert (recall(path, KEY).standing.checked, recall(path).standing.checked) == (True, False)
     assert KEY.reveal().encode() not in path.read_bytes()
+
+
+def test_a_sealed_journal_is_not_written_to_without_its_key(tmp_path: Path) -> None:
+    """Reading needs no key; a line without a seal after sealed ones would make the journal worthless."""
+    path = written(tmp_path, key=KEY)
+    before = path.read_bytes()
+    with (
+        pytest.raises(JournalBrokenError, match="SITEWARD_JOURNAL_KEY is not given here"),
+        opened(tmp_path, "stats", key=None, clock=CLOCK),
+    ):
+        pass
+    assert path.read_bytes() == before
 
 
 def test_a_key_may_come_and_may_not_go(tmp_path: Path) -> None:
     """A journal begun without a key goes on with one; lines after that are never accepted without it."""
     path = written(tmp_path)
     written(tmp_path, key=KEY)
-    assert recall(path, KEY).standing.chain.head.startswith("hmac-sha256:")
     chain = follow(path, KEY)
-    with path.open("ab") as file:
-        file.write(link({"kind": "torn"}, chain.head, None)[0])
-    with pytest.raises(JournalBrokenError, match="without the key"):
-        follow(path, KEY)
+    assert (chain.sealed_since, chain.records[-1].is_keyed) == (7, True)
+    appended(path, {"kind": "torn"})
+    for key in (KEY, None):
+        with pytest.raises(JournalBrokenError, match="not sealed with the key"):
+            follow(path, key)
 
 
-@pytest.mark.parametrize("keep", [1, 40, -1])
-def test_a_truncated_last_line_is_told_apart_and_mended(tmp_path: Path, keep: int) -> None:
+@pytest.mark.parametrize(
+    "cut_off",
+    [b"{", b'{"at":"2027-01-10T09:00:00Z","kind":"out', b'{"part":"ann","salt":"00"}\n', b'{"part":"ann"}\n{"at":'],
+    ids=["byte", "header", "part", "part-and-header"],
+)
+def test_a_truncated_end_is_told_apart_and_mended(tmp_path: Path, cut_off: bytes) -> None:
     """What a crash cut off is no edit; the next run takes it away, says so, and goes on with the chain."""
     path = written(tmp_path, end=False)
-    whole = path.read_bytes()
-    path.write_bytes(whole + b'{"at":"2027-01-10T09:00:00Z","kind":"outcome","prev":"sha256:'[:keep])
-    assert recall(path).standing.chain.truncated
+    path.write_bytes(path.read_bytes() + cut_off)
+    assert follow(path, None).truncated == len(cut_off)
     with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
         assert book.unfinished is not None
-        book.go_on(book.unfinished)
-    kinds = [json.loads(line)["kind"] for line in path.read_text().splitlines()]
-    assert kinds == ["run", "waiver", "intent", "outcome", "torn", "resume"]
+        book.go_on(book.unfinished, PLAN)
+    assert kinds(path) == ["run", "state", "waiver", "intent", "outcome", "torn", "resume"]
     recall(path)
 
 
@@ -201,8 +261,8 @@ def test_a_last_line_without_its_line_feed_is_kept(tmp_path: Path) -> None:
     with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
         assert book.unfinished is not None
         assert book.unfinished.results["s1"].status == "done"
-        book.go_on(book.unfinished)
-    assert len(path.read_text().splitlines()) == 5
+        book.go_on(book.unfinished, PLAN)
+    assert kinds(path) == ["run", "state", "waiver", "intent", "outcome", "resume"]
     recall(path)
 
 
@@ -232,7 +292,7 @@ def test_a_stale_snapshot_of_a_crashed_run_is_not_taken(tmp_path: Path) -> None:
 def test_no_journal_is_no_memory(tmp_path: Path) -> None:
     """Where there was no run, nothing is remembered, which is not the same as remembering nothing."""
     assert recall(tmp_path / "stats.jsonl").memory is None
-    assert recall(tmp_path / "stats.jsonl").standing.chain.head == ""
+    assert recall(tmp_path / "stats.jsonl").standing.head == ""
 
 
 def test_the_memory_of_a_finished_run(tmp_path: Path) -> None:
@@ -267,7 +327,7 @@ def test_an_open_run_knows_what_is_unsettled(tmp_path: Path) -> None:
         book.intend({"s1": Change(VIEW, EDIT), "s2": Change(None, ROBOT)})
         book.record([Result(step="s1", status="done"), Result(step="s2", status="unknown")])
         book.intend({"s3": Change(None, Account("bob"))})
-    run = journal.recall(path_of(tmp_path, "stats")).unfinished
+    run = reading.recall(path_of(tmp_path, "stats")).unfinished
     assert run is not None
     assert run.unsettled == {"s2", "s3"}
     assert run.done == {"s1": Change(VIEW, EDIT)}
@@ -278,7 +338,7 @@ def test_a_new_run_gives_up_an_unfinished_one(tmp_path: Path) -> None:
     written(tmp_path, end=False)
     with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
         book.begin(PLAN, **KNOWN)
-    runs = journal.runs(path_of(tmp_path, "stats"))
+    runs = reading.runs(path_of(tmp_path, "stats"))
     assert [run.ended for run in runs] == [True, False]
 
 
@@ -318,37 +378,8 @@ def test_a_journal_that_others_could_have_made_is_not_written_to(
         pass
 
 
-def test_a_journal_of_an_earlier_release_is_read_and_written_to_the_byte(tmp_path: Path) -> None:
-    """`journal-1` was written by the release that had other classes for its lines: it reads, and is written, the same."""
-    path = write_one_of_each(tmp_path)
-    for file in (path, path.with_name("stats.last.json")):
-        assert file.read_bytes() == (EARLIER / file.name).read_bytes()
-    lines = follow(path, None).entries
-    assert {line["kind"] for line in lines} == {
-        "run", "waiver", "intent", "outcome", "resume", "abandoned", "torn", "resend", "end",
-    }  # fmt: skip
-    assert [encode_entry(decode_entry(line)) for line in lines] == list(lines)
-    first, last = journal.runs(path)
-    assert [intent.change for intent in first.intents.values()] == list(CHANGES.values())
-    assert (first.results["s1"].sends, first.began.chosen, last.began.chosen) == (2, ("s1", "s2"), None)
-    memory = recall(path).memory
-    assert memory is not None
-    assert memory.last == Access([change.after for change in CHANGES.values() if change.after is not None])
-
-
-def test_members_that_an_older_release_did_not_write_may_be_missing(tmp_path: Path) -> None:
-    """Lines of before `instance`, `me` and the consents were written down read as without them."""
-    path, head = path_of(tmp_path, "stats"), ""
-    for line in follow(EARLIER / "stats.jsonl", None).entries:
-        later = {"instance", "me", "chosen", "lifted", "allow_delete", "message", "sends"}
-        data, head = link({name: member for name, member in line.items() if name not in later}, head, None)
-        with path.open("ab") as file:
-            file.write(data)
-    shutil.copy(EARLIER / "stats.last.json", tmp_path)
-    first, _ = journal.runs(path)
-    assert (first.began.instance, first.began.me, first.claimed.lifted) == (None, None, frozenset())
-
-
+LINES = 11
+"""The lines of what `written` writes, parts and headers."""
 MOMENT = {"at": "2027-01-10T09:00:00Z", "run": ""}
 
 
@@ -357,17 +388,38 @@ MOMENT = {"at": "2027-01-10T09:00:00Z", "run": ""}
     [
         ({"kind": "prophecy", **MOMENT}, "/kind: prophecy is not known"),
         ({"kind": "torn", **MOMENT, "bytes": 3, "why": "x"}, "/why: is not known"),
-        ({"kind": "outcome", **MOMENT, "results": [{"step": "s1", "status": "done", "cost": 3}]}, "/results/0/cost"),
-        ({"kind": "run", "format": "siteward.journal/2", **MOMENT}, "/format: siteward.journal/2 is not known"),
+        ({"kind": "outcome", **MOMENT, "results": {"s1": "done"}, "cost": 3}, "/cost: is not known"),
     ],
-    ids=["kind", "member", "member-inside", "format"],
+    ids=["kind", "member", "member-of-joined"],
 )
 def test_a_line_of_a_newer_release_is_said_to_be_one(tmp_path: Path, line: dict[str, object], words: str) -> None:
     """A sealed line with words this version does not know is an error that names the line and says what wrote it."""
     with pytest.raises(JournalBrokenError, match="a newer release wrote this, and this version cannot") as found:
         recall(appended(written(tmp_path), line))
-    assert (found.value.line, words in found.value.why) == (6, True)
+    assert (found.value.line, words in found.value.why) == (LINES + 1, True)
     assert "use the release that wrote the journal" in found.value.hint
+
+
+def test_a_part_of_a_newer_release_is_said_to_be_one(tmp_path: Path) -> None:
+    """A member of a part that this version does not know is no less."""
+    path = appended(written(tmp_path), {"kind": "outcome", **MOMENT, "results": {}}, {"part": "ann", "mood": "good"})
+    with pytest.raises(JournalBrokenError, match=r"a newer release wrote this.*/ann/mood"):
+        recall(path)
+
+
+def test_a_journal_of_a_newer_format_is_said_to_be_one(tmp_path: Path) -> None:
+    """Also where everything else in the line is as it is written now; nothing is written to it."""
+    path = path_of(tmp_path, "stats")
+    body = b'{"format":"siteward.journal/3","n":1,"parts":[],"prev":""'
+    path.write_bytes(body + f',"sum":"{hash_line(body)}"}}\n'.encode())
+    path.chmod(0o600)
+    before = path.read_bytes()
+    with (
+        pytest.raises(JournalBrokenError, match="a newer release wrote this") as found,
+        opened(tmp_path, "stats", key=None, clock=CLOCK),
+    ):
+        pass
+    assert (found.value.line, path.read_bytes()) == (1, before)
 
 
 @pytest.mark.parametrize(
@@ -380,16 +432,17 @@ def test_a_line_of_a_newer_release_is_said_to_be_one(tmp_path: Path, line: dict[
         ({"kind": "torn", **MOMENT, "bytes": True}, "/bytes: should be integer"),
         ({"kind": "torn", "at": "2027-01-10T09:00:00", "run": "", "bytes": 3}, "/at: should have an offset"),
         ({"kind": "torn", "at": 1799571600, "run": "", "bytes": 3}, "/at: should be a time"),
-        ({"kind": "end", **MOMENT, "outcomes": {"won": 1}, "snapshot": ""}, "/outcomes/won: should be one of"),
-        ({"kind": "intent", **MOMENT, "steps": [{"step": "s1", "before": {}, "after": None}]}, "/steps/0/before/type"),
+        ({"kind": "end", **MOMENT, "outcomes": {"won": 1}, "last": ""}, "/outcomes/won: should be one of"),
+        ({"kind": "intent", **MOMENT, "steps": "s1"}, "/steps: should be a list"),
+        ({"kind": "outcome", **MOMENT, "results": ["s1"]}, "/results: should be an object"),
     ],
-    ids=["no-kind", "kind", "missing", "text", "truth", "no-offset", "number", "key", "resource"],
+    ids=["no-kind", "kind", "missing", "text", "truth", "no-offset", "number", "key", "steps", "results"],
 )
 def test_a_line_that_no_release_writes_is_named(tmp_path: Path, line: dict[str, object], words: str) -> None:
     """Missing members and wrong types break the journal, sealed or not: line, member and what it should be are told."""
     with pytest.raises(JournalBrokenError, match="not an entry that this version writes") as found:
         recall(appended(written(tmp_path), line))
-    assert (found.value.line, words in found.value.why) == (6, True)
+    assert (found.value.line, words in found.value.why) == (LINES + 1, True)
     assert "restore the journal" in found.value.hint
 
 
@@ -398,7 +451,7 @@ def test_a_line_that_no_release_writes_is_named(tmp_path: Path, line: dict[str, 
     [
         (b"{", "this is not valid JSON"),
         (b"[]", "should be an object"),
-        (b'{"format":"siteward.last/2"}', "a newer release wrote this"),
+        (b'{"format":"siteward.last/3"}', "a newer release wrote this"),
         (b'{"format":"siteward.last/1","memory":{"mood":"good"},"run":""}', "/memory/mood"),
         (b'{"format":"siteward.last/1","memory":{"sites":"3"},"run":""}', "/memory/sites: should be integer"),
     ],
@@ -407,7 +460,7 @@ def test_a_line_that_no_release_writes_is_named(tmp_path: Path, line: dict[str, 
 def test_a_memory_that_fits_its_digest_and_no_grammar_is_broken(tmp_path: Path, data: bytes, words: str) -> None:
     """Without a key anybody can make the digest fit; what is read then is still told as a broken journal."""
     path = written(tmp_path, end=False)
-    end = {"kind": "end", **MOMENT, "outcomes": {}, "snapshot": f"sha256:{hashlib.sha256(data).hexdigest()}"}
+    end = {"kind": "end", **MOMENT, "outcomes": {}, "last": hashlib.sha256(data).hexdigest()}
     appended(path, end)
     path.with_name("stats.last.json").write_bytes(data)
     with pytest.raises(JournalBrokenError) as found:
@@ -416,12 +469,18 @@ def test_a_memory_that_fits_its_digest_and_no_grammar_is_broken(tmp_path: Path, 
     assert found.value.path.name == "stats.last.json"
 
 
-def appended(path: Path, line: Mapping[str, object]) -> Path:
-    """Add a line, sealed as the last one asks for, and return the path."""
-    data, _ = link(line, follow(path, None).head, None)
+def appended(path: Path, header: Mapping[str, object], *parts: dict[str, object]) -> Path:
+    """Add a record that follows the last one, without a seal, and return the path."""
+    chain = follow(path, None)
+    data, _ = link(header, parts, number=len(chain.records) + 1, head=chain.head, key=None)
     with path.open("ab") as file:
         file.write(data)
     return path
+
+
+def kinds(path: Path) -> list[str]:
+    """Return the kinds of the records in a journal."""
+    return [record.header["kind"] for record in follow(path, None).records]
 
 
 def test_leavers_are_remembered_until_nothing_of_theirs_is_live(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from reconcile.worlds import worlds
 from siteward.access.model import Access, account_of
 from siteward.access.renames import under
 from siteward.reconcile.drift import drift
-from siteward.reconcile.journal import journal
+from siteward.reconcile.journal import reading
 from siteward.reconcile.journal.files import write_all
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def test_an_unchanged_world_is_not_written_to(live: Access) -> None:
     with rig(live, live) as (here, server, _):
         assert here.apply().outcomes == ()
         assert server.told == []
-        memory = journal.recall(here.journal()).memory
+        memory = reading.recall(here.journal()).memory
         assert memory is not None
         assert memory.last == live
 
@@ -96,7 +96,7 @@ def test_whatever_fails_the_next_apply_gets_there(
         here.clock.now += timedelta(minutes=10)  # until then, what got no answer may still take effect
         here.apply()
         assert server.access == wanted
-        journal.recall(here.journal())
+        reading.recall(here.journal())
 
 
 @given(worlds(), worlds(), worlds())
@@ -148,7 +148,7 @@ NOBODY = ("eve", "mallory")
 def _told_as_changed(here: SmallRig) -> dict[Key, Resource | None]:
     """Return what drift says that others have changed, and what stands there."""
     (instance,) = here.instances
-    memory = journal.recall(here.journal()).memory
+    memory = reading.recall(here.journal()).memory
     fresh = instance.plan(Ask(instance.server), as_of=NOW, memory=memory)
     items = drift(fresh.plan, fresh.live, fresh.desired, memory)
     sides = ((item, item.live or item.declared or item.journalled) for item in items if item.kind == "changed-since")
@@ -200,7 +200,7 @@ def test_renaming_and_all_else_in_one_plan(live: Access, wanted: Access) -> None
         assert report.diagnostics == ()
         assert server.access == wanted
         assert here.plan().instances[0].steps == ()
-        memory = journal.recall(here.journal()).memory
+        memory = reading.recall(here.journal()).memory
         assert memory is not None
         assert memory.last == wanted
 
@@ -216,7 +216,7 @@ def test_a_crash_around_a_renaming_is_survived(live: Access, wanted: Access, at:
             here.apply()
         except Crash:
             server.faults = {}
-            remembered = journal.recall(here.journal()).memory
+            remembered = reading.recall(here.journal()).memory
             assert remembered is not None
             assert set(statuses(here.resume())) <= {"done", "already"}
         assert server.access == wanted
@@ -267,10 +267,10 @@ def test_a_crash_at_any_write_is_survived(live: Access, wanted: Access, at: int,
             server.faults = {}
             assert set(statuses(here.resume())) <= {"done", "already"}
         assert server.access == wanted
-        memory = journal.recall(here.journal()).memory
+        memory = reading.recall(here.journal()).memory
         assert memory is not None
         assert memory.last == wanted
-        journal.recall(here.journal())
+        reading.recall(here.journal())
 
 
 @given(
@@ -292,19 +292,18 @@ def test_crashes_while_resuming_are_survived(live: Access, wanted: Access, fault
         here.clock.now += timedelta(minutes=10)  # until then, what got no answer may still take effect
         here.apply()
         assert server.access == wanted
-        journal.recall(here.journal())
+        reading.recall(here.journal())
 
 
 def _come_back(here: SmallRig, server: Server, live: Access, wanted: Access, *, crashed: bool) -> None:
-    chain = journal.recall(here.journal()).standing.chain
-    if crashed and not chain.entries:
+    if crashed and not reading.recall(here.journal()).standing.entries:
         assert server.access == live
         return
     report = here.resume()
     if crashed and "nothing-to-resume" not in {diagnostic.code for diagnostic in report.diagnostics}:
         assert set(statuses(report)) <= {"done", "already"}
     assert server.access == wanted
-    memory = journal.recall(here.journal()).memory
+    memory = reading.recall(here.journal()).memory
     assert memory is not None
     assert memory.last == wanted
 

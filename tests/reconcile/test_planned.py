@@ -19,7 +19,7 @@ from siteward.access.model import Account, Scope, Subject, grant_key
 from siteward.platforms.fakery import Fault
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import RESUME
-from siteward.reconcile.journal.journal import path_of
+from siteward.reconcile.journal.reading import path_of
 from siteward.reconcile.plan import Run, drift, plan, plan_and_survey
 
 if TYPE_CHECKING:

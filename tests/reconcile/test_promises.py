@@ -39,7 +39,8 @@ from siteward.access.report import exit_code
 from siteward.access.state import DeclaredUser
 from siteward.platforms.interface import Bundle
 from siteward.reconcile.apply.target import Acceptance, Progress
-from siteward.reconcile.journal import journal
+from siteward.reconcile.journal import journal, reading
+from siteward.reconcile.journal.chain import follow
 from siteward.reconcile.journal.files import write_all
 
 if TYPE_CHECKING:
@@ -344,7 +345,7 @@ def test_2_an_acceptance_names_this_plan(tmp_path: Path) -> None:
     assert server.told == []
     good = Acceptance(digest=plan.digest[:20], reason="media was sold, OPS-900")
     assert statuses(rig.apply(plan, accept={"removals": good})) == ["done"] * 3
-    last = journal.runs(rig.journal())[-1]
+    last = reading.runs(rig.journal())[-1]
     assert last.claimed.accept["removals"] == "media was sold, OPS-900"
 
 
@@ -414,11 +415,11 @@ def test_8_what_cannot_be_read_back_is_unknown(tmp_path: Path) -> None:
     report = rig.apply()
     assert statuses(report) == ["unknown"]
     assert report.next == "siteward apply --resume"
-    assert journal.recall(rig.journal()).unfinished is not None
+    assert reading.recall(rig.journal()).unfinished is not None
     server.unlooking = False
     assert statuses(rig.resume()) == ["done"]
     assert len(server.told) == 1
-    assert journal.recall(rig.journal()).unfinished is None
+    assert reading.recall(rig.journal()).unfinished is None
 
 
 def test_8_what_is_gone_again_at_the_end_is_not_done(tmp_path: Path) -> None:
@@ -471,7 +472,7 @@ def test_8_an_end_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     server.when_told = lambda _bundle: setattr(server, "unreadable", 1)
     report = rig.apply()
     assert (statuses(report), codes(report)) == (["done"], {"end-not-read"})
-    memory = journal.recall(rig.journal()).memory
+    memory = reading.recall(rig.journal()).memory
     assert memory is not None
     assert memory.last == world(ROBOT, ANN_EDIT)
 
@@ -566,8 +567,8 @@ def test_9_the_intent_is_on_the_disk_before_the_write(tmp_path: Path) -> None:
     seen: list[list[str]] = []
     server.when_told = lambda _bundle: seen.append(_kinds(rig.journal()))
     rig.apply()
-    assert seen == [["run", "intent"]]
-    assert _kinds(rig.journal()) == ["run", "intent", "outcome", "end"]
+    assert seen == [["run", "state", "intent"]]
+    assert _kinds(rig.journal()) == ["run", "state", "intent", "outcome", "end"]
 
 
 def test_9_the_head_is_in_the_report(tmp_path: Path) -> None:
@@ -575,7 +576,7 @@ def test_9_the_head_is_in_the_report(tmp_path: Path) -> None:
     rig, _, _ = one_instance(tmp_path, [ANN_VIEW], [ANN_EDIT])
     report = rig.apply()
     assert report.journal == str(rig.journal())
-    assert report.journal_head == journal.recall(rig.journal()).standing.chain.head
+    assert report.journal_head == reading.recall(rig.journal()).standing.head
 
 
 def test_9_a_broken_journal_is_not_written_to(tmp_path: Path) -> None:
@@ -784,4 +785,4 @@ def test_a_lifted_step_that_fails_is_told_as_such(tmp_path: Path) -> None:
 
 
 def _kinds(path: Path) -> list[str]:
-    return [json.loads(line)["kind"] for line in path.read_text().splitlines()]
+    return [record.header["kind"] for record in follow(path, None).records]

@@ -25,7 +25,7 @@ from siteward.access.diagnostic import error
 from siteward.access.model import Access, Account, account_key
 from siteward.access.state import DeclaredUser, Listing, Live
 from siteward.reconcile.drift import drift
-from siteward.reconcile.journal import journal
+from siteward.reconcile.journal import journal, reading
 from siteward.reconcile.journal.entries import Result
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def applied(folder: Path, access: Access) -> tuple[SmallRig, Server, File]:
 
 
 def remembered(rig: SmallRig) -> Memory:
-    memory = journal.recall(rig.journal()).memory
+    memory = reading.recall(rig.journal()).memory
     assert memory is not None
     return memory
 
@@ -58,7 +58,7 @@ def remembered(rig: SmallRig) -> Memory:
 def told(rig: SmallRig) -> dict[str, str]:
     """Return drift: the kind by the words of the key."""
     (instance,) = rig.instances
-    memory = journal.recall(rig.journal()).memory
+    memory = reading.recall(rig.journal()).memory
     fresh = instance.plan(Ask(instance.server), as_of=NOW, memory=memory)
     items = drift(fresh.plan, fresh.live, fresh.desired, memory)
     sides = ((item.kind, item.live or item.declared or item.journalled) for item in items)

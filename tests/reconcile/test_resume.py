@@ -35,7 +35,7 @@ from reconcile.small_world import (
 from siteward.access.diagnostic import error
 from siteward.access.model import Account, account_key
 from siteward.reconcile.apply.target import Acceptance
-from siteward.reconcile.journal import journal
+from siteward.reconcile.journal import journal, reading
 from siteward.reconcile.journal.entries import Result
 from siteward.transport.secrets import Secret
 
@@ -83,17 +83,17 @@ def test_what_was_in_flight_is_settled_by_reading_and_not_sent_again(tmp_path: P
     assert "reading shows it" in report.outcomes[0].message
     sent = [change for told in server.told for change in told]
     assert len(sent) == len(set(sent))
-    assert journal.recall(rig.journal()).unfinished is None
+    assert reading.recall(rig.journal()).unfinished is None
 
 
 def test_the_last_attempt_is_the_one_that_counts(tmp_path: Path) -> None:
     """What failed first, was tried again by resume and then lost, is settled by reading and not by its first word."""
     rig, server, _ = crashed(tmp_path, [], [Account("ann"), Account("bob")], at=1)
-    run = journal.recall(rig.journal()).unfinished
+    run = reading.recall(rig.journal()).unfinished
     assert run is not None
     server.state.pop(account_key("ann"))
     with journal.opened(rig.book.folder, "stats", key=None, clock=rig.clock) as book:
-        book.go_on(run)
+        book.go_on(run, rig.plan())
         book.record([Result(step="s1", status="failed")])
     server.faults = {2: "crash-after"}
     with pytest.raises(Crash):
@@ -113,7 +113,7 @@ def test_what_was_done_before_is_told_as_done(tmp_path: Path) -> None:
 def test_what_somebody_took_back_meanwhile_is_not_done_again(tmp_path: Path) -> None:
     """What this run had done and somebody has undone since is refused: it is no longer as reviewed."""
     rig, server, _ = crashed(tmp_path, [Account("ann"), Account("bob")], [Account("ann", "ann@a.test"), *TWO], at=1)
-    done = journal.recall(rig.journal()).unfinished
+    done = reading.recall(rig.journal()).unfinished
     assert done is not None
     assert next(iter(done.done.values())).key == account_key("ann")
     server.set(Account("ann"))

@@ -31,7 +31,7 @@ from siteward.access.identity import follow
 from siteward.access.model import Account
 from siteward.access.state import Live, Memory, Unsettled
 from siteward.reconcile.apply.target import RESUME
-from siteward.reconcile.journal import journal
+from siteward.reconcile.journal import reading
 from siteward.reconcile.unsettled import settled
 from siteward.transport.patience import LONGEST, SHORTEST
 
@@ -135,7 +135,7 @@ def test_what_shows_by_the_end_of_the_run_is_done(tmp_path: Path) -> None:
     rig, server = setting(tmp_path, "lost-not-done")
     server.when_told = lambda _bundle: server.set(EDIT) if len(server.told) == 1 else None
     assert statuses(rig.apply()) == ["done", "done"]
-    assert journal.recall(rig.journal()).unfinished is None
+    assert reading.recall(rig.journal()).unfinished is None
 
 
 def test_a_signal_ends_the_waiting_and_leaves_it_unknown(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_the_next_apply_takes_a_late_write_for_its_own(tmp_path: Path) -> None:
     plan = rig.plan()
     server.set(new)
     assert statuses(rig.apply(plan)) == ["already"]
-    memory = journal.recall(rig.journal()).memory
+    memory = reading.recall(rig.journal()).memory
     assert memory is not None
     assert (memory.unsettled, new.key in (memory.last or {}), "cleo" in memory.accounts) == ((), True, True)
 
@@ -190,7 +190,7 @@ def test_what_may_still_come_is_remembered_across_runs_that_end(tmp_path: Path) 
     rig, _ = setting(tmp_path, "lost-not-done")
     rig.apply()
     rig.apply()
-    memory = journal.recall(rig.journal()).memory
+    memory = reading.recall(rig.journal()).memory
     assert memory is not None
     assert [earlier.change.key for earlier in memory.unsettled] == [VIEW.key]
     assert statuses(rig.apply()) == ["refused"]
@@ -202,7 +202,7 @@ def test_after_ten_minutes_it_did_not_take_place_and_is_done_anew(tmp_path: Path
     later(rig, 10)
     assert statuses(rig.apply()) == ["done"]
     assert server.access == world(ROBOT, EDIT, BOB_EDIT)
-    assert journal.recall(rig.journal()).memory.unsettled == ()  # type: ignore[union-attr]
+    assert reading.recall(rig.journal()).memory.unsettled == ()  # type: ignore[union-attr]
 
 
 def test_a_resume_waits_as_well_and_does_the_rest(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_resume_waits_as_well_and_does_the_rest(tmp_path: Path) -> None:
     assert len(server.told) == 2
     later(rig, 10)
     assert statuses(rig.resume()) == ["done", "done"]
-    assert journal.recall(rig.journal()).unfinished is None
+    assert reading.recall(rig.journal()).unfinished is None
 
 
 def test_a_resume_tells_a_late_write_as_done(tmp_path: Path) -> None:
@@ -252,12 +252,12 @@ def test_a_run_in_which_everything_waits_leaves_what_may_still_come(tmp_path: Pa
     rig, server = setting(tmp_path, "lost-not-done")
     rig.apply()
     assert statuses(rig.apply()) == ["refused"]
-    memory = journal.recall(rig.journal()).memory
+    memory = reading.recall(rig.journal()).memory
     assert memory is not None
     assert [write.change.key for write in memory.unsettled] == [VIEW.key]
     server.set(EDIT)
     assert statuses(rig.apply()) == []
-    memory = journal.recall(rig.journal()).memory
+    memory = reading.recall(rig.journal()).memory
     assert memory is not None
     assert memory.last is not None
     assert (memory.unsettled, memory.last.get(EDIT.key)) == ((), EDIT)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import IntEnum
 from functools import cache, cached_property
-from typing import Any, ClassVar, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
@@ -41,12 +41,7 @@ class UnknownMemberError(CodecError):
 
 
 class WithDefaults(Struct, frozen=True, kw_only=True):
-    """A struct whose fields are written even at their default, for lines of files that are kept for years.
-
-    Those in `LATER`, which the format gained after its first files, are left out at their default.
-    """
-
-    LATER: ClassVar[frozenset[str]] = frozenset()
+    """A struct whose fields are written even at their default, for lines of files that are kept for years."""
 
 
 class Serializer:
@@ -284,7 +279,6 @@ class _Record:
         self.kind = kind
         self.tag = tag
         self.writes_defaults = issubclass(kind, WithDefaults)
-        self.later = kind.LATER if issubclass(kind, WithDefaults) else frozenset()
 
     @cached_property
     def parts(self) -> Mapping[str, tuple[FieldInfo, Serializer]]:
@@ -303,7 +297,7 @@ class _Record:
         data: dict[str, Data] = {} if self.tag is None else {"type": self.tag}
         for name, (part, inner) in self.parts.items():
             content = getattr(value, part.name)
-            if (self.writes_defaults and name not in self.later) or not _is_default(part, content):
+            if self.writes_defaults or not _is_default(part, content):
                 data[name] = inner.encode(content)
         return data
 

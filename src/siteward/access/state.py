@@ -325,6 +325,11 @@ class Memory(Struct, frozen=True, kw_only=True):
     newest_as_of: datetime | None = None
     unsettled: tuple[Unsettled, ...] = ()
 
+    @property
+    def declared_ids(self) -> Mapping[str, str]:
+        """The platform's ids of the accounts of declared users, by login."""
+        return {login: self.identities[login] for login in self.users.values() if login in self.identities}
+
 
 def account_names(
     live: Live, desired: Desired, memory: Memory | None, declared: Mapping[str, str | None] = MappingProxyType({})

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.cli.checkout import Checkout
     from siteward.platforms.instance import Instance
-    from siteward.reconcile.journal.chain import Chain
+    from siteward.reconcile.journal.reading import Standing
 
 
 SELF_CODES = frozenset({"self-mismatch", "self-unknown", "self-not-listed", "self-changed", "self-declared"})
@@ -130,7 +130,7 @@ def _describe_journal(checkout: Checkout, instance: Instance) -> tuple[str, Diag
     from siteward.access.diagnostic import error, plural
     from siteward.reconcile.apply.admission import remarks_on
     from siteward.reconcile.journal.chain import JournalBrokenError
-    from siteward.reconcile.journal.journal import path_of, recall
+    from siteward.reconcile.journal.reading import path_of, recall
 
     path, key = path_of(checkout.book.folder, instance.name), checkout.book.key
     try:
@@ -139,15 +139,14 @@ def _describe_journal(checkout: Checkout, instance: Instance) -> tuple[str, Diag
         remarks = remarks_on(known, instance.platform.name, instance.origin, key)
     except JournalBrokenError as broken:
         return "broken", error(broken.code, str(broken), hint=broken.hint)
-    chain = known.chain
-    if not chain.entries:
+    if not known.entries:
         return f"none yet at {path}", None
     lost = sum(write.lost for write in recalled.memory.unsettled) if recalled.memory is not None else 0
     parts = (
-        plural(len(chain.entries), "entry", "entries"),
+        plural(known.entries, "entry", "entries"),
         *((f"{plural(lost, 'write')} whose answer was lost: the next plan reads what became of it",) if lost else ()),
-        f"latest hash {chain.head}",
-        _describe_hashes(chain, keyed=key is not None),
+        f"head {known.head}",
+        _describe_seals(known, keyed=key is not None),
     )
     return "; ".join(
         (
@@ -157,11 +156,10 @@ def _describe_journal(checkout: Checkout, instance: Instance) -> tuple[str, Diag
     ), None
 
 
-def _describe_hashes(chain: Chain, *, keyed: bool) -> str:
-    """Return in words since which entry the journal is hashed with a key, which may have come later than the journal."""
-    if not keyed:
-        return "hashes without a key: SITEWARD_JOURNAL_KEY is not set"
-    if not chain.sealed_since:
-        return "hashes without a key"
-    since = f" since entry {chain.sealed_since}" if chain.sealed_since > 1 else ""
-    return f"hashes with SITEWARD_JOURNAL_KEY (HMAC){since}"
+def _describe_seals(known: Standing, *, keyed: bool) -> str:
+    """Return in words since which entry the journal is sealed with a key, which may have come later than the journal."""
+    if not known.sealed_since:
+        return "not sealed" if keyed else "not sealed: SITEWARD_JOURNAL_KEY is not set"
+    since = f" since entry {known.sealed_since}" if known.sealed_since > 1 else ""
+    unchecked = "" if known.checked else "; seals not checked: the key is not set"
+    return f"sealed with SITEWARD_JOURNAL_KEY (HMAC){since}{unchecked}"

@@ -20,7 +20,7 @@ from siteward.declaration.build import NAME_HINT, can_name
 from siteward.declaration.generate import first_file
 from siteward.declaration.grammar import keys_of
 from siteward.platforms.instance import Instance
-from siteward.reconcile.journal.journal import path_of
+from siteward.reconcile.journal.reading import path_of
 from siteward.reconcile.own_account import claim_of, own_account
 from siteward.reconcile.project import Project, open_project
 from siteward.transport.link import Link

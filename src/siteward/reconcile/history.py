@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from siteward.reconcile.apply.admission import remarks_on
 from siteward.reconcile.dated import describe_later_starts, newer_moment, warn_behind
-from siteward.reconcile.journal.journal import Recalled, path_of, recall
+from siteward.reconcile.journal.reading import Recalled, path_of, recall
 from siteward.reconcile.unsettled import is_cut_off, late, remarks_on_open_ends
 
 if TYPE_CHECKING:

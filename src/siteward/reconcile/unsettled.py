@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from siteward.access.change import Change
     from siteward.access.model import Key
     from siteward.access.state import Live, Memory, Unsettled
-    from siteward.reconcile.journal.journal import Run
+    from siteward.reconcile.journal.runs import Run
 
 _LONGEST = timedelta(seconds=LONGEST)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Plan
     from siteward.platforms.instance import Instance
     from siteward.reconcile.apply.target import Options, Target
-    from siteward.reconcile.journal.journal import Standing
+    from siteward.reconcile.journal.reading import Standing
     from siteward.transport.secrets import Secret
 
 _CLOCK_SKEW = timedelta(minutes=5)
@@ -102,7 +102,7 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
 
     Raises `JournalBrokenError` for the journal of another platform.
     """
-    began, chain = standing.began, standing.chain
+    began, since = standing.began, standing.sealed_since
     if began is not None and began.platform != platform:
         raise JournalBrokenError(
             standing.path, 0, f"this is the journal of a {began.platform}, and here is a {platform}"
@@ -110,13 +110,16 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
     warnings = []
     if began is not None and began.origin != origin:
         warnings.append(_other_origin(began.origin, origin, standing))
-    if key is not None and chain.entries and not chain.sealed_since:
+    if not standing.checked:
+        words = f"the seals (HMAC) of {standing.path} are not checked: SITEWARD_JOURNAL_KEY is not set"
+        warnings.append(note("seals-not-checked", words, hint="its sums hold, which anybody can compute"))
+    elif key is not None and standing.entries and not since:
         words = f"SITEWARD_JOURNAL_KEY is set, and no line of {standing.path} is hashed with it (HMAC)"
         warnings.append(
             warning("journal-not-sealed", words, hint="right before the first apply with a key; else compare a copy")
         )
-    elif key is not None and chain.sealed_since > 1:
-        number = chain.sealed_since - 1
+    elif key is not None and since > 1:
+        number = since - 1
         verb, them = ("is", "it") if number == 1 else ("are", "them")
         words = (
             f"the first {plural(number, 'line')} of {standing.path} {verb} not hashed with SITEWARD_JOURNAL_KEY (HMAC), so "

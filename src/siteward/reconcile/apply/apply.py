@@ -21,7 +21,7 @@ from siteward.reconcile.apply.consent import find_missing_consents
 from siteward.reconcile.apply.inputs import TROUBLE, ApplyInput, describe_trouble
 from siteward.reconcile.apply.run import run as run_apply
 from siteward.reconcile.apply.target import quiet
-from siteward.reconcile.journal import journal
+from siteward.reconcile.journal import journal, reading
 from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.journal.journal import opened
 from siteward.transport.errors import OutcomeUnknownError
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from siteward.platforms.instance import Instance
     from siteward.platforms.interface import Receipt
     from siteward.reconcile.apply.target import Book, Clock, Listener, Options, Target
-    from siteward.reconcile.journal.journal import Journal, Run
+    from siteward.reconcile.journal.journal import Journal
+    from siteward.reconcile.journal.runs import Run
 
 
 def apply(
@@ -119,7 +120,7 @@ def _find_unfinished(targets: Mapping[str, Target], book: Book) -> tuple[dict[st
     diagnostics = []
     for name in targets:
         try:
-            run = journal.recall(journal.path_of(book.folder, name), book.key).unfinished
+            run = reading.recall(reading.path_of(book.folder, name), book.key).unfinished
         except JournalBrokenError as problem:
             diagnostics.append(describe_trouble(name, problem))
         else:
@@ -131,7 +132,7 @@ def _find_unfinished(targets: Mapping[str, Target], book: Book) -> tuple[dict[st
 def _was_begun(book: Book, instance: str, digest: str) -> bool:
     """Return whether a plan was ever begun on an instance."""
     try:
-        known = journal.runs(journal.path_of(book.folder, instance), book.key)
+        known = reading.runs(reading.path_of(book.folder, instance), book.key)
     except JournalBrokenError:  # reported by `_find_unfinished`
         return False
     return any(run.began.plan == digest for run in known)

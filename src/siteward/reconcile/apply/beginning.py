@@ -16,6 +16,7 @@ from siteward.access.identity import follow
 from siteward.reconcile.apply.inputs import TROUBLE, describe_trouble
 from siteward.reconcile.apply.memory import RunResult, build_memory
 from siteward.reconcile.journal import journal
+from siteward.reconcile.journal.reading import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -64,7 +65,7 @@ def _begin_journal(given: Beginning, survey: Survey) -> Iterator[Diagnostic]:
         yield replace(describe_trouble(survey.name, problem), severity=Severity.WARNING)
         return
     if begins:
-        path = journal.path_of(given.book.folder, survey.name)
+        path = path_of(given.book.folder, survey.name)
         yield replace(note("journal-begun", f"the journal begins here: {path}"), instance=survey.name)
 
 
@@ -104,9 +105,11 @@ def _write(given: Beginning, survey: Survey, book: journal.Journal, left: Memory
         platform=survey.platform.name,
         origin=survey.origin,
         me=survey.live.me if survey.confirmed or before is None else before,
+        live=survey.live,
         users=left.users,
+        ids=left.declared_ids,
         accounts=tuple(sorted(left.accounts)),
         sites=left.sites,
         grants=left.grants,
     )
-    book.end({}, left)
+    book.end({}, left, survey.live)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Plan, Step
     from siteward.reconcile.apply.revalidate import Allowance
     from siteward.reconcile.apply.target import Options
-    from siteward.reconcile.journal.journal import Run
+    from siteward.reconcile.journal.runs import Run
 
 CONSENTS: Mapping[str, str] = MappingProxyType(
     {

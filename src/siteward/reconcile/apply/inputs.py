@@ -15,7 +15,7 @@ from siteward.reconcile.apply.revalidate import Allowance, History, Revalidated,
 from siteward.reconcile.dated import newer_moment, refuse_gains
 from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.journal.files import UnsafeFileError
-from siteward.reconcile.journal.journal import Journal, JournalBusyError, Run
+from siteward.reconcile.journal.journal import Journal, JournalBusyError
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from siteward.access.report import Outcome
     from siteward.access.state import Memory, Unsettled
     from siteward.reconcile.apply.target import Book, Clock, Fresh, Listener, Options, Target
+    from siteward.reconcile.journal.runs import Run
     from siteward.transport.http import Doors, Reader
 
 TROUBLE = (PlatformError, JournalBrokenError, JournalBusyError, UnsafeFileError, OSError)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from siteward.reconcile.apply.passwords import Obstacles, Passwords
     from siteward.reconcile.apply.target import Fresh
     from siteward.reconcile.journal.entries import Result
-    from siteward.reconcile.journal.journal import Run
+    from siteward.reconcile.journal.runs import Run
 
 SETTLED: frozenset[OutcomeStatus] = frozenset({"done", "already"})
 LOST = "its answer was lost; reading shows it"

@@ -46,6 +46,8 @@ from siteward.reconcile.apply.memory import RunResult, build_memory, count_sends
 from siteward.reconcile.apply.revalidate import SETTLED, Allowance, History, allowed, reached
 from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.journal import journal
+from siteward.reconcile.journal.reading import path_of
+from siteward.reconcile.journal.records import class_of
 from siteward.reconcile.selection import PARTIAL, describe_left_out
 from siteward.reconcile.unsettled import is_cut_off, late, reasons_to_wait, settled, still_open
 from siteward.transport.errors import PlatformError
@@ -58,7 +60,7 @@ if TYPE_CHECKING:
     from siteward.reconcile.apply.execute import CancellationToken
     from siteward.reconcile.apply.inputs import ApplyInput
     from siteward.reconcile.apply.target import Fresh, Target
-    from siteward.reconcile.journal.journal import Run
+    from siteward.reconcile.journal.runs import Run
 
 
 def run(given: ApplyInput, objections: Iterable[Diagnostic], config_digest: str) -> Report:
@@ -203,7 +205,7 @@ def _begin(given: ApplyInput, state: RunState, instance: Prepared) -> Prepared |
 def _continue(given: ApplyInput, state: RunState, instance: Prepared, run: Run) -> None:
     """Journal that a run goes on and the consents for that; report the consents it has from before."""
     state.add(instance.name, warn_resumed(run))
-    instance.journal.go_on(run, allow_delete=given.options.allow_delete, lifted=instance.revalidated.lifted)
+    instance.journal.go_on(run, given.plan, allow_delete=given.options.allow_delete, lifted=instance.revalidated.lifted)
     for name, acceptance in given.options.accept.items():
         if name not in run.sealed.accept and is_about(name, instance.name):
             instance.journal.waive(name, given.plan.digest, acceptance.reason)
@@ -258,12 +260,15 @@ def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> No
         state.add(instance.name, warning("run-given-up", words))
     journal.keep_plan(given.book.folder, given.plan)
     known = build_memory(instance.fresh, instance.fresh.live, instance.journal.memory)
+    accepted = {name: acceptance for name, acceptance in given.options.accept.items() if is_about(name, instance.name)}
     instance.journal.begin(
         given.plan,
+        live=instance.fresh.live,
         platform=instance.reviewed.platform,
         origin=instance.target.origin,
         me=_find_own_account(instance),
         users=known.users,
+        ids=known.declared_ids,
         accounts=tuple(sorted(known.accounts)),
         sites=known.sites,
         grants=known.grants,
@@ -271,10 +276,10 @@ def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> No
         chosen=instance.chosen,
         only=given.options.words or given.plan.only,
         lifted=tuple(sorted(instance.revalidated.lifted)),
+        accepted=tuple(sorted({class_of(name) for name in accepted})),
     )
-    for name, acceptance in given.options.accept.items():
-        if is_about(name, instance.name):
-            instance.journal.waive(name, given.plan.digest, acceptance.reason)
+    for name, acceptance in accepted.items():
+        instance.journal.waive(name, given.plan.digest, acceptance.reason)
 
 
 def _find_own_account(instance: Prepared) -> str | None:
@@ -364,9 +369,10 @@ def _remember(execution: Execution) -> None:
     )
     if run_result.counts:
         left = build_memory(execution.fresh, live, memory, run_result)
-        instance.journal.end(counts, replace(left, sends=sends, unsettled=unsettled))
+        left = replace(left, sends=sends, unsettled=unsettled)
+        instance.journal.end(counts, left, live, run_result.is_ours)
     else:
-        instance.journal.end_unchanged(counts, unsettled)
+        instance.journal.end_unchanged(counts, live, unsettled)
 
 
 def _find_confirmed(instance: Prepared) -> frozenset[str]:
@@ -400,7 +406,7 @@ def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[Inst
     )
     statuses = {outcome.status for outcome in outcomes}
     names = list(state.heads)
-    where = journal.path_of(given.book.folder, names[0]) if len(names) == 1 else given.book.folder
+    where = path_of(given.book.folder, names[0]) if len(names) == 1 else given.book.folder
     heads = state.heads[names[0]] if len(names) == 1 else ", ".join(map(" ".join, state.heads.items()))
     return Report(
         command="apply",

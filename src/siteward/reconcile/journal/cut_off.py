@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from siteward.access.change import Change
     from siteward.access.state import Memory
-    from siteward.reconcile.journal.journal import Run
+    from siteward.reconcile.journal.runs import Run
 
 
 def add_run(memory: Memory, run: Run) -> Memory:

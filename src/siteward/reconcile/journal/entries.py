@@ -1,7 +1,8 @@
 """The entries of the journal, one class for each kind, and the last-applied file that a run leaves beside it.
 
-They are written with all their members and read strictly (`siteward.access.serialize`). An unknown kind, format or
-member raises an error of its own, because a newer release may have written it.
+They are what the lines of either format say (`records`, `first_format`), and are read strictly
+(`siteward.access.serialize`). An unknown kind, format or member raises an error of its own, because a newer release may
+have written it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import ClassVar, Final, Literal, TypeAlias, TypedDict
+from typing import Final, Literal, TypeAlias, TypedDict
 
 from siteward.access.change import Change
 from siteward.access.model import Resource
@@ -32,17 +33,14 @@ class _Entry(WithDefaults, frozen=True, kw_only=True):
 class RunStarted(_Entry, frozen=True, kw_only=True):
     """A run begins: its plan, and the memory of the instance then.
 
-    `plan` is the digest; `users` maps handles of declared users to logins, `accounts` are the known accounts; `sites`
-    and `grants` are counts of what is live. `instance` is the name in the file and `me` the account in use; older
-    journals have neither. `chosen` are the steps that this run is confined to, `None` for all, and `only` the words that
-    chose them; `lifted` are the steps whose block whoever applies has lifted. `config_digest` is that of the files the
-    plan was made from; older journals do not have it.
+    `plan` is the digest; `users` maps handles of declared users to logins, `accounts` are the known accounts and `ids`
+    the platform's ids of declared ones by login; `sites` and `grants` are counts of what is live. `instance` is the name
+    in the file and `me` the account in use; the first journals have neither. `chosen` are the steps that this run is
+    confined to, `None` for all, and `only` the words that chose them; `lifted` are the steps whose block whoever applies
+    has lifted, `accepted` the kinds of blocks. `config_digest` is that of the files the plan was made from.
     """
 
-    LATER: ClassVar[frozenset[str]] = frozenset({"only", "config_digest"})
-
     kind: Literal["run"] = "run"
-    format: Literal["siteward.journal/1"] = "siteward.journal/1"
     plan: str
     tool: str
     created: datetime
@@ -52,6 +50,7 @@ class RunStarted(_Entry, frozen=True, kw_only=True):
     chosen: tuple[str, ...] | None = None
     only: tuple[str, ...] = ()
     lifted: tuple[str, ...] = ()
+    accepted: tuple[str, ...] = ()
     config_digest: str = ""
     commit: str | None = None
     dirty: bool = False
@@ -60,6 +59,7 @@ class RunStarted(_Entry, frozen=True, kw_only=True):
     platform: str
     origin: str
     users: Mapping[str, str]
+    ids: Mapping[str, str] = MappingProxyType({})
     accounts: tuple[str, ...]
     sites: int
     grants: int
@@ -71,6 +71,7 @@ class RunFacts(TypedDict, total=False):
     platform: str
     origin: str
     users: Mapping[str, str]
+    ids: Mapping[str, str]
     accounts: tuple[str, ...]
     sites: int
     grants: int
@@ -79,6 +80,7 @@ class RunFacts(TypedDict, total=False):
     chosen: tuple[str, ...] | None
     only: tuple[str, ...]
     lifted: tuple[str, ...]
+    accepted: tuple[str, ...]
 
 
 class BlockWaived(_Entry, frozen=True, kw_only=True):
@@ -115,8 +117,6 @@ class Result(WithDefaults, frozen=True, kw_only=True):
 
     `account_id` is the platform's id of the account that the step made, where its answer has one.
     """
-
-    LATER: ClassVar[frozenset[str]] = frozenset({"account_id"})
 
     step: str
     status: OutcomeStatus
@@ -163,11 +163,51 @@ class InvitationResent(_Entry, frozen=True, kw_only=True):
 
 
 class RunEnded(_Entry, frozen=True, kw_only=True):
-    """A run ends: the number of outcomes by status, and the digest of `<instance>.last.json` (`snapshot`)."""
+    """A run ends: the number of outcomes by status, and the SHA-256 of `<instance>.last.json` (`last`).
+
+    Its parts have what changed in the live picture. Where that was not read whole it is not `complete`, and `unread` says
+    in words what was not read: this is as the line before that read it.
+    """
 
     kind: Literal["end"] = "end"
     outcomes: Mapping[OutcomeStatus, int]
-    snapshot: str
+    complete: bool = True
+    unread: tuple[str, ...] = ()
+    last: str
+
+
+class PictureBegun(_Entry, frozen=True, kw_only=True):
+    """The whole live picture is in the parts, from which the changes in later ends go on."""
+
+    kind: Literal["state"] = "state"
+    complete: bool = True
+    unread: tuple[str, ...] = ()
+
+
+class JournalContinued(_Entry, frozen=True, kw_only=True):
+    """The journal goes on from a file of an older format (`of`), with its number of lines and its last seal (`head`).
+
+    `sealed_since` is the number of its first line that a key has sealed, or 0; `open_run` is the run that had no end
+    there, and is given up. `last` is the SHA-256 of `<instance>.last.json`, if there is one.
+    """
+
+    kind: Literal["continues"] = "continues"
+    of: str
+    lines: int
+    head: str
+    sealed_since: int = 0
+    open_run: str | None = None
+    last: str | None = None
+    reason: str | None = None
+
+
+class PartsErased(_Entry, frozen=True, kw_only=True):
+    """The parts that concern somebody were erased: their number, why, and the SHA-256 of `<instance>.last.json` since."""
+
+    kind: Literal["erased"] = "erased"
+    count: int
+    reason: str = ""
+    last: str | None = None
 
 
 Entry: TypeAlias = (
@@ -180,6 +220,9 @@ Entry: TypeAlias = (
     | Truncated
     | InvitationResent
     | RunEnded
+    | PictureBegun
+    | JournalContinued
+    | PartsErased
 )
 _KINDS: Final[Mapping[str, type[Entry]]] = MappingProxyType(
     {
@@ -192,24 +235,35 @@ _KINDS: Final[Mapping[str, type[Entry]]] = MappingProxyType(
         "torn": Truncated,
         "resend": InvitationResent,
         "end": RunEnded,
+        "state": PictureBegun,
+        "continues": JournalContinued,
+        "erased": PartsErased,
     }
 )
-_FORMATS: Final = frozenset({"siteward.journal/1", "siteward.last/1"})
+
+
+class Difference(WithDefaults, frozen=True, kw_only=True):
+    """One resource that differs: as the memory has it, and as it is live."""
+
+    before: Resource | None
+    after: Resource | None
 
 
 class LastApplied(WithDefaults, frozen=True, kw_only=True):
-    """The content of `<instance>.last.json`: the memory that the last ended run left."""
+    """The content of `<instance>.last.json`: the memory that the last ended run left.
 
-    format: Literal["siteward.last/1"] = "siteward.last/1"
+    `beyond` are the differences from the access in it to the live picture when it was written: what others changed and
+    drift goes on reporting. It is `None` where that is not known, as in files of the first format.
+    """
+
+    format: Literal["siteward.last/1", "siteward.last/2"] = "siteward.last/2"
     run: str
     memory: Memory
+    beyond: tuple[Difference, ...] | None = None
 
 
 def encode_entry(entry: Entry | LastApplied) -> dict[str, Data]:
-    """Return an entry, or a last-applied record, as plain data with all its members.
-
-    Members that came later than the format are left out at their default, so that such lines are as they were before.
-    """
+    """Return an entry, or a last-applied record, as plain data with all its members."""
     data: dict[str, Data] = shape(type(entry)).encode(entry)
     return data
 
@@ -217,28 +271,22 @@ def encode_entry(entry: Entry | LastApplied) -> dict[str, Data]:
 def decode_entry(data: Mapping[str, object]) -> Entry:
     """Return the entry of plain data.
 
-    Raises `UnknownMemberError` for a kind, format or member that this version does not know, and `CodecError` for
-    anything else that no version of this format has written.
+    Raises `UnknownMemberError` for a kind or member that this version does not know, and `CodecError` for anything else
+    that no version has written.
     """
     kind = data.get("kind")
     if not isinstance(kind, str):
         raise CodecError("/kind", "is missing" if kind is None else "should be string")
     if kind not in _KINDS:
         raise UnknownMemberError("/kind", f"{kind} is not known")
-    _check_format(data)
     entry: Entry = shape(_KINDS[kind]).decode(data, "")
     return entry
 
 
 def decode_last(data: object) -> LastApplied:
     """Return the last-applied record of plain data; raises as `decode_entry` does."""
-    if isinstance(data, dict):
-        _check_format(data)
+    name = data.get("format") if isinstance(data, dict) else None
+    if isinstance(name, str) and name not in {"siteward.last/1", "siteward.last/2"}:
+        raise UnknownMemberError("/format", f"{name} is not known")
     last: LastApplied = shape(LastApplied).decode(data, "")
     return last
-
-
-def _check_format(data: Mapping[str, object]) -> None:
-    name = data.get("format")
-    if isinstance(name, str) and name not in _FORMATS:
-        raise UnknownMemberError("/format", f"{name} is not known")

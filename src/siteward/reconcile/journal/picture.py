@@ -1,0 +1,131 @@
+"""The live picture in a journal: the whole of it once, and afterwards what each record changed, ours and others'.
+
+So the access at any recorded moment can be rebuilt from the journal alone: the last whole picture before it, and the
+changes since. What a reading could not show is taken to be as it was when it was last read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from siteward.access.codec import decode_resource, encode_resource
+from siteward.access.model import account_of
+from siteward.access.serialize import CodecError
+from siteward.reconcile.journal.chain import broken_by
+from siteward.reconcile.journal.entries import Difference
+from siteward.reconcile.journal.records import NOBODY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from siteward.access.model import Key, Resource
+    from siteward.reconcile.journal.chain import Part, Record
+
+    Picture = Mapping[Key, Resource]
+    """The live resources by key."""
+
+GONE: Final = "-"
+COME: Final = "+"
+
+
+def compare(before: Picture, after: Picture) -> tuple[Difference, ...]:
+    """Return the differences between two pictures, by key."""
+    keys = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    return tuple(Difference(before=before.get(key), after=after.get(key)) for key in keys)
+
+
+def add(picture: Picture, differences: Iterable[Difference]) -> dict[Key, Resource]:
+    """Return a picture with the `after` of each difference in the place of its `before`."""
+    result = dict(picture)
+    for difference in differences:
+        key = key_of(difference)
+        if difference.after is None:
+            result.pop(key, None)
+        else:
+            result[key] = difference.after
+    return result
+
+
+def key_of(difference: Difference) -> Key:
+    """Return the key of the resource that differs. Raises `CodecError` where neither side has one."""
+    side = difference.after or difference.before
+    if side is None:
+        raise CodecError("", "a difference has neither side")
+    return side.key
+
+
+def see(live: Picture, before: Picture, *, complete: bool) -> dict[Key, Resource]:
+    """Return the picture after a reading: where it was not complete, what it lacks is as it was before."""
+    return dict(live) if complete else {**before, **live}
+
+
+def whole_parts(picture: Picture) -> list[Part]:
+    """Return a picture as the parts of a record, by account."""
+    by_account: dict[str, list[Any]] = {}
+    for key in sorted(picture):
+        by_account.setdefault(account_of(key) or NOBODY, []).append(encode_resource(picture[key]))
+    return [{"part": account, "state": by_account[account]} for account in sorted(by_account)]
+
+
+def changed_parts(differences: Iterable[Difference], is_ours: Callable[[Key, Resource | None], bool]) -> list[Part]:
+    """Return differences as the parts of a record, by account, those of this run apart from those of others."""
+    parts: dict[str, Part] = {}
+    for difference in differences:
+        key = key_of(difference)
+        name = account_of(key) or NOBODY
+        side = "ours" if is_ours(key, difference.before) else "others"
+        told = parts.setdefault(name, {"part": name}).setdefault(side, [])
+        told += [
+            [sign, encode_resource(resource)]
+            for sign, resource in ((GONE, difference.before), (COME, difference.after))
+            if resource is not None
+        ]
+    return [parts[name] for name in sorted(parts)]
+
+
+def rebuild(path: Path, records: Iterable[Record]) -> Iterator[tuple[Record, dict[Key, Resource]]]:
+    """Yield each record that tells of the live picture, with the picture then.
+
+    What was erased is missing in it. Raises `JournalBrokenError`.
+    """
+    picture: dict[Key, Resource] | None = None
+    for record in records:
+        try:
+            if record.header["kind"] == "state":
+                picture = {resource.key: resource for resource in _read_state(record)}
+            elif record.header["kind"] == "end" and picture is not None:
+                picture = dict(picture)
+                _apply(picture, record)
+            else:
+                continue
+        except CodecError as problem:
+            raise broken_by(path, record.line, problem) from None
+        yield record, picture
+
+
+def _read_state(record: Record) -> Iterator[Resource]:
+    for part in record.read_parts():
+        for at, data in enumerate(_members(part, "state")):
+            yield decode_resource(data, f"/state/{at}")
+
+
+def _apply(picture: dict[Key, Resource], record: Record) -> None:
+    for part in record.read_parts():
+        for side in ("ours", "others"):
+            for at, told in enumerate(_members(part, side)):
+                path = f"/{side}/{at}"
+                if not isinstance(told, list) or len(told) != 2 or told[0] not in {GONE, COME}:
+                    raise CodecError(path, "should be - or + and a resource")
+                resource = decode_resource(told[1], path)
+                if told[0] == GONE:
+                    picture.pop(resource.key, None)
+                else:
+                    picture[resource.key] = resource
+
+
+def _members(part: Part, name: str) -> Collection[Any]:
+    value = part.get(name, [])
+    if not isinstance(value, list):
+        raise CodecError(f"/{name}", "should be a list")
+    return value

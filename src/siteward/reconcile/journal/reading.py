@@ -1,0 +1,244 @@
+"""Reading a journal: its lines in either format, the runs in it, and the memory that they leave."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from siteward.access.serialize import CodecError
+from siteward.access.state import Memory
+from siteward.reconcile.journal.chain import Chain, JournalBrokenError, broken_by, hash_line, read_bytes, verify
+from siteward.reconcile.journal.cut_off import add_run
+from siteward.reconcile.journal.dates import recall_dates
+from siteward.reconcile.journal.entries import (
+    JournalContinued,
+    PartsErased,
+    RunEnded,
+    RunStarted,
+    decode_last,
+)
+from siteward.reconcile.journal.first_format import FIRST_FORMAT, FirstChain, is_first_format, verify_first
+from siteward.reconcile.journal.records import Known, join
+from siteward.reconcile.journal.runs import split_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from siteward.reconcile.journal.entries import Entry, LastApplied
+    from siteward.reconcile.journal.runs import Marked, Run
+    from siteward.transport.secrets import Secret
+
+
+def path_of(folder: Path, instance: str) -> Path:
+    """Return the path of the journal of an instance."""
+    return folder / f"{instance}.jsonl"
+
+
+def path_beside(path: Path, suffix: str) -> Path:
+    """Return the path of a file beside a journal, such as `stats.last.json`."""
+    return path.with_name(path.name.removesuffix(".jsonl") + suffix)
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """The journal file itself: its path, its last sum (`head`), its number of `entries`, and the last run that began.
+
+    `sealed_since` is the number of the first entry that a key has sealed, or 0, and `checked` is false where there was
+    no key to check these seals with. `is_old` is true for a file of the first format, which is not written to.
+    """
+
+    path: Path
+    head: str = ""
+    entries: int = 0
+    sealed_since: int = 0
+    checked: bool = True
+    is_old: bool = False
+    began: RunStarted | None = None
+
+
+class Recalled(Struct, frozen=True, kw_only=True):
+    """The content of a journal: its memory of the instance, and the last run if it is unfinished.
+
+    `memory` is `None` where there is no journal; it includes the known changes of an unfinished run (in `last`, mails
+    in `sends`). `standing` is about the file: its path, chain and beginning.
+    """
+
+    memory: Memory | None = None
+    unfinished: Run | None = None
+    standing: Standing
+
+
+def recall(path: Path, key: Secret | None = None) -> Recalled:
+    """Verify a journal and return its content. Raises `JournalBrokenError` with the line and the reason.
+
+    Beyond the chain, `<instance>.last.json` must have the digest in the last `end` line, so that lines that were cut
+    off the end of a finished journal are noticed too.
+    """
+    book = read(path, key)
+    return Recalled(memory=book.memory, unfinished=book.unfinished, standing=book.standing)
+
+
+def runs(path: Path, key: Secret | None = None) -> tuple[Run, ...]:
+    """Return all runs in a journal, oldest first. Raises `JournalBrokenError`."""
+    return split_runs(read(path, key).marked)
+
+
+class Book(Struct, frozen=True, kw_only=True):
+    """A verified journal, read whole.
+
+    `data` is the content of the file, `chain` its chain and `known` what its lines have said, in the format that is
+    written; `first` is the chain in the first format that it is, or goes on from. `marked` are the entries of both.
+    `last` is the content of `last.json`; `half_moved` is true where a crash kept its successor from its place.
+    """
+
+    data: bytes
+    chain: Chain
+    first: FirstChain | None
+    known: Known
+    marked: tuple[Marked, ...]
+    standing: Standing
+    last: LastApplied | None
+    memory: Memory | None
+    unfinished: Run | None
+    half_moved: bool
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The entries, oldest first."""
+        return tuple(entry for entry, _ in self.marked)
+
+
+class _Lines(Struct, frozen=True, kw_only=True):
+    """The verified lines of a journal, of either format."""
+
+    data: bytes = b""
+    chain: Chain = Chain()
+    first: FirstChain | None = None
+    known: Known
+    marked: tuple[Marked, ...] = ()
+    is_old: bool = False
+
+
+def read(path: Path, key: Secret | None) -> Book:
+    """Verify and read a whole journal. Raises `JournalBrokenError`."""
+    lines = _read_lines(path, key)
+    entries = [entry for entry, _ in lines.marked]
+    began = next((entry for entry in reversed(entries) if isinstance(entry, RunStarted)), None)
+    if began is not None and began.instance not in {None, path.stem}:
+        raise JournalBrokenError(path, 0, f"this is the journal of {began.instance}, not of {path.stem}")
+    last, half_moved = _read_last(path, entries)
+    memory, unfinished = _recall_memory(lines.marked, last.memory if last is not None else None)
+    return Book(
+        data=lines.data, chain=lines.chain, first=lines.first, known=lines.known, marked=lines.marked,
+        standing=_describe(path, lines, began), last=last, memory=memory, unfinished=unfinished, half_moved=half_moved,
+    )  # fmt: skip
+
+
+def _describe(path: Path, lines: _Lines, began: RunStarted | None) -> Standing:
+    first = lines.first
+    if lines.is_old and first is not None:
+        return Standing(
+            path=path, head=first.head, entries=len(first.entries), sealed_since=first.sealed_since,
+            checked=first.checked, is_old=True, began=began,
+        )  # fmt: skip
+    chain = lines.chain
+    return Standing(
+        path=path, head=chain.head, entries=len(chain.records), sealed_since=chain.sealed_since, checked=chain.checked,
+        began=began,
+    )  # fmt: skip
+
+
+def _read_lines(path: Path, key: Secret | None) -> _Lines:
+    data = read_bytes(path) or b""
+    if is_first_format(data):
+        old = verify_first(path, data, key)
+        return _Lines(data=data, first=old, known=Known(), marked=_mark_first(old), is_old=True)
+    chain, known = verify(path, data, key), Known()
+    marked = []
+    for number, record in enumerate(chain.records, start=1):
+        try:
+            entry = join(record, known)
+        except CodecError as problem:
+            raise broken_by(path, record.line, problem) from None
+        marked.append((entry, chain.checked and 0 < chain.sealed_since <= number))
+    first = _read_first(path, marked[0][0], key) if marked else None
+    return _Lines(
+        data=data, chain=chain, first=first, known=known,
+        marked=(*(_mark_first(first) if first is not None else ()), *marked),
+    )  # fmt: skip
+
+
+def _mark_first(first: FirstChain) -> tuple[Marked, ...]:
+    since = first.sealed_since if first.checked else 0
+    return tuple((entry, 0 < since <= number) for number, entry in enumerate(first.entries, start=1))
+
+
+def _read_first(path: Path, begins: Entry, key: Secret | None) -> FirstChain | None:
+    """Return the file that a journal goes on from, if it does. Raises `JournalBrokenError`."""
+    if not isinstance(begins, JournalContinued):
+        return None
+    older = path_beside(path, ".1.jsonl")
+    data = read_bytes(older)
+    if data is None or begins.of != FIRST_FORMAT:
+        raise JournalBrokenError(older, 0, f"{path.name} goes on from this file, and it is missing")
+    first = verify_first(older, data, key)
+    if (first.head, len(first.entries)) != (begins.head, begins.lines):
+        raise JournalBrokenError(
+            older, 0, f"this is not the file that {path.name} goes on from: lines are missing or more"
+        )
+    return first
+
+
+def _recall_memory(marked: Sequence[Marked], last: Memory | None) -> tuple[Memory | None, Run | None]:
+    """Return the memory of the entries, of which the last ended run left `last`, and the run that has no end."""
+    ends = [at for at, (entry, _) in enumerate(marked) if _find_last(entry) is not None]
+    since = split_runs(marked[ends[-1] + 1 if ends else 0 :])
+    begun = [run for run in since if run.intents]
+    memory = last if last is not None else Memory(blank=not begun) if marked else None
+    if memory is not None:
+        for run in begun:
+            memory = add_run(memory, run)
+        entries = [entry for entry, _ in marked]
+        memory = replace(memory, me=_find_own_account(entries), **recall_dates(entries))
+    return memory, since[-1] if since and not since[-1].ended else None
+
+
+def _find_last(entry: Entry) -> str | None:
+    """Return the digest that an entry has of what a run left, if it has one."""
+    return entry.last if isinstance(entry, RunEnded | JournalContinued | PartsErased) else None
+
+
+def _find_own_account(entries: Sequence[Entry]) -> str | None:
+    """Return the account in use by the last run that journalled it."""
+    accounts = (entry.me for entry in reversed(entries) if isinstance(entry, RunStarted))
+    return next((account for account in accounts if account is not None), None)
+
+
+def _read_last(path: Path, entries: Sequence[Entry]) -> tuple[LastApplied | None, bool]:
+    """Return the memory that the last ended run left, and whether a crash kept the file from its place.
+
+    Raises `JournalBrokenError` where its digest is not the one that the journal has last.
+    """
+    digest = next((last for entry in reversed(entries) if (last := _find_last(entry)) is not None), None)
+    settled = read_bytes(path_beside(path, ".last.json"))
+    if digest is None:
+        if settled is None:
+            return None, False
+        raise JournalBrokenError(path, 0, "lines are missing: what the last run left is remembered, its end is not")
+    for data, moved in ((settled, True), (read_bytes(path_beside(path, ".last.json.new")), False)):
+        if data is not None and hash_line(data) == digest:
+            return _decode_last(path_beside(path, ".last.json"), data), not moved
+    why = "what the last run left is not what its end names: lines are missing, or it was changed"
+    raise JournalBrokenError(path, 0, why)
+
+
+def _decode_last(path: Path, data: bytes) -> LastApplied:
+    try:
+        return decode_last(json.loads(data))
+    except CodecError as problem:
+        raise broken_by(path, 0, problem) from None
+    except ValueError:
+        raise JournalBrokenError(path, 0, "this is not valid JSON") from None

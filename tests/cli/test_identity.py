@@ -10,6 +10,8 @@ import pytest
 
 from cli.conftest import start
 from siteward.platforms.fakery import serve
+from siteward.reconcile.journal.entries import BlockWaived
+from siteward.reconcile.journal.reading import read
 
 if TYPE_CHECKING:
     import httpx
@@ -101,8 +103,10 @@ def test_one_account_is_accepted_by_name(company: Program, admin: httpx.Client) 
     applied = company("apply", "plan.json", "--yes", *consent)
     assert applied.code == 0, applied.out
     assert company("plan").code == 0
-    lines = [json.loads(line) for line in (company.folder / ".siteward" / "stats.jsonl").read_text().splitlines()]
-    assert [line["name"] for line in lines if line["kind"] == "waiver"] == ["identity:anna@stats"]
+    path = company.folder / ".siteward" / "stats.jsonl"
+    assert [entry.name for entry in read(path, None).entries if isinstance(entry, BlockWaived)] == [
+        "identity:anna@stats"
+    ]
 
 
 def test_a_renamed_account_in_every_reading_verb(company: Program, admin: httpx.Client) -> None:

@@ -19,16 +19,16 @@ KEY = {"SITEWARD_JOURNAL_KEY": "a key that is long enough"}
 def test_doctor_tells_how_well_the_journal_is_sealed(checkout: Program) -> None:
     """A key that is set proves nothing of lines without its seal."""
     applied(checkout)
-    assert "hashes without a key: SITEWARD_JOURNAL_KEY is not set" in checkout("doctor").out
+    assert "not sealed: SITEWARD_JOURNAL_KEY is not set" in checkout("doctor").out
     said = checkout("doctor", **KEY)
     assert said.code == 0
-    assert "hashes without a key" in said.out
+    assert "not sealed" in said.out
     assert "journal-not-sealed" in said.out
     assert "journal-not-sealed" in checkout("plan", *ALLOWED, **KEY).out
     checkout("plan", *ALLOWED, "--out", "plan.json")
     checkout("apply", "plan.json", *ALLOWED, "--yes", **KEY)
     said = checkout("doctor", **KEY)
-    assert "hashes with SITEWARD_JOURNAL_KEY (HMAC) since entry" in said.out
+    assert "sealed with SITEWARD_JOURNAL_KEY (HMAC) since entry" in said.out
     assert "journal-partly-sealed" in said.out
     assert "journal-partly-sealed" in checkout("plan", *ALLOWED, **KEY).out
     assert "journal-not-sealed" not in said.out
@@ -84,4 +84,4 @@ def test_resume_asks_for_consents_again_and_shows_what_to_type(checkout: Program
     said = checkout(*command.split(), "--passwords-out", "passwords.txt")
     assert said.code == 0, said.out
     assert "run-resumed" in said.out
-    assert "lines hashed with the key: none" in said.out
+    assert "its sealed lines: none" in said.out

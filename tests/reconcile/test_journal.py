@@ -111,9 +111,9 @@ def test_an_edit_that_says_the_same_is_found(tmp_path: Path) -> None:
 def test_every_byte_of_a_short_chain_counts(tmp_path: Path) -> None:
     """No byte is left out: each one of them, flipped, breaks the chain (or, at its very end, tears the last line)."""
     path = tmp_path / "stats.jsonl"
-    torn = {"kind": "torn", "run": "", "bytes": 3}
-    first, head = link({**torn, "at": "2027-01-10T09:00:00Z"}, [{"part": "ann"}], number=1, head="", key=KEY)
-    second, _ = link({**torn, "at": "2027-01-10T09:00:01Z"}, [{"part": "bob"}], number=2, head=head, key=KEY)
+    line = {"kind": "torn", "run": "", "bytes": 3}
+    first, head = link({**line, "at": "2027-01-10T09:00:00Z"}, [{"part": "ann"}], number=1, head="", key=KEY)
+    second, _ = link({**line, "at": "2027-01-10T09:00:01Z"}, [{"part": "bob"}], number=2, head=head, key=KEY)
     data = first + second
     for at in range(len(data)):
         path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
@@ -184,7 +184,7 @@ def test_the_journal_itself_may_not_go_missing(tmp_path: Path) -> None:
 
 
 def test_what_the_run_left_cannot_be_edited(tmp_path: Path) -> None:
-    """The picture beside the journal is held to the digest in its `end`."""
+    """What stands beside the journal is held to the digest in its `end`."""
     path = written(tmp_path)
     last = tmp_path / "stats.last.json"
     last.write_bytes(last.read_bytes().replace(b"edit", b"view"))
@@ -267,7 +267,7 @@ def test_a_last_line_without_its_line_feed_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_crash_before_the_snapshot_is_in_its_place(tmp_path: Path) -> None:
-    """Between the `end` and the renaming of the picture lies a moment; what is read then is the new picture."""
+    """Between the `end` and the renaming of the snapshot lies a moment; what is read then is the new one."""
     path = written(tmp_path)
     shutil.move(tmp_path / "stats.last.json", tmp_path / "stats.last.json.new")
     memory = recall(path).memory
@@ -279,7 +279,7 @@ def test_a_crash_before_the_snapshot_is_in_its_place(tmp_path: Path) -> None:
 
 
 def test_a_stale_snapshot_of_a_crashed_run_is_not_taken(tmp_path: Path) -> None:
-    """A picture that no `end` names is not put in the place of the good one."""
+    """A snapshot that no `end` names is not put in the place of the good one."""
     path = written(tmp_path)
     (tmp_path / "stats.last.json.new").write_bytes(b"{}")
     with opened(tmp_path, "stats", key=None, clock=CLOCK):
@@ -451,11 +451,12 @@ def test_a_line_that_no_release_writes_is_named(tmp_path: Path, line: dict[str, 
     [
         (b"{", "this is not valid JSON"),
         (b"[]", "should be an object"),
+        (b'{"format":"siteward.last/2","run":"\\ud800"}', "this is not valid JSON"),
         (b'{"format":"siteward.last/3"}', "a newer release wrote this"),
         (b'{"format":"siteward.last/1","memory":{"mood":"good"},"run":""}', "/memory/mood"),
         (b'{"format":"siteward.last/1","memory":{"sites":"3"},"run":""}', "/memory/sites: should be integer"),
     ],
-    ids=["cut", "list", "format", "member", "type"],
+    ids=["cut", "list", "half-character", "format", "member", "type"],
 )
 def test_a_memory_that_fits_its_digest_and_no_grammar_is_broken(tmp_path: Path, data: bytes, words: str) -> None:
     """Without a key anybody can make the digest fit; what is read then is still told as a broken journal."""

@@ -266,6 +266,16 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 - **`journal-begun`** A journal begins with what an apply or an import found to be as the file says. *Next:* keep it, where every run finds it.
 - **`journal-not-sealed`** `SITEWARD_JOURNAL_KEY` is set, and no line of the journal carries its seal. *Next:* nothing before the first apply with the key; else find out who rewrote it.
 - **`journal-partly-sealed`** The first lines of the journal do not carry the seal of `SITEWARD_JOURNAL_KEY`; they give no consents. *Next:* nothing where the key came later than the journal; else find out who rewrote it.
+- **`seals-not-checked`** The seals of a journal were not checked, because `SITEWARD_JOURNAL_KEY` is not set. *Next:* nothing to read on; set the key to be certain who wrote it, and to apply.
+- **`journal-verified`** Every line of a journal is as it was written. *Next:* compare its head with the one that a job log or a copy has: `siteward journal verify --head SUM`.
+- **`journal-cut-off`** A crash cut off the last lines of a journal. *Next:* nothing: the next apply takes them away, and says so in the journal.
+- **`no-journal`** There is no journal of this instance. *Next:* `siteward apply` begins it, also where there is nothing to do.
+- **`journal-current`** The journal needs no migration. *Next:* nothing.
+- **`journal-continued`** The journal goes on in a new file; the older one is kept beside it. *Next:* keep both.
+- **`not-erasable`** What the journal says of somebody is still needed, or cannot be erased. *Next:* end their access first; the hint says how.
+- **`journal-erased`** What the journal said of somebody is erased; it still verifies. *Next:* delete the copies that are named beside it.
+- **`nothing-to-erase`** The journal says nothing of a user of that name. *Next:* check the name: handle, login or address.
+- **`erased-elsewhere`** A place that erasing cannot reach may still name the user. *Next:* delete it there.
 - **`journal-without-path`** The last run was journalled before base paths were; the journal is taken for this instance's. *Next:* nothing, if the server has not moved: the next apply writes the path down.
 - **`journal-other-origin`** The last run of this journal was on another server or base path. *Next:* make sure that the server moved, and that it is not another's journal.
 - **`journal-busy`** Another apply is at work on this instance. *Next:* wait for it.

@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "matrix": ("matrix", "Show who holds what: people by sites, live and declared."),
     "review": ("review", "List every right to decide on, and turn decisions into an edit."),
     "import": ("import_", "Write a first file from the live state of an instance."),
+    "journal": ("journal", "Verify the journal, go on from an older one, or erase what it says of somebody."),
     "doctor": ("doctor", "Check credentials, connectivity and versions; never prints a secret."),
     "schema": ("schema", "Print the JSON Schema of the file or of a plan."),
     "sandbox": ("sandbox", "Serve a sandbox analytics server to try things on."),
@@ -48,6 +49,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "review": ("siteward review -o review.csv", "siteward review --decisions review.csv --write"),
     "import": (
         "siteward import --instance stats --platform umami --url https://stats.example.org --set layout=per-site",
+    ),
+    "journal": (
+        "siteward journal verify",
+        "siteward journal verify --instance stats --head SUM",
+        'siteward journal erase --user nora --reason "erasure requested, HR-77"',
     ),
     "doctor": ("siteward doctor --instance stats",),
     "schema": ("siteward schema > access.schema.json",),

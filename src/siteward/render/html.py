@@ -148,7 +148,7 @@ def _foot_lines(context: RenderContext) -> Iterator[str]:
         yield f"plan {plan.digest}{commit} as of {words.moment(plan.as_of)}"
     yield from words.dates(report)
     if report.journal_head:
-        yield f"journal, latest hash {report.journal_head}"
+        yield f"journal, head {report.journal_head}"
     if report.next:
         yield f"next: {report.next}"
     yield f"{words.findings(context.summary)} · exit {context.code} ({context.verdict})"

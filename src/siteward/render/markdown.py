@@ -99,7 +99,7 @@ def _last_line(context: RenderContext) -> str:
         parts += [f"plan {code(plan.digest)}{commit} as of {words.moment(plan.as_of)}"]
     parts += [prose(phrase) for phrase in words.dates(report)]
     if report.journal_head:
-        parts += [f"journal, latest hash {code(report.journal_head)}"]
+        parts += [f"journal, head {code(report.journal_head)}"]
     if report.next:
         parts += [f"next: {code(report.next)}"]
     return " · ".join(parts)

@@ -55,7 +55,7 @@ def _outcome_parts(context: RenderContext, palette: Palette) -> tuple[Iterable[s
 
 
 def _diagnostic_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
-    notes = context.options.verbose or context.report.command == "validate"  # where a file is all there is to speak of
+    notes = context.options.verbose or context.report.command in {"validate", "journal"}  # a file is all there is
     shown = [diagnostic for diagnostic in context.diagnostics if diagnostic.severity or notes]
     for number, diagnostic in enumerate(words.by_weight(shown)):
         lines = (
@@ -106,7 +106,7 @@ def _summary_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     if report.command == "validate" or numbers.errors or numbers.warnings:
         yield _count_findings(context)
     if report.journal:
-        head = f"  latest hash {report.journal_head}" if report.journal_head else ""
+        head = f"  head {report.journal_head}" if report.journal_head else ""
         yield palette.text(f"journal {report.journal}{head}")
     if palette.options.goes_on:
         return

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _CLOCK_SKEW = timedelta(minutes=5)
 _SHORTEST = {"expect": 12, "accept": 8, "identity": 16}
 """The fewest hex digits of a digest that the options take."""
+UNCHECKED = "seals-not-checked"
 CONFIG_CHANGED = warning(
     "config-changed", "the files are not those the plan was made from; what they no longer want is refused"
 )
@@ -111,10 +112,9 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
     if began is not None and began.origin != origin:
         warnings.append(_other_origin(began.origin, origin, standing))
     if not standing.checked:
-        words = f"the seals (HMAC) of {standing.path} are not checked: SITEWARD_JOURNAL_KEY is not set"
-        warnings.append(note("seals-not-checked", words, hint="its sums hold, which anybody can compute"))
+        warnings.append(unchecked(standing))
     elif key is not None and standing.entries and not since:
-        words = f"SITEWARD_JOURNAL_KEY is set, and no line of {standing.path} is hashed with it (HMAC)"
+        words = f"SITEWARD_JOURNAL_KEY is set, and no line of {standing.path} is sealed with it (HMAC)"
         warnings.append(
             warning("journal-not-sealed", words, hint="right before the first apply with a key; else compare a copy")
         )
@@ -122,11 +122,17 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
         number = since - 1
         verb, them = ("is", "it") if number == 1 else ("are", "them")
         words = (
-            f"the first {plural(number, 'line')} of {standing.path} {verb} not hashed with SITEWARD_JOURNAL_KEY (HMAC), so "
+            f"the first {plural(number, 'line')} of {standing.path} {verb} not sealed with SITEWARD_JOURNAL_KEY (HMAC), so "
             f"nothing proves {them}"
         )
         warnings.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
     return tuple(warnings)
+
+
+def unchecked(standing: Standing) -> Diagnostic:
+    """Return the note that the seals of a journal were not checked."""
+    words = f"the seals (HMAC) of {standing.path} are not checked: SITEWARD_JOURNAL_KEY is not set"
+    return note(UNCHECKED, words, hint="its sums hold, which anybody can compute")
 
 
 def _other_origin(before: str, origin: str, standing: Standing) -> Diagnostic:

@@ -111,7 +111,7 @@ def find_missing_consents(
     if keyed and unsealed and options.expect is None:
         yield error(
             "resume-not-sealed",
-            f"the interrupted run on {where} is not hashed with SITEWARD_JOURNAL_KEY (HMAC), so anybody may have written it; "
+            f"the interrupted run on {where} is not sealed with SITEWARD_JOURNAL_KEY (HMAC), so anybody may have written it; "
             "nothing was sent",
             hint=f"where its plan is the one that was reviewed: {command}; else plan anew, which gives the run up",
         )
@@ -127,7 +127,7 @@ def find_missing_consents(
 
 def warn_resumed(run: Run) -> Diagnostic:
     """Return the warning that names the consents of a run that goes on."""
-    words = f"run {run.began.run} goes on; consents taken over from its lines hashed with the key: {run.sealed}"
+    words = f"run {run.began.run} goes on; consents taken over from its sealed lines: {run.sealed}"
     return warning("run-resumed", words)
 
 

@@ -68,11 +68,15 @@ class Record(Struct, frozen=True, kw_only=True):
 
     def read_parts(self) -> Iterator[Part]:
         """Yield the parts, without their salts and without those that were erased."""
-        for line in self.parts:
-            part = msgspec.json.decode(line, type=dict[str, Any])
+        return (part for _, part in self.number_parts())
+
+    def number_parts(self) -> Iterator[tuple[int, Part]]:
+        """Yield the parts as `read_parts` does, each with its place in the record, from 0."""
+        for number, line in enumerate(self.parts):
             if _GONE.match(line) is None:
+                part = msgspec.json.decode(line, type=dict[str, Any])
                 part.pop("salt", None)
-                yield part
+                yield number, part
 
 
 class Chain(Struct, frozen=True, kw_only=True):

@@ -165,7 +165,7 @@ class InvitationResent(_Entry, frozen=True, kw_only=True):
 class RunEnded(_Entry, frozen=True, kw_only=True):
     """A run ends: the number of outcomes by status, and the SHA-256 of `<instance>.last.json` (`last`).
 
-    Its parts have what changed in the live picture. Where that was not read whole it is not `complete`, and `unread` says
+    Its parts have what changed in the live state. Where that was not read whole it is not `complete`, and `unread` says
     in words what was not read: this is as the line before that read it.
     """
 
@@ -176,8 +176,8 @@ class RunEnded(_Entry, frozen=True, kw_only=True):
     last: str
 
 
-class PictureBegun(_Entry, frozen=True, kw_only=True):
-    """The whole live picture is in the parts, from which the changes in later ends go on."""
+class StateRecorded(_Entry, frozen=True, kw_only=True):
+    """The whole live state is in the parts; the changes in later ends go on from it."""
 
     kind: Literal["state"] = "state"
     complete: bool = True
@@ -220,7 +220,7 @@ Entry: TypeAlias = (
     | Truncated
     | InvitationResent
     | RunEnded
-    | PictureBegun
+    | StateRecorded
     | JournalContinued
     | PartsErased
 )
@@ -235,7 +235,7 @@ _KINDS: Final[Mapping[str, type[Entry]]] = MappingProxyType(
         "torn": Truncated,
         "resend": InvitationResent,
         "end": RunEnded,
-        "state": PictureBegun,
+        "state": StateRecorded,
         "continues": JournalContinued,
         "erased": PartsErased,
     }
@@ -252,7 +252,7 @@ class Difference(WithDefaults, frozen=True, kw_only=True):
 class LastApplied(WithDefaults, frozen=True, kw_only=True):
     """The content of `<instance>.last.json`: the memory that the last ended run left.
 
-    `beyond` are the differences from the access in it to the live picture when it was written: what others changed and
+    `beyond` are the differences from the access in it to the live state when it was written: what others changed and
     drift goes on reporting. It is `None` where that is not known, as in files of the first format.
     """
 

@@ -4,7 +4,7 @@ One file an instance, `<instance>.jsonl`, only ever appended to and flushed to t
 
     run      a run begins: its plan and the memory then            waiver   a block that was lifted, and why
     intent   flushed before each write                             outcome  flushed after it
-    state    the whole live picture, when the journal begins       end      the run ended; what changed in the picture
+    state    the whole live state, when the journal begins         end      the run ended; what changed in the state
 
 Beside it stand `<instance>.last.json`, the memory that the last ended run left, replaced atomically and named by its
 digest in the `end` line, and `<digest>.plan.json`, the plan of each run. None of them holds a secret; all are
@@ -30,12 +30,12 @@ from siteward.reconcile.journal.entries import (
     Intent,
     InvitationResent,
     LastApplied,
-    PictureBegun,
     Result,
     RunAbandoned,
     RunEnded,
     RunResumed,
     RunStarted,
+    StateRecorded,
     StepsFinished,
     StepsIntended,
     Truncated,
@@ -50,8 +50,8 @@ from siteward.reconcile.journal.files import (
     write_flushed,
 )
 from siteward.reconcile.journal.migration import continue_old
-from siteward.reconcile.journal.picture import add, changed_parts, compare, see, whole_parts
 from siteward.reconcile.journal.reading import path_beside, path_of, read
+from siteward.reconcile.journal.recorded import add, changed_parts, compare, see, whole_parts
 from siteward.reconcile.journal.records import split
 from siteward.reconcile.journal.runs import split_runs
 
@@ -118,7 +118,7 @@ class Journal:
         self._making: dict[str, str] = {}
         self._known = book.known
         self._records = len(book.chain.records)
-        self._picture = _recall_picture(book)
+        self._recorded = _recall_recorded(book)
         self._written_before = _find_written(book)
         self._file = append_only(path)
         if book.half_moved:
@@ -132,7 +132,7 @@ class Journal:
     def begin(self, plan: Plan, *, live: Live | None = None, **facts: Unpack[RunFacts]) -> None:
         """Write that a run of `plan` begins, with the facts that are not in the plan; gives up an unfinished run.
 
-        With the `live` state as it is then, the picture in the journal begins, where it has not yet.
+        With the `live` state as it is then, that is recorded whole, where it has not been yet.
         """
         at = self._clock()
         if self.unfinished is not None:
@@ -145,10 +145,10 @@ class Journal:
             )
         )  # fmt: skip
         self._note_steps(plan)
-        if self._picture is None and live is not None:
-            self._picture = dict(at_rest(live.access))
-            entry = PictureBegun(at=at, run=self._run, complete=live.complete, unread=_list_unread(live))
-            self._add(entry, whole_parts(self._picture))
+        if self._recorded is None and live is not None:
+            self._recorded = dict(at_rest(live.access))
+            entry = StateRecorded(at=at, run=self._run, complete=live.complete, unread=_list_unread(live))
+            self._add(entry, whole_parts(self._recorded))
 
     def go_on(self, run: Run, plan: Plan, *, allow_delete: bool = False, lifted: Iterable[str] = ()) -> None:
         """Write that an unfinished run of `plan` goes on, and the consents given for that."""
@@ -188,20 +188,18 @@ class Journal:
     ) -> None:
         """Write that the run ends, and the memory it leaves, as of now unless that has a time (`last_at`).
 
-        The changes in the picture since the last end, up to the `live` state, are written with it; those of earlier runs
+        The changes of the recorded state since the last end, up to the `live` one, are written with it; those of earlier runs
         without an end are ours, and those of this run are by `is_ours`.
         """
         at = self._clock()
         memory = replace(left, last_at=left.last_at or at)
-        before = self._picture or {}
-        picture = see(at_rest(live.access), before, complete=live.complete)
-        beyond = compare(memory.last, picture) if memory.last is not None else None
+        before = self._recorded or {}
+        now = see(at_rest(live.access), before, complete=live.complete)
+        beyond = compare(memory.last, now) if memory.last is not None else None
         data = canonical(encode_entry(LastApplied(run=self._run, memory=memory, beyond=beyond)))
         fresh = path_beside(self.path, ".last.json.new")
         write_flushed(fresh, data)
-        parts = changed_parts(
-            compare(before, picture), lambda key, was: key in self._written_before or is_ours(key, was)
-        )
+        parts = changed_parts(compare(before, now), lambda key, was: key in self._written_before or is_ours(key, was))
         entry = RunEnded(
             at=at, run=self._run, outcomes=dict(outcomes), complete=live.complete, unread=_list_unread(live),
             last=hash_line(data),
@@ -251,8 +249,8 @@ def _list_unread(live: Live) -> tuple[str, ...]:
     return (*live.unreadable, *sorted({listing.name for listing in live.listings if not listing.complete}))
 
 
-def _recall_picture(book: Book) -> dict[Key, Resource] | None:
-    """Return the live picture as of the last end, `None` where the journal has none yet."""
+def _recall_recorded(book: Book) -> dict[Key, Resource] | None:
+    """Return the live state as of the last end, `None` where the journal has none yet."""
     last = book.last
     if last is None or last.beyond is None or last.memory.last is None:
         return None

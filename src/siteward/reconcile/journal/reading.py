@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -237,8 +237,8 @@ def _read_last(path: Path, entries: Sequence[Entry]) -> tuple[LastApplied | None
 
 def _decode_last(path: Path, data: bytes) -> LastApplied:
     try:
-        return decode_last(json.loads(data))
+        return decode_last(msgspec.json.decode(data))
     except CodecError as problem:
         raise broken_by(path, 0, problem) from None
-    except ValueError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise JournalBrokenError(path, 0, "this is not valid JSON") from None

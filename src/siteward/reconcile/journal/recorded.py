@@ -1,6 +1,6 @@
-"""The live picture in a journal: the whole of it once, and afterwards what each record changed, ours and others'.
+"""The live state in a journal: the whole of it once, and afterwards what each end changed, ours and others'.
 
-So the access at any recorded moment can be rebuilt from the journal alone: the last whole picture before it, and the
+So the access at any recorded moment can be rebuilt from the journal alone: the last whole state before it, and the
 changes since. What a reading could not show is taken to be as it was when it was last read.
 """
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from siteward.access.model import Key, Resource
     from siteward.reconcile.journal.chain import Part, Record
 
-    Picture = Mapping[Key, Resource]
+    Resources = Mapping[Key, Resource]
     """The live resources by key."""
 
 GONE: Final = "-"
 COME: Final = "+"
 
 
-def compare(before: Picture, after: Picture) -> tuple[Difference, ...]:
-    """Return the differences between two pictures, by key."""
+def compare(before: Resources, after: Resources) -> tuple[Difference, ...]:
+    """Return the differences between two states, by key."""
     keys = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     return tuple(Difference(before=before.get(key), after=after.get(key)) for key in keys)
 
 
-def add(picture: Picture, differences: Iterable[Difference]) -> dict[Key, Resource]:
-    """Return a picture with the `after` of each difference in the place of its `before`."""
-    result = dict(picture)
+def add(state: Resources, differences: Iterable[Difference]) -> dict[Key, Resource]:
+    """Return a state with the `after` of each difference in the place of its `before`."""
+    result = dict(state)
     for difference in differences:
         key = key_of(difference)
         if difference.after is None:
@@ -55,16 +55,16 @@ def key_of(difference: Difference) -> Key:
     return side.key
 
 
-def see(live: Picture, before: Picture, *, complete: bool) -> dict[Key, Resource]:
-    """Return the picture after a reading: where it was not complete, what it lacks is as it was before."""
+def see(live: Resources, before: Resources, *, complete: bool) -> dict[Key, Resource]:
+    """Return the state after a reading: where it was not complete, what it lacks is as it was before."""
     return dict(live) if complete else {**before, **live}
 
 
-def whole_parts(picture: Picture) -> list[Part]:
-    """Return a picture as the parts of a record, by account."""
+def whole_parts(state: Resources) -> list[Part]:
+    """Return a state as the parts of a record, by account."""
     by_account: dict[str, list[Any]] = {}
-    for key in sorted(picture):
-        by_account.setdefault(account_of(key) or NOBODY, []).append(encode_resource(picture[key]))
+    for key in sorted(state):
+        by_account.setdefault(account_of(key) or NOBODY, []).append(encode_resource(state[key]))
     return [{"part": account, "state": by_account[account]} for account in sorted(by_account)]
 
 
@@ -85,23 +85,23 @@ def changed_parts(differences: Iterable[Difference], is_ours: Callable[[Key, Res
 
 
 def rebuild(path: Path, records: Iterable[Record]) -> Iterator[tuple[Record, dict[Key, Resource]]]:
-    """Yield each record that tells of the live picture, with the picture then.
+    """Yield each record that tells of the live state, with the state then.
 
     What was erased is missing in it. Raises `JournalBrokenError`.
     """
-    picture: dict[Key, Resource] | None = None
+    state: dict[Key, Resource] | None = None
     for record in records:
         try:
             if record.header["kind"] == "state":
-                picture = {resource.key: resource for resource in _read_state(record)}
-            elif record.header["kind"] == "end" and picture is not None:
-                picture = dict(picture)
-                _apply(picture, record)
+                state = {resource.key: resource for resource in _read_state(record)}
+            elif record.header["kind"] == "end" and state is not None:
+                state = dict(state)
+                _apply(state, record)
             else:
                 continue
         except CodecError as problem:
             raise broken_by(path, record.line, problem) from None
-        yield record, picture
+        yield record, state
 
 
 def _read_state(record: Record) -> Iterator[Resource]:
@@ -110,7 +110,7 @@ def _read_state(record: Record) -> Iterator[Resource]:
             yield decode_resource(data, f"/state/{at}")
 
 
-def _apply(picture: dict[Key, Resource], record: Record) -> None:
+def _apply(state: dict[Key, Resource], record: Record) -> None:
     for part in record.read_parts():
         for side in ("ours", "others"):
             for at, told in enumerate(_members(part, side)):
@@ -119,9 +119,9 @@ def _apply(picture: dict[Key, Resource], record: Record) -> None:
                     raise CodecError(path, "should be - or + and a resource")
                 resource = decode_resource(told[1], path)
                 if told[0] == GONE:
-                    picture.pop(resource.key, None)
+                    state.pop(resource.key, None)
                 else:
-                    picture[resource.key] = resource
+                    state[resource.key] = resource
 
 
 def _members(part: Part, name: str) -> Collection[Any]:

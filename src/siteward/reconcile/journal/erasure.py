@@ -1,0 +1,203 @@
+"""Erasing what a journal says of somebody: part lines give way to their sums, so that the chain still verifies.
+
+What erasing cannot reach is told: the plans of runs are deleted where they name them, but not an older file of the first
+format, and no copy elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from siteward.access.codec import canonical
+from siteward.access.model import account_of
+from siteward.reconcile.journal.chain import JournalBrokenError, erase_parts, hash_line, link, verify
+from siteward.reconcile.journal.entries import LastApplied, PartsErased, RunStarted, encode_entry
+from siteward.reconcile.journal.files import move_flushed, replace_file, write_flushed
+from siteward.reconcile.journal.journal import locked
+from siteward.reconcile.journal.reading import path_beside, path_of, read
+from siteward.reconcile.journal.records import NOBODY, Known, split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from siteward.reconcile.apply.target import Book as Journals
+    from siteward.reconcile.apply.target import Clock
+    from siteward.reconcile.journal.chain import Part
+    from siteward.reconcile.journal.reading import Book
+
+
+class NotErasableError(Exception):
+    """What a journal says of somebody cannot be erased now; the message says why, `hint` what comes first."""
+
+    code = "not-erasable"
+
+    def __init__(self, why: str, hint: str) -> None:
+        super().__init__(why)
+        self.hint = hint
+
+
+class Erased(Struct, frozen=True, kw_only=True):
+    """What was erased: the `names` looked for, the number of parts and of plans, and what else may name them (`left`)."""
+
+    names: tuple[str, ...]
+    parts: int
+    plans: int
+    left: tuple[str, ...]
+
+
+def erase(journals: Journals, instance: str, user: str, reason: str, clock: Clock) -> Erased:
+    """Erase what the journal of an instance says of a user, given by handle, login or address, and why.
+
+    Raises `NotErasableError` for who still has access there or is declared, and where a run has no end;
+    `JournalBrokenError`, `JournalBusyError`, `OSError`.
+    """
+    path = path_of(journals.folder, instance)
+    with locked(journals.folder, instance, clock):
+        book = read(path, journals.key)
+        if book.standing.sealed_since and journals.key is None:
+            raise NotErasableError(f"{path} is sealed (HMAC)", "set SITEWARD_JOURNAL_KEY")
+        names = _find_names(book, user)
+        _refuse(book, names, path)
+        numbers = [number for number, part in _number_parts(book) if _concerns(part, names)]
+        last = _forget(book, names)
+        data = canonical(encode_entry(last)) if last is not None else None
+        entry = PartsErased(
+            at=clock(), run="", count=len(numbers), reason=reason, last=hash_line(data) if data is not None else None
+        )
+        header, parts = split(entry, Known())
+        records = len(book.chain.records)
+        lines, _ = link(header, parts, number=records + 1, head=book.chain.head, key=journals.key)
+        kept = erase_parts(book.data[: book.chain.size], numbers)
+        whole = kept + (b"" if book.chain.closed else b"\n") + lines
+        verify(path, whole, journals.key)
+        if data is not None:
+            write_flushed(path_beside(path, ".last.json.new"), data)
+        replace_file(path, whole)
+        if data is not None:
+            move_flushed(path_beside(path, ".last.json.new"), path_beside(path, ".last.json"))
+        plans = _delete_plans(journals.folder, names)
+    return Erased(names=tuple(sorted(names)), parts=len(numbers), plans=plans, left=tuple(_list_left(path)))
+
+
+def _find_names(book: Book, user: str) -> frozenset[str]:
+    """Return the handles and logins that the runs in a journal had for a user."""
+    names = {user}
+    for entry in book.entries:
+        if isinstance(entry, RunStarted):
+            for handle, login in entry.users.items():
+                if {handle.casefold(), login.casefold()} & {name.casefold() for name in names}:
+                    names |= {handle, login}
+    return frozenset(names)
+
+
+def _refuse(book: Book, names: frozenset[str], path: Path) -> None:
+    """Raise `NotErasableError` where the names are still needed."""
+    folded = {name.casefold() for name in names}
+    who = min(names)
+    if book.standing.is_old:
+        raise NotErasableError(
+            f"{path} is of the first format, in which nothing can be erased", f"siteward journal migrate {path.stem}"
+        )
+    if book.unfinished is not None:
+        raise NotErasableError("the last run has no end", "siteward apply --resume, or another plan")
+    memory = book.memory
+    if memory is None:
+        return
+    if folded & {name.casefold() for pair in memory.users.items() for name in pair}:
+        raise NotErasableError(f"{who} is declared on {path.stem}", "take the user out of the file, and apply")
+    live = {name.casefold() for key in (memory.last or ()) if (name := account_of(key)) is not None}
+    if folded & live:
+        raise NotErasableError(
+            f"{who} still has an account or access on {path.stem}", "end that first: `state: absent`, and apply"
+        )
+
+
+def _number_parts(book: Book) -> Iterator[tuple[int, Part]]:
+    """Yield the parts that are not erased, with the numbers of their lines."""
+    for record in book.chain.records:
+        first = record.line - len(record.parts)
+        for number, part in record.number_parts():
+            yield first + number, part
+
+
+def _concerns(part: Part, names: frozenset[str]) -> bool:
+    """Return whether a part is that of one of these names, or has one in a text of its own."""
+    folded = {name.casefold() for name in names}
+    if part["part"].casefold() in folded:
+        return True
+    if part["part"] == NOBODY or "words" in part or "waiver" in part:
+        words = rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(names)))})(?!\w)"
+        texts = (part.get(member) for member in ("words", "waiver", "only", "reason"))
+        return any(re.search(words, text, re.IGNORECASE) for value in texts for text in _texts_in(value))
+    declared = part.get("declared")
+    return isinstance(declared, dict) and str(declared.get("login")).casefold() in folded
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for inner in value.values():
+                yield from _texts_in(inner)
+        case list():
+            for inner in value:
+                yield from _texts_in(inner)
+        case _:
+            pass
+
+
+def _forget(book: Book, names: frozenset[str]) -> LastApplied | None:
+    """Return what the last run left, without these names; `None` where no run has left anything."""
+    if book.last is None:
+        return None
+    folded, memory = {name.casefold() for name in names}, book.last.memory
+
+    def is_other(name: str | None) -> bool:
+        return name is None or name.casefold() not in folded
+
+    left = replace(
+        memory,
+        accounts=frozenset(filter(is_other, memory.accounts)),
+        identities={login: id_ for login, id_ in memory.identities.items() if is_other(login)},
+        renamed={old: new for old, new in memory.renamed.items() if is_other(old) and is_other(new)},
+        sends={key: sent for key, sent in memory.sends.items() if is_other(account_of(key))},
+    )
+    return replace(book.last, memory=left)
+
+
+def _delete_plans(folder: Path, names: frozenset[str]) -> int:
+    """Delete the stored plans that name somebody, but for those that a run without an end may need; return how many."""
+    needed = {
+        run.began.plan.rpartition(":")[2][:16]
+        for path in sorted(folder.glob("*.jsonl"))
+        if not path.name.endswith(".1.jsonl") and (run := _read_unfinished(path)) is not None
+    }
+    quoted = [canonical(name).lower() for name in names]
+    deleted = 0
+    for path in sorted(folder.glob("*.plan.json")):
+        content = path.read_bytes().lower()
+        if path.name.partition(".")[0] not in needed and any(name in content for name in quoted):
+            path.unlink()
+            deleted += 1
+    return deleted
+
+
+def _read_unfinished(path: Path) -> Any:
+    """Return the run without an end of a journal, if there is one and it can be read."""
+    try:
+        return read(path, None).unfinished
+    except JournalBrokenError:
+        return None
+
+
+def _list_left(path: Path) -> Iterator[str]:
+    older = path_beside(path, ".1.jsonl")
+    if older.exists():
+        yield f"{older}, of the first format: nothing can be erased in it"
+    yield "the history of the journal's branch, artifacts and backups, where there are any"

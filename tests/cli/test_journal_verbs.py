@@ -1,0 +1,185 @@
+"""`siteward journal`: what it says of a journal, of one by an older release, and of one somebody was erased from."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli.repo import edit
+from cli.test_main_job import ALLOWED, applied
+
+if TYPE_CHECKING:
+    from cli.conftest import Program
+
+KEY = {"SITEWARD_JOURNAL_KEY": "a key that is long enough"}
+OF_0_1 = Path(__file__).parent / "journal-of-0.1"
+
+
+def journal_of(program: Program) -> Path:
+    return program.folder / ".siteward" / "stats.jsonl"
+
+
+def change(program: Program) -> None:
+    """Let the file want something more."""
+    edit(program, ("grants:", "grants:\n  - {to: ben, role: view, sites: staging.example.org}"))
+
+
+def head_of(program: Program) -> str:
+    found = re.search("head ([0-9a-f]{64})", program("journal", "verify").out)
+    assert found is not None
+    return found[1]
+
+
+def laid(program: Program) -> Path:
+    """Lay the journal that a run of release 0.1 wrote into the program's folder."""
+    folder = program.folder / ".siteward"
+    folder.mkdir(mode=0o700)
+    for file in OF_0_1.iterdir():
+        shutil.copy(file, folder)
+        (folder / file.name).chmod(0o600)
+    return journal_of(program)
+
+
+def test_a_journal_is_verified(checkout: Program) -> None:
+    """With its numbers and its head, which is that of the apply; the head of an earlier record is in it too."""
+    told = applied(checkout).out
+    said = checkout("journal", "verify")
+    assert said.code == 0, said.out
+    assert re.search(
+        r"stats\.jsonl: \d+ entries, 1 run, the live state of 2 moments, \d+ resources at the last", said.out
+    )
+    head = head_of(checkout)
+    assert f"head {head}" in told
+    checkout("apply", *ALLOWED, "--yes")
+    assert checkout("journal", "verify", "--instance", "stats", "--head", head).code == 0
+    data = json.loads(checkout("journal", "verify", "-f", "json").out)
+    assert [found["code"] for found in data["diagnostics"]] == ["journal-verified"]
+
+
+def test_a_cut_end_is_told_by_a_head_that_somebody_kept(checkout: Program) -> None:
+    """Where last.json was put back too, nothing else can tell."""
+    applied(checkout)
+    copy = checkout.folder / "copy"
+    shutil.copytree(checkout.folder / ".siteward", copy)
+    change(checkout)
+    assert checkout("apply", *ALLOWED, "--yes").code == 0
+    head = head_of(checkout)
+    shutil.rmtree(checkout.folder / ".siteward")
+    copy.rename(checkout.folder / ".siteward")
+    assert checkout("journal", "verify").code == 0
+    said = checkout("journal", "verify", "--instance", "stats", "--head", head)
+    assert said.code == 1
+    assert f"no record of .siteward/stats.jsonl has the sum {head}" in re.sub(r"\s+", " ", said.out)
+    other = checkout("journal", "verify", "--instance", "nowhere", "--head", head)
+    assert other.code == 1
+
+
+def test_an_edited_line_is_named(checkout: Program) -> None:
+    """By file and number; nothing else is said of that journal."""
+    applied(checkout)
+    path = journal_of(checkout)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[4] = lines[4].replace(b'"', b"'", 1)
+    path.write_bytes(b"".join(lines))
+    said = checkout("journal", "verify")
+    assert said.code == 1
+    assert ".siteward/stats.jsonl:5: " in said.out
+    assert "journal-verified" not in said.out
+
+
+def test_without_the_key_seals_are_said_not_to_be_checked(checkout: Program) -> None:
+    """Reading goes on; verifying leaves with 4, and an apply writes nothing."""
+    checkout.env |= KEY
+    applied(checkout)
+    assert checkout("journal", "verify").code == 0
+    del checkout.env["SITEWARD_JOURNAL_KEY"]
+    said = checkout("journal", "verify")
+    assert (said.code, "seals-not-checked" in said.out) == (4, True)
+    plan = checkout("plan", "-v", *ALLOWED)
+    assert (plan.code, "seals-not-checked" in plan.out) == (0, True)
+    change(checkout)
+    before = journal_of(checkout).read_bytes()
+    refused = checkout("apply", *ALLOWED, "--yes")
+    assert refused.code != 0
+    assert "SITEWARD_JOURNAL_KEY is not given here" in re.sub(r"\s+", " ", refused.out + refused.err)
+    assert journal_of(checkout).read_bytes() == before
+
+
+def test_no_journal_is_said(checkout: Program) -> None:
+    """It is no error before the first apply, and nothing that was verified."""
+    said = checkout("journal", "verify")
+    assert "no-journal" in said.out
+    assert "journal-verified" not in said.out
+
+
+def test_a_journal_of_release_0_1_is_read_and_gone_on_from(checkout: Program) -> None:
+    """It verifies, a plan knows who left by it, and the next apply keeps it to the byte beside the new one."""
+    path = laid(checkout)
+    before = path.read_bytes()
+    said = checkout("journal", "verify")
+    assert (said.code, "38 entries, 1 run" in said.out) == (0, True), said.out
+    assert "leavers-unknown" not in checkout("plan", *ALLOWED).out
+    assert path.read_bytes() == before
+    applied(checkout)
+    older = path.with_name("stats.1.jsonl")
+    assert older.read_bytes() == before
+    said = checkout("journal", "verify")
+    assert (said.code, "38 more in the older file, 2 runs" in said.out) == (0, True), said.out
+
+
+def test_with_a_key_it_is_gone_on_from_for_a_reason(checkout: Program) -> None:
+    """Nothing proves its lines, so somebody says why they are believed; that stays in the journal."""
+    path = laid(checkout)
+    checkout.env |= KEY
+    refused = applied(checkout)
+    assert "siteward journal migrate stats --reason TEXT" in re.sub(r"\s+", " ", refused.out)
+    said = checkout("journal", "migrate", "stats", "--reason", "kept on a protected branch, OPS-12")
+    assert (said.code, "journal-continued" in said.out) == (0, True), said.out
+    assert checkout("journal", "migrate", "stats", "--reason", "again").out.count("journal-current") == 1
+    assert applied(checkout).code == 0
+    assert b"OPS-12" in path.read_bytes()
+
+
+@pytest.fixture
+def left(checkout: Program) -> Program:
+    """A checkout that an apply has deleted old-ed from, and whose file no longer has the tombstone."""
+    applied(checkout)
+    text = (checkout.folder / "access.yaml").read_text()
+    checkout.write(re.sub(r"\n  old-ed:.*", "", text))
+    assert checkout("apply", *ALLOWED, "--yes").code == 0
+    return checkout
+
+
+def test_somebody_who_left_is_erased_and_the_journal_verifies(left: Program) -> None:
+    """No file of the journal has the name any more; the sum of every line still holds, and why is written down."""
+    folder = left.folder / ".siteward"
+    assert "old-ed" in journal_of(left).read_text()
+    head = head_of(left)
+    said = left("journal", "erase", "--user", "old-ed", "--reason", "erasure requested")
+    assert (said.code, "journal-erased" in said.out) == (0, True), said.out
+    assert "not erased: the history of the journal's branch" in re.sub(r"\s+", " ", said.out)
+    assert not [file for file in folder.iterdir() if b"old-ed" in file.read_bytes()]
+    assert left("journal", "verify", "--instance", "stats", "--head", head).code == 0
+    assert left("plan", *ALLOWED).code == 0
+    again = left("journal", "erase", "--user", "old-ed", "--reason", "erasure requested")
+    assert "nothing-to-erase" in again.out
+    assert left("apply", *ALLOWED, "--yes").code == 0
+
+
+def test_who_still_has_access_is_not_erased(left: Program) -> None:
+    """The journal is needed to tell what is theirs; nothing is written."""
+    before = journal_of(left).read_bytes()
+    for name in ("carla", "CARLA", "kofi"):
+        said = left("journal", "erase", "--user", name, "--reason", "x")
+        assert (said.code, "not-erasable" in said.out) == (1, True), said.out
+    assert journal_of(left).read_bytes() == before
+
+
+def test_a_name_that_is_not_there_is_said(left: Program) -> None:
+    """A misspelt one must not pass for an erased one."""
+    assert "nothing-to-erase" in left("journal", "erase", "--user", "old-de", "--reason", "x").out

@@ -26,14 +26,19 @@ fetch() {
     git fetch --quiet origin "+$ours:$theirs" || return 1
 }
 
+# Nothing may change the bytes of a journal, on any machine.
+attributes='* -text'
+
 # Print the first commit of a journal. It is the same wherever it is made, so that two first runs agree.
 begin() {
-    tree=$(git hash-object -t tree -w /dev/null)
+    blob=$(printf '%s\n' "$attributes" | git hash-object -w --stdin)
+    tree=$(printf '100644 blob %s\t.gitattributes\n' "$blob" | git mktree)
     GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' git commit-tree -m 'Begin the journal' "$tree"
 }
 
 # Commit what lies in the folder.
 record() {
+    [ -e "$folder/.gitattributes" ] || printf '%s\n' "$attributes" >"$folder/.gitattributes"
     git -C "$folder" add --all -- . ':(exclude)*.lock'
     git -C "$folder" diff --cached --quiet || git -C "$folder" commit --quiet -m "$1"
 }

@@ -1,8 +1,9 @@
-"""`siteward schema`: prints the JSON Schema of the files, of a saved plan or of a report."""
+"""`siteward schema`: prints the JSON Schema of the files, of a saved plan, of a report, and of what evidence holds."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,11 +37,18 @@ def _report_schema() -> dict[str, Any]:
     return report_schema()
 
 
+def _document_schema(name: str) -> dict[str, Any]:
+    from siteward.access.documents import document_schema
+
+    return document_schema(name)
+
+
 SCHEMAS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "access": _access_schema,
     "included": _included_schema,
     "plan": _plan_schema,
     "report": _report_schema,
+    **{name: partial(_document_schema, name) for name in ("approvals", "evidence", "review")},
 }
 """The function that makes each schema; none is imported before it is asked for."""
 
@@ -48,6 +56,6 @@ SCHEMAS: Mapping[str, Callable[[], dict[str, Any]]] = {
 @click.command("schema")
 @click.argument("which", type=click.Choice(list(SCHEMAS)), default="access")
 def command(which: str) -> int:
-    """Print the JSON Schema of access.yaml (default), of a file it includes, of a saved plan or of a report."""
+    """Print the JSON Schema of access.yaml (default), of a file it includes, or of a document that is written."""
     click.echo(json.dumps(SCHEMAS[which](), indent=2, ensure_ascii=False))
     return 0

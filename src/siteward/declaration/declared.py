@@ -263,7 +263,7 @@ class Declaration(Struct, frozen=True, kw_only=True):
         for name, instance in self.instances.items():
             known: dict[str, str | None] = {instance.self_account: None} if instance.self_account else {}
             for user in self.users.values():
-                logins = (user.logins.get(name), user.email, *user.previously, *user.accounts, user.handle)
+                logins = (user.logins.get(name), user.email, *user.previously, user.handle)
                 known |= {login: user.handle for login in logins if login}
             accounts[name] = known
         return accounts

@@ -165,11 +165,8 @@ def _whose(windows: Sequence[Window]) -> str:
 
 
 def _describe_member(group: Group, member: Member, number: int, why: str) -> DeadLine:
-    source, path = group.location.source, group.location.path
-    node = source.data[path[0]][path[1]]  # type: ignore[index]  # the path was read from this very data
-    deeper: Path = () if not hasattr(node, "keys") else ("members",)
-    full = (*path, *deeper, number) if not isinstance(node, str) else path
+    source, path = group.location.source, group.member_path(number)
     return DeadLine(
-        what=f"{member.name} in group {group.handle}", why=why, at=source.at(full), file=source.file, path=full,
+        what=f"{member.name} in group {group.handle}", why=why, at=source.at(path), file=source.file, path=path,
         ticket=member.ticket, reason=member.reason,
     )  # fmt: skip

@@ -6,10 +6,11 @@ Every value has `at`, the place where it begins, and `location`, from which the 
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from msgspec import Struct
 
+from siteward.declaration.source import Items, Table
 from siteward.declaration.window import ALWAYS, Window
 
 if TYPE_CHECKING:
@@ -149,6 +150,14 @@ class Group(Struct, frozen=True, kw_only=True):
     owner: tuple[str, ...] = ()
     at: Span
     location: Location
+
+    def member_path(self, number: int) -> Path:
+        """Return the path of a member in the file's data; that of the word itself where one stands without a list."""
+        path: Path = self.location.path
+        written = cast("Table", self.location.source.data["groups"])[self.handle]
+        if isinstance(written, Table):
+            path, written = (*path, "members"), written["members"]
+        return (*path, number) if isinstance(written, Items) else path
 
 
 class RoleOn(Struct, frozen=True):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from siteward.declaration.dead import DeadLine
     from siteward.declaration.declared import Declaration, Grant, Group
     from siteward.declaration.references import Names
+    from siteward.declaration.source import Path
 
 Word = Literal["keep", "revoke", "change"]
 Given = tuple[str, str]
@@ -187,12 +188,8 @@ class _Rewrite(Struct):
             file = self._open_file(line.file, sources[line.file].text)
             if line.path[0] == "grants":
                 file.gone.add(int(line.path[1]))
-            elif len(line.path) == 2:
-                file.data["groups"][line.path[1]] = _make_list([])
             else:
-                members = file.data["groups"][line.path[1]]
-                members = members["members"] if line.path[2] == "members" else members
-                _take_out(members, int(line.path[-1]))
+                _take_out_member(file.data, line.path)
 
     def _list_rows(self) -> Iterator[Grant | Group]:
         yield from self.declaration.grants or ()
@@ -437,8 +434,18 @@ def _remove_member(groups: CommentedMap, group: str, handle: str, names: Names) 
         groups[group] = kept
 
 
-def _take_out(members: CommentedSeq, number: int) -> None:
-    """Take a member out of a list; in one of a line each it leaves a mark, so that comments around it stay."""
+def _take_out_member(data: CommentedMap, path: Path) -> None:
+    """Take the member at a path out of its list; in one of a line each it leaves a mark, so that comments around it stay.
+
+    One that stands without a list leaves an empty one.
+    """
+    *around, number = path
+    members: Any = data
+    for step in around:
+        members = members[step]
+    if not isinstance(members, CommentedSeq):
+        members[number] = _make_list([])
+        return
     if members.fa.flow_style():
         del members[number]
         return

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
@@ -61,7 +62,7 @@ class _Index:
         self._places.append((at.line, at.column))
         self._rows.append(row)
 
-    @property
+    @cached_property
     def reliable(self) -> bool:
         """True if each place belongs to one row: no row stands where another row's content is repeated (an alias)."""
         return self._places == sorted(self._places) and _ALIAS.search(self.source.text) is None

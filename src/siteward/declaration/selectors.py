@@ -402,9 +402,15 @@ class Unresolved:
         self._declared = sites
         self._instance = instance
         self._kind = kind
+        self._choices: dict[tuple[str, ...], Choice] = {}
 
     def choose(self, written: tuple[str, ...], _bound: Bound | None) -> Choice:
         """Return a scope for each plain name, and one for each pattern as it is written, with its exclusions."""
+        if written not in self._choices:
+            self._choices[written] = self._choose(written)
+        return self._choices[written]
+
+    def _choose(self, written: tuple[str, ...]) -> Choice:
         selectors = tuple(map(parse, written))
         out = [selector for selector in selectors if selector.excludes]
         without = "".join(f" {written}" for written in sorted({selector.written for selector in out}))

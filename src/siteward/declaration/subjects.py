@@ -92,7 +92,7 @@ def identities(
         account, renamed = directory.find(login, user, people.diagnostics)
         if renamed is None and (moved := moves.find(login, user, instance)) is not None:
             account = people.renamed[login] = moved
-            people.diagnostics.append(moves.describe(login, user, instance, managed=managed))
+            people.diagnostics.append(moves.describe(moved, login, user, instance, managed=managed))
         ending = _ending_on(user, instance, as_of)
         awaited = managed and live is not None and makes_accounts(traits) and directory.live_name(account) is None
         people.by_handle[user.handle] = Identity(
@@ -333,6 +333,7 @@ class Principals(Struct):
     doubtful: Collection[str] = ()
     refused: dict[tuple[str, ...], Span] = {}
     _known: dict[tuple[str, ...], tuple[Principal, ...]] = {}
+    _native: dict[str, Principal] = {}
 
     def of(self, names: tuple[str, ...]) -> tuple[Principal, ...]:
         """Return the principals of a grant to these users and groups."""
@@ -358,7 +359,9 @@ class Principals(Struct):
             if group is None:  # an unknown name, which the check of the file has told
                 continue
             if self.native:
-                yield self._want_group(group)
+                if name not in self._native:
+                    self._native[name] = self._want_group(group)
+                yield self._native[name]
             elif group.external:
                 self.refused[names] = self._refuse_external(group)
             else:

@@ -299,6 +299,8 @@ def standing(window: Window, ways: tuple[Way, ...], identity: Identity | None, a
     met = [(common, way) for way in ways if not (common := window.meet(way.window)).empty]
     now = [way for common, way in met if common.holds(as_of)]
     if now:
+        if len(met) == 1:
+            return Standing(now[0], met[0][0].end)
         return Standing(_unite(now), last_end((common for common, _ in met), as_of))
     past = any(common.end is not None and common.end <= as_of for common, _ in met)
     told = _unite(ways)

@@ -11,7 +11,7 @@ from siteward.access.hosts import domain_in
 from siteward.access.patterns import matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 Kind = Literal["pattern", "name", "tag", "sitegroup", "id"]
 _PREFIXES: tuple[tuple[str, Kind], ...] = (("tag:", "tag"), ("sitegroup:", "sitegroup"), ("id:", "id"))
@@ -37,6 +37,11 @@ def parse(written: str) -> Selector:
     if "*" in text:
         return Selector("pattern", domain_in(text), written, excludes)
     return Selector("name", text, written, excludes)
+
+
+def takes_none_in(written: Collection[str]) -> bool:
+    """Return whether the words of a list leave sites out and take none in."""
+    return "!*" in written or all(word.startswith("!") for word in written)
 
 
 def within(selector: Selector, bounds: Iterable[Selector]) -> bool:

@@ -85,9 +85,14 @@ def known_people(context: Context) -> Iterator[Diagnostic]:
             yield problem(
                 "only-exclusions", f"the group `{group.handle}` leaves out and takes in nobody", group.location.key()
             )
+    known: set[str] = set()
     for grant in context.declaration.grants or ():
+        if known.issuperset(grant.to):
+            continue
         for number, name in enumerate(grant.to):
-            if not _is_known(context, name):
+            if _is_known(context, name):
+                known.add(name)
+            else:
                 yield _describe_unknown(context, name, grant.location.at("to", number))
 
 

@@ -89,6 +89,18 @@ class Site(Struct, frozen=True, kw_only=True):
     at: Span
     location: Location
 
+    def may_be_on(self, instance: str) -> bool:
+        """Return whether the file lets the site be on an instance."""
+        return self.only is None or instance in self.only
+
+    def opened(self, instance: str) -> bool | None:
+        """Return whether everybody may see it on an instance; `None` where the file does not say."""
+        return self.public.get(instance, self.public.get(EVERY))
+
+    def public_at(self, instance: str) -> Span:
+        """Return the place that says whether it is `opened` there: that of the instance, or of all."""
+        return self.location.at("public", *((instance,) if instance in self.public else ()))
+
 
 class User(Struct, frozen=True, kw_only=True):
     """A declared person or service.
@@ -208,6 +220,12 @@ class Grant(Struct, frozen=True, kw_only=True):
         """Return whether it grants an account role."""
         return not self.sites and not self.metasites
 
+    def named(self, kind: str) -> tuple[str, ...]:
+        """Return the selectors for one kind of scope."""
+        if kind == "site":
+            return self.sites
+        return self.metasites if kind == "metasite" else ()
+
     def reaches(self, instance: str) -> bool:
         """Return whether it may grant something on that instance."""
         return self.on is None or instance in self.on
@@ -256,7 +274,6 @@ class Declaration(Struct, frozen=True, kw_only=True):
     groups: Mapping[str, Group] = MappingProxyType({})
     roles: Mapping[str, Role] = MappingProxyType({})
     grants: tuple[Grant, ...] | None = None
-    grants_at: Span | None = None
     journal_dir: str = ".siteward"
     timezone: tzinfo
     root: Span

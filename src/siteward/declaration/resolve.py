@@ -80,8 +80,7 @@ def resolve(
     scopes = {kind: _index_scopes(declaration, instance, live, kind) for kind in SITE_KINDS}
     holding = Holding(declaration, people.by_handle, principals.groups, memory)
     resolution = _Resolution(
-        declaration, instance, traits, live, as_of, people, draft, principals, scopes, memory, holding,
-        suspects,
+        declaration, instance, traits, live, as_of, people, draft, principals, scopes, holding, suspects,
     )  # fmt: skip
     return resolution.desired()
 
@@ -106,7 +105,6 @@ class _Resolution(Struct):
     draft: Draft
     principals: Principals
     scopes: Mapping[str, Scopes | Unresolved]
-    memory: Memory | None
     holding: Holding
     suspects: Suspects
     _meanings: dict[tuple[str, frozenset[str] | None, str], Meaning | Lack | Elsewhere] = {}
@@ -290,11 +288,10 @@ class _Resolution(Struct):
         if missing or idle:
             yield from describe_unmatched(line, kind, missing, idle, {self.instance: self.scopes[kind]})
         yield from self._lost_exclusions(line, kind, choice, alone=alone)
-        written = line.sites if kind == "site" else line.metasites
         for number, sites in choice.skipped.items():
             if alone and number in choice.idle:
                 continue  # the warning about it lists them already
-            message = f"`{written[number]}` skips {list_sites(sites)}, matched by id alone"
+            message = f"`{line.named(kind)[number]}` skips {list_sites(sites)}, matched by id alone"
             yield note("skips-sites", message, at=line.location.at(key, number), hint=PIN)
         for scope in choice.beyond:
             yield error("beyond-include", f"this file may not grant on {scope}", at=line.location.at(key))
@@ -308,12 +305,12 @@ class _Resolution(Struct):
 
     def _were_here(self, line: Line, kind: str, numbers: tuple[int, ...]) -> tuple[int, ...]:
         """Return which of the sites that a line names, and that are not here, the last run left access to."""
-        written = line.sites if kind == "site" else line.metasites
+        written = line.named(kind)
         return tuple(number for number in numbers if self.holding.was_here(kind, written[number]))
 
     def _lost_exclusions(self, line: Line, kind: str, choice: Choice, *, alone: bool) -> Iterator[Diagnostic]:
         """Yield an error for each site that a line leaves out and that is not there: it may have another name now."""
-        written = line.sites if kind == "site" else line.metasites
+        written = line.named(kind)
         for number in (
             choice.unmatched_exclusions if alone else self._were_here(line, kind, choice.unmatched_exclusions)
         ):
@@ -326,7 +323,7 @@ class _Resolution(Struct):
         if not isinstance(scopes, Scopes):
             return
         ids = scopes.ids(candidate for candidate, selector in choice.ambiguous.items() if selector == name)
-        number = (line.sites if scope.kind == "site" else line.metasites).index(name)
+        number = line.named(scope.kind).index(name)
         message = f"`{name}` means several sites of {self.instance}: {ids}"
         hint = f"declare it under `sites` with its id: `on: {{{self.instance}: ID}}`"
         self.draft.say(

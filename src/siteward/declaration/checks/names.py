@@ -72,7 +72,7 @@ def known_people(context: Context) -> Iterator[Diagnostic]:
     """Report members of groups, and names after `to`, that are no user or group of the file."""
     for group in context.declaration.groups.values():
         for number, member in enumerate(group.members):
-            if not _is_known(context, member.name):
+            if not context.knows_person(member.name):
                 yield _describe_unknown(context, member.name, _place_of(group, number))
             if member.excludes and (member.window.start or member.window.end):
                 yield problem(
@@ -90,7 +90,7 @@ def known_people(context: Context) -> Iterator[Diagnostic]:
         if known.issuperset(grant.to):
             continue
         for number, name in enumerate(grant.to):
-            if _is_known(context, name):
+            if context.knows_person(name):
                 known.add(name)
             else:
                 yield _describe_unknown(context, name, grant.location.at("to", number))
@@ -98,10 +98,6 @@ def known_people(context: Context) -> Iterator[Diagnostic]:
 
 def _place_of(group: Group, number: int) -> Span:
     return group.location.source.at(group.member_path(number))
-
-
-def _is_known(context: Context, name: str) -> bool:
-    return context.known("users", name) or context.known("groups", name) or context.some_include_is_missing()
 
 
 def _describe_unknown(context: Context, name: str, at: Span) -> Diagnostic:

@@ -46,11 +46,10 @@ def shapes(context: Context) -> Iterator[Diagnostic]:
             if written in fine:
                 continue
             if takes_none_in(written):
-                hint, message = (
-                    'name what they are left out of, such as "*"',
-                    "every site is left out and none is named",
+                hint = 'name what they are left out of, such as "*"'
+                yield problem(
+                    "only-exclusions", "every site is left out and none is named", location.at(key), hint=hint
                 )
-                yield problem("only-exclusions", message, location.at(key), hint=hint)
             else:
                 fine.add(written)
         if grant.on == ():

@@ -105,6 +105,22 @@ def test_members_go_and_the_comments_around_them_stay(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("group", "left"),
+    [
+        ("{members: zoe}", "{members: []}"),
+        ("{members: [zoe]}", "{members: []}"),
+        ("{members: [ben, zoe], owner: ben}", "{members: [ben], owner: ben}"),
+        ("{members: [{user: zoe}], native: G}", "{members: [], native: G}"),
+    ],
+)
+def test_a_member_goes_from_a_group_in_its_long_form(tmp_path: Path, group: str, left: str) -> None:
+    text = HEAD + f"users: {{ben: {{}}, zoe: {{until: 2026-01-31}}}}\ngroups:\n  g: {group}\ngrants: []\n"
+    found = declared(tmp_path, text)
+    edit = decide(found, (), {}, "the review", seen=frozenset(), dead=find_dead_lines(found, NOW))
+    assert [*edit.texts.values()] == [text.replace(group, left)]
+
+
 MATOMO = (
     'version: 1\ninstances: {eu: {platform: matomo, url: "https://m.example.org", self: root}}\nusers: {anna: {}}\n'
 )

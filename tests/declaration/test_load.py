@@ -14,6 +14,7 @@ from siteward.access.policy import DEFAULT_LIMITS, Limit, Policy
 from siteward.declaration.load import load
 from siteward.declaration.window import ALWAYS
 from siteward.reconcile.project import settings_models
+from siteward.render.privacy import Pseudonyms
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,6 +180,13 @@ def test_names_are_handed_out_once_and_places_are_kept(tmp_path: Path) -> None:
     assert str(grants[0].at).endswith("access.yaml:8:5")
     assert str(grants[0].location.at("sites", 1)).endswith("access.yaml:8:51")
     assert grants[0].window is ALWAYS
+
+
+def test_an_instance_where_an_account_is_wanted_is_nobody_s_login(tmp_path: Path) -> None:
+    """Else the instance would have a person's handle in reports without names."""
+    loaded = read_text(tmp_path, HEAD + "users: {anna: {email: a@x.org, accounts: stats, previously: ann}}\n")
+    assert loaded.accounts == {"stats": {"siteward": None, "anna": "anna", "a@x.org": "anna", "ann": "anna"}}
+    assert Pseudonyms(loaded.accounts).of("stats").text("stats wants ann") == "stats wants anna"
 
 
 def test_what_was_refused_once_is_not_called_unknown(tmp_path: Path) -> None:

@@ -461,4 +461,9 @@ def id_of(name: str, live: Live) -> str | None:
 
 def is_same(first: str, second: str) -> bool:
     """Return whether two texts are the same id; the file may spell one in another letter case."""
-    return first.strip().casefold() == second.strip().casefold()
+    return fold_id(first) == fold_id(second)
+
+
+def fold_id(text: str) -> str:
+    """Return an id in the form in which two are compared."""
+    return text.strip().casefold()

@@ -78,6 +78,11 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     blind_spots: tuple[str, ...] = ()
     unseen: Mapping[str, str] = MappingProxyType({})
 
+    @property
+    def tells_public(self) -> bool:
+        """True if it is told which sites everybody may see."""
+        return self.public_account is not None or self.shows_public
+
     @cached_property
     def _ranked(self) -> Mapping[tuple[str, str], tuple[int, Role]]:
         return {(kind, role.name): (at, role) for kind, roles in self.roles.items() for at, role in enumerate(roles)}

@@ -33,7 +33,7 @@ from siteward.declaration.declared import (
 )
 from siteward.declaration.document import MATCHES, InstanceRow
 from siteward.declaration.grammar import fitted, keys_of, misfits, said, unknown_key
-from siteward.declaration.selector import parse
+from siteward.declaration.selector import parse, takes_none_in
 from siteward.declaration.source import Table
 from siteward.declaration.window import ALWAYS, BadDateError, Window, moment
 
@@ -51,9 +51,9 @@ V = TypeVar("V")
 POWERS: Mapping[str, Power] = {power.word: power for power in Power if power is not Power.NONE}
 
 
-def listed(names: document.Names) -> list[str]:
-    """Return names as a list; a single one may be written without brackets."""
-    return [names] if isinstance(names, str) else names
+def listed(names: document.Names) -> tuple[str, ...]:
+    """Return names as a tuple; a single one may be written without brackets."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _by_instance(value: V | dict[str, V]) -> dict[str, V]:
@@ -174,11 +174,11 @@ class Builder(Struct):
                 else self._build_window(row.from_, row.until, location)
             )
             yield Grant(
-                to=tuple(listed(row.to)),
+                to=listed(row.to),
                 role=row.role,
-                sites=tuple(listed(row.sites)) if row.sites is not None else (),
-                metasites=tuple(listed(row.metasites)) if row.metasites is not None else (),
-                on=None if row.on is None else tuple(listed(row.on)),
+                sites=listed(row.sites) if row.sites is not None else (),
+                metasites=listed(row.metasites) if row.metasites is not None else (),
+                on=None if row.on is None else listed(row.on),
                 window=window,
                 extras=None if row.extras is None else frozenset(row.extras),
                 ticket=_strip(row.ticket),
@@ -193,7 +193,7 @@ class Builder(Struct):
         if row.sites is None and row.at_most is None:
             return None
         sites = None if row.sites is None else tuple(map(parse, listed(row.sites)))
-        if sites is not None and (all(site.excludes for site in sites) or "!*" in listed(row.sites or [])):
+        if row.sites is not None and takes_none_in(listed(row.sites)):
             message = "the bounds of this include leave sites out and take none in"
             self.diagnostics.append(problem("only-exclusions", message, at, hint='begin them with "*"'))
         return Bound(sites=sites, at_most=POWERS[row.at_most] if row.at_most else None, at=at)
@@ -396,8 +396,7 @@ class Instances(Struct):
         if row.public:
             message = "`public` of an instance is `false` or left out: a site is opened by itself"
             self._report("wrong-value", message, location.at("public"), hint="say `public: true` of the site")
-        manages = listed(row.manages) if row.manages is not None else ["*"]
-        if "!*" in manages or all(selector.startswith("!") for selector in manages):
+        if row.manages is not None and takes_none_in(listed(row.manages)):
             message = "`manages` leaves sites out and takes none in"
             self._report("only-exclusions", message, location.at("manages"), hint='begin it with "*"')
 

@@ -71,6 +71,10 @@ class Context(Struct, frozen=True, dict=True):
         """Return whether an included file could not be read, which may declare names that are unknown now."""
         return any(section == "include" for section, _ in self.dropped)
 
+    def knows_person(self, name: str) -> bool:
+        """Return whether a name is a user's or a group's, or may be that of one which could not be read."""
+        return self.known("users", name) or self.known("groups", name) or self.some_include_is_missing()
+
     def people(self, grant: Grant) -> People:
         """Return the declared users a grant is for, with the ways that lead to each."""
         people = self._people.get(grant.to)

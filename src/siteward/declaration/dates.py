@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from siteward.declaration.window import Window
+from siteward.declaration.window import ALWAYS, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,7 +81,8 @@ def _with_windows(declaration: Declaration, change: Callable[[Window], Window]) 
 
 
 def windows(declaration: Declaration) -> Iterator[Window]:
-    """Yield the windows of users, memberships and grants."""
-    yield from (user.window for user in declaration.users.values())
-    yield from (member.window for group in declaration.groups.values() for member in group.members)
-    yield from (line.window for line in declaration.grants or ())
+    """Yield the windows of users, memberships and grants that have dates."""
+    yield from (user.window for user in declaration.users.values() if user.window is not ALWAYS)
+    for group in declaration.groups.values():
+        yield from (member.window for member in group.members if member.window is not ALWAYS)
+    yield from (line.window for line in declaration.grants or () if line.window is not ALWAYS)

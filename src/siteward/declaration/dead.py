@@ -5,14 +5,13 @@ They do no harm and make a file long: `validate` and `review` name them, and a r
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from siteward.access.diagnostic import note
 from siteward.declaration.groups import cycle, expand
-from siteward.declaration.window import ALWAYS, Window
+from siteward.declaration.window import ALWAYS, Window, write_edge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -151,13 +150,7 @@ class _Search(Struct):
         return window.end is not None and window.end <= self.as_of
 
     def _write(self, moment: datetime | None, *, last: bool = False) -> str:
-        """Return an edge of a window as the file writes it: a day, or an instant where it is no midnight."""
-        if moment is None:
-            return "at once"
-        local = moment.astimezone(self.declaration.timezone)
-        if (local.hour, local.minute, local.second, local.microsecond) != (0, 0, 0, 0):
-            return local.isoformat()
-        return (local.date() - timedelta(days=1 if last else 0)).isoformat()
+        return "at once" if moment is None else write_edge(moment, self.declaration.timezone, last=last)
 
 
 def _whose(windows: Sequence[Window]) -> str:
@@ -165,11 +158,8 @@ def _whose(windows: Sequence[Window]) -> str:
 
 
 def _describe_member(group: Group, member: Member, number: int, why: str) -> DeadLine:
-    source, path = group.location.source, group.location.path
-    node = source.data[path[0]][path[1]]  # type: ignore[index]  # the path was read from this very data
-    deeper: Path = () if not hasattr(node, "keys") else ("members",)
-    full = (*path, *deeper, number) if not isinstance(node, str) else path
+    source, path = group.location.source, group.member_path(number)
     return DeadLine(
-        what=f"{member.name} in group {group.handle}", why=why, at=source.at(full), file=source.file, path=full,
+        what=f"{member.name} in group {group.handle}", why=why, at=source.at(path), file=source.file, path=path,
         ticket=member.ticket, reason=member.reason,
     )  # fmt: skip

@@ -6,10 +6,11 @@ Every value has `at`, the place where it begins, and `location`, from which the 
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from msgspec import Struct
 
+from siteward.declaration.source import Items, Table
 from siteward.declaration.window import ALWAYS, Window
 
 if TYPE_CHECKING:
@@ -88,6 +89,18 @@ class Site(Struct, frozen=True, kw_only=True):
     at: Span
     location: Location
 
+    def may_be_on(self, instance: str) -> bool:
+        """Return whether the file lets the site be on an instance."""
+        return self.only is None or instance in self.only
+
+    def opened(self, instance: str) -> bool | None:
+        """Return whether everybody may see it on an instance; `None` where the file does not say."""
+        return self.public.get(instance, self.public.get(EVERY))
+
+    def public_at(self, instance: str) -> Span:
+        """Return the place that says whether it is `opened` there: that of the instance, or of all."""
+        return self.location.at("public", *((instance,) if instance in self.public else ()))
+
 
 class User(Struct, frozen=True, kw_only=True):
     """A declared person or service.
@@ -150,6 +163,14 @@ class Group(Struct, frozen=True, kw_only=True):
     at: Span
     location: Location
 
+    def member_path(self, number: int) -> Path:
+        """Return the path of a member in the file's data; that of the word itself where one stands without a list."""
+        path: Path = self.location.path
+        written = cast("Table", self.location.source.data["groups"])[self.handle]
+        if isinstance(written, Table):
+            path, written = (*path, "members"), written["members"]
+        return (*path, number) if isinstance(written, Items) else path
+
 
 class RoleOn(Struct, frozen=True):
     """A declared role on one platform: a portable or native name, and extras, `None` where the role gives none."""
@@ -199,6 +220,12 @@ class Grant(Struct, frozen=True, kw_only=True):
         """Return whether it grants an account role."""
         return not self.sites and not self.metasites
 
+    def named(self, kind: str) -> tuple[str, ...]:
+        """Return the selectors for one kind of scope."""
+        if kind == "site":
+            return self.sites
+        return self.metasites if kind == "metasite" else ()
+
     def reaches(self, instance: str) -> bool:
         """Return whether it may grant something on that instance."""
         return self.on is None or instance in self.on
@@ -247,7 +274,6 @@ class Declaration(Struct, frozen=True, kw_only=True):
     groups: Mapping[str, Group] = MappingProxyType({})
     roles: Mapping[str, Role] = MappingProxyType({})
     grants: tuple[Grant, ...] | None = None
-    grants_at: Span | None = None
     journal_dir: str = ".siteward"
     timezone: tzinfo
     root: Span
@@ -263,7 +289,7 @@ class Declaration(Struct, frozen=True, kw_only=True):
         for name, instance in self.instances.items():
             known: dict[str, str | None] = {instance.self_account: None} if instance.self_account else {}
             for user in self.users.values():
-                logins = (user.logins.get(name), user.email, *user.previously, *user.accounts, user.handle)
+                logins = (user.logins.get(name), user.email, *user.previously, user.handle)
                 known |= {login: user.handle for login in logins if login}
             accounts[name] = known
         return accounts

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.declaration.build import Builder, listed
+from siteward.declaration.build import Builder
 from siteward.declaration.declared import Faults, LostLine
 from siteward.declaration.document import GroupRow, Members, UserRow
 from siteward.declaration.grammar import fitted
@@ -24,7 +25,6 @@ from siteward.declaration.window import ALWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-    from datetime import tzinfo
 
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.declaration.declared import Declaration, Group, Location, User
@@ -61,7 +61,7 @@ class _Index:
         self._places.append((at.line, at.column))
         self._rows.append(row)
 
-    @property
+    @cached_property
     def reliable(self) -> bool:
         """True if each place belongs to one row: no row stands where another row's content is repeated (an alias)."""
         return self._places == sorted(self._places) and _ALIAS.search(self.source.text) is None
@@ -144,7 +144,7 @@ def _is_between_rows(error: Diagnostic, index: _Index) -> bool:
 
 
 def find_faults(
-    errors: Iterable[Diagnostic], sources: Sequence[Source], declaration: Declaration, zone: tzinfo
+    errors: Iterable[Diagnostic], sources: Sequence[Source], declaration: Declaration
 ) -> tuple[Faults, Mapping[str, User], Mapping[str, Group]] | None:
     """Return the rows in error, with the users and groups among them as far as they can be read; `None` if fatal.
 
@@ -153,7 +153,7 @@ def find_faults(
     rows = rows_in_error(errors, sources)
     if rows is None:
         return None
-    recovered = _Recovery(zone=zone)
+    recovered = _Recovery(declaration)
     by_name: dict[str, dict[str, Span]] = {section: {} for section in ROWS}
     lines: dict[Span, Span] = {}
     lost: list[LostLine] = []
@@ -163,7 +163,7 @@ def find_faults(
         source = by_file[file]
         if isinstance(name, str):
             by_name[section][name] = at
-            recovered.take(source, section, name, declaration)
+            recovered.take(source, section, name)
             continue
         items = source.data["grants"]
         if not isinstance(items, Items) or not 0 <= name < len(items):
@@ -182,18 +182,18 @@ def find_faults(
 class _Recovery(Struct):
     """The users and groups that do not fit the grammar, as far as they can be read."""
 
-    zone: tzinfo
+    declaration: Declaration
     users: dict[str, User] = {}
     groups: dict[str, Group] = {}
 
-    def take(self, source: Source, section: str, name: str, declaration: Declaration) -> None:
+    def take(self, source: Source, section: str, name: str) -> None:
         """Read what is legible of a row, unless the declaration has it."""
-        builder = Builder(source, self.zone)
+        builder = Builder(source, self.declaration.timezone)
         rows = source.data[section]
         written = rows.get(name, "") if isinstance(rows, Table) else ""
-        if section == "users" and name not in declaration.users:
+        if section == "users" and name not in self.declaration.users:
             self.users.update({user.handle: user for user in builder.users({name: _user_row(source, name, written)})})
-        if section == "groups" and name not in declaration.groups:
+        if section == "groups" and name not in self.declaration.groups:
             members: dict[str, Members | GroupRow] = {name: [*_members(written)]}
             self.groups.update({group.handle: group for group in builder.groups(members)})
 
@@ -236,7 +236,7 @@ def _lost_line(written: Value, at: Span) -> LostLine:
         to=tuple(_names(to)),
         whole=whole,
         sites=sites if "metasites" not in row else None,
-        on=tuple(listed(on)) or None,
+        on=tuple(on) or None,
         at=at,
     )
 

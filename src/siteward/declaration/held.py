@@ -7,6 +7,7 @@ whole instance.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,7 @@ class Suspects(Struct, frozen=True, dict=True):
         return all(any(name in names for names in known) and name not in self.groups for name in line.to)
 
 
-class Holding(Struct):
+class Holding(Struct, dict=True):
     """What is held on one instance, while it is collected."""
 
     declaration: Declaration
@@ -129,11 +130,7 @@ class Holding(Struct):
 
     def was_here(self, kind: str, written: str) -> bool:
         """Return whether the last run left access to a site that a selector means, or meant before it was renamed."""
-        last = self.memory.last if self.memory is not None else None
-        names = {
-            scope.name.lower() for key in last or () if (scope := scope_of(key)) is not None and scope.kind == kind
-        }
-        selector = parse(written)
+        names, selector = self._left[kind], parse(written)
         if selector.kind == "pattern":
             return any(matching((selector.text,), name) for name in names)
         declared = self.declaration.sites
@@ -141,6 +138,17 @@ class Holding(Struct):
             return any(site.domain.lower() in names for site in declared.values() if selector.text in site.tags)
         site = declared.get(selector.text)
         return selector.text.lower() in names or (site is not None and site.domain.lower() in names)
+
+    @cached_property
+    def _left(self) -> Mapping[str, set[str]]:
+        """The names of the scopes on which the last run left access, by kind and in lower case."""
+        last = self.memory.last if self.memory is not None else None
+        names: dict[str, set[str]] = defaultdict(set)
+        for key in last or ():
+            scope = scope_of(key)
+            if scope is not None:
+                names[scope.kind].add(scope.name.lower())
+        return names
 
     def held(self) -> Held:
         """Return what was collected."""

@@ -274,7 +274,7 @@ def _with_faults(declaration: Declaration, errors: Sequence[Diagnostic], reading
     from siteward.declaration.faults import find_faults, without_cycles, without_guesses  # noqa: PLC0415 — most files are right
 
     declaration = without_guesses(declaration, reading.guessed)
-    found = find_faults(errors, reading.sources, declaration, declaration.timezone)
+    found = find_faults(errors, reading.sources, declaration)
     if found is None:
         return None
     faults, users, groups = found
@@ -337,7 +337,6 @@ class _Reading(Struct):
             groups=self._merge("groups", (builder.groups(file.model.groups) for builder, file, _ in parts)),
             roles={role.handle: role for role in parts[0][0].roles(root.roles)},
             grants=None if all(file.model.grants is None for _, file, _ in parts) else tuple(grants),
-            grants_at=source.key_at(("grants",)) if "grants" in source.data else None,
             journal_dir=root.journal.dir,
             timezone=zone,
             root=Span(source.file, 1, 1),

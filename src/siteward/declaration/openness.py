@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import error, warning
-from siteward.declaration.declared import EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,20 +27,18 @@ def find_public(
     """
     public: dict[Scope, tuple[bool, Span]] = {}
     doubtful: set[Scope] = set()
-    told = traits.public_account is not None or traits.shows_public
     for site in declaration.sites.values():
-        name = instance.name if instance.name in site.public else EVERY
-        wish, meant = site.public.get(name), scopes.site(site.handle)
+        wish = site.opened(instance.name)
         if site.handle in declaration.faults.sites:
-            doubtful.update(meant)
-        elif wish is not None and meant:
-            at = site.location.at("public", name) if name != EVERY else site.location.at("public")
+            doubtful.update(scopes.site(site.handle))
+        elif wish is not None and (meant := scopes.site(site.handle)):
+            at = site.public_at(instance.name)
             public.update(dict.fromkeys(meant, (wish, at)))
-            if not told:
-                _tell(draft, traits, at, blocks=name != EVERY)
+            if not traits.tells_public:
+                _tell(draft, traits, at, blocks=instance.name in site.public)
     if instance.closed:
         at = instance.location.at("public")
-        if not told:
+        if not traits.tells_public:
             _tell(draft, traits, at, blocks=True)
         left = scopes.managed - public.keys() - doubtful
         public.update(dict.fromkeys(sorted(left), (False, at)))

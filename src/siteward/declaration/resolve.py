@@ -6,7 +6,7 @@ Every wanted resource keeps the place of the grant that wants it, as its origin.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 _INSTANCE = Choice((Reached(EVERYWHERE),))
 """The choice of a grant of an account role."""
 
+_Part: TypeAlias = "tuple[str, Choice, Meaning | Lack | Elsewhere | None]"
+"""What a line grants on one kind of scope: the scopes, and the meaning of its role there; `None` where it selects none."""
+
 
 def resolve(
     declaration: Declaration,
@@ -77,8 +80,7 @@ def resolve(
     scopes = {kind: _index_scopes(declaration, instance, live, kind) for kind in SITE_KINDS}
     holding = Holding(declaration, people.by_handle, principals.groups, memory)
     resolution = _Resolution(
-        declaration, instance, traits, live, as_of, people, draft, principals, scopes, memory, holding,
-        suspects,
+        declaration, instance, traits, live, as_of, people, draft, principals, scopes, holding, suspects,
     )  # fmt: skip
     return resolution.desired()
 
@@ -103,7 +105,6 @@ class _Resolution(Struct):
     draft: Draft
     principals: Principals
     scopes: Mapping[str, Scopes | Unresolved]
-    memory: Memory | None
     holding: Holding
     suspects: Suspects
     _meanings: dict[tuple[str, frozenset[str] | None, str], Meaning | Lack | Elsewhere] = {}
@@ -149,25 +150,36 @@ class _Resolution(Struct):
         )
 
     def _resolve_line(self, line: Line) -> None:
-        parts: list[tuple[str, Choice]] = []
+        parts: list[_Part] = []
         if line.sites:
-            parts.append(("site", self.scopes["site"].choose(line.sites, line.bound)))
+            parts.append(self._part_of(line, "site", self.scopes["site"].choose(line.sites, line.bound)))
         if line.metasites:
-            parts.append(("metasite", self.scopes["metasite"].choose(line.metasites, line.bound)))
-        if line.for_account:
-            parts.append(("instance", _INSTANCE))
+            parts.append(self._part_of(line, "metasite", self.scopes["metasite"].choose(line.metasites, line.bound)))
+        if not parts:
+            parts.append(self._part_of(line, "instance", _INSTANCE))
         at = self.suspects.cause(line) or self._report_problems(line, parts)
-        for kind, choice in parts:
-            self._resolve_on(line, kind, choice, gives=at is None)
+        for _, choice, means in parts:
+            if isinstance(means, Meaning):
+                for principal in self.principals.of(line.to):
+                    known = principal.identity is None or principal.identity.account not in self.holding.users
+                    self._want_grants(line, means, choice, principal, gives=at is None and known)
         if at is not None:
             self._hold(line, parts, at)
 
-    def _report_problems(self, line: Line, parts: Sequence[tuple[str, Choice]]) -> Span | None:
+    def _part_of(self, line: Line, kind: str, choice: Choice) -> _Part:
+        """Return a kind of scope with what a line selects there, and what its role means there."""
+        key = (line.role, line.extras, kind)
+        means = self._meanings.get(key)
+        if means is None:
+            means = meaning(self.declaration.roles, line.role, line.extras, self.traits, kind)
+            self._meanings[key] = means
+        return kind, choice, means if choice.reached else None
+
+    def _report_problems(self, line: Line, parts: Sequence[_Part]) -> Span | None:
         """Add what is to be said of a line; return the place of what cannot be resolved in it, if anything."""
         found: Span | None = None
-        for kind, choice in parts:
-            remarks = [*self._describe_choice(line, kind, choice)] if kind in SITE_KINDS and choice.remarkable else []
-            means = self._find_meaning(line, kind) if choice.reached else None
+        for kind, choice, means in parts:
+            remarks = [*self._describe_choice(line, kind, choice)] if choice.remarkable else []
             if isinstance(means, Lack):
                 remarks.append(error(means.code, means.message, at=line.location.at("role"), hint=means.hint))
             for remark in remarks:
@@ -176,15 +188,14 @@ class _Resolution(Struct):
             vanished = choice.idle and not choice.reached and self._were_here(line, kind, choice.idle)
             found = found or (line.at if vanished else None)
         self.principals.of(line.to)
-        refused = self.principals.refused.get(line.to)
-        return found or refused
+        return found or self.principals.refused.get(line.to)
 
-    def _hold(self, line: Line, parts: Sequence[tuple[str, Choice]], at: Span) -> None:
+    def _hold(self, line: Line, parts: Sequence[_Part], at: Span) -> None:
         """Hold what all have whom a line in error names, or, where some of them are not known, all on its scopes."""
         self.holding.hold_names(line.to, at)
         if not self.suspects.is_whole(line) or line.to in self.principals.refused:
-            scopes = [reached.scope for _, choice in parts for reached in choice.reached]
-            whole = not any(choice.missing or choice.idle for _, choice in parts)
+            scopes = [reached.scope for _, choice, _ in parts for reached in choice.reached]
+            whole = not any(choice.missing or choice.idle for _, choice, _ in parts)
             self.holding.hold_scopes(scopes, at, whole=whole)
 
     def _hold_users(self) -> None:
@@ -206,21 +217,6 @@ class _Resolution(Struct):
                 message = f"{self.traits.platform} shows no id of accounts here, so `ids` can confirm nobody"
                 self.draft.say(error("no-account-ids", message, at=at, local=True))
                 self.holding.hold_user(user.handle, at, gains=False)
-
-    def _resolve_on(self, line: Line, kind: str, choice: Choice, *, gives: bool) -> None:
-        means = self._find_meaning(line, kind) if choice.reached else None
-        if isinstance(means, Meaning):
-            for principal in self.principals.of(line.to):
-                known = principal.identity is None or principal.identity.account not in self.holding.users
-                self._want_grants(line, means, choice, principal, gives=gives and known)
-
-    def _find_meaning(self, line: Line, kind: str) -> Meaning | Lack | Elsewhere:
-        key = (line.role, line.extras, kind)
-        means = self._meanings.get(key)
-        if means is None:
-            means = meaning(self.declaration.roles, line.role, line.extras, self.traits, kind)
-            self._meanings[key] = means
-        return means
 
     def _want_grants(self, line: Line, means: Meaning, choice: Choice, principal: Principal, *, gives: bool) -> None:
         """Want the grants of one line for one subject, or remember that they are over or not yet due.
@@ -247,15 +243,17 @@ class _Resolution(Struct):
                 return
         kind, name, role, extras = subject.kind, subject.name, means.role.name, means.extras
         resources, origins = draft.resources, draft.origins
+        matched: tuple[str, ...] = ()
+        why = origin
         for reached in choice.reached if gives else self._live_ones(choice, means, subject):
             scope = reached.scope
             key = ("grant", kind, name, scope.kind, scope.name)
-            why = origin if not reached.via else _match_origin(origin, reached)
+            if reached.via != matched:  # the sites of one selector share their origin
+                matched, why = reached.via, _match_origin(origin, reached)
             wish = Grant(subject, scope, role, extras)
-            if key in resources:
+            if resources.setdefault(key, wish) is not wish:
                 draft.unite(key, wish, why, ends=over)
             else:
-                resources[key] = wish
                 origins[key] = why
                 if resumes:
                     draft.claims[key] = (Claim(wish, why, over),)
@@ -290,11 +288,10 @@ class _Resolution(Struct):
         if missing or idle:
             yield from describe_unmatched(line, kind, missing, idle, {self.instance: self.scopes[kind]})
         yield from self._lost_exclusions(line, kind, choice, alone=alone)
-        written = line.sites if kind == "site" else line.metasites
         for number, sites in choice.skipped.items():
             if alone and number in choice.idle:
                 continue  # the warning about it lists them already
-            message = f"`{written[number]}` skips {list_sites(sites)}, matched by id alone"
+            message = f"`{line.named(kind)[number]}` skips {list_sites(sites)}, matched by id alone"
             yield note("skips-sites", message, at=line.location.at(key, number), hint=PIN)
         for scope in choice.beyond:
             yield error("beyond-include", f"this file may not grant on {scope}", at=line.location.at(key))
@@ -308,12 +305,12 @@ class _Resolution(Struct):
 
     def _were_here(self, line: Line, kind: str, numbers: tuple[int, ...]) -> tuple[int, ...]:
         """Return which of the sites that a line names, and that are not here, the last run left access to."""
-        written = line.sites if kind == "site" else line.metasites
+        written = line.named(kind)
         return tuple(number for number in numbers if self.holding.was_here(kind, written[number]))
 
     def _lost_exclusions(self, line: Line, kind: str, choice: Choice, *, alone: bool) -> Iterator[Diagnostic]:
         """Yield an error for each site that a line leaves out and that is not there: it may have another name now."""
-        written = line.sites if kind == "site" else line.metasites
+        written = line.named(kind)
         for number in (
             choice.unmatched_exclusions if alone else self._were_here(line, kind, choice.unmatched_exclusions)
         ):
@@ -326,7 +323,7 @@ class _Resolution(Struct):
         if not isinstance(scopes, Scopes):
             return
         ids = scopes.ids(candidate for candidate, selector in choice.ambiguous.items() if selector == name)
-        number = (line.sites if scope.kind == "site" else line.metasites).index(name)
+        number = line.named(scope.kind).index(name)
         message = f"`{name}` means several sites of {self.instance}: {ids}"
         hint = f"declare it under `sites` with its id: `on: {{{self.instance}: ID}}`"
         self.draft.say(
@@ -477,6 +474,8 @@ def _tell_why(over: Ended, line: Line, identity: Identity | None) -> Ended:
 
 
 def _match_origin(origin: Origin, reached: Reached) -> Origin:
-    """Return the origin of a grant on a site that a tag, a site group or a pattern led to."""
+    """Return the origin of a grant on a site that a name, a tag, a site group or a pattern led to."""
+    if not reached.via:
+        return origin
     via = (*origin.via, *reached.via)
     return Origin(origin.at, via, origin.ticket, origin.reason, origin.until, wildcard=reached.wildcard)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from datetime import timedelta
+from functools import cached_property
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from siteward.declaration.groups import expand
 from siteward.declaration.references import lowered, names_of
+from siteward.declaration.window import write_edge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from siteward.access.state import Origin
     from siteward.declaration.dead import DeadLine
     from siteward.declaration.declared import Declaration, Grant, Group
+    from siteward.declaration.groups import People
     from siteward.declaration.references import Names
+    from siteward.declaration.source import Path, Source
 
 Word = Literal["keep", "revoke", "change"]
 Given = tuple[str, str]
@@ -97,7 +100,7 @@ def decide(
     return rewrite.edit(decisions)
 
 
-class _Rewrite(Struct):
+class _Rewrite(Struct, dict=True):
     """The files while they are edited, and the decisions by grant.
 
     A grant as it stands in a file is called an entry here, a `Grant` is what it declares. `cuts` are the decisions that
@@ -114,6 +117,21 @@ class _Rewrite(Struct):
     added: dict[Span, list[CommentedMap]] = field(default_factory=lambda: defaultdict(list))
     undone: list[str] = []
     needless: list[str] = []
+
+    @cached_property
+    def _grants(self) -> Mapping[Span, Grant]:
+        """The grants by their place."""
+        return {grant.at: grant for grant in self.declaration.grants or ()}
+
+    @cached_property
+    def _members(self) -> Mapping[str, People]:
+        """The users of each group."""
+        return expand(self.declaration.groups)
+
+    @cached_property
+    def _names(self) -> Names:
+        """The declared names of users and groups."""
+        return names_of(self.declaration)
 
     # -- decisions
 
@@ -151,7 +169,7 @@ class _Rewrite(Struct):
 
     def _add_changed(self, decision: Decision, origin: Origin) -> None:
         """Add a grant with the changed role or date after the grant it came from, with that one's ticket and reason."""
-        grant = self._find_grant(origin.at)
+        grant = self._grants.get(origin.at)
         entry = self._build_entry(decision, decision.role or (grant.role if grant else ""))
         if decision.role is None and grant is not None and grant.extras is not None:
             entry["extras"] = _make_list(sorted(grant.extras))
@@ -170,11 +188,8 @@ class _Rewrite(Struct):
         if decision.until is not None:
             entry["until"] = decision.until
         elif decision.origin is not None and decision.origin.until is not None:
-            entry["until"] = self._write_date(decision.origin.until)
+            entry["until"] = self._write_end(decision.origin.until)
         return entry
-
-    def _find_grant(self, at: Span) -> Grant | None:
-        return next((grant for grant in self.declaration.grants or () if grant.at == at), None)
 
     # -- edits of the files
 
@@ -184,15 +199,11 @@ class _Rewrite(Struct):
         for line in sorted(
             dead, key=lambda line: (line.file, line.path[0], str(line.path[1]), line.path[2:]), reverse=True
         ):
-            file = self._open_file(line.file, sources[line.file].text)
+            file = self._open_file(sources[line.file])
             if line.path[0] == "grants":
                 file.gone.add(int(line.path[1]))
-            elif len(line.path) == 2:
-                file.data["groups"][line.path[1]] = _make_list([])
             else:
-                members = file.data["groups"][line.path[1]]
-                members = members["members"] if line.path[2] == "members" else members
-                _take_out(members, int(line.path[-1]))
+                _take_out_member(file.data, line.path)
 
     def _list_rows(self) -> Iterator[Grant | Group]:
         yield from self.declaration.grants or ()
@@ -201,11 +212,12 @@ class _Rewrite(Struct):
     def edit(self, decisions: Iterable[Decision]) -> Edit:
         """Edit the files by all decisions taken so far, and return the result."""
         self._suspend(decisions)
-        grants = {grant.at: grant for grant in self.declaration.grants or ()}
-        for at, grant in grants.items():
-            cuts = {handle: cut for (place, handle), cut in self.cuts.items() if place == at}
-            if cuts or at in self.added:
-                self._rewrite_grant(grant, cuts)
+        cuts: dict[Span, dict[str, dict[str, list[Decision]]]] = defaultdict(dict)
+        for (at, handle), cut in self.cuts.items():
+            cuts[at][handle] = cut
+        for at, grant in self._grants.items():
+            if at in cuts or at in self.added:
+                self._rewrite_grant(grant, cuts[at])
         if self.added.get(self.declaration.root):
             self._append_grants(self.added[self.declaration.root])
         texts = {name: text for name, file in self.files.items() if (text := file.text()) != file.before}
@@ -216,7 +228,7 @@ class _Rewrite(Struct):
 
         `cuts` are the decisions that take rights away, by handle and instance.
         """
-        file = self._open_file(grant.location.source.file, grant.location.source.text)
+        file = self._open_file(grant.location.source)
         number = int(grant.location.path[1])
         entry = file.entries[number]
         after = [kept for handle, cut in cuts.items() for kept in self._keep_rest(grant, entry, handle, cut)]
@@ -255,7 +267,7 @@ class _Rewrite(Struct):
             copy["on"] = on[0] if len(on) == 1 else _make_list(on)
         end = next((origin.until for origin in self._cut_origins(grant.at, handle)), None)
         if end is not None and (grant.window.end is None or end < grant.window.end):
-            copy["until"] = self._write_date(end)
+            copy["until"] = self._write_end(end)
         return copy
 
     def _cut_origins(self, at: Span, handle: str) -> Iterator[Origin]:
@@ -265,20 +277,16 @@ class _Rewrite(Struct):
                 if decision.origin is not None:
                     yield from (other for other in (decision.origin, *decision.origin.others) if other.at == at)
 
-    def _write_date(self, end: datetime) -> str:
-        """Return an end (exclusive) as the file writes it: the last day, or an instant where it is no midnight."""
-        local = end.astimezone(self.declaration.timezone)
-        midnight = (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0)
-        return (local.date() - timedelta(days=1)).isoformat() if midnight else local.isoformat()
+    def _write_end(self, end: datetime) -> str:
+        return write_edge(end, self.declaration.timezone, last=True)
 
     def _take_out_users(self, entry: CommentedMap, handles: Sequence[str]) -> None:
         """Take users out of the `to` of an entry, by name and through each group."""
-        members, names = expand(self.declaration.groups), names_of(self.declaration)
         written = entry["to"] if isinstance(entry["to"], list) else [entry["to"]]
         kept = []
         for name in written:
-            meant = names.find(name)
-            inside = [handle for handle in handles if handle in members.get(meant, {})]
+            meant = self._names.find(name)
+            inside = [handle for handle in handles if handle in self._members.get(meant, {})]
             if meant not in handles:
                 kept.append(self._narrow_group(meant, inside) if inside else name)
         entry["to"] = kept[0] if len(kept) == 1 and not isinstance(entry["to"], list) else _make_list(kept)
@@ -289,12 +297,11 @@ class _Rewrite(Struct):
         A user leaves the group itself where nothing that it gives them is left; the others are left out of a new group.
         """
         grants = [grant for grant in self.declaration.grants or () if group in grant.to]
-        source = self.declaration.groups[group].location.source
-        groups = self._open_file(source.file, source.text).data["groups"]
+        groups = self._open_file(self.declaration.groups[group].location.source).data["groups"]
         apart = [handle for handle in handles if not all(self._is_all_taken(grant, handle) for grant in grants)]
         for handle in handles:
             if handle not in apart:
-                _remove_member(groups, group, handle, names_of(self.declaration))
+                _remove_member(groups, group, handle, self._names)
         if not apart:
             return group
         name = f"{group}-without-{'-'.join(apart)}"
@@ -337,16 +344,13 @@ class _Rewrite(Struct):
             file.after[last] = [*file.after.get(last, ()), *entries]
 
     def _open_root(self) -> _File:
-        name = self.declaration.root.file
-        source = next(
-            iter(self.declaration.instances.values())
-        ).location.source  # instances stand in the root file only
-        return self._open_file(name, source.text)
+        instance = next(iter(self.declaration.instances.values()))  # instances stand in the root file only
+        return self._open_file(instance.location.source)
 
-    def _open_file(self, name: str, text: str) -> _File:
-        if name not in self.files:
-            self.files[name] = _File(text)
-        return self.files[name]
+    def _open_file(self, source: Source) -> _File:
+        if source.file not in self.files:
+            self.files[source.file] = _File(source.text)
+        return self.files[source.file]
 
 
 class _File:
@@ -357,8 +361,11 @@ class _File:
 
     def __init__(self, text: str) -> None:
         self.before = text
-        self._yaml = _choose_writer(text)
+        self._yaml = YAML()
+        self._yaml.preserve_quotes = True
+        self._yaml.width = 1_000_000  # long lines of the file are not wrapped
         self.data: CommentedMap = self._yaml.load(text)
+        self._choose_layout()
         self.after: dict[int, Sequence[CommentedMap]] = {}
         self.gone: set[int] = set()
 
@@ -366,6 +373,24 @@ class _File:
     def entries(self) -> Sequence[CommentedMap]:
         """The grants as they stand in the file."""
         return self.data.get("grants") or ()
+
+    def _choose_layout(self) -> None:
+        """Write henceforth in the layout that changes the fewest lines of the text."""
+        before = self.before.splitlines()
+        changed: dict[tuple[int, int, int], int] = {}
+        for layout in _LAYOUTS:
+            self._yaml.indent(*layout)
+            after = self._dump().splitlines()
+            different = sum(old != new for old, new in zip(before, after, strict=False))
+            changed[layout] = different + abs(len(before) - len(after))
+            if not changed[layout]:
+                return
+        self._yaml.indent(*min(changed, key=changed.__getitem__))
+
+    def _dump(self) -> str:
+        out = StringIO()
+        self._yaml.dump(self.data, out)
+        return out.getvalue()
 
     def text(self) -> str:
         """Return the text of the edited file. To be called once: it carries the edits out."""
@@ -379,35 +404,7 @@ class _File:
                 entries[number] = f"{_GONE}{number}"
         if entries and all(isinstance(entry, str) for entry in entries):
             self.data["grants"] = _make_list([])
-        written = _dump(self._yaml, self.data)
-        return re.sub(rf"(?m)^\s*- {_GONE}\d+[^\n]*\n", "", written)
-
-
-def _choose_writer(text: str) -> YAML:
-    """Return the writer that changes the fewest lines of this text."""
-    before = text.splitlines()
-
-    def count_changed_lines(layout: tuple[int, int, int]) -> int:
-        writer = _make_writer(layout)
-        after = _dump(writer, writer.load(text)).splitlines()
-        return sum(old != new for old, new in zip(before, after, strict=False)) + abs(len(before) - len(after))
-
-    return _make_writer(min(_LAYOUTS, key=count_changed_lines))
-
-
-def _make_writer(layout: tuple[int, int, int]) -> YAML:
-    writer = YAML()
-    writer.preserve_quotes = True
-    writer.width = 1_000_000  # long lines of the file are not wrapped
-    mapping, sequence, offset = layout
-    writer.indent(mapping=mapping, sequence=sequence, offset=offset)
-    return writer
-
-
-def _dump(writer: YAML, data: Any) -> str:
-    out = StringIO()
-    writer.dump(data, out)
-    return out.getvalue()
+        return re.sub(rf"(?m)^\s*- {_GONE}\d+[^\n]*\n", "", self._dump())
 
 
 def _leave_out_scope(entry: CommentedMap, decision: Decision) -> bool:
@@ -437,8 +434,18 @@ def _remove_member(groups: CommentedMap, group: str, handle: str, names: Names) 
         groups[group] = kept
 
 
-def _take_out(members: CommentedSeq, number: int) -> None:
-    """Take a member out of a list; in one of a line each it leaves a mark, so that comments around it stay."""
+def _take_out_member(data: CommentedMap, path: Path) -> None:
+    """Take the member at a path out of its list; in one of a line each it leaves a mark, so that comments around it stay.
+
+    One that stands without a list leaves an empty one.
+    """
+    *around, number = path
+    members: Any = data
+    for step in around:
+        members = members[step]
+    if not isinstance(members, CommentedSeq):
+        members[number] = _make_list([])
+        return
     if members.fa.flow_style():
         del members[number]
         return

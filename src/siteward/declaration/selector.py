@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from operator import methodcaller
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -11,10 +12,11 @@ from siteward.access.hosts import domain_in
 from siteward.access.patterns import matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 Kind = Literal["pattern", "name", "tag", "sitegroup", "id"]
 _PREFIXES: tuple[tuple[str, Kind], ...] = (("tag:", "tag"), ("sitegroup:", "sitegroup"), ("id:", "id"))
+_excludes = methodcaller("startswith", "!")  # in C: it is asked of every line of a file
 
 
 class Selector(Struct, frozen=True):
@@ -37,6 +39,11 @@ def parse(written: str) -> Selector:
     if "*" in text:
         return Selector("pattern", domain_in(text), written, excludes)
     return Selector("name", text, written, excludes)
+
+
+def takes_none_in(written: Collection[str]) -> bool:
+    """Return whether the words of a list leave sites out and take none in."""
+    return "!*" in written or all(map(_excludes, written))
 
 
 def within(selector: Selector, bounds: Iterable[Selector]) -> bool:

@@ -357,7 +357,7 @@ class Scopes:
         return _Hit(tuple(scopes), ambiguous=len(scopes) > 1)
 
     def _find_declared(self, site: Site) -> _Hit:
-        if site.only is not None and self._instance not in site.only:
+        if not site.may_be_on(self._instance):
             return _Hit((), elsewhere=True)
         pin = site.pins.get(self._instance)
         if pin is not None:
@@ -402,9 +402,15 @@ class Unresolved:
         self._declared = sites
         self._instance = instance
         self._kind = kind
+        self._choices: dict[tuple[str, ...], Choice] = {}
 
     def choose(self, written: tuple[str, ...], _bound: Bound | None) -> Choice:
         """Return a scope for each plain name, and one for each pattern as it is written, with its exclusions."""
+        if written not in self._choices:
+            self._choices[written] = self._choose(written)
+        return self._choices[written]
+
+    def _choose(self, written: tuple[str, ...]) -> Choice:
         selectors = tuple(map(parse, written))
         out = [selector for selector in selectors if selector.excludes]
         without = "".join(f" {written}" for written in sorted({selector.written for selector in out}))
@@ -432,18 +438,15 @@ class Unresolved:
             return [
                 self._name_site(site)
                 for site in self._declared.values()
-                if selector.text in site.tags and self._may_be_here(site)
+                if selector.text in site.tags and site.may_be_on(self._instance)
             ]
         site = self._declared.get(selector.text) if selector.kind == "name" else None
         if site is None:
             return [domain_in(selector.text) if selector.kind == "name" else selector.written]
-        return [self._name_site(site)] if self._may_be_here(site) else []
+        return [self._name_site(site)] if site.may_be_on(self._instance) else []
 
     def _name_site(self, site: Site) -> str:
         """Return the domain of a declared site, with its id where it has one: several sites may share a domain."""
         host = domain_in(site.domain)
         pin = site.pins.get(self._instance)
         return host if pin is None else f"{host}#{pin}"
-
-    def _may_be_here(self, site: Site) -> bool:
-        return site.only is None or self._instance in site.only

@@ -92,7 +92,7 @@ def identities(
         account, renamed = directory.find(login, user, people.diagnostics)
         if renamed is None and (moved := moves.find(login, user, instance)) is not None:
             account = people.renamed[login] = moved
-            people.diagnostics.append(moves.describe(login, user, instance, managed=managed))
+            people.diagnostics.append(moves.describe(moved, login, user, instance, managed=managed))
         ending = _ending_on(user, instance, as_of)
         awaited = managed and live is not None and makes_accounts(traits) and directory.live_name(account) is None
         people.by_handle[user.handle] = Identity(
@@ -299,6 +299,8 @@ def standing(window: Window, ways: tuple[Way, ...], identity: Identity | None, a
     met = [(common, way) for way in ways if not (common := window.meet(way.window)).empty]
     now = [way for common, way in met if common.holds(as_of)]
     if now:
+        if len(met) == 1:
+            return Standing(now[0], met[0][0].end)
         return Standing(_unite(now), last_end((common for common, _ in met), as_of))
     past = any(common.end is not None and common.end <= as_of for common, _ in met)
     told = _unite(ways)
@@ -333,6 +335,7 @@ class Principals(Struct):
     doubtful: Collection[str] = ()
     refused: dict[tuple[str, ...], Span] = {}
     _known: dict[tuple[str, ...], tuple[Principal, ...]] = {}
+    _native: dict[str, Principal] = {}
 
     def of(self, names: tuple[str, ...]) -> tuple[Principal, ...]:
         """Return the principals of a grant to these users and groups."""
@@ -358,7 +361,9 @@ class Principals(Struct):
             if group is None:  # an unknown name, which the check of the file has told
                 continue
             if self.native:
-                yield self._want_group(group)
+                if name not in self._native:
+                    self._native[name] = self._want_group(group)
+                yield self._native[name]
             elif group.external:
                 self.refused[names] = self._refuse_external(group)
             else:

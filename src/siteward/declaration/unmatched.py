@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import error, warning
+from siteward.access.diagnostic import error, join_some, warning
 from siteward.access.traits import SITE_KINDS
 from siteward.declaration.selectors import Scopes, Unresolved
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from siteward.declaration.declared import Grant as Line
 
 PIN = "declare it under `sites` with its id (`on: {INSTANCE: ID}`), or have its owner move it into a team"
-_MAX_NAMED = 5
-"""The most sites that a message lists by name."""
 
 
 def describe_unmatched(
@@ -33,7 +31,7 @@ def describe_unmatched(
     `missing` and `idle` are their positions in the line's selectors; `scopes` are the instances that were tried.
     """
     key = f"{kind}s"
-    written, where = line.sites if kind == "site" else line.metasites, ", ".join(scopes)
+    written, where = line.named(kind), ", ".join(scopes)
     for number in missing:
         sites = _find_by_id_only(written[number], scopes)
         if sites:
@@ -60,7 +58,7 @@ def _find_by_id_only(written: str, scopes: Mapping[str, Scopes | Unresolved]) ->
 def list_sites(sites: Sequence[Site]) -> str:
     """Return the labels and owners of sites for a message, cut to the first few."""
     names = sorted(f"{site.label} (belongs to {site.owner or 'nobody'})" for site in sites)
-    listed = ", ".join(names[:_MAX_NAMED]) + (f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else "")
+    listed = join_some(names)
     return listed if len(names) == 1 else f"{len(names)} sites: {listed}"
 
 
@@ -78,8 +76,8 @@ def nowhere(declaration: Declaration, lives: Mapping[str, Live]) -> tuple[Diagno
         reached = line.on if line.on is not None else tuple(declaration.instances)
         if len(reached) < 2 or not lives.keys() >= set(reached):
             continue
-        for kind, written in (("site", line.sites), ("metasite", line.metasites)):
-            choices = [scopes[instance, kind].choose(written, None) for instance in reached]
+        for kind in SITE_KINDS:
+            choices = [scopes[instance, kind].choose(line.named(kind), None) for instance in reached]
             missing = set(choices[0].missing).intersection(*(choice.missing for choice in choices))
             idle = set(choices[0].idle).intersection(*(choice.idle for choice in choices))
             if missing or idle:

@@ -58,6 +58,17 @@ def last_end(windows: Iterable[Window], at: datetime) -> datetime | None:
     return end
 
 
+def write_edge(at: datetime, zone: tzinfo, *, last: bool) -> str:
+    """Return an edge of a window as files write it: a day of `zone`, or an instant where it is no midnight.
+
+    An end (`last`) is the last day within the window.
+    """
+    local = at.astimezone(zone)
+    if local.time() != clock():
+        return local.isoformat()
+    return (local.date() - timedelta(days=1 if last else 0)).isoformat()
+
+
 class BadDateError(ValueError):
     """A text that is no date; `code` is the rule it breaks."""
 

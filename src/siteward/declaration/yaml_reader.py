@@ -240,6 +240,7 @@ class _YamlReader:
         self._next = _open_events(text)
         self._asking = split_lines(text) if "?" in text else None
         self._shared: dict[str, str] = {}
+        self._plain: set[str] = set()  # those known to be text, although they begin as other values can
         self._anchors: dict[str, tuple[Value, int]] = {}
         self._open: set[str] = set()
         self._path: list[str | int] = []
@@ -284,10 +285,16 @@ class _YamlReader:
     def _read_table(self, start: Event) -> Table:
         # This loop and the next are most of the time of an offline plan, so the usual text is handled in place.
         table, places = Table(), [_pack_place(start)]
-        following, shared, path, plain_keys = self._next, self._shared, self._path, self._asking is None
+        following, shared, plain, path, plain_keys = (
+            self._next,
+            self._shared,
+            self._plain,
+            self._path,
+            self._asking is None,
+        )
         while type(event := following()) is not _TABLE_END:
-            if type(event) is _SCALAR and plain_keys and event.tag is event.anchor is None and event.value:
-                key: str | None = shared.setdefault(event.value, event.value)
+            if type(event) is _SCALAR and plain_keys and event.tag is event.anchor is None and (text := event.value):
+                key: str | None = shared.setdefault(text, text)
             else:
                 key = self._read_key(event)
             value_event = following()
@@ -300,7 +307,7 @@ class _YamlReader:
                 type(value_event) is _SCALAR
                 and value_event.tag is value_event.anchor is None
                 and (text := value_event.value)
-                and (value_event.style or text[0] not in _NOT_TEXT)
+                and (value_event.style or text[0] not in _NOT_TEXT or text in plain)
             ):
                 value: Value | None = shared.setdefault(text, text)
             else:
@@ -320,13 +327,13 @@ class _YamlReader:
 
     def _read_items(self, start: Event) -> Items:
         items, places = Items(), [_pack_place(start)]
-        following, shared, path = self._next, self._shared, self._path
+        following, shared, plain, path = self._next, self._shared, self._plain, self._path
         while type(event := following()) is not _ITEMS_END:
             if (
                 type(event) is _SCALAR
                 and event.tag is event.anchor is None
                 and (text := event.value)
-                and (event.style or text[0] not in _NOT_TEXT)
+                and (event.style or text[0] not in _NOT_TEXT or text in plain)
             ):
                 value: Value | None = shared.setdefault(text, text)
             else:
@@ -402,6 +409,7 @@ class _YamlReader:
             hint = f'quote it: "{text}", or write a whole number in plain digits'
             self._report("unquoted", message, event, hint=hint, suggestion=f'"{text}"')
             return None
+        self._plain.add(text)
         return self._shared.setdefault(text, text)
 
     def _repeat_alias(self, event: Event) -> Value | None:

@@ -20,7 +20,7 @@ from siteward.access.policy import (
 )
 from siteward.declaration.checks.named_sites import NamedSites
 from siteward.declaration.roles import ACCOUNT_ROLES, PORTABLE, Elsewhere, Lack, Meaning
-from siteward.declaration.selector import parse, within
+from siteward.declaration.selector import parse, takes_none_in, within
 from siteward.declaration.subjects import declared_user_of, ends, login_of
 
 if TYPE_CHECKING:
@@ -37,18 +37,21 @@ if TYPE_CHECKING:
 
 def shapes(context: Context) -> Iterator[Diagnostic]:
     """Report grants to nobody, and those without sites, or without instances for a role of the account."""
+    fine: set[tuple[str, ...]] = {()}  # most lists are named often
     for grant in context.declaration.grants or ():
         location = grant.location
         if not grant.to:
             yield problem("grant-to-nobody", "a grant to nobody", location.at("to"), hint="name a user or a group")
         for key, written in (("sites", grant.sites), ("metasites", grant.metasites)):
-            if (
-                written and written[0].startswith("!") and all(word.startswith("!") for word in written)
-            ) or "!*" in written:
+            if written in fine:
+                continue
+            if takes_none_in(written):
                 hint = 'name what they are left out of, such as "*"'
                 yield problem(
                     "only-exclusions", "every site is left out and none is named", location.at(key), hint=hint
                 )
+            else:
+                fine.add(written)
         if grant.on == ():
             hint = "name instances, or leave it out for wherever the sites are"
             yield problem("names-nothing", "`on` names no instance", location.at("on"), hint=hint)

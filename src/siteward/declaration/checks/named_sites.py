@@ -35,7 +35,7 @@ class NamedSites(Struct, dict=True):
         A pattern stands for itself: a rule whose own pattern covers it is about every site that it can reach. Sites
         that an exclusion, the instance's `manages` or an include's bound may take from the grant are left out.
         """
-        written = {"site": grant.sites, "metasite": grant.metasites}.get(kind, ())
+        written = grant.named(kind)
         key = (written, id(grant.bound))
         names = self._chosen.get(key)
         if names is None:
@@ -68,7 +68,7 @@ class NamedSites(Struct, dict=True):
         if selector.kind == "tag":
             yield from ((self._names_of_site(site), False) for site in self._sites_by_tag.get(selector.text, ()))
         elif site is not None:
-            if self._is_here(site):
+            if site.may_be_on(self.instance.name):
                 yield self._names_of_site(site), False
         elif selector.kind == "name":
             yield self._names_of_host(domain_in(selector.text)), False
@@ -81,13 +81,10 @@ class NamedSites(Struct, dict=True):
         else:
             yield frozenset({f"{selector.kind}:{selector.text}"}), True
 
-    def _is_here(self, site: Site) -> bool:
-        return site.only is None or self.instance.name in site.only
-
     @cached_property
     def _sites_here(self) -> tuple[Site, ...]:
         """The declared sites that may be on the instance."""
-        return tuple(site for site in self.declaration.sites.values() if self._is_here(site))
+        return tuple(site for site in self.declaration.sites.values() if site.may_be_on(self.instance.name))
 
     @cached_property
     def _sites_by_tag(self) -> Mapping[str, list[Site]]:

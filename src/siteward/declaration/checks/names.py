@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.policy import Rule
     from siteward.declaration.context import Context
-    from siteward.declaration.declared import Location
+    from siteward.declaration.declared import Group, Location
 
 MAX_NAME = 255
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}").fullmatch
@@ -71,37 +71,33 @@ def _find_unknown_instances(
 def known_people(context: Context) -> Iterator[Diagnostic]:
     """Report members of groups, and names after `to`, that are no user or group of the file."""
     for group in context.declaration.groups.values():
-        deeper = () if isinstance(_find_node(group.location), list) else ("members",)
         for number, member in enumerate(group.members):
-            place = (*group.location.path, *deeper, number)
-            if not _is_known(context, member.name):
-                yield _describe_unknown(context, member.name, group.location.source.at(place))
+            if not context.knows_person(member.name):
+                yield _describe_unknown(context, member.name, _place_of(group, number))
             if member.excludes and (member.window.start or member.window.end):
                 yield problem(
                     "window-on-exclusion",
                     f"`!{member.name}` is left out for good; a time for it means nothing",
-                    group.location.source.at(place),
+                    _place_of(group, number),
                     hint="take the dates away",
                 )
         if group.members and all(member.excludes for member in group.members):
             yield problem(
                 "only-exclusions", f"the group `{group.handle}` leaves out and takes in nobody", group.location.key()
             )
+    known: set[str] = set()
     for grant in context.declaration.grants or ():
+        if known.issuperset(grant.to):
+            continue
         for number, name in enumerate(grant.to):
-            if not _is_known(context, name):
+            if context.knows_person(name):
+                known.add(name)
+            else:
                 yield _describe_unknown(context, name, grant.location.at("to", number))
 
 
-def _find_node(location: Location) -> object:
-    node: object = location.source.data
-    for step in location.path:
-        node = node[step]  # type: ignore[index]  # the path was read from this very data
-    return node
-
-
-def _is_known(context: Context, name: str) -> bool:
-    return context.known("users", name) or context.known("groups", name) or context.some_include_is_missing()
+def _place_of(group: Group, number: int) -> Span:
+    return group.location.source.at(group.member_path(number))
 
 
 def _describe_unknown(context: Context, name: str, at: Span) -> Diagnostic:

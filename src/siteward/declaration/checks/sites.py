@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import problem
-from siteward.declaration.declared import EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from siteward.access.diagnostic import Diagnostic
-    from siteward.access.traits import Traits
     from siteward.declaration.context import Context
     from siteward.declaration.declared import Group, Instance, Site
 
@@ -29,26 +27,21 @@ def publicity(context: Context) -> Iterator[Diagnostic]:
     """Report `public` where a platform does not tell what is open, and sites that are open on a closed instance."""
     declaration, known = context.declaration, context.traits
     for instance in declaration.instances.values():
-        if instance.closed and instance.name in known and not _tells(known[instance.name]):
+        if instance.closed and instance.name in known and not known[instance.name].tells_public:
             message = f"{instance.platform} does not tell which sites everybody may see"
             yield problem("no-public-access", message, instance.location.at("public"), instance=instance.name)
     for site in declaration.sites.values():
         for name in site.public.keys() & known.keys():
-            if not _tells(known[name]):
+            if not known[name].tells_public:
                 message = f"{known[name].platform} cannot let everybody in"
                 yield problem("no-public-access", message, site.location.key("public", name), instance=name)
         yield from _find_clashes(site, [instance for instance in declaration.instances.values() if instance.closed])
 
 
-def _tells(traits: Traits) -> bool:
-    return traits.public_account is not None or traits.shows_public
-
-
 def _find_clashes(site: Site, closed: list[Instance]) -> Iterator[Diagnostic]:
     for instance in closed:
-        named = instance.name in site.public
-        if site.public.get(instance.name if named else EVERY):
-            at = site.location.at("public", instance.name) if named else site.location.at("public")
+        if site.opened(instance.name):
+            at = site.public_at(instance.name)
             message = f"this site is open to everybody, and {instance.name} to nobody without an account"
             hint = "close the site, or leave the instance open and close the other sites"
             related = (instance.location.at("public"),)
@@ -58,12 +51,10 @@ def _find_clashes(site: Site, closed: list[Instance]) -> Iterator[Diagnostic]:
 def owners(context: Context) -> Iterator[Diagnostic]:
     """Report owners of sites and groups that are no user or group of the file."""
     declaration = context.declaration
-    if context.some_include_is_missing():
-        return
     rows: tuple[Site | Group, ...] = (*declaration.sites.values(), *declaration.groups.values())
     for row in rows:
         for number, name in enumerate(row.owner):
-            if not context.known("users", name) and not context.known("groups", name):
+            if not context.knows_person(name):
                 at, known = row.location.at("owner", number), (*declaration.users, *declaration.groups)
                 message = f"there is no user or group `{name}`"
                 yield problem("unknown-user", message, at, word=name, known=known, hint="declare it under `users`")

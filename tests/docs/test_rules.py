@@ -59,11 +59,29 @@ def takers(tree: ast.Module) -> Iterator[Taker]:
                 yield Taker(node.name, fields.index("code"))
 
 
+@cache
+def constants() -> dict[str, str]:
+    """Return the texts that modules of this program give a name to."""
+    found: dict[str, str] = {}
+    for tree in trees().values():
+        for statement in tree.body:
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
+                    found[name] = text
+                case ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=str(text))):
+                    found[name] = text
+                case _:
+                    pass
+    return found
+
+
 def texts(node: ast.expr | None) -> Iterator[str]:
-    """Yield the texts that an expression may be, as far as they stand in it."""
+    """Yield the texts that an expression may be, as far as they stand in it or have a name of their own."""
     match node:
         case ast.Constant(value=str(text)):
             yield text
+        case ast.Name(id=name) if name in constants():
+            yield constants()[name]
         case ast.IfExp(body=body, orelse=other):
             yield from (*texts(body), *texts(other))
         case ast.JoinedStr(values=[ast.Constant(value=str(start)), *_]):

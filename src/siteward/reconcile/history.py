@@ -62,7 +62,7 @@ def add_history(seen: Survey, history: History, run: Run, book: Book, more: Iter
     cut_off, open_ends = _describe_open_ends(seen, history, run, book)
     told = (*history.remarks, *open_ends, *behind, *more)
     proposal = replace(seen.proposal, diagnostics=(*seen.proposal.diagnostics, *told))
-    return replace(seen, proposal=proposal, cut_off=cut_off)
+    return replace(seen, proposal=proposal, cut_off=cut_off, journal_head=history.recalled.standing.head)
 
 
 def _describe_open_ends(seen: Survey, history: History, run: Run, book: Book) -> tuple[bool, tuple[Diagnostic, ...]]:

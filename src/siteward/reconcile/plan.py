@@ -30,6 +30,7 @@ from siteward.reconcile.dated import (
 from siteward.reconcile.drift import drift as drifted
 from siteward.reconcile.history import History, add_history, later_starts, read_history
 from siteward.reconcile.journal.chain import JournalBrokenError
+from siteward.reconcile.journal.reading import tell_heads
 from siteward.reconcile.project import known_accounts
 from siteward.reconcile.selection import find_unknown
 from siteward.reconcile.survey import Snapshot, Survey, surveyed, take_survey
@@ -195,7 +196,11 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
             drifts, problem = _note_causes(drifts, instance, survey)
             unnamed += [problem] if problem else []
         items += drifts
-    return replace(report, drift=tuple(items), diagnostics=(*report.diagnostics, *unnamed, *dates))
+    where, heads = tell_heads(
+        book.folder, {survey.name: survey.journal_head for survey in surveys if survey.journal_head}
+    )
+    diagnostics = (*report.diagnostics, *unnamed, *dates)
+    return replace(report, drift=tuple(items), diagnostics=diagnostics, journal=where, journal_head=heads)
 
 
 def _note_causes(

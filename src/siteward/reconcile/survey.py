@@ -58,7 +58,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     """The state of one instance: live, desired, and the proposal that follows.
 
     `confirmed` is true where more than the file names the account of the credentials.
-    `cut_off` is true where an apply was interrupted here.
+    `cut_off` is true where an apply was interrupted here; `journal_head` is the last sum of its journal.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     base_policy: BasePolicy | None = None
     confirmed: bool = False
     cut_off: bool = False
+    journal_head: str = ""
 
     def desired_by(self, declaration: Declaration) -> Desired:
         """Return what other files than those at hand would desire here, all else being equal."""

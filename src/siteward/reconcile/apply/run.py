@@ -46,7 +46,7 @@ from siteward.reconcile.apply.memory import RunResult, build_memory, count_sends
 from siteward.reconcile.apply.revalidate import SETTLED, Allowance, History, allowed, reached
 from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.journal import journal
-from siteward.reconcile.journal.reading import path_of
+from siteward.reconcile.journal.reading import tell_heads
 from siteward.reconcile.journal.records import class_of
 from siteward.reconcile.selection import PARTIAL, describe_left_out
 from siteward.reconcile.unsettled import is_cut_off, late, reasons_to_wait, settled, still_open
@@ -405,9 +405,7 @@ def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[Inst
         if (outcome := state.outcomes.get(part.instance, {}).get(step.id))
     )
     statuses = {outcome.status for outcome in outcomes}
-    names = list(state.heads)
-    where = path_of(given.book.folder, names[0]) if len(names) == 1 else given.book.folder
-    heads = state.heads[names[0]] if len(names) == 1 else ", ".join(map(" ".join, state.heads.items()))
+    where, heads = tell_heads(given.book.folder, state.heads)
     return Report(
         command="apply",
         plan=replace(given.plan, instances=parts),
@@ -418,8 +416,8 @@ def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[Inst
         interrupted=state.interrupted,
         accounts=state.accounts,
         stale="refused" in statuses and not state.sent,
-        journal=str(where) if names else None,
-        journal_head=heads or None,
+        journal=where,
+        journal_head=heads,
         next=_suggest_command(statuses, open_ends=state.open_ends),
     )
 

@@ -25,7 +25,7 @@ from siteward.reconcile.journal.records import Known, join
 from siteward.reconcile.journal.runs import split_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from siteward.reconcile.journal.entries import Entry, LastApplied
@@ -41,6 +41,14 @@ def path_of(folder: Path, instance: str) -> Path:
 def path_beside(path: Path, suffix: str) -> Path:
     """Return the path of a file beside a journal, such as `stats.last.json`."""
     return path.with_name(path.name.removesuffix(".jsonl") + suffix)
+
+
+def tell_heads(folder: Path, heads: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Return where journals are, and their heads in words, for a report; one alone is told without its instance."""
+    if len(heads) == 1:
+        ((name, head),) = heads.items()
+        return str(path_of(folder, name)), head or None
+    return (str(folder), ", ".join(map(" ".join, heads.items()))) if heads else (None, None)
 
 
 class Standing(Struct, frozen=True, kw_only=True):

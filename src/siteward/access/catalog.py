@@ -242,7 +242,7 @@ With `--base`, or in a merge request, the rules of the base also apply to the ch
 
 - **`cannot-read`** A file that was named cannot be read. *Next:* check the path.
 - **`cannot-write`** A file cannot be written. *Next:* check the path, the rights and the space.
-- **`plan-unreadable`** The file holds no plan of this version. *Next:* `siteward plan --out plan.json`.
+- **`plan-unreadable`** The file holds no plan that this version reads, byte for byte as it was written. *Next:* plan again: `siteward plan --out plan.json`.
 - **`plan-damaged`** The plan is not what its digest says. *Next:* plan again; never edit a plan.
 - **`plan-unexpected`** The plan is not the one that `--expect` names. *Next:* find out which one was reviewed.
 - **`plan-too-old`** The plan is older than `--max-age`. *Next:* plan again.

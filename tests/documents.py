@@ -31,3 +31,19 @@ def resealed(data: dict[str, Any]) -> bytes:
 def sealed_anew(covered: bytes) -> bytes:
     """Return a document from all bytes before its end."""
     return b'%b,"digest":"sha256:%b"}' % (covered, sha256(covered).hexdigest().encode())
+
+
+def steps_within(plan: Any) -> list[Any]:
+    """Return the steps of a plan's data, with accounts, scopes and origins instead of their places in the tables."""
+    tables = plan["tables"]
+
+    def side(held: dict[str, Any] | None) -> dict[str, Any] | None:
+        return held and {
+            **held,
+            **{name: tables[f"{name}s"][held[name]] for name in ("account", "scope") if name in held},
+        }
+
+    found = [step for instance in plan["instances"] for step in instance["steps"]]
+    changes = [{name: side(held) for name, held in step["change"].items()} for step in found]
+    origins = [{"origin": tables["origins"][step["origin"]]} if "origin" in step else {} for step in found]
+    return [{**step, "change": change, **origin} for step, change, origin in zip(found, changes, origins, strict=True)]

@@ -154,6 +154,15 @@ def test_accounts_scopes_and_reasons_are_written_once() -> None:
     )
 
 
+def test_a_plan_is_written_a_step_at_a_time() -> None:
+    """However many steps there are, no piece of the document holds two of them."""
+    names = [f"user-{at}" for at in range(40)]
+    part = planned(proposed(live(), wish(*(grant(name, "team-member") for name in names))))
+    pieces = list(codec.encode(Plan(tool="0", created=NOW, as_of=NOW, instances=(part,))))
+    assert [piece.count(b'"cause"') for piece in pieces if b'"cause"' in piece] == [1] * len(part.steps)
+    assert len(part.steps) >= 40
+
+
 def test_the_digest_is_judged_before_anything_is_read() -> None:
     """A document that is no JSON and whose digest does not fit is one that was changed, and no more is looked at."""
     whole = document(Plan(tool="0", created=NOW, as_of=NOW))

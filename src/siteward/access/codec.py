@@ -201,11 +201,9 @@ def _refuse_other_form(plan: Plan, document: bytes) -> None:
     for piece in encode(plan):
         found = document[at : at + len(piece)]
         if found != piece:
-            at += next(
-                (n for n, (is_, should) in enumerate(zip(found, piece, strict=False)) if is_ != should), len(found)
-            )
-            context = document[max(0, at - 40) : at].decode(errors="replace")
-            raise CodecError("", f"what follows byte {at} ({context!r}) is not what the rest of the plan makes it")
+            pairs = enumerate(zip(found, piece, strict=False))
+            at += next((n for n, (is_there, should_be) in pairs if is_there != should_be), len(found))
+            raise CodecError("", f"what follows byte {at} is not what the rest of the plan makes it")
         at += len(piece)
 
 

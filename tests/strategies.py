@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,7 +27,7 @@ from siteward.access.model import (
     Subject,
     account_key,
 )
-from siteward.access.plan import InstancePlan, Plan, compose
+from siteward.access.plan import InstancePlan, Need, Plan, Step, Waived, compose
 from siteward.access.policy import DEFAULT_LIMITS, Limit, Policy, Rule
 from siteward.access.proposal import Proposal, manage
 from siteward.access.state import DeclaredUser, Desired, Ended, Ending, Listing, Live, Memory, Origin, Site
@@ -383,7 +383,7 @@ _SECONDS = st.sampled_from((0.0, 0.25, 1.0, 12.5, 1e-7, 1e21))
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     """Draw a sealed plan of up to two instances."""
-    parts = draw(st.lists(instance_plans(), max_size=2))
+    parts = draw(st.lists(instance_plans().flatmap(_confined), max_size=2))
     named = tuple(replace(part, instance=f"stats-{at}") for at, part in enumerate(parts))
     plan = Plan(
         tool="0.1.0",
@@ -391,9 +391,33 @@ def plans(draw: st.DrawFn) -> Plan:
         as_of=NOW,
         config="access.yaml",
         commit=draw(st.sampled_from((None, "a1b2c3d"))),
+        only=draw(st.sampled_from(((), ("user:a\u0301da \U0001f511\u2028",)))),
         instances=named,
+        needs=draw(
+            st.sampled_from(((), (Need(need="passwords", steps=2), Need(need="approval", steps=1, by=("anna",)))))
+        ),
+        waived=draw(st.sampled_from(((), (Waived(rule="public-share-link", about="shop", until="2027-06-30"),)))),
     )
     return seal(plan)
+
+
+@st.composite
+def _confined(draw: st.DrawFn, part: InstancePlan) -> InstancePlan:
+    """Draw a plan or a part of it, with ids of groups, and with ends that are told in other zones."""
+    if draw(st.booleans()):
+        part = replace(part, left_out=part.held_back, held_back=())
+    pinned: Mapping[Key, str] = draw(
+        st.sampled_from(({}, {("group", "analysts"): "g-1"}, {("scope", "site", "elsewhere"): "s-1"}))
+    )
+    zone = draw(st.sampled_from((UTC, timezone(timedelta(hours=2)))))
+    return replace(part, steps=tuple(_pinned(step, pinned, zone) for step in part.steps))
+
+
+def _pinned(step: Step, pinned: Mapping[Key, str], zone: timezone) -> Step:
+    origin = step.origin
+    if origin is not None and origin.until is not None:
+        origin = replace(origin, until=origin.until.astimezone(zone))
+    return replace(step, ids={**step.ids, **pinned}, origin=origin)
 
 
 def undeclarable(world: Access, table: Traits) -> frozenset[Key]:

@@ -88,8 +88,7 @@ PLATFORM_FUNCTIONS = {"fold": "to_access", "look": "refresh"}
 
 STAYS = {
     "BearerAuth": "the HTTP scheme is called so",
-    "strangers": "the key in the plan's JSON until its next format; `unmanaged` in the code",
-    "outsider": "the key in the plan's JSON until its next format, and a flag's name there; `external` in the code",
+    "outsider": "a flag's and a band's name in the JSON of reviews and diffs, and a column of tables; `external` in the code",
 }
 """Names that hold such a word all the same, each with its reason."""
 

@@ -12,11 +12,13 @@ from jsonschema import Draft202012Validator
 from msgspec.structs import replace
 
 from access.worlds import admin, grant, live, planned, proposed, wish
+from documents import document, parsed, resealed
 from siteward.access import codec
 from siteward.access.codec import CodecError, decode_live, decode_memory, encode_live, encode_memory, plan_schema
-from siteward.access.model import Access, Account, Group, Member
+from siteward.access.diagnostic import Span
+from siteward.access.model import Access, Account, Group, Member, account_key
 from siteward.access.plan import Plan
-from siteward.access.state import Memory
+from siteward.access.state import Memory, Origin
 from strategies import NOW
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +94,7 @@ def test_the_plan_schema_in_the_tree_is_the_plans() -> None:
 def test_a_plan_is_what_its_schema_says() -> None:
     """Others can check it; what is not in a plan is refused."""
     part = planned(proposed(live(admin("ben")), wish(admin("ben"), grant("li", "team-member"), grant("mo", "owner"))))
-    data = codec.encode(Plan(tool="0", created=NOW, as_of=NOW, instances=(part,)))
+    data = parsed(Plan(tool="0", created=NOW, as_of=NOW, instances=(part,)))
     validator = Draft202012Validator(plan_schema())
     assert list(validator.iter_errors(data)) == []
     del data["instances"][0]["steps"][0]["action"]
@@ -102,14 +104,70 @@ def test_a_plan_is_what_its_schema_says() -> None:
 
 @pytest.mark.parametrize(
     ("instances", "path"),
-    [("stats", "/instances"), (["stats"], "/instances/0"), ([{}, 1], "/instances/0/instance")],
+    [("stats", "/instances"), (["stats"], "/instances/0"), ([{}, 1], "/instances/1"), ([{}], "/instances/0/instance")],
 )
 def test_an_instance_of_a_plan_that_is_none_is_refused_with_its_place(instances: object, path: str) -> None:
-    """Also where nobody asks for the digest."""
-    data = codec.encode(Plan(tool="0", created=NOW, as_of=NOW))
+    """Also where the digest fits."""
+    data = parsed(Plan(tool="0", created=NOW, as_of=NOW))
     with pytest.raises(CodecError) as problem:
-        codec.decode({**data, "instances": instances}, verify=False)
+        codec.decode(resealed({**data, "instances": instances}))
     assert problem.value.path == path
+
+
+GRANTED = {"type": "grant", "account": 0, "role": "team-member", "scope": 0}
+
+
+@pytest.mark.parametrize(
+    ("side", "path", "words"),
+    [
+        ({**GRANTED, "account": 7}, "", "a place that its table does not have"),
+        ({**GRANTED, "scope": -3}, "", "a place that its table does not have"),
+        ({**GRANTED, "scope": -1}, None, "not what the rest of the plan makes it"),
+        ({**GRANTED, "group": "analysts"}, "/change", "of one account or of one group"),
+        ({"type": "grant", "role": "team-member", "scope": 0}, "/change", "of one account or of one group"),
+        ({"type": "group", "group": "analysts", "account": 0}, "/change/after", "unknown field `account`"),
+        (None, "/change", "has neither side"),
+    ],
+)
+def test_a_step_that_refers_to_nothing_is_refused_with_its_place(side: object, path: str | None, words: str) -> None:
+    """Whoever can make a digest can write such a plan; it is never guessed what is meant."""
+    part = planned(proposed(live(), wish(grant("anna", "team-member"))))
+    data = parsed(Plan(tool="0", created=NOW, as_of=NOW, instances=(part,)))
+    data["instances"][0]["steps"][1]["change"] = {"after": side, "before": None}
+    with pytest.raises(CodecError, match=words) as problem:
+        codec.decode(resealed(data))
+    assert problem.value.path == ("" if path is None else f"/instances/0/steps/1{path}")
+
+
+def test_accounts_scopes_and_reasons_are_written_once() -> None:
+    """With the ids that the platform has for them; steps refer to their places."""
+    reason = Origin(Span("access.yaml", 7, 3), via=("group analysts",))
+    part = planned(proposed(live(), wish(grant("anna", "team-member"), grant("ben", "team-member"))))
+    named = tuple(replace(step, origin=reason, ids={account_key("anna"): "7f3c"}) for step in part.steps)
+    data = parsed(Plan(tool="0", created=NOW, as_of=NOW, instances=(replace(part, steps=named),)))
+    assert [len(data["tables"][name]) for name in ("origins", "scopes")] == [1, 1]
+    assert data["tables"]["accounts"] == [{"id": "7f3c", "login": "anna"}, {"login": "ben"}]
+    grants = [step for step in data["instances"][0]["steps"] if step["change"]["after"]["type"] == "grant"]
+    assert [(step["change"]["after"]["account"], step["origin"]) for step in grants] == [(0, 0), (1, 0)]
+    assert [step.get("ids") for step in grants] == [None, [[["account", "anna"], "7f3c"]]], (
+        "an id of neither stands apart"
+    )
+
+
+def test_a_plan_is_written_a_step_at_a_time() -> None:
+    """However many steps there are, no piece of the document holds two of them."""
+    names = [f"user-{at}" for at in range(40)]
+    part = planned(proposed(live(), wish(*(grant(name, "team-member") for name in names))))
+    pieces = list(codec.encode(Plan(tool="0", created=NOW, as_of=NOW, instances=(part,))))
+    assert [piece.count(b'"cause"') for piece in pieces if b'"cause"' in piece] == [1] * len(part.steps)
+    assert len(part.steps) >= 40
+
+
+def test_the_digest_is_judged_before_anything_is_read() -> None:
+    """A document that is no JSON and whose digest does not fit is one that was changed, and no more is looked at."""
+    whole = document(Plan(tool="0", created=NOW, as_of=NOW))
+    with pytest.raises(CodecError, match="its digest does not fit"):
+        codec.decode(whole.replace(b'"tool"', b"\xff{{{["))
 
 
 def _plan_with(*ids: str, depends_on: tuple[str, ...] = ()) -> Plan:
@@ -123,7 +181,7 @@ def _plan_with(*ids: str, depends_on: tuple[str, ...] = ()) -> Plan:
 def test_a_plan_in_which_two_steps_are_one_is_refused() -> None:
     """Apply would find out after it has written: one id for two steps, one thing changed twice, a need for nothing."""
     right = _plan_with("s1", "s2", depends_on=("s1",))
-    assert codec.decode(codec.encode(codec.seal(right))).instances[0].steps[1].depends_on == ("s1",)
+    assert codec.decode(document(right)).instances[0].steps[1].depends_on == ("s1",)
     twice = replace(right, instances=(replace(right.instances[0], steps=(right.instances[0].steps[0],) * 2),))
     other = replace(twice.instances[0].steps[1], id="s9")
     same = replace(right, instances=(replace(right.instances[0], steps=(right.instances[0].steps[0], other)),))
@@ -134,5 +192,5 @@ def test_a_plan_in_which_two_steps_are_one_is_refused() -> None:
         (_plan_with("s1", "s2", depends_on=("s2",)), "/instances/0/steps/1/depends_on"),
     ):
         with pytest.raises(CodecError) as problem:
-            codec.decode(codec.encode(codec.seal(plan)))
+            codec.decode(document(plan))
         assert problem.value.path == path

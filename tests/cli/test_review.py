@@ -12,6 +12,7 @@ import pytest
 from cli.closed import unreachable
 from cli.conftest import AS_OF
 from cli.repo import commit, edit, git
+from documents import steps_within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,8 +63,8 @@ def decide(program: Program, words: Mapping[tuple[str, str], str], *arguments: s
 
 def steps(program: Program) -> set[tuple[str, str, str]]:
     data = program("plan", *ALLOWED, "--format", "json").json()
-    found = [step for instance in data["plan"]["instances"] for step in instance["steps"]]
-    sides = ((step, step["change"].get("after") or step["change"]["before"]) for step in found)
+    found = steps_within(data["plan"])
+    sides = ((step, step["change"]["after"] or step["change"]["before"]) for step in found)
     return {(step["action"], step["person"], side["scope"].get("name", "")) for step, side in sides}
 
 

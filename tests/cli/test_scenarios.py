@@ -12,6 +12,7 @@ import pytest
 
 from cli.conftest import AS_OF
 from cli.repo import commit, edit
+from documents import steps_within
 
 if TYPE_CHECKING:
     import httpx
@@ -57,14 +58,14 @@ def plan(program: Program, *arguments: str) -> Any:
 
 
 def steps(data: Any) -> list[Any]:
-    return [step for instance in data["plan"]["instances"] for step in instance["steps"]]
+    return steps_within(data["plan"])
 
 
 def moves(data: Any) -> set[tuple[str, str, str | None, str | None]]:
     """Who moves where, from which role to which; accounts are told as such."""
     found = set()
     for step in steps(data):
-        before, after = step["change"].get("before") or {}, step["change"].get("after") or {}
+        before, after = step["change"]["before"] or {}, step["change"]["after"] or {}
         scope = (after or before).get("scope")
         where = "account" if scope is None else scope.get("name") or scope["kind"]
         found.add((step["person"], where, before.get("role"), after.get("role")))
@@ -109,7 +110,7 @@ def test_a_client_with_one_site(company: Program) -> None:
     )
     data = plan(company)
     assert moves(data) == {("cleo", "account", None, None), ("cleo", "events.example.org", None, "team-view-only")}
-    assert all(step["outsider"] for step in steps(data))
+    assert all(step["external"] for step in steps(data))
     apply(company)
     held = company("matrix", *AS_OF, "--format", "json").json()["holdings"]
     assert {holding["where"] for holding in held if holding["person"] == "cleo"} == {"events.example.org"}

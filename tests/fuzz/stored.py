@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from chaos import worlds
 from chaos.story import RELEASES
+from documents import document, parsed, resealed
 from fuzz import mutate
 from fuzz.program import CODES, call
 from rig import NOW, Killed, Rig, reseal
 from siteward import platforms
 from siteward.access import codec
-from siteward.access.codec import CodecError, canonical
+from siteward.access.codec import CodecError
 from siteward.access.plan import Plan
 from siteward.reconcile.certify import BadDecisionsError, read_decisions
 from siteward.reconcile.journal import reading
@@ -77,38 +78,33 @@ def _empty() -> Plan:
     return Plan(tool="", created=NOW, as_of=NOW)
 
 
-def _reseal(data: Any) -> Any:
-    """Return an encoded plan with the digest that fits it, so that it is read further."""
-    if isinstance(data, dict) and "digest" in data:
-        try:
-            rest = {name: member for name, member in data.items() if name != "digest"}
-            data = {**data, "digest": f"sha256:{hashlib.sha256(canonical(rest)).hexdigest()}"}
-        except (ValueError, TypeError, RecursionError):
-            pass
-    return data
-
-
 def _plan(dice: random.Random, folder: Path) -> str | None:
     rig, _ = _rig(dice, folder)
     reviewed = rig.plan().plan
     assert reviewed is not None
-    encoded = codec.encode(reviewed)
     if dice.random() < 0.2:
-        data = mutate.raw(dice, canonical(encoded))
+        data = mutate.raw(dice, document(reviewed))
     else:
-        changed = mutate.json_value(dice, encoded)
-        data = json.dumps(_reseal(changed) if dice.random() < 0.8 else changed).encode("utf-8", "surrogatepass")
+        data = _encode_plan(mutate.json_value(dice, parsed(reviewed)), fits=dice.random() < 0.8)
     path = folder / "plan.json"
     path.write_bytes(data)
     code, out = call(folder, "show", "plan.json", "--format", dice.choice(FORMATS))
     if code not in CODES or (code and not out.strip()):
         return f"show left with {code}: {out[:500]}"
     try:
-        read = codec.decode(json.loads(data.decode("utf-8")))
-    except (CodecError, ValueError, RecursionError):
+        read = codec.decode(data)
+    except CodecError:
         return None if code == 1 else f"a plan that is not read was shown, with {code}: {out[:500]}"
     rig.apply(read)
     return None
+
+
+def _encode_plan(data: Any, *, fits: bool) -> bytes:
+    """Return a mutated plan as a document; where its digest `fits`, it is read further."""
+    if fits and isinstance(data, dict):
+        with suppress(UnicodeEncodeError, TypeError, RecursionError):
+            return resealed(data)
+    return json.dumps(data).encode("utf-8", "surrogatepass")
 
 
 def _journal(dice: random.Random, folder: Path) -> str | None:

@@ -32,6 +32,8 @@ from promises.small import (
 )
 from rig import NOW
 from siteward.access import codec
+from siteward.access.change import Change
+from siteward.access.model import Grant
 from siteward.platforms.fakery import Fault, WorldAccount, WorldGrant
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import Acceptance
@@ -177,9 +179,12 @@ def test_2_the_expected_digest_lets_it_through(tmp_path: Path) -> None:
 def test_2_an_edited_plan_is_found_by_its_digest(tmp_path: Path) -> None:
     """The digest finds damage."""
     small = rig(tmp_path, grants=[ADMINS, edit(["carla", "dora"])])
-    data = codec.encode(made(small))
-    data["instances"][0]["steps"][0]["change"]["after"]["role"] = "team-manager"
-    report = small.apply(codec.decode(data, verify=False))
+    plan = made(small)
+    step, *others = plan.instances[0].steps
+    assert isinstance(step.change.after, Grant)
+    more = replace(step.change.after, role="team-manager")
+    part = replace(plan.instances[0], steps=(replace(step, change=Change(step.change.before, more)), *others))
+    report = small.apply(replace(plan, instances=(part,)))
     assert "plan-damaged" in {diagnostic.code for diagnostic in report.diagnostics}
     assert small.fake.writes == 0
 

@@ -37,6 +37,8 @@ from siteward.reconcile.journal import journal, reading
 from siteward.reconcile.journal.chain import follow, link
 from siteward.transport.secrets import Secret
 
+FORMER = Path(__file__).parents[1] / "access" / "plan-1.json"
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -243,6 +245,16 @@ def test_another_plan_under_the_name_of_this_one_is_refused(tmp_path: Path) -> N
     (mine,) = [path for path in rig.book.folder.glob("*.plan.json") if path != stored]
     stored.write_bytes(mine.read_bytes())
     assert codes(rig.resume()) == {"plan-lost"}
+
+
+def test_a_stored_plan_of_the_former_format_is_not_gone_on_with(tmp_path: Path) -> None:
+    """The run began under another release: nothing is sent, and a new plan is the way out."""
+    rig, server, _ = crashed(tmp_path, [], PEOPLE)
+    (stored,) = rig.book.folder.glob("*.plan.json")
+    stored.write_bytes(FORMER.read_bytes())
+    sent = len(server.told)
+    (lost,) = rig.resume().diagnostics
+    assert (lost.code, lost.hint, len(server.told)) == ("plan-lost", "siteward plan", sent)
 
 
 def test_a_chain_that_goes_on_sealed_tells_how_it_began(tmp_path: Path) -> None:

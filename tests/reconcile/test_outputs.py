@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,21 @@ def test_pipes_and_devices_are_written_to() -> None:
     """`-o text:/dev/null` replaces nothing."""
     write_output(Path("/dev/null"), b"x")
     assert Path("/dev/null").is_char_device()
+
+
+def test_what_breaks_off_between_pieces_leaves_the_file_that_was_there() -> None:
+    """Written whole or not at all, in pieces too."""
+
+    def pieces(*, whole: bool) -> Iterator[bytes]:
+        yield b"new "
+        if not whole:
+            raise ValueError("no more")
+        yield b"plan"
+
+    path = Path("plan.json")
+    path.write_text("plan")
+    with pytest.raises(ValueError, match="no more"):
+        write_output(path, pieces(whole=False))
+    assert (path.read_text(), list(Path().iterdir())) == ("plan", [path])
+    write_output(path, pieces(whole=True))
+    assert path.read_text() == "new plan"

@@ -59,6 +59,28 @@ def test_a_plan_says_what_it_was_made_from(tmp_path: Path) -> None:
     assert part.steps == ()
 
 
+def needs(report: Report) -> dict[str, int]:
+    assert report.plan is not None
+    return {need.need: need.steps for need in report.plan.needs}
+
+
+def test_a_plan_says_what_whoever_applies_has_to_give(tmp_path: Path) -> None:
+    """A destination for passwords and consent to delete, with the steps that need them; given to the plan or not."""
+    assert needs(planned(rig(tmp_path / "same"))) == {}
+    users = {"nina": {}, "noor": {}, "dora": {"state": "absent"}}
+    small = rig(tmp_path / "more", users=users, grants=[ADMINS, view("carla"), edit(["nina", "noor"])])
+    assert needs(planned(small)) == {"passwords": 2, "deletions": 1}
+    bare = Allowance(accept={}, allow_delete=False, passwords=replace(small.passwords, out=None))
+    assert needs(planned(small, allowance=bare)) == {"passwords": 2, "deletions": 1}
+
+
+def test_a_step_that_nobody_can_allow_needs_nothing(tmp_path: Path) -> None:
+    """An admin who is the last one is not deleted, with whatever consent."""
+    users = {"dora": {"state": "absent"}, "ben": {"state": "absent"}}
+    small = rig(tmp_path, users=users, grants=[ADMINS, view("carla")], policy={"admins": {"min": 2}})
+    assert needs(planned(small)) == {"deletions": 1}
+
+
 def test_what_applying_will_cost_is_in_the_plan(tmp_path: Path) -> None:
     """The requests that the platform needs for the steps; none where nothing is to be done."""
     assert asked(tmp_path / "same").plan.requests == 0

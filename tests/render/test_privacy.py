@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from render.reports import REPORTS, plan_everything
 from siteward.access.catalog import RULES
+from siteward.access.plan import Waived
 from siteward.render import FORMATS, SERVES, Options, render
 
 PAIRS = [(form, name) for form in FORMATS for name, build in REPORTS.items() if build().command in SERVES[form]]
@@ -51,6 +52,16 @@ def test_one_account_has_one_pseudonym_in_every_place() -> None:
     text = render("text", plan_everything(), Options(privacy="handles"))
     assert 'account-1 is protected by "account-1"' in text
     assert "⊘ -  account-1" in text
+
+
+def test_an_account_that_a_waiver_names_is_hidden() -> None:
+    """As in every text that the file's owners wrote."""
+    report = plan_everything()
+    assert report.plan
+    waived = (Waived(rule="existing-account", about="e.berg", until="2027-06-30"),)
+    text = render("json", replace(report, plan=replace(report.plan, waived=waived)), Options(privacy="handles"))
+    (told,) = json.loads(text)["plan"]["waived"]
+    assert (told["rule"], "berg" in told["about"]) == ("existing-account", False)
 
 
 def test_who_loses_all_access_is_hidden_like_every_account() -> None:

@@ -1,90 +1,154 @@
-"""Encoding of plans, live states and memories as plain data, their canonical JSON form, and the digest of a plan.
+"""Plans as documents (`siteward.plan/2`), and live states, memories and resources as plain data.
 
-The canonical form is RFC 8785: keys sorted by UTF-16, no spaces, numbers as ECMAScript writes them. Names keep their
-Unicode form. A plan that was edited, or is of a newer format, is refused.
+The document of a plan is one line of JSON in UTF-8 without blanks. Members are sorted, but for three of the outermost
+object: `format` is the first, then come the `tables` that steps refer to by place, and `digest` is the last: the SHA-256
+of all bytes before it. It is checked before anything is parsed. A plan has one document, so what is read and would be
+written differently is refused; as is what was cut, edited, or is of another format.
+
+It is written and read a step at a time.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Mapping
-from functools import lru_cache
-from json.encoder import encode_basestring
-from typing import Any, Final
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
+from msgspec import MsgspecError, Raw, to_builtins
+from msgspec.json import Decoder, Encoder
 from msgspec.structs import replace
 
+from siteward.access.canonical import canonical
+from siteward.access.diagnostic import Diagnostic
 from siteward.access.model import Key, Resource
 from siteward.access.plan import InstancePlan, Plan, Step
 from siteward.access.report import Report, Summary, summarize
-from siteward.access.serialize import BIGGEST, CodecError, Data, shape
-from siteward.access.state import Live, Memory
+from siteward.access.rows import ReadTables, StepRow, TableRows, Tables
+from siteward.access.serialize import CodecError, Data, shape
+from siteward.access.state import Live, Memory, Origin
 
 __all__ = [
     "FORMAT",
     "CodecError",
+    "as_data",
     "canonical",
     "decode",
+    "decode_data",
     "decode_live",
     "decode_memory",
     "decode_resource",
-    "decode_step",
     "digest",
     "encode",
     "encode_live",
     "encode_memory",
     "encode_resource",
-    "encode_step",
     "encode_summary",
     "plan_schema",
     "seal",
 ]
 
-FORMAT: Final = "siteward.plan/1"
+FORMAT: Final = "siteward.plan/2"
 LIVE_FORMAT: Final = "siteward.live/1"
+_START: Final = b'{"format":"%b","tables":' % FORMAT.encode()
+_END: Final = re.compile(rb',"digest":"(sha256:[0-9a-f]{64})"}')
+_END_LENGTH: Final = len(',"digest":"sha256:"}') + 64
+_ANY_FORMAT: Final = re.compile(rb'\s*\{\s*"format"\s*:\s*"(siteward\.plan/\d{1,9})"')
+_LISTS: Final = ("held_back", "left_out", "steps")
+_ALWAYS: Final[Mapping[str, Data]] = {"needs": [], "waived": []}
+_DERIVED: Final = frozenset({"format", "tables", "instances", "summary", "digest"})
+_write: Final = Encoder(order="sorted").encode
+_T = TypeVar("_T")
 
 
-def encode(plan: Plan) -> dict[str, Any]:
-    """Return a plan as plain data, with its format, summary, and members of steps that are derived for readers."""
-    data: dict[str, Any] = shape(Plan).encode(replace(plan, instances=(), digest=""))
-    data["format"] = FORMAT
-    data["instances"] = [_encode_instance(instance) for instance in plan.instances]
-    data["summary"] = _summarize_plan(plan)
-    data["digest"] = plan.digest or _compute_digest(data)
-    return data
+def encode(plan: Plan) -> Iterator[bytes]:
+    """Yield the document of a plan in pieces, a step at a time, with the digest that it has as it is.
+
+    Raises `CodecError` for a text or a number that has no form in JSON.
+    """
+    covered = hashlib.sha256()
+    for piece in _pieces(plan):
+        covered.update(piece)
+        yield piece
+    yield b',"digest":"sha256:%b"}' % covered.hexdigest().encode()
 
 
-def _summarize_plan(plan: Plan) -> dict[str, Any]:
-    """Return the numbers of a plan; `left_out` came later, and whole plans are written as before."""
-    data = encode_summary(summarize(Report(command="plan", plan=plan)))
-    return {name: value for name, value in data.items() if value or name != "left_out"}
+def digest(plan: Plan) -> str:
+    """Return the SHA-256 digest of a plan, over everything in it except the digest itself."""
+    covered = hashlib.sha256()
+    for piece in _pieces(plan):
+        covered.update(piece)
+    return f"sha256:{covered.hexdigest()}"
 
 
-def _encode_instance(plan: InstancePlan) -> Data:
-    data = shape(InstancePlan).encode(replace(plan, steps=(), held_back=(), left_out=()))
-    data["steps"] = [encode_step(step) for step in plan.steps]
-    data["held_back"] = [encode_step(step) for step in plan.held_back]
-    if plan.left_out:
-        data["left_out"] = [encode_step(step) for step in plan.left_out]
-    data["blocked"] = plan.blocked
-    return data
+def seal(plan: Plan) -> Plan:
+    """Return the plan with its digest."""
+    return replace(plan, digest=digest(plan))
 
 
-def encode_step(step: Step) -> dict[str, Any]:
-    """Return a step as plain data, with its action and consequences as further members."""
-    data: dict[str, Any] = shape(Step).encode(step)
-    return data | _derive_members(step)
+def as_data(plan: Plan) -> dict[str, Any]:
+    """Return the document of a plan as plain data, in its order, with the digest that the plan was given, if any."""
+    tables = Tables(_list_steps(plan))
+    lists = [{name: [tables.row(step) for step in getattr(part, name)] for name in _LISTS} for part in plan.instances]
+    instances = [{**_part_members(part), **steps} for part, steps in zip(plan.instances, lists, strict=True)]
+    inner: dict[str, Any] = to_builtins({**_plan_members(plan), "instances": instances}, order="sorted")
+    outer = {"format": FORMAT, "tables": to_builtins(tables.rows(), order="sorted")}
+    return {**outer, **inner, "digest": plan.digest or digest(plan)}
 
 
-def _derive_members(step: Step) -> dict[str, Any]:
-    return {
-        "action": step.change.action,
-        "blocked": step.blocked,
-        "mails": sum(effect.count for effect in step.effects("mail")),
-        "destroys": [effect.message for effect in step.effects("destroys")],
-        "reversible": not step.effects("irreversible") and not step.effects("destroys"),
-    }
+def _pieces(plan: Plan) -> Iterator[bytes]:
+    """Yield all of a document that its digest covers."""
+    tables = Tables(_list_steps(plan))
+    try:
+        yield _START + _write(tables.rows()) + b","
+        yield from _members({**_plan_members(plan), "instances": _instances(plan, tables)})
+    except UnicodeEncodeError:
+        raise CodecError("", "a text holds half a character, which has no form in UTF-8") from None
+
+
+def _list_steps(plan: Plan) -> Iterator[Step]:
+    return (step for part in plan.instances for name in _LISTS for step in getattr(part, name))
+
+
+def _plan_members(plan: Plan) -> dict[str, Data]:
+    """Return the members of a plan, but for its tables, instances and digest, as plain data."""
+    members = shape(Plan).encode(replace(plan, instances=(), digest=""))
+    return {**_ALWAYS, **members, "summary": encode_summary(summarize(Report(command="plan", plan=plan)))}
+
+
+def _part_members(part: InstancePlan) -> dict[str, Data]:
+    """Return the members of an instance's plan, but for its steps, as plain data."""
+    members = shape(InstancePlan).encode(replace(part, steps=(), held_back=(), left_out=()))
+    return {**members, "blocked": part.blocked}
+
+
+def _instances(plan: Plan, tables: Tables) -> Iterator[bytes]:
+    yield b"["
+    for at, part in enumerate(plan.instances):
+        yield b",{" if at else b"{"
+        lists = {name: _steps(getattr(part, name), tables) for name in _LISTS}
+        yield from _members({**_part_members(part), **lists})
+        yield b"}"
+    yield b"]"
+
+
+def _steps(steps: Iterable[Step], tables: Tables) -> Iterator[bytes]:
+    yield b"["
+    for at, step in enumerate(steps):
+        row = _write(tables.row(step))
+        yield b"," + row if at else row
+    yield b"]"
+
+
+def _members(members: Mapping[str, Data]) -> Iterator[bytes]:
+    """Yield the members of an object in their order; those that are iterators are given as bytes already."""
+    for at, name in enumerate(sorted(members)):
+        content = members[name]
+        yield b'%b"%b":' % (b"," if at else b"", name.encode())
+        if isinstance(content, Iterator):
+            yield from content
+        else:
+            yield _write(content)
 
 
 def encode_summary(summary: Summary) -> dict[str, Any]:
@@ -93,45 +157,108 @@ def encode_summary(summary: Summary) -> dict[str, Any]:
     return data | {"drift": dict(summary.drift), "outcomes": dict(summary.outcomes)}
 
 
-def decode(data: object, *, verify: bool = True) -> Plan:
-    """Return the plan of plain data.
+def decode(document: bytes) -> Plan:
+    """Return the plan of a document.
 
-    Raises `CodecError` where the format is another, a member is invalid, or, unless `verify` is false, where the digest
-    does not match because the plan was changed.
+    Raises `CodecError` where the format is another, the digest does not match, a member is invalid, or the document is
+    not the one that the plan has.
     """
-    if not isinstance(data, dict):
-        raise CodecError("", "this is not a valid plan")
-    if data.get("format") != FORMAT:
-        raise CodecError("/format", f"this reads {FORMAT}; the plan may have been made by a newer version")
-    if verify and data.get("digest") != _compute_digest(data):
-        raise CodecError("/digest", "the plan was changed after it was made: its digest does not fit")
-    instances = data.get("instances", [])
-    if not isinstance(instances, list):
-        raise CodecError("/instances", "should be a list")
-    rest = {name: value for name, value in data.items() if name not in {"format", "instances", "summary"}}
-    plan: Plan = shape(Plan).decode(rest, "")
-    plan = replace(
-        plan, instances=tuple(_decode_instance(instance, f"/instances/{at}") for at, instance in enumerate(instances))
-    )
-    if data.get("summary") != _summarize_plan(plan):
-        raise CodecError("/summary", "the numbers are not those of the plan")
+    _verify(document)
+    try:
+        plan = _parse(document)
+        _refuse_other_form(plan, document)
+    except RecursionError:
+        raise CodecError("", "it is nested too deeply") from None
     return plan
 
 
-def _decode_instance(data: Data, path: str) -> InstancePlan:
-    if not isinstance(data, dict):
-        raise CodecError(path, "should be an object")
-    derived = {"steps", "held_back", "left_out", "blocked"}
-    plan: InstancePlan = shape(InstancePlan).decode(
-        {name: value for name, value in data.items() if name not in derived}, path
+def decode_data(data: object) -> Plan:
+    """Return the plan of a document that was parsed and kept its order, as within a report; raises as `decode` does."""
+    try:
+        document = _write_as_is(data)
+    except UnicodeEncodeError:
+        raise CodecError("", "a text holds half a character, which has no form in UTF-8") from None
+    return decode(document)
+
+
+def _verify(document: bytes) -> None:
+    """Raise `CodecError` where bytes are no document of this format, or not all of one, or were changed."""
+    if not document.startswith(_START):
+        found = _ANY_FORMAT.match(document)
+        if found is None or found[1] == FORMAT.encode():
+            raise CodecError("", f"this is no {FORMAT}, byte for byte as it was written")
+        raise CodecError("/format", f"this reads {FORMAT}; {found[1].decode()} may be of a newer version")
+    end = _END.fullmatch(document, len(document) - _END_LENGTH)
+    if end is None:
+        raise CodecError("/digest", "the document does not end with its digest: it was cut, or something was added")
+    if hashlib.sha256(memoryview(document)[: end.start()]).hexdigest().encode() != end[1].removeprefix(b"sha256:"):
+        raise CodecError("/digest", "the plan was changed after it was made: its digest does not fit")
+
+
+def _refuse_other_form(plan: Plan, document: bytes) -> None:
+    """Raise `CodecError` with the place where a document differs from the one that its plan has."""
+    at = 0
+    for piece in encode(plan):
+        found = document[at : at + len(piece)]
+        if found != piece:
+            pairs = enumerate(zip(found, piece, strict=False))
+            at += next((n for n, (is_there, should_be) in pairs if is_there != should_be), len(found))
+            raise CodecError("", f"what follows byte {at} is not what the rest of the plan makes it")
+        at += len(piece)
+
+
+def _parse(document: bytes) -> Plan:
+    outer = _read(_OBJECT, document, "")
+    tables = ReadTables(_read(_TABLES, outer["tables"], "/tables"))
+    instances = _read(_OBJECTS, outer.get("instances", Raw(b"[]")), "/instances")
+    parts = tuple(_parse_instance(members, tables, f"/instances/{at}") for at, members in enumerate(instances))
+    rest = _read_members(outer, _DERIVED, "")
+    plan: Plan = shape(Plan).decode({**rest, "digest": _read(_ANY, outer["digest"], "/digest")}, "")
+    return replace(plan, instances=parts)
+
+
+def _parse_instance(members: Mapping[str, Raw], tables: ReadTables, path: str) -> InstancePlan:
+    plan: InstancePlan = shape(InstancePlan).decode(_read_members(members, {*_LISTS, "blocked"}, path), path)
+    steps, held_back, left_out = (
+        _parse_steps(members.get(name), tables, f"{path}/{name}") for name in ("steps", "held_back", "left_out")
     )
-    steps, held_back = (_decode_steps(data.get(name), f"{path}/{name}") for name in ("steps", "held_back"))
-    left_out = _decode_steps(data.get("left_out", []), f"{path}/left_out")
     plan = replace(plan, steps=steps, held_back=held_back, left_out=left_out)
     _refuse_repeated(plan, path)
-    if data.get("blocked") is not plan.blocked:
-        raise CodecError(f"{path}/blocked", "is not what the diagnostics say")
     return plan
+
+
+def _parse_steps(steps: Raw | None, tables: ReadTables, path: str) -> tuple[Step, ...]:
+    if steps is None:
+        raise CodecError(path, "is missing")
+    rows = _read(_ITEMS, steps, path)
+    return tuple([tables.step(_read(_STEP, row, place := f"{path}/{at}"), place) for at, row in enumerate(rows)])
+
+
+_ANY: Final[Decoder[Any]] = Decoder()
+_OBJECT: Final = Decoder(dict[str, Raw])
+_OBJECTS: Final = Decoder(list[dict[str, Raw]])
+_ITEMS: Final = Decoder(list[Raw])
+_TABLES: Final = Decoder(TableRows)
+_STEP: Final = Decoder(StepRow)
+_write_as_is: Final = Encoder().encode
+
+
+def _read(decoder: Decoder[_T], data: bytes | Raw, path: str) -> _T:
+    """Return what some bytes at `path` mean. Raises `CodecError`."""
+    try:
+        return decoder.decode(data)
+    except UnicodeDecodeError:
+        raise CodecError(path, "is not valid UTF-8") from None
+    except MsgspecError as problem:
+        words, _, place = str(problem).partition(" - at ")
+        inner = place.strip("`$").replace(".", "/").replace("[", "/").replace("]", "")
+        raise CodecError(path + inner, words) from None
+
+
+def _read_members(members: Mapping[str, Raw], without: Iterable[str], path: str) -> dict[str, Data]:
+    """Return the members of an object as plain data, but for some."""
+    left = members.keys() - set(without)
+    return {name: _read(_ANY, members[name], f"{path}/{name}") for name in left}
 
 
 def _refuse_repeated(plan: InstancePlan, path: str) -> None:
@@ -148,29 +275,6 @@ def _refuse_repeated(plan: InstancePlan, path: str) -> None:
                 raise CodecError(f"{path}/{name}/{at}/depends_on", f"no step before it is {unknown[0]}")
             ids.add(step.id)
             keys.add(step.change.key)
-
-
-def _decode_steps(data: Data, path: str) -> tuple[Step, ...]:
-    if not isinstance(data, list):
-        raise CodecError(path, "should be a list")
-    return tuple(decode_step(step, f"{path}/{at}") for at, step in enumerate(data))
-
-
-def decode_step(data: object, path: str = "") -> Step:
-    """Return the step of plain data. Raises `CodecError` where it is invalid or contradicts itself."""
-    if not isinstance(data, dict):
-        raise CodecError(path, "should be an object")
-    derived = {"action", "blocked", "mails", "destroys", "reversible"}
-    step: Step = shape(Step).decode({name: value for name, value in data.items() if name not in derived}, path)
-    before, after = step.change.before, step.change.after
-    if before is None and after is None:
-        raise CodecError(f"{path}/change", "has neither side")
-    if before is not None and after is not None and before.key != after.key:
-        raise CodecError(f"{path}/change", "turns one thing into another")
-    for name, value in _derive_members(step).items():
-        if name not in data or data[name] != value or type(data[name]) is not type(value):
-            raise CodecError(f"{path}/{name}", f"should be {value!r}")
-    return step
 
 
 def encode_live(live: Live) -> dict[str, Any]:
@@ -211,115 +315,23 @@ def decode_resource(data: object, path: str = "") -> Resource:
     return resource
 
 
-def digest(plan: Plan) -> str:
-    """Return the SHA-256 digest of a plan, over everything in it except the digest itself."""
-    return _compute_digest(encode(replace(plan, digest="")))
-
-
-def seal(plan: Plan) -> Plan:
-    """Return the plan with its digest."""
-    return replace(plan, digest=digest(plan))
-
-
-def _compute_digest(data: Mapping[str, Data]) -> str:
-    covered = canonical({name: value for name, value in data.items() if name != "digest"})
-    return f"sha256:{hashlib.sha256(covered).hexdigest()}"
-
-
-def canonical(data: object) -> bytes:
-    """Return plain data in the canonical form of RFC 8785, as UTF-8. Raises `CodecError` for what has none."""
-    try:
-        return _canonical_text(data).encode()
-    except UnicodeEncodeError:
-        raise CodecError("", "a text holds half a character, which has no canonical form") from None
-
-
-def _canonical_text(data: object) -> str:
-    if isinstance(data, str):
-        return encode_basestring(data)
-    if isinstance(data, dict):
-        names = tuple(data)
-        return f"{{{','.join([f'{name}:{_canonical_text(data[key])}' for key, name in _sort_names(names)])}}}"
-    if isinstance(data, list | tuple):
-        return f"[{','.join([_canonical_text(item) for item in data])}]"
-    return _canonical_scalar(data)
-
-
-def _canonical_scalar(data: object) -> str:
-    match data:
-        case None:
-            return "null"
-        case bool():
-            return "true" if data else "false"
-        case int() if abs(data) <= BIGGEST:
-            return str(data)
-        case int():
-            raise CodecError("", f"{data} is too big for a number in JSON")
-        case float():
-            return _canonical_number(data)
-        case _:
-            raise CodecError("", f"{type(data).__name__} has no canonical form")
-
-
-@lru_cache(maxsize=4096)
-def _sort_names(names: tuple[object, ...]) -> tuple[tuple[str, str], ...]:
-    """Return the names of an object, plain and encoded, in the order of their UTF-16 code units."""
-    texts = [name for name in names if isinstance(name, str)]
-    if len(texts) != len(names):
-        raise CodecError("", "the names in an object are texts")
-    return tuple((text, encode_basestring(text)) for text in sorted(texts, key=lambda text: text.encode("utf-16-be")))
-
-
-def _canonical_number(value: float) -> str:
-    """Return a number as ECMAScript writes it (RFC 8785, section 3.2.2.3)."""
-    if not math.isfinite(value):
-        raise CodecError("", f"{value} is not a number that JSON can express")
-    if value == 0:
-        return "0"
-    sign, mantissa = ("-", repr(-value)) if value < 0 else ("", repr(value))
-    body, _, exponent = mantissa.partition("e")
-    whole, _, fraction = body.partition(".")
-    fraction = "" if fraction == "0" else fraction
-    digits = (whole + fraction).lstrip("0")
-    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
-    digits = digits.rstrip("0")
-    return sign + _place_point(digits, point)
-
-
-def _place_point(digits: str, point: int) -> str:
-    """Return decimal digits with the point after `point` of them, by the rules of ECMAScript's Number::toString."""
-    if len(digits) <= point <= 21:
-        return digits + "0" * (point - len(digits))
-    if 0 < point <= 21:
-        return f"{digits[:point]}.{digits[point:]}"
-    if -6 < point <= 0:
-        return f"0.{'0' * -point}{digits}"
-    rest = f".{digits[1:]}" if len(digits) > 1 else ""
-    return f"{digits[0]}{rest}e{'+' if point > 0 else '-'}{abs(point - 1)}"
-
-
 def plan_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a saved plan."""
-    defs: dict[str, Data] = {}
-    shape(Plan).schema(defs)
-    derived = {
-        "action": {"enum": ["create", "update", "delete"]},
-        "blocked": {"type": "boolean"},
-        "mails": {"type": "integer"},
-        "destroys": {"type": "array", "items": {"type": "string"}},
-        "reversible": {"type": "boolean"},
-    }
-    _extend(defs["Step"], derived)
-    _extend(defs["InstancePlan"], {"blocked": {"type": "boolean"}})
-    defs["InstancePlan"]["required"] += ["steps", "held_back"]
+    """Return the JSON Schema of the document of a plan."""
+    defs: dict[str, Data] = {"Step": {}}
+    for kind in (Plan, StepRow, TableRows, Origin, Diagnostic):
+        shape(kind).schema(defs)
+    defs["Step"] = defs.pop("StepRow")
+    defs["Step"]["properties"]["diagnostics"]["items"] = {"$ref": "#/$defs/Diagnostic"}
+    defs["Tables"] = defs.pop("TableRows")
+    defs["Tables"]["properties"]["origins"]["items"] = {"$ref": "#/$defs/Origin"}
+    _require(defs["InstancePlan"], *_LISTS, blocked={"type": "boolean"})
     numbers = {name: {"type": "integer"} for name in Summary.__struct_fields__}
     counts = {"type": "object", "additionalProperties": {"type": "integer"}}
-    summary = {"type": "object", "additionalProperties": False}
-    required = [name for name in numbers if name != "left_out"]
-    defs["Summary"] = summary | {"properties": numbers | {"drift": counts, "outcomes": counts}, "required": required}
+    summary = {"type": "object", "additionalProperties": False, "required": [*numbers]}
+    defs["Summary"] = summary | {"properties": numbers | {"drift": counts, "outcomes": counts}}
     plan = defs.pop("Plan")
-    _extend(plan, {"format": {"const": FORMAT}, "summary": {"$ref": "#/$defs/Summary"}})
-    plan["required"] += ["instances", "digest"]
+    inner = {name: {"$ref": f"#/$defs/{name.capitalize()}"} for name in ("summary", "tables")}
+    _require(plan, *_ALWAYS, "instances", "digest", format={"const": FORMAT}, **inner)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A Siteward plan",
@@ -328,6 +340,7 @@ def plan_schema() -> dict[str, Any]:
     }
 
 
-def _extend(record: dict[str, Any], properties: Mapping[str, Data]) -> None:
+def _require(record: dict[str, Any], *names: str, **properties: Data) -> None:
+    """Make members of an object required; those with a schema are new."""
     record["properties"] |= properties
-    record["required"] += [*properties]
+    record["required"] += [*names, *properties]

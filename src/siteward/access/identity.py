@@ -48,7 +48,7 @@ class Others(NamedTuple):
     login is what it knows people by.
     """
 
-    strangers: Mapping[str, OtherAccount]
+    unmanaged: Mapping[str, OtherAccount]
     remade: Mapping[str, OtherAccount]
 
 

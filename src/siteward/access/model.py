@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, ValuesView
 from enum import IntEnum
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
@@ -18,6 +18,7 @@ Accounts: TypeAlias = Mapping[str, Mapping[str, str | None]]
 """Account names by instance, each with the handle of the declared user behind it, if there is one."""
 SubjectKind = Literal["account", "group"]
 Status = Literal["active", "pending", "expired", "suspended"]
+PowerName = Literal["none", "view", "edit", "manage", "admin"]
 
 
 class Power(IntEnum):
@@ -30,9 +31,12 @@ class Power(IntEnum):
     ADMIN = 4
 
     @property
-    def word(self) -> str:
+    def word(self) -> PowerName:
         """The name people write and read."""
-        return self.name.lower()
+        return _POWER_NAMES[self]
+
+
+_POWER_NAMES: tuple[PowerName, ...] = get_args(PowerName)
 
 
 class Subject(Struct, frozen=True, order=True):

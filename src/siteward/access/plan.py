@@ -35,12 +35,12 @@ from siteward.access.proposal import Proposal
 from siteward.access.state import Cause, Listing, Live, Origin, home_of, is_external
 from siteward.access.traits import Traits, is_public
 
-__all__ = ["Cause", "InstancePlan", "Plan", "Risk", "Step", "UnmanagedAccount", "compose"]
+__all__ = ["Cause", "InstancePlan", "Need", "Plan", "Risk", "Step", "UnmanagedAccount", "Waived", "compose"]
 
 Risk = Literal["low", "medium", "high"]
 
 
-class Step(Struct, frozen=True, kw_only=True, rename={"external": "outsider"}):
+class Step(Struct, frozen=True, kw_only=True):
     """One change in a plan.
 
     `id` is unique in its instance's plan (`s1`, `s2`, … in order of execution). `person` is the declared
@@ -83,7 +83,7 @@ class Step(Struct, frozen=True, kw_only=True, rename={"external": "outsider"}):
         return tuple(diagnostic for diagnostic in self.diagnostics if diagnostic.effect == effect)
 
 
-class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "strangers"}):
+class InstancePlan(Struct, frozen=True, kw_only=True):
     """The steps that one instance needs, and the knowledge that they were planned on.
 
     `origin` is scheme, host, port and base path. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
@@ -142,6 +142,26 @@ class InstancePlan(Struct, frozen=True, kw_only=True, rename={"unmanaged": "stra
         return () if self.blocked else tuple(step for step in self.steps if not step.blocked)
 
 
+class Need(Struct, frozen=True, kw_only=True):
+    """Something that whoever applies has to give, and the number of steps that need it.
+
+    `passwords` is a destination for new passwords, `deletions` the consent to delete accounts, `approval` that of one of
+    the people in `by`.
+    """
+
+    need: Literal["passwords", "deletions", "approval"]
+    steps: int
+    by: tuple[str, ...] = ()
+
+
+class Waived(Struct, frozen=True, kw_only=True):
+    """A finding about something that the policy waives, until the end of a date."""
+
+    rule: str
+    about: str
+    until: str
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     """The steps of one run on all its instances. `digest` covers everything else (see codec).
 
@@ -160,6 +180,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     only: tuple[str, ...] = ()
     instances: tuple[InstancePlan, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    needs: tuple[Need, ...] = ()
+    waived: tuple[Waived, ...] = ()
     digest: str = ""
 
     def instance(self, name: str) -> InstancePlan | None:
@@ -351,7 +373,7 @@ class _View:
         if opens and is_public(self.traits, name):
             yield "opens-to-all"
         if opens and external and not isinstance(change.after, Account):
-            yield "outsider"
+            yield "external"
         yield from (
             risk
             for risk, code in (
@@ -401,7 +423,7 @@ RISKS: Mapping[str, Risk] = {
     "loses-admin": "medium",
     "loses-access": "medium",
     "lowered": "medium",
-    "outsider": "medium",
+    "external": "medium",
     "wide-reach": "medium",
     "changes-account": "medium",
     "irreversible": "medium",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from siteward.access.diagnostic import Diagnostic, Severity
-from siteward.access.model import Account, Accounts, Grant, Power, Resource, account_of, scope_of
+from siteward.access.model import Account, Accounts, Grant, Power, Resource, Scope, account_of
 from siteward.access.traits import is_site
 
 if TYPE_CHECKING:  # `validate` reports too, and plans nothing
@@ -150,15 +150,10 @@ def summarize(report: Report) -> Summary:
         **_count_actions(step for _, step in steps),
         **_count_kinds(step for _, step in steps),
         **_count_weights(steps),
-        people=len(
-            {(step.person or f"{instance} {name}") for instance, step in steps if (name := account_of(step.change.key))}
-        ),
-        sites=len(
-            {(instance, scope) for instance, step in steps if (scope := scope_of(step.change.key)) and is_site(scope)}
-        ),
+        **_count_touched(steps),
         losing_everything=len({person for instance in instances for person in _list_emptied(instance)}),
         mails=sum(_count_mails(instance) for instance in instances),
-        blocked=sum(len(instance.steps) - len(instance.runnable) for instance in instances),
+        blocked=sum(len(instance.steps) for instance in instances) - len(steps),
         held_back=sum(not step.kept for instance in instances for step in instance.held_back),
         kept=sum(step.kept for instance in instances for step in instance.held_back),
         left_out=_count_left_out(report),
@@ -179,6 +174,19 @@ def summarize(report: Report) -> Summary:
         drift=MappingProxyType(dict(Counter(item.kind for item in report.drift))),
         outcomes=MappingProxyType(dict(Counter(outcome.status for outcome in report.outcomes))),
     )
+
+
+def _count_touched(steps: Iterable[tuple[str, Step]]) -> dict[str, int]:
+    """Count the people and the sites that steps change something for."""
+    people, scopes = set(), set()
+    for instance, step in steps:
+        key = step.change.key
+        if name := account_of(key):
+            people.add(step.person or f"{instance} {name}")
+        if key[0] == "grant":
+            scopes.add((instance, Scope(key[3], key[4])))
+    sites = [scope for _, scope in scopes if is_site(scope)]
+    return {"people": len(people), "sites": len(sites)}
 
 
 def _count_left_out(report: Report) -> int:
@@ -223,15 +231,15 @@ def doubtful(report: Report) -> tuple[Missing, ...]:
 
 def _list_emptied(plan: InstancePlan) -> Iterator[str]:
     """Yield the people who lose all access to an instance; the account where no person is known."""
-    people = {account_of(step.change.key): step.person for step in plan.steps}
+    people = {account_of(step.change.key): step.person for step in plan.steps} if plan.emptied else {}
     return (people.get(name) or f"{plan.instance} {name}" for name in plan.emptied)
 
 
 def _count_mails(plan: InstancePlan) -> int:
     """Count the mails that steps send, and those that the platform announces for no step in particular."""
     others = () if plan.blocked else plan.diagnostics
-    mails = (effect for step in plan.runnable for effect in step.effects("mail"))
-    return sum(effect.count for effect in (*mails, *others) if effect.effect == "mail")
+    effects = [effect for step in plan.runnable for effect in step.diagnostics]
+    return sum(effect.count for effect in (*effects, *others) if effect.effect == "mail")
 
 
 def _list_diagnostics(report: Report) -> Iterator[Diagnostic]:

@@ -223,7 +223,9 @@ def _make_pairs_serializer(key: Serializer, value: Serializer) -> Serializer:
 def _make_union_serializer(arguments: tuple[Any, ...]) -> Serializer:
     some = tuple(argument for argument in arguments if argument is not type(None))
     if set(some) == set(RESOURCES.values()):
-        inner = _make_resource_serializer()
+        inner = _make_tagged_serializer(RESOURCES)
+    elif all(isinstance(kind, type) and issubclass(kind, Struct) and kind.__struct_config__.tag for kind in some):
+        inner = _make_tagged_serializer({kind.__struct_config__.tag: kind for kind in some})
     elif all(get_origin(kind) is Literal for kind in some):
         inner = _make_words_serializer(tuple(word for kind in some for word in get_args(kind)))
     elif len(some) == 1:
@@ -241,9 +243,10 @@ def _make_optional_serializer(inner: Serializer) -> Serializer:
     )
 
 
-def _make_resource_serializer() -> Serializer:
-    inner = {word: _make_record_serializer(kind, tag=word) for word, kind in RESOURCES.items()}
-    words = {kind: word for word, kind in RESOURCES.items()}
+def _make_tagged_serializer(kinds: Mapping[str, type]) -> Serializer:
+    """Return the serializer of several structs that are told apart by `type`."""
+    inner = {word: _make_record_serializer(kind, tag=word) for word, kind in kinds.items()}
+    words = {kind: word for word, kind in kinds.items()}
 
     def decode(data: Data, path: str) -> Any:
         word = data.get("type") if isinstance(data, dict) else None
@@ -259,7 +262,7 @@ def _make_resource_serializer() -> Serializer:
 
 
 def _make_access_serializer() -> Serializer:
-    resources = _make_list_serializer(_make_resource_serializer(), list, ordered=True)
+    resources = _make_list_serializer(_make_tagged_serializer(RESOURCES), list, ordered=True)
 
     def decode(data: Data, path: str) -> Access:
         try:
@@ -349,6 +352,7 @@ def _is_default(part: FieldInfo, value: Any) -> bool:
 
 
 _SCALARS: Mapping[Any, Serializer] = {
+    Any: Serializer(lambda value: value, lambda data, _: data, lambda _: {}),
     str: _make_scalar_serializer(str, "string"),
     bool: _make_scalar_serializer(bool, "boolean"),
     int: _make_scalar_serializer(int, "integer"),

@@ -84,28 +84,40 @@ def check_blocks(names: Iterable[str]) -> None:
 
 
 def read_plan(path: Path, command: str) -> Plan:
-    """Return the plan in the file `path`, also where it stands within a report.
+    """Return the plan in the file `path`, also where it stands within a report; a former format is read to `show` alone.
 
-    Raises `StoppedError` for a file that cannot be read, holds no plan of this version, or one whose digest does not fit.
+    Raises `StoppedError` for a file that cannot be read, holds no plan that is read, or one whose digest does not fit.
     """
-    import json
+    from siteward.access.serialize import CodecError
 
-    from siteward.access import codec
-
+    again = "siteward plan --out plan.json"
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        encoded = data.get("plan") if isinstance(data, dict) and "plan" in data else data
-        return codec.decode(encoded)
+        return _decode_plan(path.read_bytes(), shown=command == "show")
     except OSError as problem:
-        unreadable = error(
-            "cannot-read", f"cannot read {path}: {problem.strerror}", hint="siteward plan --out plan.json"
-        )
-    except codec.CodecError as problem:
-        unreadable = error(
-            "plan-unreadable", f"{path}: {problem}", hint="make a new one: siteward plan --out plan.json"
-        )
-    except (ValueError, RecursionError):
-        unreadable = error(
-            "plan-unreadable", f"{path} is not valid JSON", hint="make a new one: siteward plan --out plan.json"
-        )
+        unreadable = error("cannot-read", f"cannot read {path}: {problem.strerror}", hint=again)
+    except CodecError as problem:
+        unreadable = error("plan-unreadable", f"{path}: {problem}", hint=f"plan again: {again}")
     raise StoppedError(Report(command=command, diagnostics=(unreadable,)))
+
+
+def _decode_plan(document: bytes, *, shown: bool) -> Plan:
+    """Return the plan of a document, a report, or, if it is only `shown`, of the former format. Raises `CodecError`."""
+    import msgspec
+
+    from siteward.access import codec, former
+    from siteward.render.json import FORMAT as REPORT
+
+    if document.startswith(b'{"format":"siteward.plan/'):  # so a plan begins since its second format
+        return codec.decode(document)
+    try:
+        data = msgspec.json.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise codec.CodecError("", "this is not valid JSON") from None
+    found = data.get("format") if isinstance(data, dict) else None
+    if found == REPORT and data.get("plan") is not None:
+        return codec.decode_data(data["plan"])
+    if found != former.FORMAT:
+        return codec.decode(document)
+    if not shown:
+        raise codec.CodecError("/format", f"{found} is the former format and can only be shown")
+    return former.decode(data)

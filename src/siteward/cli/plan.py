@@ -154,7 +154,7 @@ def _save_plan(report: Report, out: Path) -> Report:
     if report.plan is None:
         return report
     try:
-        write_output(out, codec.canonical(codec.encode(report.plan)) + b"\n", mode=PRIVATE)
+        write_output(out, codec.encode(report.plan), mode=PRIVATE)
     except OSError as problem:
         unwritten = error("cannot-write", f"cannot save the plan to {out}: {problem.strerror}")
         raise StoppedError(replace(report, plan=None, diagnostics=(unwritten,))) from problem

@@ -411,7 +411,7 @@ def problem_as_json(code: str, message: str, *, hint: str | None, leave: int) ->
 
     return json.dumps(
         {
-            "format": "siteward.report/1",
+            "format": "siteward.report/2",
             "exit_code": leave,
             "diagnostics": [{"code": code, "severity": "error", "message": message, "hint": hint}],
         }

@@ -8,6 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 PRIVATE = 0o600
@@ -15,18 +16,19 @@ _USUAL = 0o666
 """The mode of a new file, of which the system takes away what `umask` says."""
 
 
-def write_output(path: Path, data: bytes, *, mode: int = _USUAL) -> None:
-    """Write an output file.
+def write_output(path: Path, data: bytes | Iterator[bytes], *, mode: int = _USUAL) -> None:
+    """Write an output file, whose data may come in pieces.
 
     A file that is there is replaced as a whole and keeps its mode, unless `mode` is stricter; a link is replaced by the
     file, and what it leads to stays as it is. Devices and pipes are written to. Raises `OSError`, also where a folder
     on the way is a link that leads out of the working directory.
     """
     _refuse_detour(path)
+    pieces = (data,) if isinstance(data, bytes) else data
     status = path.lstat() if os.path.lexists(path) else None
     if _is_device(path, status):
         with path.open("wb") as file:
-            file.write(data)
+            file.writelines(pieces)
         return
     kept = stat.S_IMODE(status.st_mode) if status is not None and stat.S_ISREG(status.st_mode) else None
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
@@ -35,13 +37,13 @@ def write_output(path: Path, data: bytes, *, mode: int = _USUAL) -> None:
     except PermissionError:
         if kept is None:
             raise
-        _overwrite(path, data)  # a file that may be written in a folder that may not
+        _overwrite(path, pieces)  # a file that may be written in a folder that may not
         return
     try:
         with open(handle, "wb") as file:  # noqa: PTH123 — a descriptor has no path
             if kept is not None:
                 os.fchmod(handle, kept & mode)
-            file.write(data)
+            file.writelines(pieces)
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
@@ -63,7 +65,7 @@ def _is_device(path: Path, status: os.stat_result | None) -> bool:
     return status is not None and not stat.S_ISREG(status.st_mode) and not stat.S_ISLNK(status.st_mode)
 
 
-def _overwrite(path: Path, data: bytes) -> None:
+def _overwrite(path: Path, pieces: Iterable[bytes]) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC)
     with open(handle, "wb") as file:  # noqa: PTH123 — a descriptor has no path
-        file.write(data)
+        file.writelines(pieces)

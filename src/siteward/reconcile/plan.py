@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from siteward import __version__
 from siteward.access import codec
 from siteward.access.diagnostic import Diagnostic, error, note
-from siteward.access.plan import Plan
+from siteward.access.plan import Need, Plan
 from siteward.access.report import Report
 from siteward.declaration.unmatched import nowhere
 from siteward.platforms.interface import no_blame
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from siteward.access.model import Key
+    from siteward.access.plan import InstancePlan
     from siteward.access.report import DriftItem
     from siteward.access.state import Memory
     from siteward.declaration.load import Declaration
@@ -162,6 +163,7 @@ def plan_and_survey(
             *nowhere(project.declaration, {survey.name: survey.live for survey in surveys}),
             *problems,
         ),
+        needs=_sum_needs(surveys, parts, run),
     )
     known = known_accounts(loaded.accounts, project.base_policy)
     accounts = {**known, **{survey.name: survey.accounts(known.get(survey.name, {})) for survey in surveys}}
@@ -173,6 +175,14 @@ def plan_and_survey(
     command_next = RESUME if any(survey.cut_off for survey in surveys) else None
     report = replace(report, plan=codec.seal(made), next=command_next)
     return report, surveys
+
+
+def _sum_needs(surveys: Sequence[Survey], parts: Sequence[InstancePlan], run: Run) -> tuple[Need, ...]:
+    """Return what whoever applies has to give, with the numbers of steps on all instances that need it."""
+    needs = [survey.needs(part, run.allowance.passwords) for survey, part in zip(surveys, parts, strict=True)]
+    kinds: tuple[Literal["passwords", "deletions"], ...] = ("passwords", "deletions")
+    counts = {kind: sum(need[kind] for need in needs) for kind in kinds}
+    return tuple(Need(need=kind, steps=count) for kind, count in counts.items() if count)
 
 
 def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run) -> Report:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.accounts import without_resending
+from siteward.access.change import deletes_account
 from siteward.access.guards import judge
 from siteward.access.identity import follow
 from siteward.access.model import Access, account_of
@@ -18,7 +19,7 @@ from siteward.access.proposal import manage
 from siteward.access.state import account_names
 from siteward.declaration.resolve import resolve
 from siteward.reconcile.apply.admission import pathless_bond
-from siteward.reconcile.apply.consent import CONSENTS, accepted_on
+from siteward.reconcile.apply.consent import CONSENTS, NEEDS, PASSWORDS, accepted_on
 from siteward.reconcile.apply.passwords import undeliverable
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import Fresh
@@ -150,6 +151,23 @@ class Survey(Struct, frozen=True, kw_only=True):
             return self._compose(proposal, (*self.verdict(allowance, keys), *remarks), read_requests)
 
         return confine(whole, only, part)
+
+    def needs(self, part: InstancePlan, passwords: Passwords) -> Mapping[str, int]:
+        """Return how many steps of its plan need a named destination for passwords, or consent to delete.
+
+        Steps that are blocked by more than such a need do not count.
+        """
+        open_steps = (
+            step for step in part.steps if all(said.code in NEEDS for said in step.diagnostics if said.blocks)
+        )
+        changes = [step.change for step in open_steps]
+        nowhere = undeliverable(
+            self.name, changes, self.desired.declared_users, self.traits, replace(passwords, out=None)
+        )
+        return {
+            "passwords": sum(said.code == PASSWORDS for said in nowhere),
+            "deletions": sum(map(deletes_account, changes)),
+        }
 
     def _compose(self, proposal: Proposal, remarks: Iterable[Diagnostic], read_requests: int) -> InstancePlan:
         bundles = self.platform.bundle(proposal.changes, self.live)

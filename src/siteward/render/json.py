@@ -1,4 +1,4 @@
-"""Renders any report as JSON (`siteward.report/1`); every key is always present.
+"""Renders any report as JSON (`siteward.report/2`); every key is always present.
 
 Names are written unchanged, since programs need them so and JSON's own escapes keep them harmless. `plan` has the form
 of a saved plan, which `show` and `apply` can read.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict
 
-from siteward.access.codec import encode, encode_resource, encode_summary
+from siteward.access.codec import as_data, encode_resource, encode_summary
 from siteward.render import words
 from siteward.render.safe import as_json
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from siteward.access.report import DriftItem, Outcome
     from siteward.render.context import RenderContext
 
-FORMAT = "siteward.report/1"
+FORMAT = "siteward.report/2"
 JSON = Mapping[str, object]
 
 
@@ -41,7 +41,7 @@ def document(context: RenderContext) -> JSON:
         "labels": list(words.labels(context.summary)),
         "summary": encode_summary(context.summary),
         "diagnostics": list(map(diagnostic, report.diagnostics)),
-        "plan": encode(report.plan) if report.plan and context.options.privacy != "counts" else None,
+        "plan": as_data(report.plan) if report.plan and context.options.privacy != "counts" else None,
         "outcomes": list(map(_outcome_data, report.outcomes)),
         "drift": list(map(_drift_data, report.drift)),
         "files": report.files,

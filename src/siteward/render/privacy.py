@@ -249,6 +249,7 @@ class _Redaction:
         return replace(
             plan,
             only=tuple(map(self._names.of(None).text, plan.only)),
+            waived=tuple(replace(waived, about=self._names.of(None).text(waived.about)) for waived in plan.waived),
             instances=tuple(map(self._instance, plan.instances)),
             diagnostics=tuple(
                 names.wordless(diagnostic) if self._report.accounts is None else names.diagnostic(diagnostic)

@@ -38,6 +38,8 @@ CONSENTS: Mapping[str, str] = MappingProxyType(
 IDENTITY = "identity:"
 """The beginning of what `--accept` takes for one account: `identity:LOGIN@INSTANCE`."""
 DELETION, PASSWORDS, DEPENDS = "deletion-needs-consent", "no-password-destination", "depends-on-blocked"
+NEEDS = frozenset({DELETION, PASSWORDS, DEPENDS})
+"""The errors on steps that ask for something of whoever applies, and those on the steps that need these."""
 MISMATCH, ACCEPTED = "identity-mismatch", "; accepted: "
 _DIGITS = 16
 

@@ -273,7 +273,7 @@ def _find_others(
 ) -> Mapping[str, OtherAccount]:
     """Return the accounts that are not the known ones of their login, without those that this run confirms."""
     confirmed = run_result.confirmed if run_result is not None else frozenset()
-    others = find_others(live, fresh.desired, fresh.traits, memory).strangers
+    others = find_others(live, fresh.desired, fresh.traits, memory).unmanaged
     return {name: other for name, other in others.items() if name not in confirmed}
 
 

@@ -14,7 +14,6 @@ readable by their owner alone, since they hold names and addresses.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from typing import TYPE_CHECKING, Unpack
 
@@ -87,12 +86,12 @@ class JournalBusyError(Exception):
 def keep_plan(folder: Path, plan: Plan) -> None:
     """Store a plan beside the journals, so that its run can be resumed and shown."""
     make_private(folder)
-    replace_file(_plan_path(folder, plan.digest), canonical(encode(plan)))
+    replace_file(_plan_path(folder, plan.digest), b"".join(encode(plan)))
 
 
 def kept_plan(folder: Path, digest: str) -> Plan:
     """Return a stored plan. Raises `OSError` where there is none, and `ValueError` for a damaged or another one."""
-    plan = decode(json.loads(_plan_path(folder, digest).read_bytes()))
+    plan = decode(_plan_path(folder, digest).read_bytes())
     if plan.digest != digest:
         raise ValueError(f"what is stored is the plan {plan.digest}, not {digest}")
     return plan

@@ -1,0 +1,327 @@
+"""The steps of a plan as its document has them: with places in tables instead of origins, accounts and scopes.
+
+A plan names few accounts, scopes and reasons and has many steps, so each of these is written once. An account or scope
+stands in its table with the id that the platform has for it, where a step pins that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+
+from siteward.access.change import Action, Change
+from siteward.access.dates import Due
+from siteward.access.diagnostic import Diagnostic
+from siteward.access.model import (
+    Account,
+    Grant,
+    Group,
+    Key,
+    Member,
+    Power,
+    PowerName,
+    Resource,
+    Scope,
+    Status,
+    Subject,
+    account_key,
+    account_of,
+    scope_key,
+    scope_of,
+)
+from siteward.access.plan import Risk, Step
+from siteward.access.serialize import CodecError, Data, shape
+from siteward.access.state import Cause, Origin
+
+__all__ = ["ReadTables", "StepRow", "TableRows", "Tables", "checked"]
+
+_POWERS: Final[Mapping[PowerName, Power]] = {power.word: power for power in Power}
+
+
+class _Row(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An object of the document: members that have a default are left out at it, and no others are known.
+
+    A default is the one object of its value (`None`, `False`, an empty tuple), since msgspec compares by identity.
+    """
+
+
+class AccountRow(_Row, tag_field="type", tag="account", frozen=True, kw_only=True):
+    """An account; `account` is its place in the table. An active one has no `status`."""
+
+    account: int
+    email: str | None = None
+    language: str | None = None
+    renamed: str | None = None
+    status: Status | None = None
+
+
+class GroupRow(_Row, tag_field="type", tag="group", frozen=True, kw_only=True):
+    """A group that lives on the platform itself."""
+
+    group: str
+    external: str | None = None
+
+
+class MemberRow(_Row, tag_field="type", tag="member", frozen=True, kw_only=True):
+    """An account in a platform's own group."""
+
+    account: int
+    group: str
+
+
+class GrantRow(_Row, tag_field="type", tag="grant", frozen=True, kw_only=True):
+    """A role of an account or of a group on a scope; `extras` are `null` where the file leaves them open."""
+
+    account: int | None = None
+    extras: tuple[str, ...] | None = ()
+    group: str | None = None
+    role: str
+    scope: int
+
+
+Side: TypeAlias = AccountRow | GroupRow | MemberRow | GrantRow
+
+
+class ChangeRow(_Row, frozen=True, kw_only=True):
+    """A resource before and after."""
+
+    after: Side | None
+    before: Side | None
+
+
+class StepRow(_Row, frozen=True, kw_only=True):
+    """A step; those of its members that have a default are left out at it.
+
+    `action`, `blocked`, `destroys`, `mails` and `reversible` follow from the others and are there for readers. `origin`
+    is a place in the table, `ids` are the ids that stand in no table.
+    """
+
+    action: Action
+    after_power: PowerName
+    before_power: PowerName
+    blocked: bool
+    cause: Cause
+    change: ChangeRow
+    depends_on: tuple[str, ...] = ()
+    destroys: tuple[str, ...]
+    diagnostics: tuple[Data, ...] = ()
+    due: Due | None = None
+    external: bool = False
+    id: str
+    ids: tuple[tuple[Key, str], ...] = ()
+    mails: int
+    origin: int | None = None
+    person: str | None = None
+    raises: bool = False
+    reversible: bool
+    risk: Risk
+    risks: tuple[str, ...] = ()
+    waits: bool = False
+
+
+class AccountEntry(_Row, frozen=True, kw_only=True):
+    """An account in the table; `id` is what the platform calls it for good."""
+
+    id: str | None = None
+    login: str
+
+
+class ScopeEntry(_Row, frozen=True, kw_only=True):
+    """A scope in the table; `id` is what the platform calls it for good."""
+
+    id: str | None = None
+    kind: str
+    name: str
+
+
+class TableRows(_Row, frozen=True, kw_only=True):
+    """The tables of a plan; the place of a row is its number in the list, from 0."""
+
+    accounts: tuple[AccountEntry, ...]
+    origins: tuple[Data, ...]
+    scopes: tuple[ScopeEntry, ...]
+
+
+def checked(change: Change, path: str) -> Change:
+    """Return a change, which stands at `path`; raises `CodecError` where it has no side, or two that are two things."""
+    if change.before is None and change.after is None:
+        raise CodecError(path, "has neither side")
+    if change.before is not None and change.after is not None and change.before.key != change.after.key:
+        raise CodecError(path, "turns one thing into another")
+    return change
+
+
+class Tables:
+    """The tables of a plan that is written: each origin, account and scope of its steps, in the order of first use."""
+
+    def __init__(self, steps: Iterable[Step]) -> None:
+        self._origins: dict[Origin, int] = {}
+        self._accounts: dict[tuple[str, str | None], int] = {}
+        self._scopes: dict[tuple[str, str, str | None], int] = {}
+        for step in steps:
+            self._place_origin(step.origin)
+            self._place(step)
+
+    def rows(self) -> TableRows:
+        """Return the tables as the document has them."""
+        return TableRows(
+            accounts=tuple(AccountEntry(id=pinned, login=login) for login, pinned in self._accounts),
+            origins=tuple(map(shape(Origin).encode, self._origins)),
+            scopes=tuple(ScopeEntry(id=pinned, kind=kind, name=name) for kind, name, pinned in self._scopes),
+        )
+
+    def row(self, step: Step) -> StepRow:
+        """Return a step as its row. Raises `CodecError` for a change that is none."""
+        change, said = checked(step.change, step.id), step.diagnostics
+        account, scope, ids = self._place(step)
+        destroys = tuple([effect.message for effect in said if effect.effect == "destroys"]) if said else ()
+        return StepRow(
+            action=change.action,
+            after_power=step.after_power.word,
+            before_power=step.before_power.word,
+            blocked=bool(said) and step.blocked,
+            cause=step.cause,
+            change=ChangeRow(
+                after=_to_side(change.after, account, scope), before=_to_side(change.before, account, scope)
+            ),
+            depends_on=step.depends_on,
+            destroys=destroys,
+            diagnostics=tuple([shape(Diagnostic).encode(diagnostic) for diagnostic in said]) if said else (),
+            due=step.due,
+            external=step.external,
+            id=step.id,
+            ids=ids,
+            mails=sum([effect.count for effect in said if effect.effect == "mail"]) if said else 0,
+            origin=self._place_origin(step.origin),
+            person=step.person,
+            raises=step.raises,
+            reversible=not destroys and not (said and step.effects("irreversible")),
+            risk=step.risk,
+            risks=step.risks,
+            waits=step.waits,
+        )
+
+    def _place_origin(self, origin: Origin | None) -> int | None:
+        return None if origin is None else self._origins.setdefault(origin, len(self._origins))
+
+    def _place(self, step: Step) -> tuple[int, int, tuple[tuple[Key, str], ...]]:
+        """Return the places of the account and the scope that a step changes, 0 for none, and the ids beside theirs."""
+        change, ids = step.change, step.ids
+        resource = change.before if change.after is None else change.after
+        account = scope = told = 0
+        login: str | None = None
+        if isinstance(resource, Grant):
+            kind, name = resource.scope.kind, resource.scope.name
+            pinned = ids.get(("scope", kind, name))
+            told += pinned is not None
+            scope = self._scopes.setdefault((kind, name, pinned), len(self._scopes))
+            login = resource.subject.name if resource.subject.kind == "account" else None
+        elif resource is not None:
+            login = account_of(resource.key)
+        if login is not None:
+            pinned = ids.get(("account", login))
+            told += pinned is not None
+            account = self._accounts.setdefault((login, pinned), len(self._accounts))
+        return account, scope, _other_ids(change.key, ids) if len(ids) > told else ()
+
+
+def _to_side(resource: Resource | None, account: int, scope: int) -> Side | None:
+    """Return one side of a change as its row; `account` and `scope` are their places."""
+    match resource:
+        case None:
+            return None
+        case Grant():
+            subject, extras = resource.subject, resource.extras
+            by_account = subject.kind == "account"
+            return GrantRow(
+                account=account if by_account else None,
+                extras=tuple(sorted(extras)) if extras else () if extras is not None else None,
+                group=None if by_account else subject.name,
+                role=resource.role,
+                scope=scope,
+            )
+        case Account(email=email, language=language, renamed=renamed, status=status):
+            told = None if status == "active" else status
+            return AccountRow(account=account, email=email, language=language, renamed=renamed, status=told)
+        case Group(name=name, external=external):
+            return GroupRow(group=name, external=external)
+        case Member(group=group):
+            return MemberRow(account=account, group=group)
+
+
+def _other_ids(key: Key, ids: Mapping[Key, str]) -> tuple[tuple[Key, str], ...]:
+    """Return the ids that a step pins, but for those of its account and its scope, which stand in the tables."""
+    login, scope = account_of(key), scope_of(key)
+    told = (account_key(login) if login is not None else None, scope_key(scope) if scope is not None else None)
+    return tuple(sorted([(pinned, text) for pinned, text in ids.items() if pinned not in told]))
+
+
+class ReadTables:
+    """The tables of a plan that is read. Raises `CodecError` for an origin that is none."""
+
+    def __init__(self, rows: TableRows) -> None:
+        decode = shape(Origin).decode
+        self._origins = tuple(decode(origin, f"/tables/origins/{at}") for at, origin in enumerate(rows.origins))
+        self._accounts = rows.accounts
+        self._scopes = tuple((Scope(row.kind, row.name), row.id) for row in rows.scopes)
+
+    def step(self, row: StepRow, path: str) -> Step:
+        """Return the step of a row, which stands at `path`. Raises `CodecError` where it contradicts itself."""
+        ids = dict(row.ids)
+        try:
+            before, after = self._resource(row.change.before, ids), self._resource(row.change.after, ids)
+            origin = None if row.origin is None else self._origins[row.origin]
+        except IndexError:
+            raise CodecError(path, "names a place that its table does not have") from None
+        except ValueError as problem:
+            raise CodecError(f"{path}/change", str(problem)) from None
+        decode = shape(Diagnostic).decode
+        return Step(
+            id=row.id,
+            change=checked(Change(before, after), f"{path}/change"),
+            cause=row.cause,
+            due=row.due,
+            waits=row.waits,
+            origin=origin,
+            person=row.person,
+            before_power=_POWERS[row.before_power],
+            after_power=_POWERS[row.after_power],
+            raises=row.raises,
+            external=row.external,
+            risk=row.risk,
+            risks=row.risks,
+            ids=MappingProxyType(ids),
+            depends_on=row.depends_on,
+            diagnostics=tuple(decode(said, f"{path}/diagnostics/{at}") for at, said in enumerate(row.diagnostics)),
+        )
+
+    def _resource(self, side: Side | None, ids: dict[Key, str]) -> Resource | None:
+        """Return a resource, and add the ids that the tables pin for it. Raises `IndexError` and `ValueError`."""
+        match side:
+            case None:
+                return None
+            case GrantRow(account=None, group=str(group)):
+                subject = Subject("group", group)
+            case GrantRow(account=int(place), group=None):
+                subject = Subject("account", self._login(place, ids))
+            case GrantRow():
+                raise ValueError("a grant is of one account or of one group")
+            case AccountRow(account=place, email=email, language=language, renamed=renamed, status=status):
+                return Account(self._login(place, ids), email, language, renamed, status or "active")
+            case GroupRow(group=group, external=external):
+                return Group(group, external)
+            case MemberRow(account=place, group=group):
+                return Member(group, self._login(place, ids))
+        scope, pinned = self._scopes[side.scope]
+        if pinned is not None:
+            ids[scope_key(scope)] = pinned
+        return Grant(subject, scope, side.role, None if side.extras is None else frozenset(side.extras))
+
+    def _login(self, place: int, ids: dict[Key, str]) -> str:
+        row = self._accounts[place]
+        if row.id is not None:
+            ids[account_key(row.login)] = row.id
+        return row.login

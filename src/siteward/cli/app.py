@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "matrix": ("matrix", "Show who holds what: people by sites, live and declared."),
     "review": ("review", "List every right to decide on, and turn decisions into an edit."),
     "import": ("import_", "Write a first file from the live state of an instance."),
+    "history": ("history", "Tell who gained and lost what, when, by whom and why, as the journals have it."),
     "journal": ("journal", "Verify the journal, go on from an older one, or erase what it says of somebody."),
     "doctor": ("doctor", "Check credentials, connectivity and versions; never prints a secret."),
     "schema": ("schema", "Print the JSON Schema of the file or of a plan."),
@@ -50,6 +51,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "import": (
         "siteward import --instance stats --platform umami --url https://stats.example.org --set layout=per-site",
     ),
+    "history": ("siteward history --user nora", "siteward history --since 2026-11-01 --by others -f csv"),
     "journal": (
         "siteward journal verify",
         "siteward journal verify --instance stats --head SUM",

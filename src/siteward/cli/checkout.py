@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from siteward.platforms.instance import Instance
     from siteward.reconcile.apply.target import Progress
+    from siteward.reconcile.journal.entries import Actor
     from siteward.reconcile.survey import Survey
     from siteward.transport.link import Exchange
     from siteward.transport.secrets import Keyring
@@ -82,13 +83,14 @@ def open_checkout(
     as_of: str | None = None,
     passwords_out: Path | None = None,
     workers: int = 8,
+    writes: bool = False,
     with_base: bool = False,
     base: str | None = None,
 ) -> Checkout:
     """Return the checkout around the declaration that the session uses; contacts no server.
 
-    `names` are the instances to work on, all where there are none. With `with_base` the policy of the revision that
-    `base` or the forge names also applies. Raises `StoppedError` with everything that is wrong with the files, and
+    `names` are the instances to work on, all where there are none. A verb that `writes` the journal says who runs it.
+    With `with_base` the policy of the revision that `base` or the forge names also applies. Raises `StoppedError` with everything that is wrong with the files, and
     `UsageError` for an unknown instance or a moment that is none.
     """
     project = project_of(session, command)
@@ -112,12 +114,27 @@ def open_checkout(
     return Checkout(
         project=project,
         instances=instances(project, names, surroundings),
-        book=Book(folder=folder, key=Secret(key, "SITEWARD_JOURNAL_KEY") if key else None),
+        book=Book(
+            folder=folder,
+            key=Secret(key, "SITEWARD_JOURNAL_KEY") if key else None,
+            actor=_actor_of(project, command) if writes else None,
+        ),
         now=now,
         as_of=parse_instant(as_of, str(project.declaration.timezone)) or now,
         as_of_given=as_of is not None,
         passwords=Passwords(folder=folder / "passwords", out=passwords_out),
     )
+
+
+def _actor_of(project: Project, command: str) -> Actor:
+    """Return who runs this, by the environment alone. Raises `StoppedError` for approvals that cannot be taken."""
+    from siteward.reconcile.actor import BadApprovalsError, actor_of
+
+    try:
+        return actor_of(os.environ, project.path.parent)
+    except BadApprovalsError as problem:
+        found = error(problem.code, str(problem), hint=problem.hint)
+        raise StoppedError(Report(command=command, diagnostics=(found,))) from None
 
 
 def project_of(session: Session, command: str) -> Project:

@@ -197,7 +197,7 @@ def _begin_journal(session: Session, out: Path, name: str, first: First, other: 
     from siteward.reconcile.apply.beginning import Beginning, begin_journals
     from siteward.reconcile.plan import plan_and_survey
 
-    checkout = open_checkout(replace(session, config=out), "import", names=(name,))
+    checkout = open_checkout(replace(session, config=out), "import", names=(name,), writes=True)
     shared = other is not None and other.journal_folder.resolve() == checkout.book.folder.resolve()
     if shared or path_of(checkout.book.folder, name).exists():
         return

@@ -111,5 +111,6 @@ def _write(given: Beginning, survey: Survey, book: journal.Journal, left: Memory
         accounts=tuple(sorted(left.accounts)),
         sites=left.sites,
         grants=left.grants,
+        actor=given.book.actor,
     )
     book.end({}, left, survey.live)

@@ -277,6 +277,7 @@ def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> No
         only=given.options.words or given.plan.only,
         lifted=tuple(sorted(instance.revalidated.lifted)),
         accepted=tuple(sorted({class_of(name) for name in accepted})),
+        actor=given.book.actor,
     )
     for name, acceptance in accepted.items():
         instance.journal.waive(name, given.plan.digest, acceptance.reason)

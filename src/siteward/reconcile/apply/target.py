@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.platforms.interface import Platform
     from siteward.reconcile.apply.passwords import Passwords
+    from siteward.reconcile.journal.entries import Actor
     from siteward.reconcile.selection import Selection
     from siteward.transport.http import Doors, Reader
     from siteward.transport.secrets import Secret
@@ -110,10 +111,11 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 class Book(Struct, frozen=True, kw_only=True):
-    """The folder of the journals, and the key they are sealed with, if there is one."""
+    """The folder of the journals, the key they are sealed with, if there is one, and who runs this."""
 
     folder: Path
     key: Secret | None = None
+    actor: Actor | None = None
 
 
 class Progress(Struct, frozen=True, kw_only=True):

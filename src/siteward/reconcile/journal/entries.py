@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, TypedDict
 
 from siteward.access.change import Change
+from siteward.access.documents import Approvals
 from siteward.access.model import Resource
 from siteward.access.report import OutcomeStatus
 from siteward.access.serialize import CodecError, Data, UnknownMemberError, WithDefaults, shape
@@ -28,6 +29,20 @@ class _Entry(WithDefaults, frozen=True, kw_only=True):
 
     at: datetime
     run: str
+
+
+class Actor(WithDefaults, frozen=True, kw_only=True):
+    """Who runs this, as the environment says: nothing proves it.
+
+    `how` names where that is from; `triggered_by` is who re-ran it, `run_url` the run in CI, and `approvals` are those
+    of the change, as the forge told them.
+    """
+
+    actor: str
+    how: str
+    triggered_by: str | None = None
+    run_url: str | None = None
+    approvals: Approvals | None = None
 
 
 class RunStarted(_Entry, frozen=True, kw_only=True):
@@ -63,6 +78,7 @@ class RunStarted(_Entry, frozen=True, kw_only=True):
     accounts: tuple[str, ...]
     sites: int
     grants: int
+    actor: Actor | None = None
 
 
 class RunFacts(TypedDict, total=False):
@@ -81,6 +97,7 @@ class RunFacts(TypedDict, total=False):
     only: tuple[str, ...]
     lifted: tuple[str, ...]
     accepted: tuple[str, ...]
+    actor: Actor | None
 
 
 class BlockWaived(_Entry, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from siteward.reconcile.journal.entries import LastApplied, PartsErased, RunStar
 from siteward.reconcile.journal.files import move_flushed, replace_file, write_flushed
 from siteward.reconcile.journal.journal import locked
 from siteward.reconcile.journal.reading import path_beside, path_of, read
-from siteward.reconcile.journal.records import NOBODY, Known, split
+from siteward.reconcile.journal.records import ACTOR, NOBODY, Known, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,6 +134,8 @@ def _concerns(part: Part, names: frozenset[str]) -> bool:
         words = rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(names)))})(?!\w)"
         texts = (part.get(member) for member in ("words", "waiver", "only", "reason"))
         return any(re.search(words, text, re.IGNORECASE) for value in texts for text in _texts_in(value))
+    if part["part"] == ACTOR and any(name in text.casefold() for name in folded for text in _texts_in(part)):
+        return True
     declared = part.get("declared")
     return isinstance(declared, dict) and str(declared.get("login")).casefold() in folded
 

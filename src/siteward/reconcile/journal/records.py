@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 NOBODY: Final = ""
 """The name of the part that concerns no account."""
+ACTOR: Final = "actor"
+"""The name of the part that says who began a run."""
+_ACTOR_MEMBERS: Final = frozenset({"actor", "how", "triggered_by", "run_url", "approvals"})
 
 
 class Known:
@@ -124,6 +127,8 @@ def _login_in(name: str) -> str:
 
 def _split_run(entry: RunStarted, header: dict[str, Any], parts: _Parts, known: Known) -> None:
     del header["users"], header["ids"], header["accounts"], header["me"]
+    for member, value in (header.pop("actor") or {}).items():
+        parts.add(ACTOR, member, value)
     declared = {handle: (login, entry.ids.get(login)) for handle, login in entry.users.items()}
     for handle in known.users.keys() | declared.keys():
         if (now := declared.get(handle)) != known.users.get(handle):
@@ -182,6 +187,8 @@ def _join_run(header: dict[str, Any], parts: Iterable[Part], known: Known) -> No
             (accounts.add if part["known"] else accounts.discard)(name)
         if "self" in part:
             me = name if part["self"] else None
+        if name == ACTOR and "actor" in part:
+            header["actor"] = {member: part[member] for member in _ACTOR_MEMBERS & part.keys()}
         header["only"] = part.get("only", header.get("only"))
     header |= {
         "users": {handle: login for handle, (login, _) in users.items()},
@@ -259,7 +266,7 @@ def _object_of(data: Mapping[str, Any], name: str) -> dict[str, Any]:
 _JOINS: Final[Mapping[str, tuple[frozenset[str], Callable[[dict[str, Any], list[Part], Known], None]]]] = (
     MappingProxyType(
         {
-            "run": (frozenset({"declared", "known", "self", "only"}), _join_run),
+            "run": (frozenset({"declared", "known", "self", "only"}) | _ACTOR_MEMBERS, _join_run),
             "intent": (frozenset({"steps"}), _join_intent),
             "outcome": (frozenset({"words", "ids"}), _join_results),
             "waiver": (frozenset({"waiver"}), _join_waiver),

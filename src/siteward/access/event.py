@@ -1,0 +1,93 @@
+"""Events: one change of somebody's access as a journal tells it, ours or somebody else's."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from siteward.access.change import Change, direction
+from siteward.access.model import Account, Grant, Group, Member, Scope, account_of, scope_of
+from siteward.access.report import OutcomeStatus
+from siteward.access.state import Origin
+from siteward.access.traits import Traits
+
+EventKind: TypeAlias = Literal[
+    "gained", "lost", "raised", "lowered", "changed", "created", "deleted", "joined", "left", "invited"
+]
+
+
+class Ran(Struct, frozen=True, kw_only=True):
+    """The run that made a change: its plan (a digest), commit, `actor` (as the environment said, `how`) and `approvers`.
+
+    The approvers are those that the forge told of; none of it is proven.
+    """
+
+    run: str
+    plan: str
+    commit: str | None = None
+    dirty: bool = False
+    actor: str | None = None
+    how: str | None = None
+    approvers: tuple[str, ...] = ()
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One change on one instance, at the moment it was recorded, in the record of that `number`.
+
+    `person` is the declared handle of the account, as of the run before or of that run. `ran` is the run that made it as
+    the `step` of its plan, and `status` what became of it; `ran` is `None` for what others did, between `since`, the
+    moment of the record before, and `at`. `origin` is why the file wanted it, `due` the date that caused it.
+    `is_sealed` is true where the journal key proves the record.
+    """
+
+    at: datetime
+    instance: str
+    number: int
+    is_sealed: bool
+    kind: EventKind
+    account: str
+    person: str | None
+    change: Change
+    ran: Ran | None = None
+    step: str = ""
+    status: OutcomeStatus = "done"
+    message: str = ""
+    since: datetime | None = None
+    origin: Origin | None = None
+    due: str | None = None
+
+    @property
+    def by_others(self) -> bool:
+        """True for a change that no run made."""
+        return self.ran is None
+
+    @property
+    def scope(self) -> Scope | None:
+        """The scope of a grant."""
+        return scope_of(self.change.key)
+
+
+def classify(change: Change, traits: Traits) -> EventKind:
+    """Return what a change is for the account that it concerns."""
+    side = change.after or change.before
+    match side:
+        case Grant() if change.before is None:
+            return "gained"
+        case Grant() if change.after is None:
+            return "lost"
+        case Grant():
+            turns = {"open": "raised", "close": "lowered", "turn": "changed"}
+            return turns[direction(change, traits)]  # type: ignore[return-value]  # its values are kinds
+        case Member():
+            return "joined" if change.before is None else "left"
+        case Account() | Group() if change.before is None:
+            return "created"
+        case _:
+            return "deleted" if change.after is None else "changed"
+
+
+def concerned(change: Change) -> str:
+    """Return the account that a change concerns, or the group that it is about."""
+    return account_of(change.key) or change.key[2 if change.key[0] == "grant" else 1]

@@ -1,0 +1,82 @@
+"""`siteward history`: who gained and lost what, when, by whom and why, as the journals tell it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from siteward.cli.names import instance_option, sites, users
+from siteward.cli.session import Session, with_session
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from siteward.access.model import Power
+    from siteward.cli.checkout import Checkout
+    from siteward.reconcile.events import Filter
+
+
+@click.command("history")
+@instance_option
+@click.option("--user", metavar="NAME", shell_complete=users, help="Only this handle, login or address.")
+@click.option("--site", metavar="SITE", shell_complete=sites, help="Only this site, by domain or handle.")
+@click.option("--role", metavar="ROLE", help="Only this role, or at least view, edit, manage or admin.")
+@click.option("--ticket", metavar="TICKET", help="Only what this ticket caused.")
+@click.option("--since", metavar="DATE", help="From this date or instant on.")
+@click.option("--until", metavar="DATE", help="Up to the end of this date, or this instant.")
+@click.option("--by", metavar="ACTOR", help="Only what this actor ran; `others` for what no run did.")
+@with_session("text", "json", "csv", "markdown", "html", without=("--group-by", "--exit-zero"))
+def command(session: Session, instances: tuple[str, ...], **asked: str | None) -> int:
+    """Tell every gain and loss of access that the journals have: when, by whom, why. Contacts nothing.
+
+    Leaves with 1 where a journal is broken, and with 4 where its seals could not be checked.
+    """
+    from siteward.access.report import Report
+    from siteward.cli.checkout import open_checkout
+    from siteward.reconcile.apply.admission import UNCHECKED
+    from siteward.reconcile.events import histories
+    from siteward.render.history import render
+
+    checkout = open_checkout(session, "history", names=instances)
+    events, said = histories(checkout.book, checkout.instances, _read_filter(checkout, asked))
+    accounts = checkout.project.declaration.accounts()
+    report = Report(command="history", diagnostics=tuple(found for found in said if found.blocks), accounts=accounts)
+    notes = [found for found in said if not found.blocks]
+    code = session.answer(lambda form, options: render(events, form, options, notes, accounts), report)
+    return code or (4 if any(found.code == UNCHECKED for found in said) else 0)
+
+
+def _read_filter(checkout: Checkout, asked: dict[str, str | None]) -> Filter:
+    """Return the filter that the options mean. Raises `UsageError` for a moment that is none."""
+    from siteward.reconcile.events import Filter
+
+    role = asked["role"]
+    power = _power_of(role) if role else None
+    site = asked["site"]
+    declared = checkout.project.declaration.sites.get(site or "")
+    return Filter(
+        user=asked["user"], site=declared.domain if declared is not None else site, role=role, power=power,
+        ticket=asked["ticket"], since=_moment(checkout, asked["since"], last=False),
+        until=_moment(checkout, asked["until"], last=True), by=asked["by"],
+    )  # fmt: skip
+
+
+def _power_of(role: str) -> Power | None:
+    from siteward.access.model import Power
+
+    return {power.name.lower(): power for power in Power}.get(role)
+
+
+def _moment(checkout: Checkout, text: str | None, *, last: bool) -> datetime | None:
+    """Return the instant that a date means, in the policy's time zone: its beginning, or its end."""
+    from datetime import UTC, date, datetime, time, timedelta
+
+    from siteward.cli.session import parse_instant
+
+    zone = checkout.project.declaration.timezone
+    try:
+        day = date.fromisoformat(text or "")
+    except ValueError:
+        return parse_instant(text, str(zone))
+    return datetime.combine(day + timedelta(days=1 if last else 0), time(), zone).astimezone(UTC)

@@ -1,0 +1,251 @@
+"""The history of access, read from journals: what runs did, and what others changed between them; contacts nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from siteward.access.change import Change
+from siteward.access.codec import CodecError, decode_resource
+from siteward.access.diagnostic import Diagnostic, plural, warning
+from siteward.access.event import Event, Ran, classify, concerned
+from siteward.access.model import Account, Power, Resource
+from siteward.reconcile.apply.admission import unchecked
+from siteward.reconcile.apply.inputs import describe_trouble
+from siteward.reconcile.journal import journal
+from siteward.reconcile.journal.chain import JournalBrokenError, broken_by
+from siteward.reconcile.journal.entries import InvitationResent, RunStarted, StepsFinished, StepsIntended
+from siteward.reconcile.journal.reading import path_of, read
+from siteward.reconcile.journal.recorded import COME, GONE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from siteward.access.model import Key
+    from siteward.access.plan import Step
+    from siteward.access.traits import Traits
+    from siteward.platforms.instance import Instance
+    from siteward.reconcile.apply.target import Book
+    from siteward.reconcile.journal.chain import Record
+    from siteward.reconcile.journal.entries import Entry
+    from siteward.reconcile.journal.reading import Book as Content
+
+
+class Filter(Struct, frozen=True, kw_only=True):
+    """The events that are asked for; what is `None` is not asked. `by` is an actor, or `others`.
+
+    `role` is a native role or, with `power`, at least that much, before or after.
+    """
+
+    user: str | None = None
+    site: str | None = None
+    role: str | None = None
+    power: Power | None = None
+    ticket: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    by: str | None = None
+
+    def takes(self, event: Event, traits: Traits) -> bool:
+        """Return whether an event is asked for, as far as it is known without its origin."""
+        return (
+            (self.since is None or event.at >= self.since)
+            and (self.until is None or (event.since or event.at) <= self.until)
+            and self._is_of_user(event)
+            and (self.site is None or (event.scope is not None and event.scope.name.casefold() == self.site.casefold()))
+            and self._has_role(event, traits)
+            and self._is_by(event)
+        )
+
+    def takes_origin(self, event: Event) -> bool:
+        """Return whether an event with its origin has the ticket that is asked for."""
+        if self.ticket is None:
+            return True
+        return event.origin is not None and self.ticket in (event.origin.ticket or "").split("; ")
+
+    def _is_of_user(self, event: Event) -> bool:
+        if self.user is None:
+            return True
+        sides = (side for side in (event.change.before, event.change.after) if isinstance(side, Account))
+        names = {event.account, event.person, *(side.email for side in sides)}
+        return self.user.casefold() in {name.casefold() for name in names if name is not None}
+
+    def _has_role(self, event: Event, traits: Traits) -> bool:
+        if self.role is None and self.power is None:
+            return True
+        grants = [side for side in (event.change.before, event.change.after) if isinstance(side, Grant)]
+        if self.power is None:
+            return any(grant.role == self.role for grant in grants)
+        return any(traits.power(grant) >= self.power for grant in grants)
+
+    def _is_by(self, event: Event) -> bool:
+        if self.by is None:
+            return True
+        if self.by == "others":
+            return event.by_others
+        actor = event.ran.actor if event.ran is not None else None
+        return actor is not None and actor.casefold() == self.by.casefold()
+
+
+def histories(
+    book: Book, instances: Iterable[Instance], asked: Filter
+) -> tuple[tuple[Event, ...], tuple[Diagnostic, ...]]:
+    """Return the events of instances that are asked for, oldest first, and what is wrong or not known of their journals."""
+    events: list[Event] = []
+    said: list[Diagnostic] = []
+    for instance in instances:
+        try:
+            found, told = history(book, instance, asked)
+        except JournalBrokenError as problem:
+            said.append(describe_trouble(instance.name, problem))
+            continue
+        events += found
+        said += told
+    return tuple(sorted(events, key=lambda event: event.at)), tuple(said)
+
+
+def history(book: Book, instance: Instance, asked: Filter) -> tuple[tuple[Event, ...], tuple[Diagnostic, ...]]:
+    """Return the events of an instance that are asked for, oldest first, and what is not known.
+
+    Raises `JournalBrokenError`.
+    """
+    path = path_of(book.folder, instance.name)
+    content = read(path, book.key)
+    traits = instance.platform.widest
+    events = [event for event in _events(path, content, instance.name, traits) if asked.takes(event, traits)]
+    told = [warning("no-journal", f"there is no journal at {path}")] if not content.standing.entries else []
+    if not content.standing.checked:
+        told.append(unchecked(content.standing))
+    events, lost = _with_origins(book.folder, instance.name, events)
+    if lost:
+        words = f"the stored plan of {plural(lost, 'run')} is not there, so the cause of its changes is not known"
+        told.append(warning("plan-not-kept", words))
+    events = [event for event in events if asked.takes_origin(event)]
+    return tuple(events), tuple(replace(diagnostic, instance=instance.name) for diagnostic in told)
+
+
+def _with_origins(folder: Path, instance: str, events: list[Event]) -> tuple[list[Event], int]:
+    """Return events with the origins that the stored plans of their runs have, and how many of these are not there."""
+    steps: dict[str, Mapping[str, Step]] = {}
+    lost = 0
+    for digest in dict.fromkeys(event.ran.plan for event in events if event.ran is not None and event.ran.plan):
+        try:
+            part = journal.kept_plan(folder, digest).instance(instance)
+        except (OSError, ValueError):
+            lost += 1
+            continue
+        steps[digest] = {step.id: step for step in part.steps} if part is not None else {}
+    plans = [event.ran.plan if event.ran is not None else "" for event in events]
+    found = [
+        _with_origin(event, steps.get(plan, {}).get(event.step)) for event, plan in zip(events, plans, strict=True)
+    ]
+    return found, lost
+
+
+def _with_origin(event: Event, step: Step | None) -> Event:
+    if step is None:
+        return event
+    return replace(event, origin=step.origin, due=step.due, person=step.person or event.person)
+
+
+class _Reading:
+    """What the entries so far have said: the run that goes on, its intents, handles by login, the last record's moment."""
+
+    def __init__(self) -> None:
+        self.began: RunStarted | None = None
+        self.intents: dict[str, Change] = {}
+        self.handles: dict[str, str] = {}
+        self.recorded: datetime | None = None
+
+    def note(self, entry: Entry) -> None:
+        """Take over what an entry says."""
+        match entry:
+            case RunStarted():
+                self.began, self.intents = entry, {}
+                self.handles |= {login: handle for handle, login in entry.users.items()}
+            case StepsIntended():
+                self.intents |= {intent.step: intent.change for intent in entry.steps}
+            case _:
+                pass
+
+
+def _events(path: Path, content: Content, instance: str, traits: Traits) -> Iterator[Event]:
+    """Yield all events of a journal, oldest first, without their origins."""
+    reading, older = _Reading(), len(content.marked) - len(content.chain.records)
+    for number, (entry, is_sealed) in enumerate(content.marked, start=1):
+        reading.note(entry)
+        base = _Base(instance=instance, traits=traits, number=number, is_sealed=is_sealed, reading=reading)
+        match entry:
+            case StepsFinished():
+                yield from _of_results(entry, base)
+            case InvitationResent(status="sent"):
+                account = Account(entry.login)
+                yield replace(base.build_ours(entry, Change(account, account)), kind="invited")
+            case _:
+                pass
+        if number > older and entry.kind in {"state", "end"}:
+            if entry.kind == "end" and reading.recorded is not None:
+                yield from _of_others(path, content.chain.records[number - older - 1], entry, base)
+            reading.recorded = entry.at
+
+
+class _Base(Struct, frozen=True, kw_only=True):
+    """What all events of one entry share."""
+
+    instance: str
+    traits: Traits
+    number: int
+    is_sealed: bool
+    reading: _Reading
+
+    def build(self, entry: Entry, change: Change) -> Event:
+        """Return the event of a change that an entry tells, as one that others made."""
+        account = concerned(change)
+        return Event(
+            at=entry.at, instance=self.instance, number=self.number, is_sealed=self.is_sealed,
+            kind=classify(change, self.traits), account=account, person=self.reading.handles.get(account), change=change,
+            since=self.reading.recorded,
+        )  # fmt: skip
+
+    def build_ours(self, entry: Entry, change: Change) -> Event:
+        """Return the event of a change that the run which goes on made."""
+        return replace(self.build(entry, change), ran=_describe_run(self.reading.began), since=None)
+
+
+def _describe_run(began: RunStarted | None) -> Ran:
+    """Return the run that a journal has begun; an invitation that is sent again belongs to none."""
+    if began is None:
+        return Ran(run="", plan="")
+    actor = began.actor
+    approvals = actor.approvals.approvals if actor is not None and actor.approvals is not None else ()
+    return Ran(
+        run=began.run, plan=began.plan, commit=began.commit, dirty=began.dirty,
+        actor=(actor.triggered_by or actor.actor) if actor is not None else None,
+        how=actor.how if actor is not None else None, approvers=tuple(told.by for told in approvals),
+    )  # fmt: skip
+
+
+def _of_results(entry: StepsFinished, base: _Base) -> Iterator[Event]:
+    for result in entry.results:
+        change = base.reading.intents.get(result.step)
+        if change is not None:
+            event = base.build_ours(entry, change)
+            yield replace(event, step=result.step, status=result.status, message=result.message)
+
+
+def _of_others(path: Path, record: Record, entry: Entry, base: _Base) -> Iterator[Event]:
+    """Yield the changes that others have made since the record before."""
+    for part in record.read_parts():
+        sides: dict[Key, dict[str, Resource]] = {}
+        try:
+            for sign, data in part.get("others", ()):
+                resource = decode_resource(data)
+                sides.setdefault(resource.key, {})[sign] = resource
+        except (CodecError, TypeError, ValueError) as problem:
+            raise broken_by(path, record.line, CodecError("/others", str(problem))) from None
+        for both in sides.values():
+            yield base.build(entry, Change(both.get(GONE), both.get(COME)))

@@ -90,6 +90,7 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`bad-url`** An address is http or https, with a host and without query or fragment. *Next:* write the address as in a browser, up to the path Siteward lives under.
 - **`host-not-ascii`** The host of an address is written as it is looked up, in ASCII. *Next:* write the `xn--` form that is named, once you know that it is the server you mean.
 - **`secret-in-file`** Credentials never stand in a file. *Next:* take it out, revoke it, and give it by `SITEWARD_<INSTANCE>_…`.
+- **`not-yet`** What the grammar has and the program does not act on yet is refused, so that nothing is taken for done. *Next:* take it out until a release says that it is acted on.
 - **`unknown-platform`** A platform is one that is supported. *Next:* take one of those listed.
 - **`self-missing`** Where the platform cannot tell whose credentials are used, `self` says so. *Next:* write `self:` with the login that the credentials belong to.
 - **`native-groups`** `native` is for platforms that have groups. *Next:* take `native` out, or move it to such a platform.
@@ -101,16 +102,18 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`admins-range`** `admins.max` is not below `admins.min`. *Next:* raise `max` or lower `min`.
 - **`rule-id`** A rule has an id in lower-case words that none of Siteward's own rules has. *Next:* rename the rule.
 - **`rule-twice`** No two rules in one place have the same id. *Next:* rename one of the two.
-- **`rule-without-effect`** A rule demands something. *Next:* give it `require` or `at_most`.
+- **`rule-without-effect`** A rule demands something. *Next:* give it `require`, `at_most`, `at_most_for`, `not_with` or `login`.
 - **`rule-of-nobody`** A rule on a user or a role speaks of one there is. *Next:* correct the name, or take the rule away.
 
 ### Names
 
 - **`declared-twice`** A name is declared in one file. *Next:* keep one of the two.
 - **`unknown-instance`** An instance that is named is declared. *Next:* declare it under `instances`, or correct the name.
+- **`unknown-directory`** A directory that is named is declared. *Next:* declare it under `directories`, or correct the name.
+- **`unknown-rule`** A waiver is of a rule there is, of ours or of the file. *Next:* correct the id.
 - **`unknown-user`** A user or group that is named is declared. *Next:* declare it under `users` or `groups`, or correct the name.
 - **`unknown-role`** A role is portable, declared, or a platform's own. *Next:* take one that is listed, or declare it under `roles`.
-- **`unknown-tag`** A tag that is selected is some site's. *Next:* give the tag to a site, or correct it.
+- **`unknown-tag`** A tag that is selected is some site's, or some user's. *Next:* give the tag to a site or user, or correct it.
 - **`pattern-as-domain`** A site of the file has the domain of one site. *Next:* write the domain; patterns stand in `sites` of grants.
 - **`reserved-role`** Portable roles are not declared anew. *Next:* give your role another name.
 - **`name-clash`** No group has the name of a user. *Next:* rename the group.
@@ -127,6 +130,8 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`bad-email`** An e-mail is an address. *Next:* correct the address.
 - **`email-twice`** No two users have one e-mail. *Next:* keep it with one of them.
 - **`email-needed`** Where accounts are e-mails, whoever is granted something has one. *Next:* give the user an `email`.
+- **`id-twice`** No two users have one id of the directory. *Next:* keep it with one of them.
+- **`key-twice`** No user has two keys of one name on one instance. *Next:* rename one of the two.
 - **`account-twice`** No two users are one account. *Next:* give one of them another login, or merge the two users.
 - **`self-declared`** The account whose credentials are used is never declared. *Next:* take the user out: nothing ever changes that account.
 - **`reserved-login`** The login stands for everybody who is not logged in. *Next:* give another under `logins`; whether a site is open says `public` of the site.

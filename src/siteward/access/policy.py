@@ -7,6 +7,7 @@ Rules judge power, never the name of a role alone; a rule on a power is about ev
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Literal, TypeVar
 
@@ -25,6 +26,8 @@ MODES: tuple[Mode, ...] = ("observe", "add-only", "full")
 UNMANAGED: tuple[Unmanaged, ...] = ("report", "revoke", "remove")
 FIELDS = ("ticket", "reason", "until", "email")
 """The fields that a rule can ask for."""
+REVIEWED = ("admins", "services", "everybody")
+"""Those for whom the owners say how often their access is reviewed."""
 SITE_WORDS = ("tag:", "sitegroup:", "id:")
 """The beginnings of site names that are no domain and no name for people."""
 T = TypeVar("T")
@@ -36,6 +39,20 @@ class Limit(Struct, frozen=True, kw_only=True):
     count: int | None = None
     percent: int | None = None
     at: Span | None = None
+
+
+class Waiver(Struct, frozen=True, kw_only=True):
+    """A finding that the owners live with: its rule, on which instances (`None`: all) and about what, until when.
+
+    `seen` is the digest of the finding, or the beginning of it.
+    """
+
+    rule: str
+    on: tuple[str, ...] | None = None
+    about: str | None = None
+    reason: str
+    until: datetime
+    seen: str | None = None
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -50,6 +67,9 @@ class Rule(Struct, frozen=True, kw_only=True):
     match: Mapping[str, str]
     require: tuple[str, ...] = ()
     at_most: Power | None = None
+    at_most_for: int | None = None
+    not_with: str | None = None
+    login: str | None = None
     at: Span | None = None
     revision: str = ""
 
@@ -71,7 +91,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     """The policy that holds for one instance: the file's, with what the instance says on top.
 
     `protect` are patterns on live login, e-mail and handle, compared case-folded; `ignore` are patterns on
-    logins that get no step. `accept_blind` names blind spots that the owners live with.
+    logins that get no step. `accept_blind` names blind spots that the owners live with. `managers_min` is how many
+    persons must be able to manage each site; `reviews` is after how many days what is reviewed again.
     """
 
     mode: Mode = "full"
@@ -85,6 +106,9 @@ class Policy(Struct, frozen=True, kw_only=True):
     ignore: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     accept_blind: frozenset[str] = frozenset()
+    managers_min: int = 0
+    reviews: Mapping[str, int] = field(default_factory=dict)
+    waivers: tuple[Waiver, ...] = ()
 
 
 def strictest(first: Policy, second: Policy) -> Policy:
@@ -101,6 +125,13 @@ def strictest(first: Policy, second: Policy) -> Policy:
         ignore=tuple(dict.fromkeys((*first.ignore, *second.ignore))),
         rules=_united_rules(first.rules, second.rules),
         accept_blind=first.accept_blind & second.accept_blind,
+        managers_min=max(first.managers_min, second.managers_min),
+        reviews={
+            name: days
+            for name in REVIEWED
+            if (days := _chosen(min, first.reviews.get(name), second.reviews.get(name))) is not None
+        },
+        waivers=tuple(waiver for waiver in first.waivers if waiver in second.waivers),
     )
 
 

@@ -17,12 +17,16 @@ from msgspec import Struct, convert, field
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Span, problem
-from siteward.declaration.build import Builder, Instances
+from siteward.declaration.build import Builder
 from siteward.declaration.checks import Context, findings
 from siteward.declaration.declared import Declaration, Grant, Location
-from siteward.declaration.document import Document, GrantRow, Included, IncludeRow
+from siteward.declaration.directories import build_directories, check_include, check_listing, to_included
+from siteward.declaration.document import REQUIREMENTS, Document, GrantRow, Included, IncludeRow, Listing, Row
 from siteward.declaration.grammar import fitted, misspelt, recovered, said
-from siteward.declaration.references import canonical
+from siteward.declaration.instances import Instances, collisions
+from siteward.declaration.not_yet import not_yet
+from siteward.declaration.policies import Known
+from siteward.declaration.references import Names, canonical
 from siteward.declaration.source import split_lines
 from siteward.declaration.yaml_reader import read
 
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 
     from siteward.access.model import Accounts
     from siteward.access.traits import Traits
-    from siteward.declaration.declared import Bound
+    from siteward.declaration.declared import Bound, Directory
     from siteward.declaration.grammar import Misfit
     from siteward.declaration.source import Path as Steps
     from siteward.declaration.source import Source
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_BYTES", "SUFFIXES", "Declaration", "Files", "Loaded", "load"]
 
 M = TypeVar("M", bound=Included)
+R = TypeVar("R", bound=Row)
 MAX_BYTES = 20_000_000
 """The most bytes that all files may have together."""
 
@@ -318,48 +323,78 @@ class _Reading(Struct):
         valid = self._validate(source, Document)
         source, root = valid.source, valid.model
         self.sources.append(source)
-        zone = self._find_zone(root, source)
-        instances = Instances(source, self.settings_of, self.platforms)
-        built = instances.build(root.instances, root.policy)
-        instances.judge_the_rest(built)
-        self.diagnostics += instances.diagnostics
+        at_root = Builder(source, self._find_zone(root, source))
+        directories = self._build_directories(root, source)
         parts: list[tuple[Builder, _Valid[Any], Bound | None]] = [
-            (Builder(source, zone), valid, None),
-            *self._read_includes(valid.includes, source, zone),
+            (at_root, valid, None),
+            *self._read_includes(valid.includes, at_root, directories),
         ]
+        instances = Instances(at_root, self.settings_of, self.platforms)
+        built = instances.build(root.instances, root.policy, self._find_known(parts, root))
+        instances.judge_the_rest(built)
+        self.diagnostics += collisions((*built.values(), *directories.values()))
         grants: list[Grant] = []
         for builder, file, bound in parts:
             grants += builder.grants(file.grants, bound)
         declaration = Declaration(
             instances=built,
             sites=self._merge("sites", (builder.sites(file.model.sites, bound) for builder, file, bound in parts)),
-            users=self._merge("users", (builder.users(file.model.users) for builder, file, _ in parts)),
+            users=self._merge("users", (builder.users(file.model.users, bound) for builder, file, bound in parts)),
             groups=self._merge("groups", (builder.groups(file.model.groups) for builder, file, _ in parts)),
-            roles={role.handle: role for role in parts[0][0].roles(root.roles)},
+            roles={role.handle: role for role in at_root.roles(root.roles)},
+            directories=directories,
             grants=None if all(file.model.grants is None for _, file, _ in parts) else tuple(grants),
             grants_at=source.key_at(("grants",)) if "grants" in source.data else None,
             journal_dir=root.journal.dir,
-            timezone=zone,
+            timezone=at_root.zone,
             root=Span(source.file, 1, 1),
         )
         for builder, *_ in parts:
-            self.diagnostics += builder.diagnostics
+            self.diagnostics += (*builder.diagnostics, *not_yet(builder.source))
         return canonical(declaration, self.dropped)
 
+    def _build_directories(self, root: Document, source: Source) -> Mapping[str, Directory]:
+        """Return the directories by name; what is wrong with them is reported."""
+        return build_directories(root.directories, source, self.diagnostics) if root.directories else {}
+
     def _read_includes(
-        self, rows: list[tuple[int, IncludeRow]], source: Source, zone: tzinfo
+        self, rows: list[tuple[int, IncludeRow]], root: Builder, directories: Mapping[str, Directory]
     ) -> Iterator[tuple[Builder, _Valid[Any], Bound | None]]:
         """Yield a builder, the valid rows and the bounds of each included file that can be read."""
         for number, row in rows:
-            location = Location(source, ("include", number))
+            location = Location(root.source, ("include", number))
+            if row.directory is not None:
+                self.diagnostics += check_include(row, directories, location)
             included = self.files.open_include(row.path, location.at("path"))
-            if included is None:
+            read = self._read_include(row, included) if included is not None else None
+            if read is None:
                 self.dropped.add(("include", row.path))
                 continue
-            valid = self._validate(included, Included)
-            self.sources.append(valid.source)
-            builder = Builder(valid.source, zone)
-            yield builder, valid, builder.bound(row, location.at())
+            self.sources.append(read.source)
+            builder = Builder(read.source, root.zone)
+            yield builder, read, builder.bound(row, location.at()) if row.directory is None else None
+
+    def _read_include(self, row: IncludeRow, source: Source) -> _Valid[Any] | None:
+        """Return the valid rows of an included file; `None` for a directory's that is not as it was written."""
+        if row.directory is None:
+            return self._validate(source, Included)
+        source, listing = self._correct_spelling(source, Listing)
+        if isinstance(listing, tuple) or source.holes:
+            return None
+        self.diagnostics += check_listing(listing, row.directory, source)
+        return _Valid(source, to_included(listing), [], [])
+
+    def _find_known(self, parts: Iterable[tuple[Builder, _Valid[Any], Bound | None]], root: Document) -> Known:
+        """Return the names of all files that policies may speak of."""
+        models: list[Included] = [file.model for _, file, _ in parts]
+        refused = {section: {name for kind, name in self.dropped if kind == section} for section in ("groups", "users")}
+        return Known(
+            instances=(*root.instances, *(name for kind, name in self.dropped if kind == "instances")),
+            groups=Names((*(name for model in models for name in model.groups), *sorted(refused["groups"]))),
+            attested=frozenset(name for model in models for user in model.users.values() for name in user.attests)
+            - frozenset(REQUIREMENTS),
+            whole=not refused["users"] and all(kind != "include" for kind, _ in self.dropped),
+        )
 
     def _merge(self, section: str, parts: Iterable[Iterator[Any]]) -> dict[str, Any]:
         """Return a section's values of all files by handle; the second of the same handle is reported."""
@@ -409,7 +444,7 @@ class _Reading(Struct):
         includes = zip(left.numbers["include"], _list_includes(kept), strict=True)
         return _Valid(source, kept, list(grants), list(includes))
 
-    def _correct_spelling(self, source: Source, model: type[M]) -> tuple[Source, M | tuple[Misfit, ...]]:
+    def _correct_spelling(self, source: Source, model: type[R]) -> tuple[Source, R | tuple[Misfit, ...]]:
         """Report the misfits of a file, and return it with each misspelt key renamed to its likely name.
 
         The value of such a key is checked as well, and no key is reported as missing that is only misspelt.

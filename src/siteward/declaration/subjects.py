@@ -122,7 +122,7 @@ def _ending_on(user: User, instance: str, as_of: datetime) -> Ending | None:
     """Return the reason why all access of a user on an instance is over or not yet due; `None` where it holds."""
     state = user.state(instance)
     if state != "active":
-        return state
+        return "suspended" if state == "alumni" else state
     start, end = user.window.start, user.window.end
     if end is not None and end <= as_of:
         return "expired"

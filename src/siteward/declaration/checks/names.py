@@ -37,7 +37,7 @@ def known_instances(context: Context) -> Iterator[Diagnostic]:
             yield problem("names-nothing", "`only` names no instance", site.location.at("only"), hint=hint)
         yield from _find_unknown_instances(context, site.location, "public", site.public)
     for user in context.declaration.users.values():
-        for key, names in (
+        for place, names in (
             ("logins", user.logins),
             ("ids", user.ids),
             ("state", user.states),
@@ -46,7 +46,10 @@ def known_instances(context: Context) -> Iterator[Diagnostic]:
             ("modules", user.modules),
         ):
             if names:
-                yield from _find_unknown_instances(context, user.location, key, names)
+                yield from _find_unknown_instances(context, user.location, place, names)
+        for number, key in enumerate(user.keys):
+            if not context.known("instances", key.on):
+                yield _describe_unknown_instance(context, key.on, user.location.at("keys", number, "on"))
     for grant in context.declaration.grants or ():
         if grant.on is not None:
             yield from _find_unknown_instances(context, grant.location, "on", grant.on)
@@ -59,13 +62,12 @@ def _find_unknown_instances(
         if name != EVERY and not context.known("instances", name):
             listed = isinstance(names, tuple)
             place = location.at(key, number) if listed else location.key(key, name)
-            yield problem(
-                "unknown-instance",
-                f"there is no instance `{name}`",
-                place,
-                word=name,
-                allowed=tuple(context.declaration.instances),
-            )
+            yield _describe_unknown_instance(context, name, place)
+
+
+def _describe_unknown_instance(context: Context, name: str, at: Span) -> Diagnostic:
+    message, known = f"there is no instance `{name}`", tuple(context.declaration.instances)
+    return problem("unknown-instance", message, at, word=name, allowed=known)
 
 
 def known_people(context: Context) -> Iterator[Diagnostic]:
@@ -242,6 +244,26 @@ def known_tags(context: Context) -> Iterator[Diagnostic]:
                 fine.add(written)
 
 
+def known_intakes(context: Context) -> Iterator[Diagnostic]:
+    """Report tags that no user has, and directories that there are not, from which groups take people in."""
+    declaration = context.declaration
+    drawn = [group for group in declaration.groups.values() if group.intakes]
+    if not drawn:
+        return
+    tags = {tag for user in declaration.users.values() for tag in user.tags}
+    whole = not context.some_include_is_missing() and not any(section == "users" for section, _ in context.dropped)
+    for group in drawn:
+        for intake in group.intakes:
+            at = group.location.at(*intake.path, intake.by)
+            if intake.by == "tag" and intake.value not in tags and whole:
+                message = f"no user of the file has the tag `{intake.value}`"
+                yield problem("unknown-tag", message, at, word=intake.value, known=tags)
+            elif intake.by == "directory" and not context.known("directories", intake.value):
+                message = f"there is no directory `{intake.value}`"
+                known = tuple(declaration.directories)
+                yield problem("unknown-directory", message, at, word=intake.value, allowed=known)
+
+
 def unused_groups(context: Context) -> Iterator[Diagnostic]:
     """Warn of groups that nothing uses; most often a grant was forgotten."""
     declaration = context.declaration
@@ -337,6 +359,7 @@ NAME_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     spellings,
     known_roles,
     known_tags,
+    known_intakes,
     unused_groups,
     safe_names,
     rules_about_somebody,

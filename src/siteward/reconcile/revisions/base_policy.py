@@ -19,7 +19,7 @@ from siteward.access.hosts import domain_in
 from siteward.access.model import account_of, scope_of
 from siteward.access.policy import strictest
 from siteward.access.traits import SITE_KINDS, is_site
-from siteward.declaration.build import variable
+from siteward.declaration.instances import variable
 from siteward.declaration.references import respelt
 from siteward.declaration.resolve import resolve
 from siteward.declaration.selectors import Scopes, names_of

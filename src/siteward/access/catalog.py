@@ -131,6 +131,7 @@ former one; SARIF has that under `deprecatedIds`, JSON under `formerly`, and no 
 - **`email-twice`** No two users have one e-mail. *Next:* keep it with one of them.
 - **`email-needed`** Where accounts are e-mails, whoever is granted something has one. *Next:* give the user an `email`.
 - **`id-twice`** No two users have one id of the directory. *Next:* keep it with one of them.
+- **`alumni-granted`** Who left for good (`state: alumni`) stands in no grant and in no group, and no account is wanted. *Next:* take the name out there, or give the user another state.
 - **`key-twice`** No user has two keys of one name on one instance. *Next:* rename one of the two.
 - **`account-twice`** No two users are one account. *Next:* give one of them another login, or merge the two users.
 - **`self-declared`** The account whose credentials are used is never declared. *Next:* take the user out: nothing ever changes that account.

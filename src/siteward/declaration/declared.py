@@ -136,6 +136,11 @@ class User(Struct, frozen=True, kw_only=True):
     at: Span
     location: Location
 
+    @property
+    def left(self) -> bool:
+        """True if the user has left for good."""
+        return self.states.get(EVERY) == "alumni"
+
     def state(self, instance: str) -> State:
         """Return the state on one instance."""
         return self.states.get(instance) or self.states.get(EVERY, "active")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.policy import Rule
     from siteward.declaration.context import Context
-    from siteward.declaration.declared import Location
+    from siteward.declaration.declared import Group, Location
 
 MAX_NAME = 255
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}").fullmatch
@@ -73,19 +73,17 @@ def _describe_unknown_instance(context: Context, name: str, at: Span) -> Diagnos
 def known_people(context: Context) -> Iterator[Diagnostic]:
     """Report members of groups, and names after `to`, that are no user or group of the file."""
     for group in context.declaration.groups.values():
-        deeper = () if isinstance(_find_node(group.location), list) else ("members",)
         for number, member in enumerate(group.members):
-            place = (*group.location.path, *deeper, number)
             if not _is_known(context, member.name):
-                yield _describe_unknown(context, member.name, group.location.source.at(place))
+                yield _describe_unknown(context, member.name, _place_of_member(group, number))
             if member.excludes and (member.window.start or member.window.end):
                 yield problem(
                     "window-on-exclusion",
                     f"`!{member.name}` is left out for good; a time for it means nothing",
-                    group.location.source.at(place),
+                    _place_of_member(group, number),
                     hint="take the dates away",
                 )
-        if group.members and all(member.excludes for member in group.members):
+        if group.members and not group.intakes and all(member.excludes for member in group.members):
             yield problem(
                 "only-exclusions", f"the group `{group.handle}` leaves out and takes in nobody", group.location.key()
             )
@@ -93,6 +91,35 @@ def known_people(context: Context) -> Iterator[Diagnostic]:
         for number, name in enumerate(grant.to):
             if not _is_known(context, name):
                 yield _describe_unknown(context, name, grant.location.at("to", number))
+
+
+def _place_of_member(group: Group, number: int) -> Span:
+    deeper = () if isinstance(_find_node(group.location), list) else ("members",)
+    return group.location.at(*deeper, number)
+
+
+def alumni(context: Context) -> Iterator[Diagnostic]:
+    """Report members of groups, names after `to`, and wanted accounts, of users who left for good."""
+    declaration = context.declaration
+    gone = {user.handle: user for user in declaration.users.values() if user.left}
+    if not gone:
+        return
+    for user in gone.values():
+        if user.accounts:
+            yield _describe_alumni(user.handle, user.location.at("accounts"))
+    for group in declaration.groups.values():
+        for number, member in enumerate(group.members):
+            if member.name in gone and not member.excludes:
+                yield _describe_alumni(member.name, _place_of_member(group, number))
+    for grant in declaration.grants or ():
+        for number, name in enumerate(grant.to):
+            if name in gone:
+                yield _describe_alumni(name, grant.location.at("to", number))
+
+
+def _describe_alumni(name: str, at: Span) -> Diagnostic:
+    message = f"`{name}` has left for good (`state: alumni`) and is in no grant and no group"
+    return problem("alumni-granted", message, at, hint="take the name out here, or give the user another state")
 
 
 def _find_node(location: Location) -> object:
@@ -355,6 +382,7 @@ def _describe_idle_rule(rule: Rule, why: str, word: str, known: Iterable[str]) -
 NAME_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     known_instances,
     known_people,
+    alumni,
     group_cycles,
     spellings,
     known_roles,

@@ -95,7 +95,11 @@ class _Search(Struct):
             if group.handle in self.declaration.faults.groups:
                 continue
             for number, member in enumerate(group.members):
-                why = None if member.excludes else self._why(member.window, self._windows_of((member.name,)))
+                why = (
+                    None
+                    if member.excludes or member.by is not None
+                    else self._why(member.window, self._windows_of((member.name,)))
+                )
                 if why is not None:
                     yield _describe_member(group, member, number, why)
 

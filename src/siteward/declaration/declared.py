@@ -151,13 +151,17 @@ class User(Struct, frozen=True, kw_only=True):
 
 
 class Member(Struct, frozen=True):
-    """A user or group in a group, for a time; or, where `excludes`, one that is taken out of it."""
+    """A user or group in a group, for a time; or, where `excludes`, one that is taken out of it.
+
+    `by` says by what the group took it in by itself (`tag lead`); `None` for a member that is written.
+    """
 
     name: str
     window: Window = ALWAYS
     excludes: bool = False
     ticket: str | None = None
     reason: str | None = None
+    by: str | None = None
 
 
 class Intake(Struct, frozen=True):
@@ -175,7 +179,7 @@ class Intake(Struct, frozen=True):
 class Group(Struct, frozen=True, kw_only=True):
     """A declared group. A directory beside the platform owns the members of an `external` one.
 
-    `intakes` are whom it takes in beside its `members`. `owner` are the users and groups that answer for it.
+    `intakes` say whom it takes in by itself; these are among its `members`, once it is loaded. `owner` are the users and groups that answer for it.
     `previously` are former names.
     """
 

@@ -23,6 +23,7 @@ from siteward.declaration.declared import Declaration, Grant, Location
 from siteward.declaration.directories import build_directories, check_include, check_listing, to_included
 from siteward.declaration.document import REQUIREMENTS, Document, GrantRow, Included, IncludeRow, Listing, Row
 from siteward.declaration.grammar import fitted, misspelt, recovered, said
+from siteward.declaration.groups import filled
 from siteward.declaration.instances import Instances, collisions
 from siteward.declaration.not_yet import not_yet
 from siteward.declaration.policies import Known
@@ -336,11 +337,13 @@ class _Reading(Struct):
         grants: list[Grant] = []
         for builder, file, bound in parts:
             grants += builder.grants(file.grants, bound)
+        users = self._merge("users", (builder.users(file.model.users, bound) for builder, file, bound in parts))
+        groups = self._merge("groups", (builder.groups(file.model.groups) for builder, file, _ in parts))
         declaration = Declaration(
             instances=built,
             sites=self._merge("sites", (builder.sites(file.model.sites, bound) for builder, file, bound in parts)),
-            users=self._merge("users", (builder.users(file.model.users, bound) for builder, file, bound in parts)),
-            groups=self._merge("groups", (builder.groups(file.model.groups) for builder, file, _ in parts)),
+            users=users,
+            groups=filled(groups, users),
             roles={role.handle: role for role in at_root.roles(root.roles)},
             directories=directories,
             grants=None if all(file.model.grants is None for _, file, _ in parts) else tuple(grants),

@@ -23,7 +23,6 @@ NOT_YET: Mapping[tuple[str, ...], str] = {
     ("include", ANY, "directory"): _DIRECTORY,
     ("groups", ANY, "from", "directory"): _DIRECTORY,
     ("groups", ANY, "from", ANY, "directory"): _DIRECTORY,
-    ("groups", ANY, "from"): "the group takes in nobody by itself",
     ("groups", ANY, "previously"): "no group is renamed on a platform",
     ("users", ANY, "keys"): "no key is looked for, and none is counted as old",
     ("users", ANY, "also"): "nothing lists it when somebody leaves",

@@ -291,6 +291,19 @@ def known_intakes(context: Context) -> Iterator[Diagnostic]:
                 yield problem("unknown-directory", message, at, word=intake.value, allowed=known)
 
 
+def tags_of_others(context: Context) -> Iterator[Diagnostic]:
+    """Report users of a file with bounds whom a tag puts into a group of another file: its grants know no bounds."""
+    users = context.declaration.users
+    for group in context.declaration.groups.values() if any(user.bound for user in users.values()) else ():
+        for member in group.members:
+            user = users.get(member.name) if member.by is not None and member.by.startswith("tag ") else None
+            if user is None or user.bound is None or user.location.source is group.location.source:
+                continue
+            message = f"this file may grant within bounds, and not put `{user.handle}` into `{group.handle}` by a tag"
+            at, related = user.location.at("tags"), (user.bound.at, group.location.key())
+            yield problem("beyond-include", message, at, hint="list the user there", related=related)
+
+
 def unused_groups(context: Context) -> Iterator[Diagnostic]:
     """Warn of groups that nothing uses; most often a grant was forgotten."""
     declaration = context.declaration
@@ -388,6 +401,7 @@ NAME_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     known_roles,
     known_tags,
     known_intakes,
+    tags_of_others,
     unused_groups,
     safe_names,
     rules_about_somebody,

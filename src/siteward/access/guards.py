@@ -396,7 +396,7 @@ def keep_accounts(case: Case) -> Iterator[Diagnostic]:
 
 def keep_rules(case: Case) -> Iterator[Diagnostic]:
     """Refuse what the owners' rules forbid, and report standing access that breaks one."""
-    yield from Gains(case.proposal).objections()
+    yield from Gains(case.proposal, case.as_of).objections()
 
 
 def keep_admins(case: Case) -> Iterator[Diagnostic]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from siteward.access.diagnostic import problem
 from siteward.access.model import Power
+from siteward.access.window import ALWAYS, Window
 from siteward.declaration import document
 from siteward.declaration.declared import (
     EVERY,
@@ -28,7 +29,7 @@ from siteward.declaration.declared import (
     User,
 )
 from siteward.declaration.selector import parse
-from siteward.declaration.window import ALWAYS, BadDateError, Window, moment
+from siteward.declaration.window import BadDateError, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from siteward.access.diagnostic import note
+from siteward.access.window import ALWAYS, Window
 from siteward.declaration.groups import cycle, expand
-from siteward.declaration.window import ALWAYS, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

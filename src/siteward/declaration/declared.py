@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from siteward.declaration.window import ALWAYS, Window
+from siteward.access.window import ALWAYS, Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.state import joined
+from siteward.access.window import ALWAYS, Window
 from siteward.declaration.declared import Member
-from siteward.declaration.window import ALWAYS, Window
 
 if TYPE_CHECKING:
     from siteward.declaration.declared import Group as GroupLine

@@ -33,7 +33,7 @@ from siteward.declaration.yaml_reader import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from datetime import tzinfo
+    from datetime import datetime, tzinfo
 
     from siteward.access.model import Accounts
     from siteward.access.traits import Traits
@@ -244,12 +244,14 @@ def load(
     widest_of: Callable[[str], Traits | None],
     platforms: Sequence[str] = (),
     called: Path | None = None,
+    as_of: Callable[[Declaration], datetime] | None = None,
 ) -> Loaded:
     """Return what the root file at `path` and its includes declare, or what is wrong with them.
 
     `settings_of` returns the struct of a platform's own keys, `widest_of` the most that any server of a platform can
     do, both `None` for a platform that does not exist; `platforms` are the names of those that do. `called` is the name
-    of the root file in places and messages, if it is not its path.
+    of the root file in places and messages, if it is not its path. `as_of` returns the moment at which rights are judged,
+    without which nothing is judged that depends on it.
     """
     files = Files(path, called or path)
     source = files.open_root()
@@ -259,7 +261,8 @@ def load(
     if source is not None:
         declaration = reading.declaration(source)
         diagnostics = reading.diagnostics
-        context = Context(declaration, frozenset(reading.dropped), widest_of, platforms)
+        now = as_of(declaration) if as_of is not None else None
+        context = Context(declaration, frozenset(reading.dropped), widest_of, platforms, now)
         diagnostics += findings(context)
     said = tuple(sorted({*files.diagnostics, *diagnostics}, key=_sort_key))
     errors = tuple(diagnostic for diagnostic in said if diagnostic.blocks)

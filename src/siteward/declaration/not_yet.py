@@ -30,9 +30,6 @@ NOT_YET: Mapping[tuple[str, ...], str] = {
     ("policy", "reviews"): "no review is due by it",
     ("policy", "waivers"): "every finding is told",
     ("policy", "rules", ANY, "require", "approval"): _APPROVAL,
-    ("policy", "rules", ANY, "at_most_for"): "no right is judged by it",
-    ("policy", "rules", ANY, "not_with"): "no right is judged by it",
-    ("policy", "rules", ANY, "login"): "no right is judged by it",
 }
 """The words by their paths in a file, each with what is not done; the last step is a key, or an item of a list."""
 

@@ -309,6 +309,7 @@ def unused_groups(context: Context) -> Iterator[Diagnostic]:
     declaration = context.declaration
     used = {name for grant in declaration.grants or () for name in grant.to}
     used |= {member.name for group in declaration.groups.values() for member in group.members}
+    used |= {rule.not_with for row in declaration.instances.values() for rule in row.policy.rules if rule.not_with}
     for name, group in declaration.groups.items():
         if name not in used and group.native is None and name not in context.twice:
             yield problem(

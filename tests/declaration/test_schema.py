@@ -73,6 +73,7 @@ PLACES: tuple[tuple[str | int, ...], ...] = (
     ("grants", 0),
     ("roles", "implementer", "matomo"), ("policy",), ("policy", "admins"), ("policy", "limits"),
     ("policy", "limits", "removals"), ("policy", "wildcards"), ("policy", "rules", 0), ("policy", "rules", 0, "match"),
+    ("policy", "managers"), ("policy", "rules", 3, "not_with"),
 )  # fmt: skip
 
 

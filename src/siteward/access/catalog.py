@@ -187,6 +187,7 @@ A guard checks what is left of a plan after every step (see the promises in the 
 - **`too-many-admins`** After this step there would be more admins than `admins.max`. *Next:* take one away, or raise the limit in a reviewed change.
 - **`below-min-admins`** There are fewer admins than the policy asks for already. *Next:* make one more; only what lowers the number further is blocked.
 - **`above-max-admins`** There are more admins than the policy allows already. *Next:* take one away.
+- **`too-few-managers`** After this plan fewer persons may manage some sites than `policy.managers.min` says; a warning. *Next:* grant `manage` there to a person, or lower the number in a reviewed change.
 - **`limit-removals`** More accounts would lose everything than the budget allows. *Next:* split the change, or `apply --accept removals=DIGEST --reason …` for this plan alone.
 - **`limit-revocations`** More grants would be taken or lowered than the budget allows. *Next:* split the change, or `--accept revocations=DIGEST`.
 - **`limit-escalations`** More grants would gain power than the budget allows. *Next:* split the change, or `--accept escalations=DIGEST`.

@@ -21,6 +21,7 @@ from siteward.access.diagnostic import Diagnostic, Severity, error, note, plural
 from siteward.access.gains import Gains
 from siteward.access.identity import OtherAccount, describe_remade
 from siteward.access.limits import Spending, budgets
+from siteward.access.managers import warn_of_few
 from siteward.access.model import (
     Account,
     Grant,
@@ -437,6 +438,11 @@ def keep_admins(case: Case) -> Iterator[Diagnostic]:
         )
 
 
+def tell_managers(case: Case) -> Iterator[Diagnostic]:
+    """Warn of sites that fewer persons may manage than the policy asks for."""
+    yield from warn_of_few(case.proposal, case.unreachable_steps)
+
+
 def keep_budgets(case: Case) -> Iterator[Diagnostic]:
     """Refuse a plan that removes or grants more at once than the policy's limits allow."""
     mails = case.mails + sum(
@@ -484,5 +490,6 @@ GUARDS: tuple[Guard, ...] = (
     keep_rules,
     keep_admins,
     keep_budgets,
+    tell_managers,
     tell_reach,
 )

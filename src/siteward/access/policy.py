@@ -114,6 +114,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...] = ()
     accept_blind: frozenset[str] = frozenset()
     managers_min: int = 0
+    managers_at: Span | None = None
     reviews: Mapping[str, int] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
 
@@ -133,6 +134,7 @@ def strictest(first: Policy, second: Policy) -> Policy:
         rules=_united_rules(first.rules, second.rules),
         accept_blind=first.accept_blind & second.accept_blind,
         managers_min=max(first.managers_min, second.managers_min),
+        managers_at=first.managers_at or second.managers_at,
         reviews={
             name: days
             for name in REVIEWED

@@ -97,6 +97,7 @@ class Policies(Struct):
             protect=tuple(dict.fromkeys((*base.protect, *listed(row.protect)))),
             rules=self._lay_rules(base.rules, row, location),
             managers_min=row.managers.min if row.managers else base.managers_min,
+            managers_at=location.at("managers") if row.managers else base.managers_at,
         )
         if admins is None:
             return policy

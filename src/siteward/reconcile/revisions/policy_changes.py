@@ -149,6 +149,8 @@ def _find_place(path: Path, instance: Instance) -> Span:
     match path:
         case ("policy", "admins", *_):
             place = policy.admins_at
+        case ("policy", "managers", *_):
+            place = policy.managers_at
         case ("policy", "limits", name, *_) if name in policy.limits:
             place = policy.limits[name].at
         case ("policy", "rules", name, *_):

@@ -103,3 +103,9 @@ def test_of_two_policies_the_shorter_time_and_the_common_waivers_hold(turned: bo
     assert found.reviews == {"admins": 30, "services": 30, "everybody": 365}
     assert found.waivers == ()
     assert strictest(one, one) == one
+
+
+def test_a_word_that_is_written_with_escapes_is_seen(tmp_path: Path) -> None:
+    """What is not acted on yet is told however it is written."""
+    found = read_text(tmp_path, HEAD + 'users: {nora: {"\\u006bey\\u0073": []}}\n').diagnostics
+    assert [(diagnostic.code, diagnostic.at and diagnostic.at.column) for diagnostic in found] == [("not-yet", 16)]

@@ -124,7 +124,7 @@ class Builder(Struct):
                 reason=_strip(row.reason),
                 age=row.age,
                 forge=row.forge,
-                keys=tuple(self._build_key(key, location, number) for number, key in enumerate(row.keys)),
+                keys=self._build_keys(row.keys, location) if row.keys else (),
                 also=tuple(row.also),
                 attests=self._build_attests(row.attests, location) if row.attests else {},
                 bound=bound,
@@ -132,14 +132,17 @@ class Builder(Struct):
                 location=location,
             )
 
-    def _build_key(self, row: document.KeyRow, location: Location, number: int) -> ApiKey:
-        return ApiKey(
-            name=row.name,
-            on=row.on,
-            holds=POWERS[row.holds] if row.holds else None,
-            rotates=days_of(row.rotates),
-            since=self.parse_moment(row.since, "from", location, "keys", number, "since") if row.since else None,
-            used_by=row.used_by,
+    def _build_keys(self, rows: Sequence[document.KeyRow], location: Location) -> tuple[ApiKey, ...]:
+        return tuple(
+            ApiKey(
+                name=row.name,
+                on=row.on,
+                holds=POWERS[row.holds] if row.holds else None,
+                rotates=days_of(row.rotates),
+                since=self.parse_moment(row.since, "from", location, "keys", number, "since") if row.since else None,
+                used_by=row.used_by,
+            )
+            for number, row in enumerate(rows)
         )
 
     def _build_attests(self, dates: Mapping[str, str], location: Location) -> dict[str, datetime]:

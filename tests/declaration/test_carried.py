@@ -76,7 +76,7 @@ def test_a_directory_is_a_file_or_a_server() -> None:
 
 def test_a_policy_s_reviews_waivers_and_managers() -> None:
     source, row = _document()
-    known = Known(instances=("stats",), groups=Names(["analysts"]), attested=frozenset(), whole=True)
+    known = Known(instances=("stats",), groups=Names(["analysts"]), rules=frozenset(), attested=frozenset(), whole=True)
     builder = Builder(source, UTC)
     policy = Policies(builder, known).laid_whole(row.policy, Location(source, ("policy",)))
     assert builder.diagnostics == []
@@ -109,3 +109,15 @@ def test_a_word_that_is_written_with_escapes_is_seen(tmp_path: Path) -> None:
     """What is not acted on yet is told however it is written."""
     found = read_text(tmp_path, HEAD + 'users: {nora: {"\\u006bey\\u0073": []}}\n').diagnostics
     assert [(diagnostic.code, diagnostic.at and diagnostic.at.column) for diagnostic in found] == [("not-yet", 16)]
+
+
+def test_an_instance_has_its_own_number_of_managers(tmp_path: Path) -> None:
+    """It replaces the file's, as other numbers do."""
+    text = (
+        HEAD.replace("layout: per-site", "layout: per-site, policy: {managers: {min: 2}}")
+        + "policy: {managers: {min: 1}}\n"
+    )
+    loaded = read_text(tmp_path, text)
+    assert loaded.declaration is not None
+    policy = loaded.declaration.instances["stats"].policy
+    assert (policy.managers_min, policy.managers_at and policy.managers_at.line) == (2, 3)

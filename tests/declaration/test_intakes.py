@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from declaration.tables import HEAD, TRAITS, declared, read_text
+from siteward.access.model import Access, Scope
+from siteward.access.state import Live, Site
 from siteward.declaration.dead import find_dead_lines
 from siteward.declaration.groups import expand
 from siteward.declaration.resolve import resolve
@@ -98,3 +100,15 @@ def test_a_file_with_bounds_puts_nobody_into_groups_of_others(tmp_path: Path) ->
     assert (found.code, str(found.at)) == ("beyond-include", f"{tmp_path / 'team.yaml'}:1:21")
     unbound = INCLUDING.replace(", at_most: edit", "")
     assert not read_text(tmp_path, unbound + GRANTS, team=team).diagnostics
+
+
+def test_who_is_in_a_group_in_error_keeps_what_is_there(tmp_path: Path) -> None:
+    """It cannot be told whom the group would take in, so nothing is taken on the sites that it is granted."""
+    text = "groups: {it: {from: {kind: persn}}}\ngrants: [{to: it, role: view, sites: a.example.org}]\n"
+    loaded = read_text(tmp_path, HEAD + USERS + text)
+    assert [found.code for found in loaded.diagnostics if found.blocks] == ["unknown-value"]
+    assert loaded.usable is not None
+    site = Scope("site", "a.example.org")
+    live = Live(access=Access(), sites={site: Site(id="a", label=site.name, domains=(site.name,))}, me="siteward")
+    held = resolve(loaded.usable, "stats", TRAITS["umami"], live, as_of=NOW).held
+    assert set(held.scopes) == {site}

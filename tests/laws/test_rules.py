@@ -101,7 +101,11 @@ def groups(draw: st.DrawFn) -> dict[str, Any]:
         later = {"user": draw(st.sampled_from(PEOPLE)), "from": LATER}
         return [*dated, later] if draw(st.booleans()) else dated
 
-    return {"inner": members(), "outer": members("inner")}
+    inner: Any = members()
+    if draw(st.booleans()):
+        whom = draw(st.sampled_from(({"all": "people"}, {"kind": "contractor"}, {"all": "members"})))
+        inner = {"from": whom, "members": ["!ben"]}
+    return {"inner": inner, "outer": members(*(("inner",) if isinstance(inner, list) else ()))}
 
 
 @st.composite

@@ -1615,7 +1615,7 @@ SCHEMAS: dict[str, Any] = {
    },
   ],
  },
- 'siteward.declaration.document.Listing': {
+ 'siteward.declaration.document.DirectoryFile': {
   'type': 'typed-dict',
   'fields': {
    'directory': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': True},
@@ -1666,7 +1666,7 @@ SCHEMAS: dict[str, Any] = {
   },
   'computed_fields': [],
   'extra_behavior': 'forbid',
-  'ref': 'siteward.declaration.document.Listing',
+  'ref': 'siteward.declaration.document.DirectoryFile',
  },
  'siteward.declaration.document.InstanceRow': {
   'type': 'definitions',

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from siteward.access.diagnostic import Diagnostic
-    from siteward.declaration.document import DirectoryRow, IncludeRow, Listing
+    from siteward.declaration.document import DirectoryFile, DirectoryRow, IncludeRow
     from siteward.declaration.source import Source
 
 SUFFIXES = (".csv", ".json", ".ldif")
@@ -83,17 +83,17 @@ def check_include(row: IncludeRow, known: Mapping[str, Directory], location: Loc
             yield problem("wrong-value", message, location.at(key), hint=f"take `{key}` out")
 
 
-def check_listing(listing: Listing, directory: str, source: Source) -> Iterator[Diagnostic]:
+def check_file(file: DirectoryFile, directory: str, source: Source) -> Iterator[Diagnostic]:
     """Yield an error about a file that is not the written one of that directory."""
-    if listing.directory != directory or next(iter(source.data)) != "directory":
+    if file.directory != directory or next(iter(source.data)) != "directory":
         message = f"the file of the directory `{directory}` begins with `directory: {directory}`"
         hint = "nobody edits it: have it written anew"
         yield problem("wrong-value", message, source.at(("directory",)), hint=hint)
 
 
-def to_included(listing: Listing) -> Included:
+def to_included(file: DirectoryFile) -> Included:
     """Return the people and groups of a directory as those of a file that is included."""
     return Included(
-        users={handle: UserRow(id=row.id, email=row.email, name=row.name) for handle, row in listing.users.items()},
-        groups={name: GroupRow(members=[*row.members]) for name, row in listing.groups.items()},
+        users={handle: UserRow(id=row.id, email=row.email, name=row.name) for handle, row in file.users.items()},
+        groups={name: GroupRow(members=[*row.members]) for name, row in file.groups.items()},
     )

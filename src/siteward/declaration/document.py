@@ -454,7 +454,7 @@ class ListedGroupRow(Row, frozen=True):
     members: Annotated[list[Text], Meta(description="The people in it.")]
 
 
-class Listing(Row, frozen=True):
+class DirectoryFile(Row, frozen=True):
     """The file that a directory's people and groups are written to; nobody edits it."""
 
     directory: Annotated[Text, Meta(description="The directory that they come from.")]

@@ -20,8 +20,8 @@ from siteward.access.diagnostic import Diagnostic, Span, problem
 from siteward.declaration.build import Builder
 from siteward.declaration.checks import Context, findings
 from siteward.declaration.declared import Declaration, Grant, Location
-from siteward.declaration.directories import build_directories, check_include, check_listing, to_included
-from siteward.declaration.document import REQUIREMENTS, Document, GrantRow, Included, IncludeRow, Listing, Row
+from siteward.declaration.directories import build_directories, check_file, check_include, to_included
+from siteward.declaration.document import REQUIREMENTS, DirectoryFile, Document, GrantRow, Included, IncludeRow, Row
 from siteward.declaration.grammar import fitted, misspelt, recovered, said
 from siteward.declaration.groups import filled
 from siteward.declaration.instances import Instances, collisions
@@ -384,11 +384,11 @@ class _Reading(Struct):
         """Return the valid rows of an included file; `None` for a directory's that is not as it was written."""
         if row.directory is None:
             return self._validate(source, Included)
-        source, listing = self._correct_spelling(source, Listing)
-        if isinstance(listing, tuple) or source.holes:
+        source, written = self._correct_spelling(source, DirectoryFile)
+        if isinstance(written, tuple) or source.holes:
             return None
-        self.diagnostics += check_listing(listing, row.directory, source)
-        return _Valid(source, to_included(listing), [], [])
+        self.diagnostics += check_file(written, row.directory, source)
+        return _Valid(source, to_included(written), [], [])
 
     def _find_known(self, parts: Iterable[tuple[Builder, _Valid[Any], Bound | None]], root: Document) -> Known:
         """Return the names of all files that policies may speak of."""
@@ -397,6 +397,11 @@ class _Reading(Struct):
         return Known(
             instances=(*root.instances, *(name for kind, name in self.dropped if kind == "instances")),
             groups=Names((*(name for model in models for name in model.groups), *sorted(refused["groups"]))),
+            rules=frozenset(
+                rule.id
+                for policy in (root.policy, *(instance.policy for instance in root.instances.values()))
+                for rule in (policy.rules if policy is not None else ())
+            ),
             attested=frozenset(name for model in models for user in model.users.values() for name in user.attests)
             - frozenset(REQUIREMENTS),
             whole=not refused["users"] and all(kind != "include" for kind, _ in self.dropped),

@@ -39,12 +39,13 @@ _RULE_ID = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 class Known(Struct, frozen=True, kw_only=True):
     """The names of the files that a policy may speak of.
 
-    `attested` are the names under `attests` of any user. `whole` is true if no file and no row is missing that may
+    `rules` are the ids of the owners' own rules, `attested` the names under `attests` of any user. `whole` is true if no file and no row is missing that may
     declare more of them.
     """
 
     instances: Collection[str]
     groups: Names
+    rules: frozenset[str]
     attested: frozenset[str]
     whole: bool
 
@@ -70,7 +71,7 @@ class Policies(Struct):
             return
         from siteward.access.catalog import RULES  # noqa: PLC0415 — most files have no waivers
 
-        rules = {*RULES, *(rule.id for rule in row.rules)}
+        rules = RULES.keys() | self.known.rules
         for number, waiver in enumerate(row.waivers):
             at = Location(location.source, (*location.path, "waivers", number))
             if waiver.rule not in rules:

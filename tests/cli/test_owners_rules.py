@@ -71,6 +71,27 @@ def test_a_rule_on_a_site_that_only_the_server_knows_stops_the_plan(stats: Progr
     assert ["by-site" in {said["code"] for said in step["diagnostics"]} for step in refused] == [True]
 
 
+@pytest.mark.parametrize(
+    "demand", ["at_most_for: 90d", "not_with: {group: Developers}", 'login: "*@example.org"', "require: [nda]"]
+)
+def test_what_a_rule_demands_of_a_right_is_judged_by_validate_and_by_plan(
+    stats: Program, umami: Sandbox, demand: str
+) -> None:
+    """How long it lasts, beside which group, by which login, and what the person attests."""
+    head = HEAD.format(url=umami.url).replace("users: {", "users: {yan: {attests: {nda: 2026-01-01}}, ")
+    text = f"{head}groups: {{developers: [zoe]}}\ngrants:\n  - {{to: zoe, role: view, sites: shop}}\n"
+    stats.write(f"{text}policy: {{rules: [{{id: by-demand, match: {{user: zoe}}, {demand}}}]}}\n")
+    checked = stats("validate", "--format", "json")
+    errors = [said["code"] for said in checked.json()["diagnostics"] if said["severity"] == "error"]
+    assert errors == ["by-demand"]
+    plan = stats("plan", "--passwords-out", "pw.txt", "--format", "json").json()
+    everywhere = (plan["plan"], *plan["plan"]["instances"])
+    assert "by-demand" in step_codes(plan) | {
+        said["code"] for part in everywhere for said in part.get("diagnostics", ())
+    }
+    assert steps_given(plan) == []
+
+
 RULES = """\
 policy:
   rules:

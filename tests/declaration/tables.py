@@ -11,6 +11,8 @@ from siteward.declaration.load import Declaration, Loaded, load
 from strategies import ALL_TRAITS
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.traits import Traits
 
@@ -49,9 +51,10 @@ def widest_of(platform: str) -> Traits | None:
     return TRAITS.get(platform)
 
 
-def read(path: Path) -> Loaded:
-    """Load a file with these platforms."""
-    return load(path, settings_of=SETTINGS.get, widest_of=widest_of, platforms=tuple(TRAITS))
+def read(path: Path, as_of: datetime | None = None) -> Loaded:
+    """Load a file with these platforms, judged at a moment or without one."""
+    moment = None if as_of is None else lambda _: as_of
+    return load(path, settings_of=SETTINGS.get, widest_of=widest_of, platforms=tuple(TRAITS), as_of=moment)
 
 
 def read_text(folder: Path, text: str, **others: str) -> Loaded:

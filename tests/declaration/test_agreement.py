@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from declaration.test_grammar import files
-from siteward.declaration.build import Instances
+from siteward.declaration.build import Builder
 from siteward.declaration.document import MATCHES, Document, Included
 from siteward.declaration.grammar import misfits
+from siteward.declaration.instances import Instances
 from siteward.declaration.schema import access_schema, included_schema
 from siteward.declaration.source import Source, Table
 from siteward.declaration.window import BadDateError, moment
@@ -47,9 +48,9 @@ def _of_validate(source: Source, kind: type[Included]) -> set[tuple[int, int]]:
     """Return the places at which `validate` refuses the structure of a file."""
     told = [misfit.diagnostic for misfit in misfits(source.data, kind, source)]
     if kind is Document:
-        instances = Instances(source, SETTINGS.get, tuple(SETTINGS))
+        instances = Instances(Builder(source, UTC), SETTINGS.get, tuple(SETTINGS))
         instances.judge_the_rest({})
-        told += instances.diagnostics
+        told += instances.builder.diagnostics
     return {
         (diagnostic.at.line, diagnostic.at.column)
         for diagnostic in told
@@ -116,7 +117,7 @@ def _of_meaning(source: Source) -> set[tuple[int, int]]:
     found = {
         source.at(path)
         for path, value in _texts(source.data)
-        if (path[-1] in {"from", "until"} and not _is_moment(value))
+        if ((path[-1] in {"from", "until", "since"} or path[-2:-1] == ("attests",)) and not _is_moment(value))
         or (path[-2:-1] == ("match",) and value not in MATCHES.get(str(path[-1]), (value,)))
     }
     roles = source.data.get("roles")

@@ -64,6 +64,15 @@ def test_an_end_carries_the_causes_of_the_line_that_ended(tmp_path: Path, where:
     assert (over.how, over.ticket) == ("expired", ticket)
 
 
+def test_who_left_for_good_loses_what_is_there_and_gets_no_account(tmp_path: Path) -> None:
+    """As a suspended user, and without a line that names them."""
+    text = "users: {nora: {state: alumni, ticket: HR-9, reason: left in May}}\n"
+    desired = resolve(declared(tmp_path, HEAD + text), "stats", TRAITS["umami"], LIVE, as_of=NOW)
+    over = desired.ended[KEY]
+    assert (over.how, over.ticket, over.reason) == ("suspended", "HR-9", "left in May")
+    assert not list(desired.access.accounts())
+
+
 @pytest.mark.parametrize("state", ["suspended", "absent"])
 def test_who_is_suspended_or_absent_is_so_for_a_reason(tmp_path: Path, state: str) -> None:
     over = wanted(tmp_path, user=f", state: {state}").ended[KEY]

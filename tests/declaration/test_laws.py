@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from siteward.access.diagnostic import Span
 from siteward.access.hosts import domain_in
 from siteward.access.patterns import matcher
+from siteward.access.window import ALWAYS, Window, last_end
 from siteward.declaration.declared import Group, Location, Member
 from siteward.declaration.groups import expand
 from siteward.declaration.selector import parse, within
 from siteward.declaration.source import Source
-from siteward.declaration.window import ALWAYS, Window, last_end
 
 NAMES = ("anna", "ben", "carla", "dora")
 GROUPS = ("g0", "g1", "g2", "g3")

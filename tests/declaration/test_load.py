@@ -11,8 +11,8 @@ from declaration.tables import HEAD, TRAITS, Plausible, declared, read_text, tol
 from siteward.access.catalog import FILE_RULES as RULES
 from siteward.access.model import Power
 from siteward.access.policy import DEFAULT_LIMITS, Limit, Policy
+from siteward.access.window import ALWAYS
 from siteward.declaration.load import load
-from siteward.declaration.window import ALWAYS
 from siteward.reconcile.project import settings_models
 from siteward.render.privacy import Pseudonyms
 

@@ -546,3 +546,33 @@ def test_metasites_are_decided_on_like_sites(tmp_path: Path) -> None:
     )  # fmt: skip
     edit = decide(found, [known], {}, "the review", seen=frozenset())
     assert changed(tmp_path, edit) == [f"-   - {line}", "+   - {to: anna, role: view, metasites: [Asia]}"]
+
+
+LEADS = """\
+users:
+  anna: {id: 7f3c, tags: [lead], attests: {nda: 2026-05-01}}   # hers
+  ben: {tags: [lead, acme]}
+groups:
+  leads: {from: {tag: lead}, owner: anna, description: Reads reports, ticket: OPS-1} # theirs
+grants:
+  - {to: leads, role: view, sites: shop.example.org}
+  - {to: anna, role: view, sites: blog.example.org}
+"""
+
+
+def test_who_is_in_a_group_by_a_tag_is_left_out_of_it(tmp_path: Path) -> None:
+    """By an exclusion: the tag may mean other groups, too. What else the rows say stays as it is written."""
+    found = declared(tmp_path, HEAD + LEADS)
+    line = "  leads: {from: {tag: lead}, owner: anna, description: Reads reports, ticket: OPS-1%s}"
+    assert changed(tmp_path, carried_out(found, decision(found, "anna", "revoke"))) == [
+        f"- {line} # theirs" % "",
+        f"+ {line} # theirs" % ", members: ['!anna']",
+    ]
+
+
+def test_who_is_in_a_group_by_a_tag_and_by_name_leaves_it(tmp_path: Path) -> None:
+    """Neither way is left."""
+    text = LEADS.replace("{tag: lead}, owner", "{tag: lead}, members: [anna, ben], owner")
+    found = declared(tmp_path, HEAD + text)
+    (_, after) = changed(tmp_path, carried_out(found, decision(found, "anna", "revoke")))
+    assert "members: [ben, '!anna']" in after

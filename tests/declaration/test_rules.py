@@ -115,6 +115,7 @@ MAKERS = {
     "_say",
     "_fault",
     "_report",
+    "_refuse_name",
     "_error_at",
     "_misfit",
     "_RefusedError",

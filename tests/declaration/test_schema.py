@@ -69,9 +69,11 @@ def test_what_the_grammar_refuses_editors_mark(case: Path) -> None:
 
 PLACES: tuple[tuple[str | int, ...], ...] = (
     (), ("include", 0), ("journal",), ("instances", "stats"), ("instances", "matomo-eu", "policy"),
-    ("sites", "shop"), ("users", "anna"), ("groups", "editors"), ("groups", "analysts", 1), ("grants", 0),
+    ("sites", "shop"), ("users", "anna"), ("groups", "editors"), ("groups", "analysts", 1), ("groups", "leads", "from", 0),
+    ("grants", 0),
     ("roles", "implementer", "matomo"), ("policy",), ("policy", "admins"), ("policy", "limits"),
     ("policy", "limits", "removals"), ("policy", "wildcards"), ("policy", "rules", 0), ("policy", "rules", 0, "match"),
+    ("policy", "managers"), ("policy", "rules", 3, "not_with"),
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ from strategies import ALL_TRAITS, ME, NOW, some
 
 if TYPE_CHECKING:
     from siteward.access.policy import Rule
+    from siteward.access.state import DeclaredUser, Origin
     from siteward.declaration.declared import Declaration
 
 FOLDER = Path(tempfile.mkdtemp(prefix="siteward-laws-"))
@@ -99,7 +101,11 @@ def groups(draw: st.DrawFn) -> dict[str, Any]:
         later = {"user": draw(st.sampled_from(PEOPLE)), "from": LATER}
         return [*dated, later] if draw(st.booleans()) else dated
 
-    return {"inner": members(), "outer": members("inner")}
+    inner: Any = members()
+    if draw(st.booleans()):
+        whom = draw(st.sampled_from(({"all": "people"}, {"kind": "contractor"}, {"all": "members"})))
+        inner = {"from": whom, "members": ["!ben"]}
+    return {"inner": inner, "outer": members(*(("inner",) if isinstance(inner, list) else ()))}
 
 
 @st.composite
@@ -153,7 +159,14 @@ def rules(draw: st.DrawFn, table: Traits) -> list[dict[str, Any]]:
         require = sorted(draw(some(("ticket", "reason", "until", "email"), most=2)))
         if require:
             row["require"] = require
-        if not require or draw(st.booleans()):
+        row = maybe(
+            draw,
+            row,
+            at_most_for=draw(st.sampled_from(("7d", "26d", "365d"))),
+            not_with={"group": draw(st.sampled_from(("inner", "OUTER")))},
+            login=draw(st.sampled_from(("*@example.org", "*.x@*", "B*"))),
+        )
+        if len(row) == 2 or draw(st.booleans()):
             row["at_most"] = draw(st.sampled_from(("view", "edit", "manage")))
         found.append(row)
     return found
@@ -263,7 +276,7 @@ def planned(
 
 def refusals(declaration: Declaration) -> set[tuple[str, str, int]]:
     """Return what `validate` refuses: rule, handle, and the grant's number."""
-    context = Context(declaration, frozenset(), widest_of, tuple(TRAITS))
+    context = Context(declaration, frozenset(), widest_of, tuple(TRAITS), NOW)
     found = set()
     for number, grant in enumerate(declaration.grants or ()):
         alone = replace(context, declaration=replace(declaration, grants=(grant,)), _meanings={}, _people={})
@@ -372,7 +385,27 @@ def _breaks(seen: Survey, rule: Rule, account: str, grant: Grant) -> bool:
     for field in {"ticket", "reason"} & set(rule.require):
         if not any(getattr(line, field) for line in (*lines, *([declared_user] if declared_user else []))):
             return True
+    if rule.login is not None and not _like(rule.login, account):
+        return True
+    if grant.subject.kind == "account" and _lasts_too_long(seen, rule, lines, declared_user):
+        return True
     return rule.at_most is not None and power > rule.at_most
+
+
+def _lasts_too_long(seen: Survey, rule: Rule, lines: list[Origin], declared_user: DeclaredUser | None) -> bool:
+    """Tell whether a right that lines ask for lasts longer than a rule allows, or beside a membership it forbids."""
+    ends = [line.until for line in lines] or [None]
+    if rule.at_most_for is not None:
+        last = NOW + timedelta(days=rule.at_most_for, hours=1)
+        if any(end is None or end > last for end in ends):
+            return True
+    handle = declared_user.handle if declared_user is not None else ""
+    times = [way.window for way in seen.desired.memberships.get(rule.not_with or "", {}).get(handle, ())]
+    return any(
+        (time.end is None or time.end > NOW) and (time.start is None or end is None or time.start < end)
+        for time in times
+        for end in ends
+    )
 
 
 def _like(pattern: str, name: str) -> bool:

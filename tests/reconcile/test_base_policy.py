@@ -294,6 +294,16 @@ def test_a_site_goes_by_the_names_that_the_base_has_for_it(tmp_path: Path) -> No
     }
 
 
+def test_a_group_that_is_gone_keeps_its_members_for_the_rules_of_the_base(tmp_path: Path) -> None:
+    """A rule on members cannot be left by giving the group another name."""
+    rules = {"rules": [{"id": "a-rule", "match": {"power": "edit"}, "not_with": {"group": "developers"}}]}
+    before = {"policy": rules, "groups": {"developers": ["carla"]}}
+    after = {"groups": {"devs": ["carla"]}, "grants": [*GRANTS, edit("carla", BLOG)]}
+    assert only(against(tmp_path / "renamed", before, after)).blocked
+    left = {**after, "groups": {"developers": ["dora"]}}
+    assert not only(against(tmp_path / "left", before, left)).blocked
+
+
 def test_a_pinned_site_goes_by_the_names_that_the_base_has_for_it(tmp_path: Path) -> None:
     """The pin is one of the instance, and the checkout need not name the site at all."""
     rules = {"rules": [{"id": "a-rule", "match": {"site": "tag:secret"}, "at_most": "view"}]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 
 from siteward import platforms
 from siteward.access.model import Power
-from siteward.access.policy import DEFAULT_LIMITS, Limit, Policy, Rule
+from siteward.access.policy import DEFAULT_LIMITS, Limit, Policy, Rule, Waiver
 from siteward.declaration.declared import Instance
 from siteward.declaration.load import load
 from siteward.declaration.selector import parse
@@ -82,6 +83,11 @@ def told(folder: Path, *edits: tuple[str, str]) -> list[tuple[str, str]]:
             '"!legacy.example.org"', '"!old.example.org", "!new.example.org"', "instance-changed",
             "shop: manages was changed: added !new.example.org, !old.example.org; removed !legacy.example.org",
         ),
+        (
+            "require: [ticket, reason]", "require: [ticket, reason], at_most_for: 90d",
+            "policy-changed", "shop: policy.rules.ask-for-a-ticket.at_most_for was not set and becomes 90d",
+        ),
+        ("anna: {email", "anna: {id: 7f3c, email", "identity-changed", "anna: id was not set and becomes 7f3c"),
         ("github: anna", "github: mallory", "identity-changed", "anna: forge.github was anna and becomes mallory"),
     ],
 )  # fmt: skip
@@ -117,6 +123,9 @@ POLICIES: dict[str, Any] = {
     "ignore": ("bot-*",),
     "rules": (Rule(id="some-rule", match={}, at_most=Power.VIEW),),
     "accept_blind": frozenset({"team-members"}),
+    "managers_min": 1,
+    "reviews": {"admins": 90},
+    "waivers": (Waiver(rule="public-access", reason="press page", until=datetime(2027, 7, 1, tzinfo=UTC)),),
 }
 INSTANCES: dict[str, Any] = {
     "platform": "umami",
@@ -135,7 +144,7 @@ INSTANCES: dict[str, Any] = {
 
 def test_every_field_of_a_policy_is_told(tmp_path: Path) -> None:
     """A field that is added to the policy has to be compared as well; places are no policy."""
-    assert POLICIES.keys() == set(Policy.__struct_fields__) - {"admins_at"}
+    assert POLICIES.keys() == set(Policy.__struct_fields__) - {"admins_at", "managers_at"}
     for name, value in POLICIES.items():
         assert told_of_instance(tmp_path, policy=replace(Policy(), **{name: value})) == {"policy-changed"}, name
 

@@ -7,7 +7,8 @@ for the same right, each is judged by itself, as `validate` does, and so is what
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import cached_property
 
 from msgspec import Struct
@@ -24,6 +25,7 @@ from siteward.access.policy import (
     Person,
     Rule,
     RulesByKind,
+    Times,
     about_right,
     concerning,
     judge,
@@ -34,6 +36,7 @@ from siteward.access.policy import (
 from siteward.access.proposal import Proposal
 from siteward.access.state import Claim, Origin
 from siteward.access.traits import is_site
+from siteward.access.window import ALWAYS, Window
 
 _NOTHING: frozenset[str] = frozenset()
 NAMED = 10
@@ -48,9 +51,10 @@ class Judged(Struct, frozen=True):
 
 
 class Gains(Struct, frozen=True, dict=True):
-    """The rights in a proposal, and what its policy's rules say to them."""
+    """The rights in a proposal, and what its policy's rules say to them at a moment."""
 
     proposal: Proposal
+    as_of: datetime
     _people: dict[str, Person] = {}
     _concerning: dict[str | tuple[str, ...], tuple[Rule, ...]] = {}
     _ids: dict[str, frozenset[str]] = {}
@@ -167,7 +171,8 @@ class Gains(Struct, frozen=True, dict=True):
             for claim in desired.claims[key]:
                 if isinstance(claim.wish, Grant) and claim.wish.subject.kind == "account":
                     person = self._person_of(claim.wish.subject.name)
-                    yield Judged(self._gain(claim.wish, person, _fields_given(claim)), claim.origin)
+                    gain = self._gain(claim.wish, person, _fields_given(claim), _window((claim,)))
+                    yield Judged(gain, claim.origin)
 
     @cached_property
     def _moved(self) -> frozenset[Key]:
@@ -253,13 +258,16 @@ class Gains(Struct, frozen=True, dict=True):
         `member` is the membership it comes through, whose end is an end of the right.
         """
         claims = self._claims(grant.key)
-        through = self._through(member) if member is not None else _NOTHING
+        memberships = self._claims(member) if member is not None else ()
+        through = frozenset({"until"}) if memberships and all(claim.ends for claim in memberships) else _NOTHING
         given = through.union(*map(_fields_given, claims)) if claims else through
-        yield Judged(self._gain(grant, person, given), claims[0].origin if claims else None)
+        together = self._gain(grant, person, given, _window((*claims, *memberships)))
+        yield Judged(together, claims[0].origin if claims else None)
         for claim in claims:
             wish = claim.wish
             if isinstance(wish, Grant) and (len(claims) > 1 or wish.role != grant.role):
-                yield Judged(self._gain(wish, person, through | _fields_given(claim)), claim.origin)
+                given, window = through | _fields_given(claim), _window((claim, *memberships))
+                yield Judged(self._gain(wish, person, given, window), claim.origin)
 
     def _claims(self, key: Key) -> tuple[Claim, ...]:
         """Return what lines of the file ask for under a key."""
@@ -272,17 +280,19 @@ class Gains(Struct, frozen=True, dict=True):
             return ()
         return (Claim(wish, origin, origin.until is not None),)
 
-    def _through(self, member: Key) -> frozenset[str]:
-        claims = self._claims(member)
-        return frozenset({"until"}) if claims and all(claim.ends for claim in claims) else frozenset()
-
-    def _gain(self, grant: Grant, person: Person, given: frozenset[str]) -> Gain:
+    def _gain(self, grant: Grant, person: Person, given: frozenset[str], window: Window) -> Gain:
         traits, scope = self.proposal.traits, grant.scope
         sites = self._site_names_of(scope) if is_site(scope) else None
-        return Gain(person, scope.kind, traits.power(grant), grant.role, self._role_names_of(grant), sites, given)
+        return Gain(
+            person, scope.kind, traits.power(grant), grant.role, self._role_names_of(grant), sites, given, window
+        )
 
     def _breaches(self, gain: Gain) -> Iterator[Breach]:
-        yield from judge(self._rules(gain.person), gain)
+        yield from judge(self._rules(gain.person), gain, self._times)
+
+    @cached_property
+    def _times(self) -> Times:
+        return Times(self.as_of, self.proposal.desired.memberships)
 
     def _place_of(self, judged: Judged) -> Span | None:
         if judged.origin is not None:
@@ -324,7 +334,7 @@ class Gains(Struct, frozen=True, dict=True):
         key = (grant.scope, grant.role, grant.extras)
         ids = self._rule_ids.get(key)
         if ids is None:
-            gain = self._gain(grant, Person(""), _NOTHING)
+            gain = self._gain(grant, Person(""), _NOTHING, ALWAYS)
             ids = frozenset(rule.id for rule in self.proposal.policy.rules if about_right(rule, gain))
             self._rule_ids[key] = ids
         return ids
@@ -342,6 +352,11 @@ class Gains(Struct, frozen=True, dict=True):
         if names is None:
             names = self._role_names[key] = role_names(grant, self.proposal.traits)
         return names
+
+
+def _window(claims: Iterable[Claim]) -> Window:
+    """Return the time in which a right holds that all of these lines ask for, as far as it is not over."""
+    return Window(None, min((claim.origin.until for claim in claims if claim.origin.until is not None), default=None))
 
 
 def _fields_given(claim: Claim) -> frozenset[str]:

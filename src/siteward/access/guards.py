@@ -21,6 +21,7 @@ from siteward.access.diagnostic import Diagnostic, Severity, error, note, plural
 from siteward.access.gains import Gains
 from siteward.access.identity import OtherAccount, describe_remade
 from siteward.access.limits import Spending, budgets
+from siteward.access.managers import warn_of_few
 from siteward.access.model import (
     Account,
     Grant,
@@ -396,7 +397,7 @@ def keep_accounts(case: Case) -> Iterator[Diagnostic]:
 
 def keep_rules(case: Case) -> Iterator[Diagnostic]:
     """Refuse what the owners' rules forbid, and report standing access that breaks one."""
-    yield from Gains(case.proposal).objections()
+    yield from Gains(case.proposal, case.as_of).objections()
 
 
 def keep_admins(case: Case) -> Iterator[Diagnostic]:
@@ -435,6 +436,11 @@ def keep_admins(case: Case) -> Iterator[Diagnostic]:
             f"there {'is' if len(left) == 1 else 'are'} {plural(len(left), 'admin')} in the end, and the policy allows {policy.admins_max}",
             at=policy.admins_at,
         )
+
+
+def tell_managers(case: Case) -> Iterator[Diagnostic]:
+    """Warn of sites that fewer persons may manage than the policy asks for."""
+    yield from warn_of_few(case.proposal, case.unreachable_steps)
 
 
 def keep_budgets(case: Case) -> Iterator[Diagnostic]:
@@ -484,5 +490,6 @@ GUARDS: tuple[Guard, ...] = (
     keep_rules,
     keep_admins,
     keep_budgets,
+    tell_managers,
     tell_reach,
 )

@@ -7,24 +7,33 @@ Rules judge power, never the name of a role alone; a rule on a power is about ev
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal, TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import Diagnostic, Severity, Span, diagnostic
+from siteward.access.diagnostic import Diagnostic, Severity, Span, diagnostic, plural
 from siteward.access.model import Grant, Key, Power, Scope
 from siteward.access.patterns import fold, matcher
-from siteward.access.state import DeclaredUser, Site
+from siteward.access.state import DeclaredUser, Memberships, Site
 from siteward.access.traits import Role, Traits
+from siteward.access.window import ALWAYS, Window
 
 Mode = Literal["full", "add-only", "observe"]
 Unmanaged = Literal["report", "revoke", "remove"]
 MODES: tuple[Mode, ...] = ("observe", "add-only", "full")
 UNMANAGED: tuple[Unmanaged, ...] = ("report", "revoke", "remove")
+APPROVAL = "approval"
+"""What a rule can ask for and only an apply can judge."""
+SET_BACK = timedelta(hours=1)
+"""What a number of days may have beyond 24 hours each: clocks are set back once in a year."""
 FIELDS = ("ticket", "reason", "until", "email")
 """The fields that a rule can ask for."""
+REVIEWED = ("admins", "services", "everybody")
+"""Those for whom the owners say how often their access is reviewed."""
 SITE_WORDS = ("tag:", "sitegroup:", "id:")
 """The beginnings of site names that are no domain and no name for people."""
 T = TypeVar("T")
@@ -38,10 +47,25 @@ class Limit(Struct, frozen=True, kw_only=True):
     at: Span | None = None
 
 
-class Rule(Struct, frozen=True, kw_only=True):
-    """One rule of the owners: on grants that match, fields that must be given and the most power allowed.
+class Waiver(Struct, frozen=True, kw_only=True):
+    """A finding that the owners live with: its rule, on which instances (`None`: all) and about what, until when.
 
-    `match` compares with `kind`, `power` (at least), `user`, `account`, `site`, `scope` and `role`; all must hold.
+    `seen` is the digest of the finding, or the beginning of it.
+    """
+
+    rule: str
+    on: tuple[str, ...] | None = None
+    about: str | None = None
+    reason: str
+    until: datetime
+    seen: str | None = None
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """One rule of the owners: on grants that match, what must be given, and what is allowed at most.
+
+    `require` are fields, and names that the person must attest. `at_most_for` is in days; `not_with` is a declared group
+    that the person must not be in at the same time; `login` is a pattern on the account's login. `match` compares with `kind`, `power` (at least), `user`, `account`, `site`, `scope` and `role`; all must hold.
     A `site` is written as it is compared: in lower case and IDNA. `revision` names where the rule stands, if that is
     not the checkout; it has no place in the checkout then.
     """
@@ -50,6 +74,9 @@ class Rule(Struct, frozen=True, kw_only=True):
     match: Mapping[str, str]
     require: tuple[str, ...] = ()
     at_most: Power | None = None
+    at_most_for: int | None = None
+    not_with: str | None = None
+    login: str | None = None
     at: Span | None = None
     revision: str = ""
 
@@ -71,7 +98,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     """The policy that holds for one instance: the file's, with what the instance says on top.
 
     `protect` are patterns on live login, e-mail and handle, compared case-folded; `ignore` are patterns on
-    logins that get no step. `accept_blind` names blind spots that the owners live with.
+    logins that get no step. `accept_blind` names blind spots that the owners live with. `managers_min` is how many
+    persons must be able to manage each site; `reviews` is after how many days what is reviewed again.
     """
 
     mode: Mode = "full"
@@ -85,6 +113,10 @@ class Policy(Struct, frozen=True, kw_only=True):
     ignore: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     accept_blind: frozenset[str] = frozenset()
+    managers_min: int = 0
+    managers_at: Span | None = None
+    reviews: Mapping[str, int] = field(default_factory=dict)
+    waivers: tuple[Waiver, ...] = ()
 
 
 def strictest(first: Policy, second: Policy) -> Policy:
@@ -101,6 +133,14 @@ def strictest(first: Policy, second: Policy) -> Policy:
         ignore=tuple(dict.fromkeys((*first.ignore, *second.ignore))),
         rules=_united_rules(first.rules, second.rules),
         accept_blind=first.accept_blind & second.accept_blind,
+        managers_min=max(first.managers_min, second.managers_min),
+        managers_at=first.managers_at or second.managers_at,
+        reviews={
+            name: days
+            for name in REVIEWED
+            if (days := _chosen(min, first.reviews.get(name), second.reviews.get(name))) is not None
+        },
+        waivers=tuple(waiver for waiver in first.waivers if waiver in second.waivers),
     )
 
 
@@ -134,7 +174,8 @@ def _wording(rule: Rule) -> str:
 class Person(Struct, frozen=True):
     """The person who has a right: the name for messages, the declared user if there is one, and the logins of the account.
 
-    `given` are the fields that stand on the user and so count for every grant.
+    `given` are the fields that stand on the user and so count for every grant; `attests` are the moments since which the
+    person has what the names say.
     """
 
     name: str
@@ -142,6 +183,7 @@ class Person(Struct, frozen=True):
     kind: str | None = None
     logins: tuple[str, ...] = ()
     given: frozenset[str] = frozenset()
+    attests: Mapping[str, datetime] = MappingProxyType({})
 
 
 class Gain(Struct, frozen=True):
@@ -149,7 +191,7 @@ class Gain(Struct, frozen=True):
 
     `scope` is the kind of scope, `role` the role as people read it and `roles` all names it goes by. `sites` are the
     names of the site, or a pattern that reaches it; `None` where the right is on no site. `given` are the fields
-    that stand on the grant.
+    that stand on the grant. `window` is the time in which it holds, `None` where that is over.
     """
 
     person: Person
@@ -159,10 +201,18 @@ class Gain(Struct, frozen=True):
     roles: frozenset[str] = frozenset()
     sites: frozenset[str] | None = None
     given: frozenset[str] = frozenset()
+    window: Window | None = ALWAYS
+
+
+class Times(Struct, frozen=True):
+    """The moment at which rights are judged, and the times in which users are in declared groups."""
+
+    now: datetime
+    memberships: Memberships
 
 
 class Breach(Struct, frozen=True):
-    """A way in which a right breaks a rule: it lacks the field that `lacks` names, or it gives too much power."""
+    """A way in which a right breaks a rule: it lacks what `lacks` names, or it is what the rule does not allow."""
 
     rule: Rule
     message: str
@@ -182,7 +232,8 @@ def person_of(account: str, declared_user: DeclaredUser | None, *more: str | Non
     if declared_user is None:
         return Person(account, logins=logins)
     fields = {name for name in FIELDS if getattr(declared_user, name)}
-    return Person(declared_user.handle, declared_user.handle, declared_user.kind, logins, frozenset(fields))
+    handle, attests = declared_user.handle, declared_user.attests
+    return Person(handle, handle, declared_user.kind, logins, frozenset(fields), attests)
 
 
 def role_names(grant: Grant, traits: Traits) -> frozenset[str]:
@@ -240,23 +291,59 @@ def about_right(rule: Rule, gain: Gain) -> bool:
     )
 
 
-def judge(rules: Iterable[Rule], gain: Gain) -> Iterator[Breach]:
-    """Yield how a right breaks rules that are about its person (see `concerning`); none for one about other rights."""
+def judge(rules: Iterable[Rule], gain: Gain, times: Times | None) -> Iterator[Breach]:
+    """Yield how a right breaks rules that are about its person (see `concerning`); none for one about other rights.
+
+    Without `times` nothing is judged that depends on the moment.
+    """
     for rule in rules:
         if about_right(rule, gain):
-            yield from _breaches(rule, gain)
+            yield from _breaches(rule, gain, times)
+            if times is not None and gain.window is not None:
+                yield from _untimely(rule, gain, gain.window, times)
 
 
-def _breaches(rule: Rule, gain: Gain) -> Iterator[Breach]:
-    """Yield how a right breaks a rule that is about it: by the fields that it lacks, and by its power."""
-    who, given = gain.person.name, gain.given | gain.person.given
+def _breaches(rule: Rule, gain: Gain, times: Times | None) -> Iterator[Breach]:
+    """Yield how a right breaks a rule that is about it: by what it lacks, by its power, and by the account's login."""
+    who, person = gain.person.name, gain.person
     for name in rule.require:
-        if name in FIELDS and name not in given:
+        if name in FIELDS and name not in gain.given and name not in person.given:
             message = f"`{who}` may have `{gain.role}` only with `{name}`, by the rule {rule}"
             yield Breach(rule, message, name, f"give `{name}` here or on the user")
+        elif name not in FIELDS and name != APPROVAL and not _is_attested(name, person, times):
+            message = f"`{who}` may have `{gain.role}` only with `{name}` attested, by the rule {rule}"
+            yield Breach(rule, message, name, f"write the day under `attests: {{{name}: …}}` of the user")
     if rule.at_most is not None and gain.power > rule.at_most:
         allowed = f"`{who}` may have {rule.at_most.word} at most, by the rule {rule}"
         yield Breach(rule, f"{allowed}, and this is {gain.power.word}")
+    if rule.login is not None and person.logins and not _fits(rule.login, person.logins[-1:]):
+        message = f"`{who}` may have `{gain.role}` only by a login like `{rule.login}`, by the rule {rule}"
+        yield Breach(rule, f"{message}, and this is `{person.logins[-1]}`")
+
+
+def _is_attested(name: str, person: Person, times: Times | None) -> bool:
+    since = person.attests.get(name)
+    return since is not None and (times is None or since <= times.now)
+
+
+def _untimely(rule: Rule, gain: Gain, window: Window, times: Times) -> Iterator[Breach]:
+    """Yield how a right breaks a rule by the time in which it holds: it lasts too long, or beside a membership."""
+    who = gain.person.name
+    if rule.at_most_for is not None:
+        start = times.now if window.start is None else max(window.start, times.now)
+        if window.end is None or window.end - start > timedelta(days=rule.at_most_for) + SET_BACK:
+            message = (
+                f"`{who}` may have `{gain.role}` for {plural(rule.at_most_for, 'day')} at most, by the rule {rule}"
+            )
+            yield Breach(rule, message, "until", "give an earlier `until` here or on the user")
+    ways = times.memberships.get(rule.not_with or "", {}).get(gain.person.handle or "", ())
+    for common in (way.window.meet(window) for way in ways):
+        if not common.empty and (common.end is None or common.end > times.now):
+            message = (
+                f"`{who}` may not have `{gain.role}` and be in `{rule.not_with}` at the same time, by the rule {rule}"
+            )
+            yield Breach(rule, message)
+            break
 
 
 def _about_person(match: Mapping[str, str], person: Person) -> bool:

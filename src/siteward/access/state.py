@@ -6,10 +6,10 @@ The desired state comes with the origins of its grants, the live one with ids an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -30,6 +30,7 @@ from siteward.access.model import (
     grant_key,
 )
 from siteward.access.traits import Traits, declarable
+from siteward.access.window import Window
 
 if TYPE_CHECKING:
     from siteward.access.change import Change
@@ -86,11 +87,23 @@ class Ended(NamedTuple):
     reason: str | None = None
 
 
+class Timed(Protocol):
+    """Something that holds in a window of time."""
+
+    @property
+    def window(self) -> Window:
+        """The window in which it holds."""
+
+
+Memberships: TypeAlias = Mapping[str, Mapping[str, Sequence[Timed]]]
+"""The ways to the users of each declared group, by group and handle, each with the time in which it holds."""
+
+
 class DeclaredUser(Struct, frozen=True):
     """The declared user behind an account of one instance, as guards and rules need it.
 
     `account_id` is the platform's id of the account, where the file names it (`ids`). `managed` is true where a directory
-    or sign-on makes and changes the account (`managed_by`).
+    or sign-on makes and changes the account (`managed_by`). `attests` has the moments since which the user has something.
     """
 
     handle: str
@@ -105,6 +118,7 @@ class DeclaredUser(Struct, frozen=True):
     forge: Mapping[str, str] = MappingProxyType({})
     account_id: str | None = None
     managed: bool = False
+    attests: Mapping[str, datetime] = MappingProxyType({})
 
     @property
     def may_be_remade(self) -> bool:
@@ -169,6 +183,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     `claims` are, by key, the single lines where several contribute to one origin; `names` are the handles, domains
     and tags (`tag:x`) that the file has for live sites.
     `renamed` maps the login that the file has for a user to that of the same account on the server, where these differ.
+    `memberships` are the times in which users are in declared groups.
     `awaited` has, by key, the origins of grants that wait for an account which a directory or sign-on has yet to make.
     `empty` is true if the file says `grants: []`, which takes an extra consent. `flawed` is true if a
     row of the file is in error, or asks for what is not here; `held` is what such a row holds.
@@ -187,6 +202,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     claims: Mapping[Key, tuple[Claim, ...]] = MappingProxyType({})
     names: Mapping[Scope, frozenset[str]] = MappingProxyType({})
     renamed: Mapping[str, str] = MappingProxyType({})
+    memberships: Memberships = MappingProxyType({})
     awaited: Mapping[Key, Origin] = MappingProxyType({})
     empty: bool = False
     flawed: bool = False

@@ -16,9 +16,9 @@ from siteward.access.diagnostic import near
 from siteward.cli.checkout import environment_of, keyring_of
 from siteward.cli.names import instances as declared_instances
 from siteward.cli.session import Session, find_config, with_session
-from siteward.declaration.build import NAME_HINT, can_name
 from siteward.declaration.generate import first_file
 from siteward.declaration.grammar import keys_of
+from siteward.declaration.instances import NAME_HINT, can_name
 from siteward.platforms.instance import Instance
 from siteward.reconcile.journal.reading import path_of
 from siteward.reconcile.own_account import claim_of, own_account

@@ -90,11 +90,21 @@ SCHEMAS: dict[str, Any] = {
       'values_schema': {
        'type': 'typed-dict',
        'fields': {
+        'id': {
+         'type': 'typed-dict-field',
+         'schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
+         'required': False,
+        },
         'email': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
         'name': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
         'kind': {
          'type': 'typed-dict-field',
          'schema': {'type': 'literal', 'expected': ['person', 'service', 'contractor', 'client', 'vendor']},
+         'required': False,
+        },
+        'tags': {
+         'type': 'typed-dict-field',
+         'schema': {'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}},
          'required': False,
         },
         'logins': {
@@ -138,7 +148,7 @@ SCHEMAS: dict[str, Any] = {
          'schema': {
           'type': 'union',
           'choices': [
-           ({'type': 'literal', 'expected': ['active', 'suspended', 'absent']}, '0'),
+           ({'type': 'literal', 'expected': ['active', 'suspended', 'absent', 'alumni']}, '0'),
            (
             {
              'type': 'dict',
@@ -206,6 +216,58 @@ SCHEMAS: dict[str, Any] = {
          'required': False,
         },
         'reason': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
+        'keys': {
+         'type': 'typed-dict-field',
+         'schema': {
+          'type': 'list',
+          'items_schema': {
+           'type': 'typed-dict',
+           'fields': {
+            'name': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': True},
+            'on': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': True},
+            'holds': {
+             'type': 'typed-dict-field',
+             'schema': {'type': 'literal', 'expected': ['view', 'edit', 'manage', 'admin']},
+             'required': False,
+            },
+            'rotates': {
+             'type': 'typed-dict-field',
+             'schema': {
+              'type': 'str',
+              'pattern': '^[1-9][0-9]{0,3}d$(?!\\n)',
+              'metadata': {'hint': 'write it in days, such as 90d'},
+              'regex_engine': 'python-re',
+             },
+             'required': False,
+            },
+            'since': {
+             'type': 'typed-dict-field',
+             'schema': {'type': 'str', 'metadata': {'hint': 'write it as 2027-03-31'}},
+             'required': False,
+            },
+            'used_by': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+           },
+           'computed_fields': [],
+           'extra_behavior': 'forbid',
+           'ref': 'siteward.declaration.document.KeyRow',
+          },
+         },
+         'required': False,
+        },
+        'also': {
+         'type': 'typed-dict-field',
+         'schema': {'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}},
+         'required': False,
+        },
+        'attests': {
+         'type': 'typed-dict-field',
+         'schema': {
+          'type': 'dict',
+          'keys_schema': {'type': 'str', 'min_length': 1},
+          'values_schema': {'type': 'str', 'metadata': {'hint': 'write it as 2027-03-31'}},
+         },
+         'required': False,
+        },
         'age': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
         'forge': {
          'type': 'typed-dict-field',
@@ -267,10 +329,44 @@ SCHEMAS: dict[str, Any] = {
               ),
              ],
             },
-            'required': True,
+            'required': False,
+           },
+           'from': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'union',
+             'choices': [
+              ({'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.FromRow'}, '0'),
+              (
+               {
+                'type': 'list',
+                'items_schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.FromRow'},
+               },
+               '1',
+              ),
+             ],
+            },
+            'required': False,
            },
            'native': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
            'owner': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'union',
+             'choices': [
+              ({'type': 'str', 'min_length': 1}, '0'),
+              ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
+             ],
+            },
+            'required': False,
+           },
+           'description': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+           'ticket': {
+            'type': 'typed-dict-field',
+            'schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
+            'required': False,
+           },
+           'previously': {
             'type': 'typed-dict-field',
             'schema': {
              'type': 'union',
@@ -432,6 +528,11 @@ SCHEMAS: dict[str, Any] = {
             'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.AdminsRow'},
             'required': False,
            },
+           'managers': {
+            'type': 'typed-dict-field',
+            'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.ManagersRow'},
+            'required': False,
+           },
            'limits': {
             'type': 'typed-dict-field',
             'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitsRow'},
@@ -529,6 +630,7 @@ SCHEMAS: dict[str, Any] = {
             'schema': {'type': 'literal', 'expected': ['view', 'edit', 'manage', 'admin']},
             'required': False,
            },
+           'directory': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
           },
           'computed_fields': [],
           'extra_behavior': 'forbid',
@@ -549,6 +651,96 @@ SCHEMAS: dict[str, Any] = {
       'computed_fields': [],
       'extra_behavior': 'forbid',
       'ref': 'siteward.declaration.document.JournalRow',
+     },
+     'required': False,
+    },
+    'directories': {
+     'type': 'typed-dict-field',
+     'schema': {
+      'type': 'dict',
+      'keys_schema': {'type': 'str', 'min_length': 1},
+      'values_schema': {
+       'type': 'typed-dict',
+       'fields': {
+        'file': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+        'ldap': {
+         'type': 'typed-dict-field',
+         'schema': {
+          'type': 'typed-dict',
+          'fields': {
+           'url': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'str',
+             'pattern': '^ldaps?://[^\\s/?#]+/?$(?!\\n)',
+             'metadata': {'hint': 'write it as ldaps://ldap.example.org'},
+             'regex_engine': 'python-re',
+            },
+            'required': True,
+           },
+           'base': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': True},
+           'filter': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+           'map': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'typed-dict',
+             'fields': {
+              'id': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+              'handle': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+              'email': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+              'name': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+             },
+             'computed_fields': [],
+             'extra_behavior': 'forbid',
+             'ref': 'siteward.declaration.document.LdapMapRow',
+            },
+            'required': False,
+           },
+          },
+          'computed_fields': [],
+          'extra_behavior': 'forbid',
+          'ref': 'siteward.declaration.document.LdapRow',
+         },
+         'required': False,
+        },
+        'shrink': {
+         'type': 'typed-dict-field',
+         'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitRow'},
+         'required': False,
+        },
+        'expects': {
+         'type': 'typed-dict-field',
+         'schema': {
+          'type': 'typed-dict',
+          'fields': {
+           'at_least': {
+            'type': 'typed-dict-field',
+            'schema': {'type': 'int', 'ge': 1, 'le': 1000000000},
+            'required': False,
+           },
+           'people': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'union',
+             'choices': [
+              ({'type': 'str', 'min_length': 1}, '0'),
+              ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
+             ],
+            },
+            'required': False,
+           },
+          },
+          'computed_fields': [],
+          'extra_behavior': 'forbid',
+          'ref': 'siteward.declaration.document.ExpectsRow',
+         },
+         'required': False,
+        },
+       },
+       'computed_fields': [],
+       'extra_behavior': 'forbid',
+       'ref': 'siteward.declaration.document.DirectoryRow',
+      },
      },
      'required': False,
     },
@@ -597,6 +789,11 @@ SCHEMAS: dict[str, Any] = {
         'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.AdminsRow'},
         'required': False,
        },
+       'managers': {
+        'type': 'typed-dict-field',
+        'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.ManagersRow'},
+        'required': False,
+       },
        'limits': {
         'type': 'typed-dict-field',
         'schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.LimitsRow'},
@@ -627,6 +824,92 @@ SCHEMAS: dict[str, Any] = {
         'required': False,
        },
        'timezone': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
+       'reviews': {
+        'type': 'typed-dict-field',
+        'schema': {
+         'type': 'typed-dict',
+         'fields': {
+          'admins': {
+           'type': 'typed-dict-field',
+           'schema': {
+            'type': 'str',
+            'pattern': '^[1-9][0-9]{0,3}d$(?!\\n)',
+            'metadata': {'hint': 'write it in days, such as 90d'},
+            'regex_engine': 'python-re',
+           },
+           'required': False,
+          },
+          'services': {
+           'type': 'typed-dict-field',
+           'schema': {
+            'type': 'str',
+            'pattern': '^[1-9][0-9]{0,3}d$(?!\\n)',
+            'metadata': {'hint': 'write it in days, such as 90d'},
+            'regex_engine': 'python-re',
+           },
+           'required': False,
+          },
+          'everybody': {
+           'type': 'typed-dict-field',
+           'schema': {
+            'type': 'str',
+            'pattern': '^[1-9][0-9]{0,3}d$(?!\\n)',
+            'metadata': {'hint': 'write it in days, such as 90d'},
+            'regex_engine': 'python-re',
+           },
+           'required': False,
+          },
+         },
+         'computed_fields': [],
+         'extra_behavior': 'forbid',
+         'ref': 'siteward.declaration.document.ReviewsRow',
+        },
+        'required': False,
+       },
+       'waivers': {
+        'type': 'typed-dict-field',
+        'schema': {
+         'type': 'list',
+         'items_schema': {
+          'type': 'typed-dict',
+          'fields': {
+           'rule': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': True},
+           'on': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'union',
+             'choices': [
+              ({'type': 'str', 'min_length': 1}, '0'),
+              ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
+             ],
+            },
+            'required': False,
+           },
+           'about': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+           'reason': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': True},
+           'until': {
+            'type': 'typed-dict-field',
+            'schema': {'type': 'str', 'metadata': {'hint': 'write it as 2027-03-31'}},
+            'required': True,
+           },
+           'seen': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'str',
+             'pattern': '^[0-9a-f]{16,64}$(?!\\n)',
+             'metadata': {'hint': 'write the 16 digits that the finding shows'},
+             'regex_engine': 'python-re',
+            },
+            'required': False,
+           },
+          },
+          'computed_fields': [],
+          'extra_behavior': 'forbid',
+          'ref': 'siteward.declaration.document.WaiverRow',
+         },
+        },
+        'required': False,
+       },
       },
       'computed_fields': [],
       'extra_behavior': 'forbid',
@@ -668,12 +951,42 @@ SCHEMAS: dict[str, Any] = {
    {
     'type': 'typed-dict',
     'fields': {
+     'all': {
+      'type': 'typed-dict-field',
+      'schema': {'type': 'literal', 'expected': ['people', 'members']},
+      'required': False,
+     },
+     'kind': {
+      'type': 'typed-dict-field',
+      'schema': {'type': 'literal', 'expected': ['person', 'service', 'contractor', 'client', 'vendor']},
+      'required': False,
+     },
+     'tag': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+     'directory': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+     'group': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+    },
+    'computed_fields': [],
+    'extra_behavior': 'forbid',
+    'ref': 'siteward.declaration.document.FromRow',
+   },
+   {
+    'type': 'typed-dict',
+    'fields': {
      'min': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 1, 'le': 1000000000}, 'required': False},
      'max': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 1, 'le': 1000000000}, 'required': False},
     },
     'computed_fields': [],
     'extra_behavior': 'forbid',
     'ref': 'siteward.declaration.document.AdminsRow',
+   },
+   {
+    'type': 'typed-dict',
+    'fields': {
+     'min': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 1, 'le': 1000000000}, 'required': True},
+    },
+    'computed_fields': [],
+    'extra_behavior': 'forbid',
+    'ref': 'siteward.declaration.document.ManagersRow',
    },
    {
     'type': 'typed-dict',
@@ -746,10 +1059,7 @@ SCHEMAS: dict[str, Any] = {
      },
      'require': {
       'type': 'typed-dict-field',
-      'schema': {
-       'type': 'list',
-       'items_schema': {'type': 'literal', 'expected': ['until', 'ticket', 'reason', 'email']},
-      },
+      'schema': {'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}},
       'required': False,
      },
      'at_most': {
@@ -757,6 +1067,28 @@ SCHEMAS: dict[str, Any] = {
       'schema': {'type': 'literal', 'expected': ['view', 'edit', 'manage', 'admin']},
       'required': False,
      },
+     'at_most_for': {
+      'type': 'typed-dict-field',
+      'schema': {
+       'type': 'str',
+       'pattern': '^[1-9][0-9]{0,3}d$(?!\\n)',
+       'metadata': {'hint': 'write it in days, such as 90d'},
+       'regex_engine': 'python-re',
+      },
+      'required': False,
+     },
+     'not_with': {
+      'type': 'typed-dict-field',
+      'schema': {
+       'type': 'typed-dict',
+       'fields': {'group': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': True}},
+       'computed_fields': [],
+       'extra_behavior': 'forbid',
+       'ref': 'siteward.declaration.document.NotWithRow',
+      },
+      'required': False,
+     },
+     'login': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
     },
     'computed_fields': [],
     'extra_behavior': 'forbid',
@@ -849,11 +1181,21 @@ SCHEMAS: dict[str, Any] = {
       'values_schema': {
        'type': 'typed-dict',
        'fields': {
+        'id': {
+         'type': 'typed-dict-field',
+         'schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
+         'required': False,
+        },
         'email': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
         'name': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
         'kind': {
          'type': 'typed-dict-field',
          'schema': {'type': 'literal', 'expected': ['person', 'service', 'contractor', 'client', 'vendor']},
+         'required': False,
+        },
+        'tags': {
+         'type': 'typed-dict-field',
+         'schema': {'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}},
          'required': False,
         },
         'logins': {
@@ -897,7 +1239,7 @@ SCHEMAS: dict[str, Any] = {
          'schema': {
           'type': 'union',
           'choices': [
-           ({'type': 'literal', 'expected': ['active', 'suspended', 'absent']}, '0'),
+           ({'type': 'literal', 'expected': ['active', 'suspended', 'absent', 'alumni']}, '0'),
            (
             {
              'type': 'dict',
@@ -965,6 +1307,58 @@ SCHEMAS: dict[str, Any] = {
          'required': False,
         },
         'reason': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
+        'keys': {
+         'type': 'typed-dict-field',
+         'schema': {
+          'type': 'list',
+          'items_schema': {
+           'type': 'typed-dict',
+           'fields': {
+            'name': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': True},
+            'on': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': True},
+            'holds': {
+             'type': 'typed-dict-field',
+             'schema': {'type': 'literal', 'expected': ['view', 'edit', 'manage', 'admin']},
+             'required': False,
+            },
+            'rotates': {
+             'type': 'typed-dict-field',
+             'schema': {
+              'type': 'str',
+              'pattern': '^[1-9][0-9]{0,3}d$(?!\\n)',
+              'metadata': {'hint': 'write it in days, such as 90d'},
+              'regex_engine': 'python-re',
+             },
+             'required': False,
+            },
+            'since': {
+             'type': 'typed-dict-field',
+             'schema': {'type': 'str', 'metadata': {'hint': 'write it as 2027-03-31'}},
+             'required': False,
+            },
+            'used_by': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+           },
+           'computed_fields': [],
+           'extra_behavior': 'forbid',
+           'ref': 'siteward.declaration.document.KeyRow',
+          },
+         },
+         'required': False,
+        },
+        'also': {
+         'type': 'typed-dict-field',
+         'schema': {'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}},
+         'required': False,
+        },
+        'attests': {
+         'type': 'typed-dict-field',
+         'schema': {
+          'type': 'dict',
+          'keys_schema': {'type': 'str', 'min_length': 1},
+          'values_schema': {'type': 'str', 'metadata': {'hint': 'write it as 2027-03-31'}},
+         },
+         'required': False,
+        },
         'age': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
         'forge': {
          'type': 'typed-dict-field',
@@ -1026,10 +1420,44 @@ SCHEMAS: dict[str, Any] = {
               ),
              ],
             },
-            'required': True,
+            'required': False,
+           },
+           'from': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'union',
+             'choices': [
+              ({'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.FromRow'}, '0'),
+              (
+               {
+                'type': 'list',
+                'items_schema': {'type': 'definition-ref', 'schema_ref': 'siteward.declaration.document.FromRow'},
+               },
+               '1',
+              ),
+             ],
+            },
+            'required': False,
            },
            'native': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
            'owner': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'union',
+             'choices': [
+              ({'type': 'str', 'min_length': 1}, '0'),
+              ({'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}}, '1'),
+             ],
+            },
+            'required': False,
+           },
+           'description': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+           'ticket': {
+            'type': 'typed-dict-field',
+            'schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
+            'required': False,
+           },
+           'previously': {
             'type': 'typed-dict-field',
             'schema': {
              'type': 'union',
@@ -1164,7 +1592,81 @@ SCHEMAS: dict[str, Any] = {
     'extra_behavior': 'forbid',
     'ref': 'siteward.declaration.document.MemberRow',
    },
+   {
+    'type': 'typed-dict',
+    'fields': {
+     'all': {
+      'type': 'typed-dict-field',
+      'schema': {'type': 'literal', 'expected': ['people', 'members']},
+      'required': False,
+     },
+     'kind': {
+      'type': 'typed-dict-field',
+      'schema': {'type': 'literal', 'expected': ['person', 'service', 'contractor', 'client', 'vendor']},
+      'required': False,
+     },
+     'tag': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+     'directory': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+     'group': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
+    },
+    'computed_fields': [],
+    'extra_behavior': 'forbid',
+    'ref': 'siteward.declaration.document.FromRow',
+   },
   ],
+ },
+ 'siteward.declaration.document.DirectoryFile': {
+  'type': 'typed-dict',
+  'fields': {
+   'directory': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': True},
+   'users': {
+    'type': 'typed-dict-field',
+    'schema': {
+     'type': 'dict',
+     'keys_schema': {'type': 'str', 'min_length': 1},
+     'values_schema': {
+      'type': 'typed-dict',
+      'fields': {
+       'id': {
+        'type': 'typed-dict-field',
+        'schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
+        'required': True,
+       },
+       'email': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
+       'name': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
+      },
+      'computed_fields': [],
+      'extra_behavior': 'forbid',
+      'ref': 'siteward.declaration.document.ListedUserRow',
+     },
+    },
+    'required': False,
+   },
+   'groups': {
+    'type': 'typed-dict-field',
+    'schema': {
+     'type': 'dict',
+     'keys_schema': {'type': 'str', 'min_length': 1},
+     'values_schema': {
+      'type': 'typed-dict',
+      'fields': {
+       'members': {
+        'type': 'typed-dict-field',
+        'schema': {'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}},
+        'required': True,
+       },
+      },
+      'computed_fields': [],
+      'extra_behavior': 'forbid',
+      'ref': 'siteward.declaration.document.ListedGroupRow',
+     },
+    },
+    'required': False,
+   },
+  },
+  'computed_fields': [],
+  'extra_behavior': 'forbid',
+  'ref': 'siteward.declaration.document.DirectoryFile',
  },
  'siteward.declaration.document.InstanceRow': {
   'type': 'definitions',
@@ -1230,6 +1732,19 @@ SCHEMAS: dict[str, Any] = {
          'computed_fields': [],
          'extra_behavior': 'forbid',
          'ref': 'siteward.declaration.document.AdminsRow',
+        },
+        'required': False,
+       },
+       'managers': {
+        'type': 'typed-dict-field',
+        'schema': {
+         'type': 'typed-dict',
+         'fields': {
+          'min': {'type': 'typed-dict-field', 'schema': {'type': 'int', 'ge': 1, 'le': 1000000000}, 'required': True},
+         },
+         'computed_fields': [],
+         'extra_behavior': 'forbid',
+         'ref': 'siteward.declaration.document.ManagersRow',
         },
         'required': False,
        },
@@ -1317,10 +1832,7 @@ SCHEMAS: dict[str, Any] = {
            },
            'require': {
             'type': 'typed-dict-field',
-            'schema': {
-             'type': 'list',
-             'items_schema': {'type': 'literal', 'expected': ['until', 'ticket', 'reason', 'email']},
-            },
+            'schema': {'type': 'list', 'items_schema': {'type': 'str', 'min_length': 1}},
             'required': False,
            },
            'at_most': {
@@ -1328,6 +1840,30 @@ SCHEMAS: dict[str, Any] = {
             'schema': {'type': 'literal', 'expected': ['view', 'edit', 'manage', 'admin']},
             'required': False,
            },
+           'at_most_for': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'str',
+             'pattern': '^[1-9][0-9]{0,3}d$(?!\\n)',
+             'metadata': {'hint': 'write it in days, such as 90d'},
+             'regex_engine': 'python-re',
+            },
+            'required': False,
+           },
+           'not_with': {
+            'type': 'typed-dict-field',
+            'schema': {
+             'type': 'typed-dict',
+             'fields': {
+              'group': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': True},
+             },
+             'computed_fields': [],
+             'extra_behavior': 'forbid',
+             'ref': 'siteward.declaration.document.NotWithRow',
+            },
+            'required': False,
+           },
+           'login': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
           },
           'computed_fields': [],
           'extra_behavior': 'forbid',

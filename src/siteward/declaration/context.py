@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from siteward.access.policy import Times
 from siteward.declaration.groups import DIRECT, People, Way, cycle, expand
 from siteward.declaration.references import lowered
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Declaration, Grant, Instance
@@ -23,13 +25,15 @@ class Context(Struct, frozen=True, dict=True):
 
     `dropped` are the refused rows, as (section, name), so that names which refer to them are not reported as unknown.
     `widest_of` returns the most that any server of a platform can do, `None` for an unknown platform; `platforms` are
-    the names of those that exist.
+    the names of those that exist. `as_of` is the moment at which rights are judged; without it nothing is judged that
+    depends on the moment.
     """
 
     declaration: Declaration
     dropped: frozenset[tuple[str, str]]
     widest_of: Callable[[str], Traits | None]
     platforms: Sequence[str] = ()
+    as_of: datetime | None = None
     _meanings: dict[tuple[str, frozenset[str] | None, str, str], Meaning | Lack | Elsewhere] = {}
     _people: dict[tuple[str, ...], People] = {}
 
@@ -61,6 +65,11 @@ class Context(Struct, frozen=True, dict=True):
     def twice(self) -> frozenset[str]:
         """The names that are declared in several spellings: one error tells it, and other checks are quiet."""
         return frozenset(name for names in self.spellings for name in names)
+
+    @cached_property
+    def times(self) -> Times | None:
+        """The moment at which rights are judged, with the times of memberships, if there is one."""
+        return None if self.as_of is None else Times(self.as_of, self.groups)
 
     def known(self, section: str, name: str) -> bool:
         """Return whether a name is declared in a section, or would be if its row were right."""

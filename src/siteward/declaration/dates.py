@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from siteward.declaration.window import ALWAYS, Window
+from siteward.access.window import ALWAYS, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

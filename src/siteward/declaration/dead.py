@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from siteward.access.diagnostic import note
+from siteward.access.window import ALWAYS, Window
 from siteward.declaration.groups import cycle, expand
-from siteward.declaration.window import ALWAYS, Window, write_edge
+from siteward.declaration.window import write_edge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -94,7 +95,11 @@ class _Search(Struct):
             if group.handle in self.declaration.faults.groups:
                 continue
             for number, member in enumerate(group.members):
-                why = None if member.excludes else self._why(member.window, self._windows_of((member.name,)))
+                why = (
+                    None
+                    if member.excludes or member.by is not None
+                    else self._why(member.window, self._windows_of((member.name,)))
+                )
                 if why is not None:
                     yield _describe_member(group, member, number, why)
 

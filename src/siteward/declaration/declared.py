@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from msgspec import Struct
 
+from siteward.access.window import ALWAYS, Window
 from siteward.declaration.source import Items, Table
-from siteward.declaration.window import ALWAYS, Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import tzinfo
+    from datetime import datetime, tzinfo
 
     from siteward.access.diagnostic import Span
     from siteward.access.model import Power
-    from siteward.access.policy import Policy
+    from siteward.access.policy import Limit, Policy
     from siteward.access.state import Kind
     from siteward.declaration.selector import Selector
     from siteward.declaration.source import Path, Source
 
-State = Literal["active", "suspended", "absent"]
+State = Literal["active", "suspended", "absent", "alumni"]
 Onboarding = Literal["invite", "password"]
 Manager = Literal["directory", "sso"]
 EVERY = "*"
@@ -102,9 +102,22 @@ class Site(Struct, frozen=True, kw_only=True):
         return self.location.at("public", *((instance,) if instance in self.public else ()))
 
 
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """A key to the interface of an instance that a user holds. `rotates` is in days."""
+
+    name: str
+    on: str
+    holds: Power | None = None
+    rotates: int | None = None
+    since: datetime | None = None
+    used_by: str | None = None
+
+
 class User(Struct, frozen=True, kw_only=True):
     """A declared person or service.
 
+    `id` is the directory's. `attests` are the moments since which the person has what the names say. `also` is access
+    elsewhere, in words. `bound` is that of the including file's grants, if the user stands in a file that has one.
     `logins`, `ids`, `states`, `managed_by` and `modules` are by instance; in `states` and `managed_by` `EVERY` stands for
     the others. `accounts` are the instances where an account is wanted even without a grant. `previously` are former handles, logins and e-mails.
     """
@@ -112,7 +125,9 @@ class User(Struct, frozen=True, kw_only=True):
     handle: str
     email: str | None = None
     name: str | None = None
+    id: str | None = None
     kind: Kind = "person"
+    tags: frozenset[str] = frozenset()
     logins: Mapping[str, str] = MappingProxyType({})
     ids: Mapping[str, str] = MappingProxyType({})
     states: Mapping[str, State] = MappingProxyType({})
@@ -127,8 +142,17 @@ class User(Struct, frozen=True, kw_only=True):
     reason: str | None = None
     age: str | None = None
     forge: Mapping[str, str] = MappingProxyType({})
+    keys: tuple[ApiKey, ...] = ()
+    also: tuple[str, ...] = ()
+    attests: Mapping[str, datetime] = MappingProxyType({})
+    bound: Bound | None = None
     at: Span
     location: Location
+
+    @property
+    def left(self) -> bool:
+        """True if the user has left for good."""
+        return self.states.get(EVERY) == "alumni"
 
     def state(self, instance: str) -> State:
         """Return the state on one instance."""
@@ -140,26 +164,47 @@ class User(Struct, frozen=True, kw_only=True):
 
 
 class Member(Struct, frozen=True):
-    """A user or group in a group, for a time; or, where `excludes`, one that is taken out of it."""
+    """A user or group in a group, for a time; or, where `excludes`, one that is taken out of it.
+
+    `by` says by what the group took it in by itself (`tag lead`); `None` for a member that is written.
+    """
 
     name: str
     window: Window = ALWAYS
     excludes: bool = False
     ticket: str | None = None
     reason: str | None = None
+    by: str | None = None
+
+
+class Intake(Struct, frozen=True):
+    """Whom a group takes in by itself: `all` people or members, all users of a `kind` or with a `tag`, a `directory`'s.
+
+    `value` is the word, kind, tag or directory; `group` is the group in the directory. `path` leads to it in the row.
+    """
+
+    by: Literal["all", "kind", "tag", "directory"]
+    value: str
+    group: str | None = None
+    path: Path = ("from",)
 
 
 class Group(Struct, frozen=True, kw_only=True):
     """A declared group. A directory beside the platform owns the members of an `external` one.
 
-    `owner` are the users and groups that answer for it.
+    `intakes` say whom it takes in by itself; these are among its `members`, once it is loaded. `owner` are the users and groups that answer for it.
+    `previously` are former names.
     """
 
     handle: str
     members: tuple[Member, ...] = ()
+    intakes: tuple[Intake, ...] = ()
     native: str | None = None
     external: bool = False
     owner: tuple[str, ...] = ()
+    description: str | None = None
+    ticket: str | None = None
+    previously: tuple[str, ...] = ()
     at: Span
     location: Location
 
@@ -184,6 +229,32 @@ class Role(Struct, frozen=True, kw_only=True):
 
     handle: str
     on: Mapping[str, RoleOn]
+    at: Span
+    location: Location
+
+
+class Ldap(Struct, frozen=True, kw_only=True):
+    """A server of directory entries, whom it is asked for, and the attributes of an entry by what a user needs."""
+
+    url: str
+    base: str
+    filter: str
+    map: Mapping[str, str]
+
+
+class Directory(Struct, frozen=True, kw_only=True):
+    """A directory of people: a `file`, relative to the root file, or an `ldap` server.
+
+    `shrink` is how many people may be gone from one listing to the next. A complete listing holds `at_least` so many
+    people, and the `witnesses` among them.
+    """
+
+    name: str
+    file: str | None = None
+    ldap: Ldap | None = None
+    shrink: Limit | None = None
+    at_least: int | None = None
+    witnesses: tuple[str, ...] = ()
     at: Span
     location: Location
 
@@ -273,6 +344,7 @@ class Declaration(Struct, frozen=True, kw_only=True):
     users: Mapping[str, User] = MappingProxyType({})
     groups: Mapping[str, Group] = MappingProxyType({})
     roles: Mapping[str, Role] = MappingProxyType({})
+    directories: Mapping[str, Directory] = MappingProxyType({})
     grants: tuple[Grant, ...] | None = None
     journal_dir: str = ".siteward"
     timezone: tzinfo

@@ -14,11 +14,14 @@ from typing import Annotated, Literal, TypeAlias, get_args
 from msgspec import Meta, Struct
 
 Kind = Literal["person", "service", "contractor", "client", "vendor"]
-StateWord = Literal["active", "suspended", "absent"]
+StateWord = Literal["active", "suspended", "absent", "alumni"]
+InstanceStateWord = Literal["active", "suspended", "absent"]
+"""A state on one instance: who left for good, left everywhere."""
 ManagerWord = Literal["directory", "sso"]
 PowerWord = Literal["view", "edit", "manage", "admin"]
 MatchKey = Literal["kind", "power", "user", "account", "site", "scope", "role"]
-Requirement = Literal["until", "ticket", "reason", "email"]
+REQUIREMENTS = ("until", "ticket", "reason", "email", "approval")
+"""What a rule can require beside the names under `attests`."""
 MATCHES: dict[str, tuple[str, ...]] = {
     "kind": get_args(Kind),
     "power": get_args(PowerWord),
@@ -30,7 +33,7 @@ Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 Names: TypeAlias = Text | list[Text]
 Word: TypeAlias = Text | int
 """A text that people also write as a bare number: an id, a ticket, a login."""
-States: TypeAlias = StateWord | dict[Text, StateWord]
+States: TypeAlias = StateWord | dict[Text, InstanceStateWord]
 ManagedBy: TypeAlias = ManagerWord | dict[Text, ManagerWord]
 Publicity: TypeAlias = bool | dict[Text, bool]
 AtLeastOne: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000_000)]
@@ -46,6 +49,16 @@ Date: TypeAlias = Annotated[
     ),
 ]
 """A day or an instant; the pattern is for editors alone, `window.moment` refuses with a better message."""
+
+Duration: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[1-9][0-9]{0,3}d$(?!\n)", extra={"hint": "write it in days, such as 90d"})
+]
+"""A number of days."""
+
+Seen: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[0-9a-f]{16,64}$(?!\n)", extra={"hint": "write the 16 digits that the finding shows"})
+]
+"""The digest of a finding, or its first 16 hexadecimal digits or more."""
 
 
 class Row(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
@@ -66,12 +79,34 @@ class SiteRow(Row, frozen=True):
     owner: Annotated[Names, Meta(description="The users and groups that answer for it.")] = []
 
 
+class LimitRow(Row, frozen=True):
+    """A budget: min(count, max(2, ceil(percent of what is live)))."""
+
+    count: Annotated[Count | None, Meta(description="How many.")] = None
+    percent: Annotated[Percent | None, Meta(description="How many in a hundred of what is live.")] = None
+
+
+class KeyRow(Row, frozen=True):
+    """A key to an interface that a user holds; its value never stands in a file."""
+
+    name: Annotated[Text, Meta(description="What it is called, once for each instance.")]
+    on: Annotated[Text, Meta(description="The instance that it opens.")]
+    holds: Annotated[PowerWord | None, Meta(description="The most power it carries.")] = None
+    rotates: Annotated[Duration | None, Meta(description="How long it may be used, in days, such as 365d.")] = None
+    since: Annotated[Date | None, Meta(description="The day it was made.")] = None
+    used_by: Annotated[Text | None, Meta(description="What uses it.")] = None
+
+
 class UserRow(Row, frozen=True):
     """A person or service of the file."""
 
+    id: Annotated[Word | None, Meta(description="The directory's id of the person, which stays when names change.")] = (
+        None
+    )
     email: Annotated[str | None, Meta(description="The address; the login where a platform knows people by it.")] = None
     name: Annotated[str | None, Meta(description="A name for people.")] = None
     kind: Annotated[Kind, Meta(description="What rules match; `service` is no person.")] = "person"
+    tags: Annotated[list[Text], Meta(description="What `from: {tag: …}` of a group takes in.")] = []
     logins: Annotated[dict[Text, Word], Meta(description="The login by instance, where it is not the handle.")] = {}
     ids: Annotated[
         dict[Text, Word],
@@ -85,7 +120,12 @@ class UserRow(Row, frozen=True):
             description="What makes and changes the account, by instance: a directory, or sign-on (sso). Grants are ours."
         ),
     ] = {}
-    state: Annotated[States, Meta(description="suspended: no access, account kept. absent: a tombstone.")] = {}
+    state: Annotated[
+        States,
+        Meta(
+            description="suspended: no access, account kept. absent: a tombstone. alumni: left for good, in no group or grant."
+        ),
+    ] = {}
     from_: Annotated[Date | None, Meta(description="The first day, or an instant with an offset.")] = None
     until: Annotated[Date | None, Meta(description="The last day, or an instant with an offset.")] = None
     accounts: Annotated[Names, Meta(description="Instances on which an account is wanted even without a grant.")] = []
@@ -95,6 +135,14 @@ class UserRow(Row, frozen=True):
     owner: Annotated[str | None, Meta(description="Who answers for a service.")] = None
     ticket: Annotated[Word | None, Meta(description="Where this was decided.")] = None
     reason: Annotated[str | None, Meta(description="Why this is so.")] = None
+    keys: Annotated[list[KeyRow], Meta(description="The keys to interfaces that it holds, never their values.")] = []
+    also: Annotated[
+        list[Text], Meta(description="Access elsewhere, in words, that ends by hand when somebody leaves.")
+    ] = []
+    attests: Annotated[
+        dict[Text, Date],
+        Meta(description="What the person has signed or passed, and since when; rules can require it."),
+    ] = {}
     age: Annotated[str | None, Meta(description="The age recipient that new passwords are encrypted to.")] = None
     forge: Annotated[dict[Text, str], Meta(description="Account names on code forges.")] = {}
 
@@ -112,14 +160,36 @@ class MemberRow(Row, frozen=True):
 Members: TypeAlias = str | list[str | MemberRow]
 
 
+class FromRow(Row, frozen=True):
+    """Whom a group takes in by itself: one of `all`, `kind`, `tag`, or a directory's group."""
+
+    all: Annotated[
+        Literal["people", "members"] | None,
+        Meta(description="people: all who are no service. members: all in groups that list their members."),
+    ] = None
+    kind: Annotated[Kind | None, Meta(description="All users of this kind.")] = None
+    tag: Annotated[Text | None, Meta(description="All users with this tag.")] = None
+    directory: Annotated[Text | None, Meta(description="A directory; `group` names the group in it.")] = None
+    group: Annotated[Text | None, Meta(description="The group in the directory.")] = None
+
+
 class GroupRow(Row, frozen=True):
     """A group: its members, and what it is on a platform that has groups."""
 
     members: Annotated[
-        Members, Meta(description="Users and groups; `!` takes one out; `external`: a directory owns them.")
-    ]
+        Members | None,
+        Meta(
+            description="Users and groups; `!` takes one out; `external`: a directory owns them. Needed without `from`."
+        ),
+    ] = None
+    from_: Annotated[
+        FromRow | list[FromRow], Meta(description="Whom it takes in by itself; `members` adds, and `!` takes out.")
+    ] = []
     native: Annotated[str | None, Meta(description="The group's name on the platform.")] = None
     owner: Annotated[Names, Meta(description="The users and groups that answer for it.")] = []
+    description: Annotated[Text | None, Meta(description="What it is for.")] = None
+    ticket: Annotated[Word | None, Meta(description="Where this was decided; it counts for each membership.")] = None
+    previously: Annotated[Names, Meta(description="Former names of the group.")] = []
 
 
 class RoleRow(Row, frozen=True):
@@ -145,11 +215,14 @@ class GrantRow(Row, frozen=True):
 
 
 class IncludeRow(Row, frozen=True):
-    """Another file, and the bounds of its grants."""
+    """Another file, and the bounds of its grants; or the file that a directory's people are written to."""
 
     path: Annotated[Text, Meta(description="Relative to this file, and under its folder.")]
     sites: Annotated[Names | None, Meta(description="The sites it may grant on.")] = None
     at_most: Annotated[PowerWord | None, Meta(description="The most power it may grant.")] = None
+    directory: Annotated[
+        Text | None, Meta(description="The directory whose people and groups it holds; without `sites` and `at_most`.")
+    ] = None
 
 
 class JournalRow(Row, frozen=True):
@@ -165,11 +238,29 @@ class AdminsRow(Row, frozen=True):
     max: Annotated[AtLeastOne | None, Meta(description="Never more than these.")] = None
 
 
-class LimitRow(Row, frozen=True):
-    """A budget: min(count, max(2, ceil(percent of what is live)))."""
+class ManagersRow(Row, frozen=True):
+    """The number of persons who may manage each site."""
 
-    count: Annotated[Count | None, Meta(description="How many.")] = None
-    percent: Annotated[Percent | None, Meta(description="How many in a hundred of what is live.")] = None
+    min: Annotated[AtLeastOne, Meta(description="A warning names the sites with fewer.")]
+
+
+class ReviewsRow(Row, frozen=True):
+    """How often access is reviewed; of several that fit, the shortest holds."""
+
+    admins: Annotated[Duration | None, Meta(description="For whoever holds the top account role.")] = None
+    services: Annotated[Duration | None, Meta(description="For services.")] = None
+    everybody: Annotated[Duration | None, Meta(description="For everybody.")] = None
+
+
+class WaiverRow(Row, frozen=True, kw_only=True):
+    """A finding that the owners live with, for a reason and until a day."""
+
+    rule: Annotated[Text, Meta(description="The id of the finding's rule.")]
+    on: Annotated[Names | None, Meta(description="The instances; without it: all.")] = None
+    about: Annotated[Text | None, Meta(description="The site or account that it is about.")] = None
+    reason: Annotated[Text, Meta(description="Why this is so.")]
+    until: Annotated[Date, Meta(description="The last day.")]
+    seen: Annotated[Seen | None, Meta(description="The digest of what was seen; another finding is not waived.")] = None
 
 
 class LimitsRow(Row, frozen=True):
@@ -188,8 +279,14 @@ class WildcardsRow(Row, frozen=True):
     at_most: Annotated[PowerWord, Meta(description="The most power.")]
 
 
+class NotWithRow(Row, frozen=True):
+    """What must not be held beside a right."""
+
+    group: Annotated[Text, Meta(description="A group of which nobody may be a member at the same time, by any path.")]
+
+
 class RuleRow(Row, frozen=True):
-    """A rule on grants: the fields that must be given, or the most power, where all of `match` holds."""
+    """A rule on grants: what must be given and what is not allowed where all of `match` holds."""
 
     id: Annotated[str, Meta(description="What the rule is called where it is broken.")]
     match: Annotated[
@@ -202,14 +299,24 @@ class RuleRow(Row, frozen=True):
             },
         ),
     ]
-    require: Annotated[list[Requirement], Meta(description="What must be given then.")] = []
+    require: Annotated[
+        list[Text],
+        Meta(
+            description="What must be given then: until, ticket, reason, email, approval, or a name under `attests`.",
+            extra_json_schema={"examples": [["until"], ["ticket", "reason"]]},
+        ),
+    ] = []
     at_most: Annotated[PowerWord | None, Meta(description="The most power allowed then.")] = None
+    at_most_for: Annotated[Duration | None, Meta(description="How long it may last from now on, such as 90d.")] = None
+    not_with: Annotated[NotWithRow | None, Meta(description="What nobody may have at the same time.")] = None
+    login: Annotated[Text | None, Meta(description="The pattern that the account's login must match.")] = None
 
 
 class InstancePolicyRow(Row, frozen=True):
     """The policy on one instance."""
 
     admins: Annotated[AdminsRow | None, Meta(description="How many may hold the top account role.")] = None
+    managers: Annotated[ManagersRow | None, Meta(description="How many must be able to manage each site.")] = None
     limits: Annotated[LimitsRow | None, Meta(description="What one run may do to one instance at most.")] = None
     wildcards: Annotated[WildcardsRow | None, Meta(description="How much a grant on a pattern may give.")] = None
     protect: Annotated[Names, Meta(description="Patterns on logins, e-mails and handles nobody touches.")] = []
@@ -220,6 +327,53 @@ class PolicyRow(InstancePolicyRow, frozen=True):
     """The policy of the file."""
 
     timezone: Annotated[str | None, Meta(description="Where days begin and end; UTC without it.")] = None
+    reviews: Annotated[ReviewsRow | None, Meta(description="How often access is reviewed.")] = None
+    waivers: Annotated[list[WaiverRow], Meta(description="Findings that the owners live with until a day.")] = []
+
+
+class LdapMapRow(Row, frozen=True):
+    """The attributes of a directory's entries that hold what a user needs."""
+
+    id: Annotated[Text, Meta(description="What stays of an entry for good.")] = "entryUUID"
+    handle: Annotated[Text, Meta(description="What the user is called in the file.")] = "uid"
+    email: Annotated[Text, Meta(description="The address.")] = "mail"
+    name: Annotated[Text, Meta(description="A name for people.")] = "cn"
+
+
+class LdapRow(Row, frozen=True):
+    """A server of directory entries, and whom it is asked for. Credentials never stand here."""
+
+    url: Annotated[
+        str,
+        Meta(
+            pattern=r"^ldaps?://[^\s/?#]+/?$(?!\n)",
+            description="Where it answers.",
+            extra={"hint": "write it as ldaps://ldap.example.org"},
+        ),
+    ]
+    base: Annotated[Text, Meta(description="The entry below which it is searched.")]
+    filter: Annotated[Text, Meta(description="Which entries are people.")] = "(mail=*)"
+    map: Annotated[LdapMapRow, Meta(description="Which attributes are read.")] = LdapMapRow()
+
+
+class ExpectsRow(Row, frozen=True):
+    """The witnesses of a listing: what a complete one must hold."""
+
+    at_least: Annotated[AtLeastOne | None, Meta(description="The fewest people in it.")] = None
+    people: Annotated[Names, Meta(description="People who are in it.")] = []
+
+
+class DirectoryRow(Row, frozen=True):
+    """A directory of people: a file that is exported from it, or an LDAP server."""
+
+    file: Annotated[Text | None, Meta(description="A .csv, .json (SCIM list) or .ldif file, relative to this one.")] = (
+        None
+    )
+    ldap: Annotated[LdapRow | None, Meta(description="An LDAP server.")] = None
+    shrink: Annotated[
+        LimitRow | None, Meta(description="How many people may be gone from one listing to the next.")
+    ] = None
+    expects: Annotated[ExpectsRow | None, Meta(description="What a complete listing must hold.")] = None
 
 
 class InstanceRow(Struct, frozen=True):
@@ -281,5 +435,28 @@ class Document(Included, frozen=True, kw_only=True):
         Meta(description="Files of other teams, and what they may grant."),
     ] = []
     journal: Annotated[JournalRow, Meta(description="Where runs are recorded.")] = JournalRow()
+    directories: Annotated[dict[Text, DirectoryRow], Meta(description="Where people and their groups come from.")] = {}
     roles: Annotated[Roles, Meta(description="Names for what each platform calls differently.")] = {}
     policy: Annotated[PolicyRow, Meta(description="What the owners allow.")] = PolicyRow()
+
+
+class ListedUserRow(Row, frozen=True):
+    """A person whom a directory lists."""
+
+    id: Annotated[Word, Meta(description="The directory's id of the person.")]
+    email: Annotated[str | None, Meta(description="The address.")] = None
+    name: Annotated[str | None, Meta(description="A name for people.")] = None
+
+
+class ListedGroupRow(Row, frozen=True):
+    """A group that a directory lists."""
+
+    members: Annotated[list[Text], Meta(description="The people in it.")]
+
+
+class DirectoryFile(Row, frozen=True):
+    """The file that a directory's people and groups are written to; nobody edits it."""
+
+    directory: Annotated[Text, Meta(description="The directory that they come from.")]
+    users: Annotated[dict[Text, ListedUserRow], Meta(description="The people, by handle.")] = {}
+    groups: Annotated[dict[Text, ListedGroupRow], Meta(description="The groups, each named after the directory.")] = {}

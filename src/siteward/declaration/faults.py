@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.window import ALWAYS
 from siteward.declaration.build import Builder
 from siteward.declaration.declared import Faults, LostLine
 from siteward.declaration.document import GroupRow, Members, UserRow
 from siteward.declaration.grammar import fitted
 from siteward.declaration.groups import cycle
 from siteward.declaration.source import Items, Table
-from siteward.declaration.window import ALWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

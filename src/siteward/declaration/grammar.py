@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from siteward.declaration.source import Path, Source, Value
 
 
-NAMED = ("sites", "users", "groups", "roles", "instances")
+NAMED = ("sites", "users", "groups", "roles", "instances", "directories")
 NUMBERED = ("grants", "include")
 Numbers: TypeAlias = "Mapping[str, Sequence[int]]"
 

@@ -1,23 +1,26 @@
-"""Groups: their users with the ways that lead to each, cycles of groups, and how deep groups may nest."""
+"""Groups: whom they take in, their users with the ways that lead to each, and how deep groups may nest."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.state import joined
-from siteward.declaration.window import ALWAYS, Window
+from siteward.access.window import ALWAYS, Window
+from siteward.declaration.declared import Member
 
 if TYPE_CHECKING:
     from siteward.declaration.declared import Group as GroupLine
+    from siteward.declaration.declared import User
 
 
 class Way(Struct, frozen=True):
     """A path on which a user belongs to a group: the groups on it (`via`), and the time in which it holds.
 
-    `ticket` and `reason` are those of all memberships on it.
+    `ticket` and `reason` are those of all memberships on it, with the tickets of the groups.
     """
 
     window: Window = ALWAYS
@@ -31,6 +34,38 @@ DIRECT = (Way(),)
 
 People: TypeAlias = Mapping[str, tuple[Way, ...]]
 """Users by handle, with the ways that lead to them."""
+
+
+def filled(groups: Mapping[str, GroupLine], users: Mapping[str, User]) -> Mapping[str, GroupLine]:
+    """Return the groups with all whom they take in by themselves among their members; nobody comes from a directory.
+
+    Who left for good is in no group. The groups that `all: members` speaks of are those that list their members.
+    """
+    if not any(group.intakes for group in groups.values()):
+        return groups
+    here = [user for user in users.values() if not user.left]
+    listed = [group.handle for group in groups.values() if not group.intakes and not group.external]
+    return {
+        name: replace(group, members=(*group.members, *_take_in(group, here, listed))) if group.intakes else group
+        for name, group in groups.items()
+    }
+
+
+def _take_in(group: GroupLine, users: Sequence[User], listed: Sequence[str]) -> Iterator[Member]:
+    """Yield whom a group takes in by itself, of these users and the groups that list their members."""
+    for intake in group.intakes:
+        match intake.by, intake.value:
+            case "all", "members":
+                names: Iterable[str] = listed
+            case "all", _:
+                names = (user.handle for user in users if user.kind != "service")
+            case "kind", kind:
+                names = (user.handle for user in users if user.kind == kind)
+            case "tag", tag:
+                names = (user.handle for user in users if tag in user.tags)
+            case _:
+                names = ()
+        yield from (Member(name, by=f"{intake.by} {intake.value}") for name in names)
 
 
 def expand(groups: Mapping[str, GroupLine]) -> Mapping[str, People]:
@@ -52,19 +87,21 @@ def _expand_group(name: str, groups: Mapping[str, GroupLine], expanded: dict[str
         return known
     ways: dict[str, dict[tuple[Window, str | None, str | None], Way]] = {}
     excluded: set[str] = set()
-    step = f"group {name}"
-    for member in groups[name].members:
+    group, step = groups[name], f"group {name}"
+    for member in group.members:
         inner = _expand_group(member.name, groups, expanded) if member.name in groups else {member.name: DIRECT}
         if member.excludes:
             excluded.update(inner)
             continue
+        via = (step,) if member.by is None else (step, member.by)
         for handle, inner_ways in inner.items():
             by_window = ways.setdefault(handle, {})
             for way in inner_ways:
                 window = member.window.meet(way.window)
                 if not window.empty:
-                    ticket, reason = joined(member.ticket, way.ticket), joined(member.reason, way.reason)
-                    found = Way(window, (step, *way.via), ticket, reason)
+                    ticket = joined(member.ticket, group.ticket, way.ticket)
+                    reason = joined(member.reason, way.reason)
+                    found = Way(window, (*via, *way.via), ticket, reason)
                     by_window.setdefault((window, ticket, reason), found)
     expanded[name] = {
         handle: tuple(by_window.values()) for handle, by_window in ways.items() if handle not in excluded and by_window

@@ -17,22 +17,27 @@ from msgspec import Struct, convert, field
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Span, problem
-from siteward.declaration.build import Builder, Instances
+from siteward.declaration.build import Builder
 from siteward.declaration.checks import Context, findings
 from siteward.declaration.declared import Declaration, Grant, Location
-from siteward.declaration.document import Document, GrantRow, Included, IncludeRow
+from siteward.declaration.directories import build_directories, check_file, check_include, to_included
+from siteward.declaration.document import REQUIREMENTS, DirectoryFile, Document, GrantRow, Included, IncludeRow, Row
 from siteward.declaration.grammar import fitted, misspelt, recovered, said
-from siteward.declaration.references import canonical
+from siteward.declaration.groups import filled
+from siteward.declaration.instances import Instances, collisions
+from siteward.declaration.not_yet import not_yet
+from siteward.declaration.policies import Known
+from siteward.declaration.references import Names, canonical
 from siteward.declaration.source import split_lines
 from siteward.declaration.yaml_reader import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from datetime import tzinfo
+    from datetime import datetime, tzinfo
 
     from siteward.access.model import Accounts
     from siteward.access.traits import Traits
-    from siteward.declaration.declared import Bound
+    from siteward.declaration.declared import Bound, Directory
     from siteward.declaration.grammar import Misfit
     from siteward.declaration.source import Path as Steps
     from siteward.declaration.source import Source
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_BYTES", "SUFFIXES", "Declaration", "Files", "Loaded", "load"]
 
 M = TypeVar("M", bound=Included)
+R = TypeVar("R", bound=Row)
 MAX_BYTES = 20_000_000
 """The most bytes that all files may have together."""
 
@@ -238,12 +244,14 @@ def load(
     widest_of: Callable[[str], Traits | None],
     platforms: Sequence[str] = (),
     called: Path | None = None,
+    as_of: Callable[[Declaration], datetime] | None = None,
 ) -> Loaded:
     """Return what the root file at `path` and its includes declare, or what is wrong with them.
 
     `settings_of` returns the struct of a platform's own keys, `widest_of` the most that any server of a platform can
     do, both `None` for a platform that does not exist; `platforms` are the names of those that do. `called` is the name
-    of the root file in places and messages, if it is not its path.
+    of the root file in places and messages, if it is not its path. `as_of` returns the moment at which rights are judged,
+    without which nothing is judged that depends on it.
     """
     files = Files(path, called or path)
     source = files.open_root()
@@ -253,7 +261,8 @@ def load(
     if source is not None:
         declaration = reading.declaration(source)
         diagnostics = reading.diagnostics
-        context = Context(declaration, frozenset(reading.dropped), widest_of, platforms)
+        now = as_of(declaration) if as_of is not None else None
+        context = Context(declaration, frozenset(reading.dropped), widest_of, platforms, now)
         diagnostics += findings(context)
     said = tuple(sorted({*files.diagnostics, *diagnostics}, key=_sort_key))
     errors = tuple(diagnostic for diagnostic in said if diagnostic.blocks)
@@ -318,47 +327,84 @@ class _Reading(Struct):
         valid = self._validate(source, Document)
         source, root = valid.source, valid.model
         self.sources.append(source)
-        zone = self._find_zone(root, source)
-        instances = Instances(source, self.settings_of, self.platforms)
-        built = instances.build(root.instances, root.policy)
-        instances.judge_the_rest(built)
-        self.diagnostics += instances.diagnostics
+        at_root = Builder(source, self._find_zone(root, source))
+        directories = self._build_directories(root, source)
         parts: list[tuple[Builder, _Valid[Any], Bound | None]] = [
-            (Builder(source, zone), valid, None),
-            *self._read_includes(valid.includes, source, zone),
+            (at_root, valid, None),
+            *self._read_includes(valid.includes, at_root, directories),
         ]
+        instances = Instances(at_root, self.settings_of, self.platforms)
+        built = instances.build(root.instances, root.policy, self._find_known(parts, root))
+        instances.judge_the_rest(built)
+        self.diagnostics += collisions((*built.values(), *directories.values()))
         grants: list[Grant] = []
         for builder, file, bound in parts:
             grants += builder.grants(file.grants, bound)
+        users = self._merge("users", (builder.users(file.model.users, bound) for builder, file, bound in parts))
+        groups = self._merge("groups", (builder.groups(file.model.groups) for builder, file, _ in parts))
         declaration = Declaration(
             instances=built,
             sites=self._merge("sites", (builder.sites(file.model.sites, bound) for builder, file, bound in parts)),
-            users=self._merge("users", (builder.users(file.model.users) for builder, file, _ in parts)),
-            groups=self._merge("groups", (builder.groups(file.model.groups) for builder, file, _ in parts)),
-            roles={role.handle: role for role in parts[0][0].roles(root.roles)},
+            users=users,
+            groups=filled(groups, users),
+            roles={role.handle: role for role in at_root.roles(root.roles)},
+            directories=directories,
             grants=None if all(file.model.grants is None for _, file, _ in parts) else tuple(grants),
             journal_dir=root.journal.dir,
-            timezone=zone,
+            timezone=at_root.zone,
             root=Span(source.file, 1, 1),
         )
         for builder, *_ in parts:
-            self.diagnostics += builder.diagnostics
+            self.diagnostics += (*builder.diagnostics, *not_yet(builder.source))
         return canonical(declaration, self.dropped)
 
+    def _build_directories(self, root: Document, source: Source) -> Mapping[str, Directory]:
+        """Return the directories by name; what is wrong with them is reported."""
+        return build_directories(root.directories, source, self.diagnostics) if root.directories else {}
+
     def _read_includes(
-        self, rows: list[tuple[int, IncludeRow]], source: Source, zone: tzinfo
+        self, rows: list[tuple[int, IncludeRow]], root: Builder, directories: Mapping[str, Directory]
     ) -> Iterator[tuple[Builder, _Valid[Any], Bound | None]]:
         """Yield a builder, the valid rows and the bounds of each included file that can be read."""
         for number, row in rows:
-            location = Location(source, ("include", number))
+            location = Location(root.source, ("include", number))
+            if row.directory is not None:
+                self.diagnostics += check_include(row, directories, location)
             included = self.files.open_include(row.path, location.at("path"))
-            if included is None:
+            read = self._read_include(row, included) if included is not None else None
+            if read is None:
                 self.dropped.add(("include", row.path))
                 continue
-            valid = self._validate(included, Included)
-            self.sources.append(valid.source)
-            builder = Builder(valid.source, zone)
-            yield builder, valid, builder.bound(row, location.at())
+            self.sources.append(read.source)
+            builder = Builder(read.source, root.zone)
+            yield builder, read, builder.bound(row, location.at()) if row.directory is None else None
+
+    def _read_include(self, row: IncludeRow, source: Source) -> _Valid[Any] | None:
+        """Return the valid rows of an included file; `None` for a directory's that is not as it was written."""
+        if row.directory is None:
+            return self._validate(source, Included)
+        source, written = self._correct_spelling(source, DirectoryFile)
+        if isinstance(written, tuple) or source.holes:
+            return None
+        self.diagnostics += check_file(written, row.directory, source)
+        return _Valid(source, to_included(written), [], [])
+
+    def _find_known(self, parts: Iterable[tuple[Builder, _Valid[Any], Bound | None]], root: Document) -> Known:
+        """Return the names of all files that policies may speak of."""
+        models: list[Included] = [file.model for _, file, _ in parts]
+        refused = {section: {name for kind, name in self.dropped if kind == section} for section in ("groups", "users")}
+        return Known(
+            instances=(*root.instances, *(name for kind, name in self.dropped if kind == "instances")),
+            groups=Names((*(name for model in models for name in model.groups), *sorted(refused["groups"]))),
+            rules=frozenset(
+                rule.id
+                for policy in (root.policy, *(instance.policy for instance in root.instances.values()))
+                for rule in (policy.rules if policy is not None else ())
+            ),
+            attested=frozenset(name for model in models for user in model.users.values() for name in user.attests)
+            - frozenset(REQUIREMENTS),
+            whole=not refused["users"] and all(kind != "include" for kind, _ in self.dropped),
+        )
 
     def _merge(self, section: str, parts: Iterable[Iterator[Any]]) -> dict[str, Any]:
         """Return a section's values of all files by handle; the second of the same handle is reported."""
@@ -408,7 +454,7 @@ class _Reading(Struct):
         includes = zip(left.numbers["include"], _list_includes(kept), strict=True)
         return _Valid(source, kept, list(grants), list(includes))
 
-    def _correct_spelling(self, source: Source, model: type[M]) -> tuple[Source, M | tuple[Misfit, ...]]:
+    def _correct_spelling(self, source: Source, model: type[R]) -> tuple[Source, R | tuple[Misfit, ...]]:
         """Report the misfits of a file, and return it with each misspelt key renamed to its likely name.
 
         The value of such a key is checked as well, and no key is reported as missing that is only misspelt.

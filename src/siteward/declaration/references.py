@@ -23,22 +23,25 @@ def lowered(name: str) -> str:
 
 
 class Names:
-    """The declared names of users and groups, found in any letter case."""
+    """The `declared` names of users and groups, found in any letter case."""
 
     def __init__(self, declared: Iterable[str]) -> None:
-        self._declared = frozenset(names := tuple(declared))
+        self.declared = frozenset(names := tuple(declared))
         self._by_fold: dict[str, str] = {}
         for name in names:
             self._by_fold.setdefault(lowered(name), name)
         self._found: dict[tuple[str, ...], tuple[str, ...]] = {}
 
+    def __contains__(self, name: str) -> bool:
+        return self.find(name) in self.declared
+
     def find(self, name: str) -> str:
         """Return the declared spelling of a name; the name itself where nobody is called so."""
-        return name if name in self._declared else self._by_fold.get(lowered(name), name)
+        return name if name in self.declared else self._by_fold.get(lowered(name), name)
 
     def find_all(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Return the declared spellings of names, and the very same tuple where these are theirs."""
-        if self._declared.issuperset(names):
+        if self.declared.issuperset(names):
             return names
         found = self._found.get(names)
         if found is None:

@@ -24,6 +24,7 @@ from siteward.access.model import (
 )
 from siteward.access.state import Claim, Desired, Ended, Origin, joined
 from siteward.access.traits import SITE_KINDS
+from siteward.access.window import ALWAYS
 from siteward.declaration.declared import NO_FAULTS
 from siteward.declaration.groups import expand
 from siteward.declaration.held import Holding, Suspects
@@ -32,7 +33,6 @@ from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
 from siteward.declaration.selectors import Choice, Reached, Scopes, Unresolved
 from siteward.declaration.subjects import Draft, Principal, Principals, ends, identities, standing
 from siteward.declaration.unmatched import PIN, describe_unmatched, list_sites
-from siteward.declaration.window import ALWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -141,6 +141,7 @@ class _Resolution(Struct):
             claims=draft.claims,
             names=self._find_names(),
             renamed=self.people.renamed,
+            memberships=self.principals.groups,
             awaited=draft.awaited,
             empty=self.declaration.grants == () and not self.declaration.faults.lost,
             flawed=self.declaration.faults is not NO_FAULTS

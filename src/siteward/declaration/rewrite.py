@@ -420,13 +420,14 @@ def _leave_out_scope(entry: CommentedMap, decision: Decision) -> bool:
 
 
 def _remove_member(groups: CommentedMap, group: str, handle: str, names: Names) -> None:
-    """Remove a user from a group: as a member, or, where they belong to it through another group, by an exclusion."""
+    """Remove a user from a group: as a member, or by an exclusion where another group or `from` brings them in."""
     written = groups[group]
-    members = written["members"] if isinstance(written, dict) else written
+    members = written.get("members", ()) if isinstance(written, dict) else written
     if isinstance(members, str):
         members = [members]
     kept = _make_list([member for member in members if names.find(_name_in(member)) != handle])
-    if len(kept) == len(members) and f"!{handle}" not in kept:
+    brought = len(kept) == len(members) or (isinstance(written, dict) and "from" in written)
+    if brought and f"!{handle}" not in kept:
         kept.append(f"!{handle}")
     if isinstance(written, dict):
         written["members"] = kept

@@ -33,7 +33,7 @@ from msgspec.structs import FieldInfo, fields
 from pydantic import ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
-from siteward.declaration.document import Document, Included, InstanceRow
+from siteward.declaration.document import DirectoryFile, Document, Included, InstanceRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -182,14 +182,15 @@ def _strip_number(ref: str) -> str:
 
 
 def kinds() -> Mapping[str, type[Struct]]:
-    """Return the kinds of row that data is checked by, by full name: root file, include, instance and each platform's.
+    """Return the kinds of row that data is checked by, by full name.
 
-    A platform is a folder with a module `settings`; the folders are listed, since this package knows none by name.
+    These are the root file, an include, a directory's file, an instance, and the settings of each platform: a platform
+    is a folder with a module `settings`; the folders are listed, since this package knows none by name.
     """
     package = importlib.import_module("siteward.platforms")
     folders = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
     settings = [importlib.import_module(f"{package.__name__}.{folder}.settings").Settings for folder in folders]
-    return {name_of(setting): setting for setting in (Document, Included, InstanceRow, *settings)}
+    return {name_of(setting): setting for setting in (Document, Included, DirectoryFile, InstanceRow, *settings)}
 
 
 def name_of(kind: type[Struct]) -> str:

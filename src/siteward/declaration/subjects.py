@@ -16,9 +16,9 @@ from siteward.access.diagnostic import Diagnostic, error, warning
 from siteward.access.model import Grant, Group, Member, Subject
 from siteward.access.state import Claim, DeclaredUser, Ended, Origin, joined
 from siteward.access.traits import fold_login, is_public
+from siteward.access.window import ALWAYS, Window, last_end
 from siteward.declaration.groups import DIRECT, People, Way
 from siteward.declaration.moves import Moves
-from siteward.declaration.window import ALWAYS, Window, last_end
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from siteward.access.model import Account, Key, Resource
     from siteward.access.state import Ending, Live, Memory
     from siteward.access.traits import Role, Traits
+    from siteward.access.window import Window
     from siteward.declaration.declared import Declaration, User
     from siteward.declaration.declared import Group as GroupLine
-    from siteward.declaration.window import Window
 
 
 class Identity(Struct, frozen=True):
@@ -114,7 +114,7 @@ def declared_user_of(user: User, ending: Ending | None, instance: str = "", *, m
     return DeclaredUser(
         handle=user.handle, at=user.at, kind=user.kind, ending=ending, until=user.window.end, email=user.email,
         ticket=user.ticket, reason=user.reason, age=user.age, forge=user.forge, account_id=user.ids.get(instance),
-        managed=managed,
+        managed=managed, attests=user.attests,
     )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def _ending_on(user: User, instance: str, as_of: datetime) -> Ending | None:
     """Return the reason why all access of a user on an instance is over or not yet due; `None` where it holds."""
     state = user.state(instance)
     if state != "active":
-        return state
+        return "suspended" if state == "alumni" else state
     start, end = user.window.start, user.window.end
     if end is not None and end <= as_of:
         return "expired"

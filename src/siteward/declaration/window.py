@@ -1,4 +1,4 @@
-"""Windows of time, and the dates with which files write them."""
+"""The edges of a window of time as files write them: dates, and instants with an offset."""
 
 from __future__ import annotations
 
@@ -7,55 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from typing import TYPE_CHECKING, Literal
 
-from msgspec import Struct
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import tzinfo
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)? ?(Z|[+-]([01]\d|2[0-3]):?[0-5]\d)?")
-
-
-class Window(Struct, frozen=True):
-    """A time from `start` (inclusive) to `end` (exclusive), instants in UTC; `None` is open."""
-
-    start: datetime | None = None
-    end: datetime | None = None
-
-    def holds(self, at: datetime) -> bool:
-        """Return whether `at` lies within the window."""
-        return (self.start is None or self.start <= at) and (self.end is None or at < self.end)
-
-    def meet(self, other: Window) -> Window:
-        """Return the intersection, which may be empty."""
-        if other is ALWAYS:
-            return self
-        if self is ALWAYS:
-            return other
-        starts = [start for start in (self.start, other.start) if start is not None]
-        ends = [end for end in (self.end, other.end) if end is not None]
-        return Window(max(starts, default=None), min(ends, default=None))
-
-    @property
-    def empty(self) -> bool:
-        """True if no instant lies within the window."""
-        return self.start is not None and self.end is not None and self.end <= self.start
-
-
-ALWAYS = Window()
-
-
-def last_end(windows: Iterable[Window], at: datetime) -> datetime | None:
-    """Return the end of the time after `at` that the windows cover without a gap; `None` where it never ends."""
-    end = at
-    for window in sorted(windows, key=lambda window: (window.start is not None, window.start or at)):
-        if window.start is not None and window.start > end:
-            break
-        if window.end is None:
-            return None
-        end = max(end, window.end)
-    return end
 
 
 def write_edge(at: datetime, zone: tzinfo, *, last: bool) -> str:

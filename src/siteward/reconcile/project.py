@@ -72,11 +72,11 @@ def validate(
     """Check the files without contacting anything; return the report.
 
     `base_policy_of` returns the policy of the base branch for the declaration, or `None` without a base; `as_of` the
-    moment at which lines are dead, without which none is named.
+    moment at which lines are dead and rights are judged, without which nothing is told that depends on it.
     """
-    loaded = read(path)
+    loaded = read(path, as_of=as_of)
     base_policy = base_policy_of(loaded.declaration) if loaded.declaration is not None else None
-    more = (*base_policy.remarks, *judged(base_policy, loaded.diagnostics)) if base_policy is not None else ()
+    more = (*base_policy.remarks, *judged(base_policy, loaded.diagnostics, as_of)) if base_policy is not None else ()
     return Report(
         command="validate",
         diagnostics=(*loaded.diagnostics, *more, *_tell_dead_lines(loaded.usable, as_of)),
@@ -100,16 +100,29 @@ def known_accounts(accounts: Accounts, base_policy: BasePolicy | None) -> Accoun
     return merge_accounts(base, accounts)
 
 
-def judged(base_policy: BasePolicy, known: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Return the findings on the files by the strictest policy of both revisions, without those in `known`."""
-    context = Context(base_policy.as_judged(), frozenset(), _widest_of, platforms.names())
+def judged(
+    base_policy: BasePolicy, known: Iterable[Diagnostic], as_of: Callable[[Declaration], datetime] | None = None
+) -> tuple[Diagnostic, ...]:
+    """Return the findings on the files by the strictest policy of both revisions, without those in `known`.
+
+    `as_of` is that of `validate`.
+    """
+    now = as_of(base_policy.head) if as_of is not None else None
+    context = Context(base_policy.as_judged(), frozenset(), _widest_of, platforms.names(), now)
     seen = set(known)
     return tuple(finding for finding in findings(context) if finding not in seen)
 
 
-def read(path: Path, called: Path | None = None) -> Loaded:
-    """Load and check the files, with the settings and traits of the installed platforms; `called` as in `load`."""
-    loaded = load(path, settings_of=_settings_of, widest_of=_widest_of, platforms=platforms.names(), called=called)
+def read(path: Path, called: Path | None = None, as_of: Callable[[Declaration], datetime] | None = None) -> Loaded:
+    """Load and check the files, with the settings and traits of the installed platforms; the rest is as in `load`."""
+    loaded = load(
+        path,
+        settings_of=_settings_of,
+        widest_of=_widest_of,
+        platforms=platforms.names(),
+        called=called,
+        as_of=as_of,
+    )
     return replace(loaded, diagnostics=(*loaded.diagnostics, *_warn_unfinished_platforms()))
 
 

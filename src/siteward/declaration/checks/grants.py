@@ -18,6 +18,7 @@ from siteward.access.policy import (
     names_of_role,
     person_of,
 )
+from siteward.access.window import ALWAYS, stretch
 from siteward.declaration.checks.named_sites import NamedSites
 from siteward.declaration.roles import ACCOUNT_ROLES, PORTABLE, Elsewhere, Lack, Meaning
 from siteward.declaration.selector import parse, takes_none_in, within
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.policy import Rule
     from siteward.access.traits import Traits
+    from siteward.access.window import Window
     from siteward.declaration.context import Context
     from siteward.declaration.declared import Bound, Grant, Group, Instance
     from siteward.declaration.groups import Way
@@ -285,8 +287,9 @@ class _Ruling(Struct):
                     rights[id(rule)] = self._find_right(rule, grant, means, kind)
                 right = rights[id(rule)]
                 if right is not None:
-                    gain = replace(right, person=person, given=_given_fields(grant, ways))
-                    for breach in judge((rule,), gain):
+                    given, window = _given_fields(grant, ways), self._find_window(rule, grant, ways, handle)
+                    gain = replace(right, person=person, given=given, window=window)
+                    for breach in judge((rule,), gain, self.context.times):
                         yield breach.told(grant.location.key() if breach.lacks else grant.location.at("role"))
 
     def _find_right(self, rule: Rule, grant: Grant, means: Meaning, kind: str) -> Gain | None:
@@ -298,6 +301,14 @@ class _Ruling(Struct):
             rights = (plain if names is None else replace(plain, sites=names) for names in sites)
             self._found[key] = next((right for right in rights if about_right(rule, right)), None)
         return self._found[key]
+
+    def _find_window(self, rule: Rule, grant: Grant, ways: tuple[Way, ...], handle: str) -> Window | None:
+        """Return the time in which a user whom these ways lead to has what a grant gives, where the rule asks for it."""
+        now = self.context.as_of
+        if now is None or (rule.at_most_for is None and rule.not_with is None):
+            return ALWAYS
+        own = grant.window.meet(self.context.declaration.users[handle].window)
+        return stretch((own.meet(way.window) for way in ways), now)
 
     def _find_person(self, handle: str) -> Person:
         """Return a declared user as rules see them here."""

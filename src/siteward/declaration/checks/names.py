@@ -37,7 +37,7 @@ def known_instances(context: Context) -> Iterator[Diagnostic]:
             yield problem("names-nothing", "`only` names no instance", site.location.at("only"), hint=hint)
         yield from _find_unknown_instances(context, site.location, "public", site.public)
     for user in context.declaration.users.values():
-        for key, names in (
+        for place, names in (
             ("logins", user.logins),
             ("ids", user.ids),
             ("state", user.states),
@@ -46,7 +46,10 @@ def known_instances(context: Context) -> Iterator[Diagnostic]:
             ("modules", user.modules),
         ):
             if names:
-                yield from _find_unknown_instances(context, user.location, key, names)
+                yield from _find_unknown_instances(context, user.location, place, names)
+        for number, key in enumerate(user.keys):
+            if not context.known("instances", key.on):
+                yield _describe_unknown_instance(context, key.on, user.location.at("keys", number, "on"))
     for grant in context.declaration.grants or ():
         if grant.on is not None:
             yield from _find_unknown_instances(context, grant.location, "on", grant.on)
@@ -59,13 +62,12 @@ def _find_unknown_instances(
         if name != EVERY and not context.known("instances", name):
             listed = isinstance(names, tuple)
             place = location.at(key, number) if listed else location.key(key, name)
-            yield problem(
-                "unknown-instance",
-                f"there is no instance `{name}`",
-                place,
-                word=name,
-                allowed=tuple(context.declaration.instances),
-            )
+            yield _describe_unknown_instance(context, name, place)
+
+
+def _describe_unknown_instance(context: Context, name: str, at: Span) -> Diagnostic:
+    message, known = f"there is no instance `{name}`", tuple(context.declaration.instances)
+    return problem("unknown-instance", message, at, word=name, allowed=known)
 
 
 def known_people(context: Context) -> Iterator[Diagnostic]:
@@ -81,7 +83,7 @@ def known_people(context: Context) -> Iterator[Diagnostic]:
                     _place_of(group, number),
                     hint="take the dates away",
                 )
-        if group.members and all(member.excludes for member in group.members):
+        if group.members and not group.intakes and all(member.excludes for member in group.members):
             yield problem(
                 "only-exclusions", f"the group `{group.handle}` leaves out and takes in nobody", group.location.key()
             )
@@ -94,6 +96,30 @@ def known_people(context: Context) -> Iterator[Diagnostic]:
                 known.add(name)
             else:
                 yield _describe_unknown(context, name, grant.location.at("to", number))
+
+
+def alumni(context: Context) -> Iterator[Diagnostic]:
+    """Report members of groups, names after `to`, and wanted accounts, of users who left for good."""
+    declaration = context.declaration
+    gone = {user.handle: user for user in declaration.users.values() if user.left}
+    if not gone:
+        return
+    for user in gone.values():
+        if user.accounts:
+            yield _describe_alumni(user.handle, user.location.at("accounts"))
+    for group in declaration.groups.values():
+        for number, member in enumerate(group.members):
+            if member.name in gone and not member.excludes:
+                yield _describe_alumni(member.name, _place_of(group, number))
+    for grant in declaration.grants or ():
+        for number, name in enumerate(grant.to):
+            if name in gone:
+                yield _describe_alumni(name, grant.location.at("to", number))
+
+
+def _describe_alumni(name: str, at: Span) -> Diagnostic:
+    message = f"`{name}` has left for good (`state: alumni`) and is in no grant and no group"
+    return problem("alumni-granted", message, at, hint="take the name out here, or give the user another state")
 
 
 def _place_of(group: Group, number: int) -> Span:
@@ -238,11 +264,45 @@ def known_tags(context: Context) -> Iterator[Diagnostic]:
                 fine.add(written)
 
 
+def known_intakes(context: Context) -> Iterator[Diagnostic]:
+    """Report tags that no user has, and directories that there are not, from which groups take people in."""
+    declaration = context.declaration
+    drawn = [group for group in declaration.groups.values() if group.intakes]
+    if not drawn:
+        return
+    tags = {tag for user in declaration.users.values() for tag in user.tags}
+    whole = not context.some_include_is_missing() and not any(section == "users" for section, _ in context.dropped)
+    for group in drawn:
+        for intake in group.intakes:
+            at = group.location.at(*intake.path, intake.by)
+            if intake.by == "tag" and intake.value not in tags and whole:
+                message = f"no user of the file has the tag `{intake.value}`"
+                yield problem("unknown-tag", message, at, word=intake.value, known=tags)
+            elif intake.by == "directory" and not context.known("directories", intake.value):
+                message = f"there is no directory `{intake.value}`"
+                known = tuple(declaration.directories)
+                yield problem("unknown-directory", message, at, word=intake.value, allowed=known)
+
+
+def tags_of_others(context: Context) -> Iterator[Diagnostic]:
+    """Report users of a file with bounds whom a tag puts into a group of another file: its grants know no bounds."""
+    users = context.declaration.users
+    for group in context.declaration.groups.values() if any(user.bound for user in users.values()) else ():
+        for member in group.members:
+            user = users.get(member.name) if member.by is not None and member.by.startswith("tag ") else None
+            if user is None or user.bound is None or user.location.source is group.location.source:
+                continue
+            message = f"this file may grant within bounds, and not put `{user.handle}` into `{group.handle}` by a tag"
+            at, related = user.location.at("tags"), (user.bound.at, group.location.key())
+            yield problem("beyond-include", message, at, hint="list the user there", related=related)
+
+
 def unused_groups(context: Context) -> Iterator[Diagnostic]:
     """Warn of groups that nothing uses; most often a grant was forgotten."""
     declaration = context.declaration
     used = {name for grant in declaration.grants or () for name in grant.to}
     used |= {member.name for group in declaration.groups.values() for member in group.members}
+    used |= {rule.not_with for row in declaration.instances.values() for rule in row.policy.rules if rule.not_with}
     for name, group in declaration.groups.items():
         if name not in used and group.native is None and name not in context.twice:
             yield problem(
@@ -329,10 +389,13 @@ def _describe_idle_rule(rule: Rule, why: str, word: str, known: Iterable[str]) -
 NAME_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     known_instances,
     known_people,
+    alumni,
     group_cycles,
     spellings,
     known_roles,
     known_tags,
+    known_intakes,
+    tags_of_others,
     unused_groups,
     safe_names,
     rules_about_somebody,

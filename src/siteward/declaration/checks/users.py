@@ -187,6 +187,23 @@ def former_names(context: Context) -> Iterator[Diagnostic]:
                 )
 
 
+def known_once(context: Context) -> Iterator[Diagnostic]:
+    """Report ids of the directory that two users have, and keys that one user has twice."""
+    by_id: dict[str, User] = {}
+    for user in context.declaration.users.values():
+        first = by_id.setdefault(user.id, user) if user.id is not None else user
+        if first is not user and not _is_one_name(first, user):
+            message = f"`{first.handle}` and `{user.handle}` have the same id in the directory"
+            yield problem("id-twice", message, user.location.at("id"), related=(first.location.at("id"),))
+        keys: dict[tuple[str, str], int] = {}
+        for number, key in enumerate(user.keys):
+            before = keys.setdefault((key.on, key.name), number)
+            if before != number:
+                message = f"`{user.handle}` has two keys `{key.name}` on {key.on}"
+                related = (user.location.at("keys", before, "name"),)
+                yield problem("key-twice", message, user.location.at("keys", number, "name"), related=related)
+
+
 def owners(context: Context) -> Iterator[Diagnostic]:
     """Report owners of services that are no user of the file."""
     for user in context.declaration.users.values():
@@ -208,5 +225,6 @@ USER_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     blind_spots,
     platform_features,
     former_names,
+    known_once,
     owners,
 )

@@ -19,7 +19,8 @@ from siteward.access.hosts import domain_in
 from siteward.access.model import account_of, scope_of
 from siteward.access.policy import strictest
 from siteward.access.traits import SITE_KINDS, is_site
-from siteward.declaration.build import variable
+from siteward.declaration.groups import expand
+from siteward.declaration.instances import variable
 from siteward.declaration.references import respelt
 from siteward.declaration.resolve import resolve
 from siteward.declaration.selectors import Scopes, names_of
@@ -99,7 +100,10 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         return replace(self.head, instances=instances, users={**self.head.users, **former}, former_names=names)
 
     def as_named(self, instance: str, desired: Desired, live: Live) -> Desired:
-        """Return `desired` with the base's names of live sites added, so that the base's rules match on them."""
+        """Return `desired` with the base's names of live sites added, so that the base's rules match on them.
+
+        So are those of its groups that the head has no more.
+        """
         before = self._find_before(instance)
         if before is None or self.base is None:
             return desired
@@ -107,7 +111,9 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         for kind in SITE_KINDS:
             for scope, former in Scopes(self.base.sites, before.name, live, kind).names().items():
                 names[scope] = names.get(scope, frozenset()) | former
-        return replace(desired, names=names)
+        asked = {rule.not_with for rule in before.policy.rules} - desired.memberships.keys()
+        gone = expand(self.base.groups) if asked & self.base.groups.keys() else {}
+        return replace(desired, names=names, memberships={**gone, **desired.memberships})
 
     def policy(self, instance: str) -> Policy:
         """Return the policy that holds on an instance of the checkout."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, to_builtins
 
 from siteward.access.diagnostic import warning
-from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Policy
+from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, REVIEWED, Policy
 from siteward.declaration.declared import EVERY
 from siteward.declaration.references import respelt
 
@@ -149,6 +149,8 @@ def _find_place(path: Path, instance: Instance) -> Span:
     match path:
         case ("policy", "admins", *_):
             place = policy.admins_at
+        case ("policy", "managers", *_):
+            place = policy.managers_at
         case ("policy", "limits", name, *_) if name in policy.limits:
             place = policy.limits[name].at
         case ("policy", "rules", name, *_):
@@ -189,6 +191,9 @@ def _write_policy(policy: Policy) -> dict[str, Any]:
         "wildcards": {"at_most": _write_power(policy.wildcards_at_most)},
         "protect": list(policy.protect),
         "rules": {rule.id: _write_rule(rule) for rule in policy.rules},
+        "managers": {"min": policy.managers_min or None},
+        "reviews": {name: _write_days(policy.reviews.get(name)) for name in REVIEWED},
+        "waivers": [to_builtins(waiver) for waiver in policy.waivers],
     }
 
 
@@ -197,7 +202,18 @@ def _write_limit(limit: Limit) -> dict[str, int | None]:
 
 
 def _write_rule(rule: Rule) -> dict[str, Any]:
-    return {"match": dict(rule.match), "require": list(rule.require), "at_most": _write_power(rule.at_most)}
+    return {
+        "match": dict(rule.match),
+        "require": list(rule.require),
+        "at_most": _write_power(rule.at_most),
+        "at_most_for": _write_days(rule.at_most_for),
+        "not_with": {} if rule.not_with is None else {"group": rule.not_with},
+        "login": rule.login,
+    }
+
+
+def _write_days(days: int | None) -> str | None:
+    return None if days is None else f"{days}d"
 
 
 def _write_power(power: Power | None) -> str | None:
@@ -253,6 +269,7 @@ def _write_user(user: User) -> dict[str, Any]:
     """Return the identity of a user as plain text values, so that two users can be compared with `==` too."""
     return {
         "kind": user.kind,
+        "id": user.id,
         "email": user.email,
         "logins": dict(user.logins),
         "ids": dict(user.ids),

@@ -1,0 +1,114 @@
+"""Groups that take people in by themselves (`from`): by all, by kind, by tag, with `members` added and taken out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from declaration.tables import HEAD, TRAITS, declared, read_text
+from siteward.access.model import Access, Scope
+from siteward.access.state import Live, Site
+from siteward.declaration.dead import find_dead_lines
+from siteward.declaration.groups import expand
+from siteward.declaration.resolve import resolve
+from strategies import NOW
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+USERS = """\
+users:
+  anna: {tags: [lead]}
+  ben: {}
+  cem: {kind: contractor, tags: [lead, acme]}
+  dora: {kind: client}
+  reports: {kind: service, tags: [acme]}
+  mia: {state: alumni, tags: [lead]}
+"""
+
+
+def members(folder: Path, written: str, others: str = "") -> list[str]:
+    """Return who is in a group, by what is written of it."""
+    text = f"{HEAD}{USERS}groups:\n  it: {written}\n{others}grants: [{{to: it, role: view, sites: a.example.org}}]\n"
+    return sorted(expand(declared(folder, text).groups)["it"])
+
+
+@pytest.mark.parametrize(
+    ("written", "people"),
+    [
+        ("{from: {all: people}}", ["anna", "ben", "cem", "dora"]),
+        ("{from: {kind: service}}", ["reports"]),
+        ("{from: [{kind: client}, {kind: contractor}]}", ["cem", "dora"]),
+        ("{from: {tag: lead}}", ["anna", "cem"]),
+        ("{from: [{tag: lead}, {tag: acme}], members: []}", ["anna", "cem", "reports"]),
+        ('{from: {tag: lead}, members: [BEN, "!cem"]}', ["anna", "ben"]),
+        ('{from: {all: people}, members: "!anna"}', ["ben", "cem", "dora"]),
+    ],
+)
+def test_a_group_takes_in_whom_it_says(tmp_path: Path, written: str, people: list[str]) -> None:
+    """The union of what `from` says and of `members`, without those that `!` takes out; never who left for good."""
+    assert members(tmp_path, written) == people
+
+
+def test_all_members_are_those_of_the_groups_that_list_theirs(tmp_path: Path) -> None:
+    """For the time of their membership, and not of groups that take in others themselves."""
+    others = """\
+  some: [anna, {user: ben, until: 2020-01-31}]
+  more: {members: some, native: More}
+  leads: {from: {tag: lead}}
+"""
+    assert members(tmp_path, "{from: {all: members}}", others) == ["anna", "ben"]
+    groups = expand(declared(tmp_path, (tmp_path / "access.yaml").read_text()).groups)
+    assert {way.window.end is None for way in groups["it"]["ben"]} == {False}
+    assert groups["it"]["anna"][0].via == ("group it", "all members", "group some")
+
+
+def test_what_took_somebody_in_is_told(tmp_path: Path) -> None:
+    """As the way to what they are given; the ticket of the group is one of its memberships."""
+    text = "groups: {leads: {from: {tag: lead}, ticket: OPS-1}}\ngrants: [{to: leads, role: view, sites: a.example.org, ticket: OPS-2}]\n"
+    desired = resolve(declared(tmp_path, HEAD + USERS + text), "stats", TRAITS["umami"], None, as_of=NOW)
+    (origin, *_) = (desired.origins[grant.key] for grant in desired.access.grants() if grant.subject.name == "cem")
+    assert (origin.via, origin.ticket) == (("group leads", "tag lead"), "OPS-1; OPS-2")
+
+
+def test_groups_that_take_in_each_other_are_a_cycle(tmp_path: Path) -> None:
+    """`all: members` speaks of a group that lists this one."""
+    text = "groups: {it: {from: {all: members}}, staff: [it, anna]}\ngrants: [{to: it, role: view, sites: a.example.org}]\n"
+    loaded = read_text(tmp_path, HEAD + USERS + text)
+    assert [found.code for found in loaded.diagnostics if found.blocks] == ["group-cycle"]
+    assert loaded.usable is not None
+    assert loaded.usable.faults.groups.keys() >= {"staff"}
+
+
+def test_who_was_taken_in_is_no_dead_line(tmp_path: Path) -> None:
+    """Nobody wrote a line that could be taken out."""
+    text = "groups: {it: {from: {tag: lead}}}\nusers: {anna: {tags: [lead], until: 2020-01-31}, ben: {tags: [lead]}}\n"
+    text += "grants: [{to: it, role: view, sites: a.example.org}]\n"
+    assert find_dead_lines(declared(tmp_path, HEAD + text), NOW) == ()
+
+
+INCLUDING = HEAD + "include: [{path: team.yaml, at_most: edit}]\ngroups: {leads: {from: {tag: lead}}}\n"
+GRANTS = "grants: [{to: leads, role: manage, sites: a.example.org}]\nusers: {anna: {tags: [lead]}}\n"
+
+
+def test_a_file_with_bounds_puts_nobody_into_groups_of_others(tmp_path: Path) -> None:
+    """A tag would give what the bounds refuse; in its own file it is a word like any other."""
+    team = "users: {ben: {tags: [lead, own]}}\ngroups: {ours: {from: {tag: own}}}\n"
+    team += "grants: [{to: ours, role: view, sites: a.example.org}]\n"
+    (found,) = read_text(tmp_path, INCLUDING + GRANTS, team=team).diagnostics
+    assert (found.code, str(found.at)) == ("beyond-include", f"{tmp_path / 'team.yaml'}:1:21")
+    unbound = INCLUDING.replace(", at_most: edit", "")
+    assert not read_text(tmp_path, unbound + GRANTS, team=team).diagnostics
+
+
+def test_who_is_in_a_group_in_error_keeps_what_is_there(tmp_path: Path) -> None:
+    """It cannot be told whom the group would take in, so nothing is taken on the sites that it is granted."""
+    text = "groups: {it: {from: {kind: persn}}}\ngrants: [{to: it, role: view, sites: a.example.org}]\n"
+    loaded = read_text(tmp_path, HEAD + USERS + text)
+    assert [found.code for found in loaded.diagnostics if found.blocks] == ["unknown-value"]
+    assert loaded.usable is not None
+    site = Scope("site", "a.example.org")
+    live = Live(access=Access(), sites={site: Site(id="a", label=site.name, domains=(site.name,))}, me="siteward")
+    held = resolve(loaded.usable, "stats", TRAITS["umami"], live, as_of=NOW).held
+    assert set(held.scopes) == {site}

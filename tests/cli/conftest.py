@@ -36,14 +36,23 @@ class Result:
 
 @dataclass
 class Program:
-    """Runs verbs as processes of their own, in a folder, with an environment and without a terminal."""
+    """Runs verbs as processes of their own, in a folder, with an environment and without a terminal.
+
+    With `moment` it is that time for them. A verb that asks who has what is run at the date of its `--as-of`, which may
+    not be past for it, so that tests stay true when that date is.
+    """
 
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
+    moment: str = ""
 
     def __call__(self, *arguments: str, stdin: str = "", **env: str) -> Result:
+        moment = self.moment
+        if not moment and "--as-of" in arguments and arguments[0] in {"who-can", "explain", "matrix", "review"}:
+            moment = f"{arguments[arguments.index('--as-of') + 1][:10]}T00:00:00+00:00"
+        program = ["cli.clocked", moment] if moment else ["siteward"]
         done = subprocess.run(
-            [sys.executable, "-m", "siteward", *arguments],
+            [sys.executable, "-m", *program, *arguments],
             cwd=self.folder,
             env=base_environment() | self.env | env,
             input=stdin,
@@ -66,7 +75,7 @@ def base_environment() -> dict[str, str]:
     """The environment without anything that would change what the program does."""
     dropped = ("CI", "NO_COLOR", "FORCE_COLOR", "GITHUB_", "GITLAB_", "SITEWARD_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    return kept | {"PYTHONPATH": str(ROOT / "src"), "COLUMNS": "120", "TERM": "dumb"}
+    return kept | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}", "COLUMNS": "120", "TERM": "dumb"}
 
 
 def start(platform: str, kind: str = "lived_in", release: str | None = None) -> Fake:

@@ -159,7 +159,7 @@ def live_of(*resources: Any, complete: bool = True) -> Live:
 
 def states(path: Path) -> list[Access]:
     """Return the live states that a journal tells, in order."""
-    return [Access.of(state) for _, state in rebuild(path, verify(path, path.read_bytes(), None).records)]
+    return [Access.of(dict(state)) for _, state in rebuild(path, verify(path, path.read_bytes(), None).records)]
 
 
 FACTS: RunFacts = {

@@ -117,7 +117,7 @@ class Report(Struct, frozen=True, kw_only=True):
     `next` is the next command, or one sentence. `applied` is true if writes were allowed, `confined` if only some steps
     of the plan were asked for: other blocked steps do not count then. `accounts` are the known account names of each
     instance with the handles of their declared users, by which outputs redact names; `None`, or a missing instance,
-    means that they are not known.
+    means that they are not known. `recorded` says of instances that they are shown as recorded at a past moment.
     """
 
     command: str
@@ -132,6 +132,7 @@ class Report(Struct, frozen=True, kw_only=True):
     files: int = 0
     journal: str | None = None
     journal_head: str | None = None
+    recorded: tuple[Missing, ...] = ()
     next: str | None = None
     texts: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     accounts: Accounts | None = None
@@ -222,11 +223,15 @@ IN_ERROR = "judged in part only: a row of the file is in error, and what it decl
 
 
 def doubtful(report: Report) -> tuple[Missing, ...]:
-    """Return the instances for which a row of the file is in error, so that what is declared is not wholly known."""
+    """Return the instances that are shown as recorded in the past, or for which a row of the file is in error.
+
+    With such a row what is declared is not wholly known.
+    """
     instances = report.plan.instances if report.plan is not None else ()
-    return tuple(
+    flawed = (
         Missing(instance=instance.instance, partly=True, why=IN_ERROR) for instance in instances if instance.flawed
     )
+    return (*report.recorded, *flawed)
 
 
 def _list_emptied(plan: InstancePlan) -> Iterator[str]:

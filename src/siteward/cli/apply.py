@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from siteward.access.report import Report, exit_code
 from siteward.cli.base_option import option
 from siteward.cli.names import check_blocks, instance_option
 from siteward.cli.selection import check_names, only_option, selection_of
-from siteward.cli.session import Session, StoppedError, with_session
+from siteward.cli.session import Session, StoppedError, now, with_session
 from siteward.render import formats_of
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _resend(session: Session, address: str) -> Report:
     if not login:
         raise click.UsageError(f"--resend {address}: write LOGIN@INSTANCE")
     checkout = open_checkout(session, "apply", names=(name,))
-    return resend(checkout.instances[0], login, checkout.book, lambda: datetime.now(UTC))
+    return resend(checkout.instances[0], login, checkout.book, now)
 
 
 def _carry_out(
@@ -149,7 +149,7 @@ def _carry_out(
             checkout.book,
             options,
             config_digest=checkout.project.loaded.digest,
-            clock=lambda: datetime.now(UTC),
+            clock=now,
             on_progress=listener,
         )
 
@@ -208,12 +208,12 @@ def _begin_journals(checkout: Checkout, report: Report, surveys: tuple[Survey, .
     if report.plan is None or options.only is not None:
         return report
     if options.accept.keys() - {EMPTY}:  # they are for a plan that was reviewed, and this one is new
-        objections = objections_to(report.plan, _tie_to_plan(options, report.plan), datetime.now(UTC))
+        objections = objections_to(report.plan, _tie_to_plan(options, report.plan), now())
         return replace(report, diagnostics=(*report.diagnostics, *objections))
     given = Beginning(
         plan=report.plan,
         book=checkout.book,
-        clock=lambda: datetime.now(UTC),
+        clock=now,
         passwords=checkout.passwords,
     )
     return replace(report, diagnostics=(*report.diagnostics, *begin_journals(given, surveys)))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +17,7 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import error
 from siteward.access.report import Missing, Report, doubtful, missing
 from siteward.cli.base_option import base_policy_from
-from siteward.cli.session import Session, StoppedError, find_config, parse_instant
+from siteward.cli.session import Session, StoppedError, find_config, now, parse_day, parse_instant
 from siteward.reconcile.apply.passwords import Passwords
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import Book
@@ -29,6 +28,7 @@ from siteward.transport.secrets import Secret, dotenv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from siteward.platforms.instance import Instance
@@ -45,7 +45,8 @@ _FELT_WAIT, _LONG_WAIT = 1.0, 5.0
 class Checkout(Struct, frozen=True, kw_only=True):
     """A valid declaration and the chosen instances of it; `as_of` is the moment at which access is evaluated.
 
-    `as_of_given` is true where the command line names that moment; else it is `now`.
+    `as_of_given` is true where the command line names that moment; else it is `now`. In the `past` (`--at`) instances are
+    shown as the journals recorded them by then.
     """
 
     project: Project
@@ -55,6 +56,7 @@ class Checkout(Struct, frozen=True, kw_only=True):
     as_of: datetime
     as_of_given: bool
     passwords: Passwords
+    past: bool = False
 
     def run(self, *, accept: Mapping[str, str] | None = None, allow_delete: bool = False) -> Run:
         """Return the input of a plan at this checkout's moment, with the reason for each name in `accept`."""
@@ -81,6 +83,8 @@ def open_checkout(
     *,
     names: tuple[str, ...] = (),
     as_of: str | None = None,
+    at: str | None = None,
+    asks: bool = False,
     passwords_out: Path | None = None,
     workers: int = 8,
     writes: bool = False,
@@ -89,7 +93,8 @@ def open_checkout(
 ) -> Checkout:
     """Return the checkout around the declaration that the session uses; contacts no server.
 
-    `names` are the instances to work on, all where there are none. A verb that `writes` the journal says who runs it.
+    `names` are the instances to work on, all where there are none. A verb that `asks` who has what takes a past date `at`,
+    and no `as_of` before today. A verb that `writes` the journal says who runs it.
     With `with_base` the policy of the revision that `base` or the forge names also applies. Raises `StoppedError` with everything that is wrong with the files, and
     `UsageError` for an unknown instance or a moment that is none.
     """
@@ -108,7 +113,9 @@ def open_checkout(
         waiting=_pause_notice(session),
         workers=workers,
     )
-    now = datetime.now(UTC)
+    moment = now()
+    zone = str(project.declaration.timezone)
+    then = _past_moment(at, as_of, zone, moment) if asks else None
     key = environment.get("SITEWARD_JOURNAL_KEY")
     folder = project.journal_folder
     return Checkout(
@@ -119,11 +126,33 @@ def open_checkout(
             key=Secret(key, "SITEWARD_JOURNAL_KEY") if key else None,
             actor=_actor_of(project, command) if writes else None,
         ),
-        now=now,
-        as_of=parse_instant(as_of, str(project.declaration.timezone)) or now,
-        as_of_given=as_of is not None,
+        now=moment,
+        as_of=then or parse_instant(as_of, zone) or moment,
+        as_of_given=as_of is not None or then is not None,
         passwords=Passwords(folder=folder / "passwords", out=passwords_out),
+        past=then is not None,
     )
+
+
+def _past_moment(at: str | None, as_of: str | None, zone: str, moment: datetime) -> datetime | None:
+    """Return the past moment that `--at` names, if it is given.
+
+    Raises `UsageError` where it is to come, and for an `--as-of` before today: what is live now is no answer for then.
+    """
+    if at is not None and as_of is not None:
+        raise click.UsageError("--at shows what was recorded, --as-of what the file says of today or later: give one")
+    if at is not None:
+        then = parse_day(at, zone, "--at", last=True)
+        begins = parse_day(at, zone, "--at", last=False)
+        if then is None or begins is None or begins > moment:
+            raise click.UsageError(f"--at {at}: nothing is recorded of the future; --as-of shows what the file says")
+        return min(then, moment)
+    asked = parse_instant(as_of, zone)
+    if asked is not None and asked.date() < moment.date():
+        raise click.UsageError(
+            f"--as-of {as_of} is in the past, and what is live now says nothing of then; --at {as_of} shows what was recorded"
+        )
+    return None
 
 
 def _actor_of(project: Project, command: str) -> Actor:
@@ -219,13 +248,17 @@ def _request_log(session: Session) -> Callable[[Exchange], None]:
 
 
 def read_instances(checkout: Checkout, command: str) -> tuple[Report, tuple[Survey, ...]]:
-    """Read and plan every instance; return the report and a survey of each that could be read.
+    """Read and plan every instance, or take it as recorded; return the report and a survey of each that could be read.
 
     Raises `StoppedError` with the report where none could.
     """
-    report, surveys = plan_and_survey(
-        checkout.project, checkout.instances, checkout.book, checkout.run(), command=command
-    )
+    given = (checkout.project, checkout.instances, checkout.book, checkout.run())
+    if checkout.past:
+        from siteward.reconcile.past import past_surveys
+
+        report, surveys = past_surveys(*given, command=command)
+    else:
+        report, surveys = plan_and_survey(*given, command=command)
     if not surveys:
         raise StoppedError(report)
     return report, surveys

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -10,7 +9,7 @@ import click
 
 from siteward.access.diagnostic import error
 from siteward.access.report import Report
-from siteward.cli.session import Session, StoppedError, find_config, parse_instant, with_session
+from siteward.cli.session import Session, StoppedError, find_config, now, parse_instant, with_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +50,7 @@ def command(session: Session, base: str, head: str | None, as_of: str | None, sn
     question = Question(
         base=base,
         head=head or CHECKOUT,
-        as_of=parse_instant(as_of, str(new.timezone)) or datetime.now(UTC),
+        as_of=parse_instant(as_of, str(new.timezone)) or now(),
         sites=_read_snapshots(snapshots),
     )
     comparison = compared(old, new, question)

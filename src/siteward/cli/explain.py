@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from siteward.cli.names import instance_option, sites, users
+from siteward.cli.names import at_option, instance_option, sites, users
 from siteward.cli.session import Session, with_session
 
 
@@ -13,8 +13,11 @@ from siteward.cli.session import Session, with_session
 @click.argument("site", shell_complete=sites)
 @instance_option
 @click.option("--as-of", metavar="DATE", help="Explain as if it were this date or instant.")
+@at_option
 @with_session("text", "json", without=("--group-by", "--exit-zero"))
-def explain(session: Session, user: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:
+def explain(
+    session: Session, user: str, site: str, instances: tuple[str, ...], as_of: str | None, at: str | None
+) -> int:
     """Say why USER (a handle, login or e-mail) has, or has not, access to SITE (a handle or domain)."""
     from siteward.access.explanation import with_beside
     from siteward.cli.checkout import gaps_of, no_answer, open_checkout, read_instances
@@ -22,7 +25,7 @@ def explain(session: Session, user: str, site: str, instances: tuple[str, ...], 
     from siteward.reconcile.explain import scopes_of
     from siteward.render import in_words
 
-    checkout = open_checkout(session, "explain", names=instances, as_of=as_of)
+    checkout = open_checkout(session, "explain", names=instances, as_of=as_of, at=at, asks=True)
     report, surveys = read_instances(checkout, "explain")
     plan = in_words(report).plan
     answers = tuple(
@@ -49,8 +52,11 @@ def explain(session: Session, user: str, site: str, instances: tuple[str, ...], 
 @click.argument("site", shell_complete=sites)
 @instance_option
 @click.option("--as-of", metavar="DATE", help="Ask as if it were this date or instant.")
+@at_option
 @with_session("text", "json", "csv", without=("--group-by", "--exit-zero"))
-def who_can(session: Session, role: str, site: str, instances: tuple[str, ...], as_of: str | None) -> int:
+def who_can(
+    session: Session, role: str, site: str, instances: tuple[str, ...], as_of: str | None, at: str | None
+) -> int:
     """List who holds ROLE or more on SITE, live and declared.
 
     ROLE is view, edit, manage, admin, a role of the platform, a right beside roles (an extra or capability), or a module;
@@ -59,7 +65,7 @@ def who_can(session: Session, role: str, site: str, instances: tuple[str, ...], 
     from siteward.cli.checkout import gaps_of, no_answer, open_checkout, read_instances
     from siteward.reconcile.explain import holdings, right_of, scopes_of
 
-    checkout = open_checkout(session, "who-can", names=instances, as_of=as_of)
+    checkout = open_checkout(session, "who-can", names=instances, as_of=as_of, at=at, asks=True)
     report, surveys = read_instances(checkout, "who-can")
     declaration = checkout.project.declaration
     rights = {survey.name: right_of(survey, role) for survey in surveys}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from siteward.cli.names import instance_option, sites, users
-from siteward.cli.session import Session, with_session
+from siteward.cli.session import Session, parse_day, with_session
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -70,13 +70,5 @@ def _power_of(role: str) -> Power | None:
 
 def _moment(checkout: Checkout, text: str | None, *, last: bool) -> datetime | None:
     """Return the instant that a date means, in the policy's time zone: its beginning, or its end."""
-    from datetime import UTC, date, datetime, time, timedelta
-
-    from siteward.cli.session import parse_instant
-
-    zone = checkout.project.declaration.timezone
-    try:
-        day = date.fromisoformat(text or "")
-    except ValueError:
-        return parse_instant(text, str(zone))
-    return datetime.combine(day + timedelta(days=1 if last else 0), time(), zone).astimezone(UTC)
+    option = "--until" if last else "--since"
+    return parse_day(text, str(checkout.project.declaration.timezone), option, last=last)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -15,7 +14,7 @@ from siteward import platforms
 from siteward.access.diagnostic import near
 from siteward.cli.checkout import environment_of, keyring_of
 from siteward.cli.names import instances as declared_instances
-from siteward.cli.session import Session, find_config, with_session
+from siteward.cli.session import Session, find_config, now, with_session
 from siteward.declaration.generate import first_file
 from siteward.declaration.grammar import keys_of
 from siteward.declaration.instances import NAME_HINT, can_name
@@ -205,9 +204,7 @@ def _begin_journal(session: Session, out: Path, name: str, first: First, other: 
     report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run, command="import")
     if report.plan is None:
         return
-    given = Beginning(
-        plan=report.plan, book=checkout.book, clock=lambda: datetime.now(UTC), passwords=checkout.passwords
-    )
+    given = Beginning(plan=report.plan, book=checkout.book, clock=now, passwords=checkout.passwords)
     for diagnostic in begin_journals(given, surveys):
         session.say(diagnostic.message)
 

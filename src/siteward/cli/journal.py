@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from siteward.cli.names import instance_option
 from siteward.cli.names import instances as declared_instances
-from siteward.cli.session import Session, with_session
+from siteward.cli.session import Session, now, with_session
 from siteward.render import formats_of
 
 if TYPE_CHECKING:
@@ -78,10 +77,7 @@ def _requests(session: Session, names: tuple[str, ...]) -> tuple[Request, ...]:
     from siteward.reconcile.journals import Request
 
     checkout = open_checkout(session, "journal", names=names)
-    return tuple(
-        Request(book=checkout.book, instance=instance.name, clock=lambda: datetime.now(UTC))
-        for instance in checkout.instances
-    )
+    return tuple(Request(book=checkout.book, instance=instance.name, clock=now) for instance in checkout.instances)
 
 
 def _leave(session: Session, said: tuple[Diagnostic, ...]) -> int:

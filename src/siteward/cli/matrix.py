@@ -5,16 +5,17 @@ from __future__ import annotations
 import click
 from msgspec.structs import replace
 
-from siteward.cli.names import instance_option
+from siteward.cli.names import at_option, instance_option
 from siteward.cli.session import Session, with_session
 
 
 @click.command("matrix")
 @instance_option
 @click.option("--as-of", metavar="DATE", help="Evaluate at this date or instant.")
+@at_option
 @click.option("--html", is_flag=True, help="The page on stdout; the same as --format html.")
 @with_session("text", "html", "csv", "json", without=("--group-by",))
-def command(session: Session, instances: tuple[str, ...], as_of: str | None, *, html: bool) -> int:
+def command(session: Session, instances: tuple[str, ...], as_of: str | None, at: str | None, *, html: bool) -> int:
     """Show who holds what on which site. `-o matrix.html` writes one page to search and filter."""
     from siteward.access.report import doubtful, missing
     from siteward.cli.checkout import open_checkout, read_instances
@@ -23,7 +24,7 @@ def command(session: Session, instances: tuple[str, ...], as_of: str | None, *, 
 
     if html:
         session = replace(session, formats=("html",))
-    checkout = open_checkout(session, "matrix", names=instances, as_of=as_of)
+    checkout = open_checkout(session, "matrix", names=instances, as_of=as_of, at=at, asks=True)
     report, surveys = read_instances(checkout, "matrix")
     commit = checkout.project.commit
     matrix = Matrix(

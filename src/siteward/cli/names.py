@@ -66,6 +66,13 @@ instance_option = click.option(
 )
 
 
+at_option = click.option(
+    "--at",
+    metavar="DATE",
+    help="Show what the journals recorded by the end of this past date, or by this instant; contacts nothing.",
+)
+
+
 def check_blocks(names: Iterable[str]) -> None:
     """Raise `UsageError` for a name after `--accept` that no block or limit has, with a suggestion."""
     from siteward.access.diagnostic import near

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, warning
 from siteward.access.report import Report, doubtful, missing
-from siteward.cli.names import instance_option
+from siteward.cli.names import at_option, instance_option
 from siteward.cli.session import Session, StoppedError, with_session
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.command("review")
 @instance_option
 @click.option("--as-of", metavar="DATE", help="Evaluate at this date or instant.")
+@at_option
 @click.option("--soon", type=click.IntRange(min=0), default=30, show_default=True, help="Days in which an end is near.")
 @click.option(
     "--unused", type=click.IntRange(min=1), default=180, show_default=True, help="Days until unused is stale."
@@ -40,6 +41,7 @@ def command(
     session: Session,
     instances: tuple[str, ...],
     as_of: str | None,
+    at: str | None,
     soon: int,
     unused: int,
     decisions: Path | None,
@@ -59,12 +61,14 @@ def command(
 
     if write and decisions is None:
         raise click.UsageError("--write goes with --decisions FILE")
-    checkout = open_checkout(session, "review", names=instances, as_of=as_of)
+    if at is not None and decisions is not None:
+        raise click.UsageError("--decisions are about what is live now, not about what was recorded (--at)")
+    checkout = open_checkout(session, "review", names=instances, as_of=as_of, at=at, asks=True)
     report, surveys = read_instances(checkout, "review")
     all_ledgers = ledgers(checkout.project.declaration, surveys)
     horizon = Horizon(as_of=checkout.as_of, soon=timedelta(days=soon), unused=timedelta(days=unused))
-    dead = dead_rows(checkout.project.declaration, checkout.as_of)
-    changed = commits(all_ledgers, checkout.project.path.parent, dead)
+    dead = () if checkout.past else dead_rows(checkout.project.declaration, checkout.as_of)
+    changed = {} if checkout.past else commits(all_ledgers, checkout.project.path.parent, dead)
     current = review(all_ledgers, horizon, changed, (*missing(report), *doubtful(report)), dead)
     current = replace(current, accounts=report.accounts or {})
     if decisions is not None:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -350,8 +350,29 @@ def find_config(session: Session) -> Path:
     )
 
 
-def parse_instant(text: str | None, timezone: str) -> datetime | None:
-    """Return the moment that `--as-of` names, in UTC; `None` where it was not given.
+def now() -> datetime:
+    """Return the present moment, in UTC."""
+    return datetime.now(UTC)
+
+
+def parse_day(text: str | None, timezone: str, option: str, *, last: bool) -> datetime | None:
+    """Return the moment that an option names, in UTC; of a date its beginning, or its end (`last`), in that time zone.
+
+    Raises `UsageError` as `parse_instant` does.
+    """
+    from zoneinfo import ZoneInfo
+
+    if text is None or len(text) != len("2027-03-31"):
+        return parse_instant(text, timezone, option)
+    day = parse_instant(text, timezone, option)
+    if day is None:
+        return None
+    midnight = day.astimezone(ZoneInfo(timezone)).replace(hour=0)
+    return (midnight + timedelta(days=1 if last else 0)).astimezone(UTC)
+
+
+def parse_instant(text: str | None, timezone: str, option: str = "--as-of") -> datetime | None:
+    """Return the moment that an option names, in UTC; `None` where it was not given.
 
     A date is its noon in the declaration's time zone. Raises `UsageError` for an instant without an offset, and for any
     other text.
@@ -364,12 +385,12 @@ def parse_instant(text: str | None, timezone: str) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError as problem:
         raise click.UsageError(
-            f"--as-of: {text!r} is neither a date (2027-03-31) nor an instant with offset"
+            f"{option}: {text!r} is neither a date (2027-03-31) nor an instant with offset"
         ) from problem
     if moment.tzinfo is None and len(text) == len("2027-03-31"):
         return moment.replace(hour=12, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
     if moment.tzinfo is None:
-        raise click.UsageError(f"--as-of: {text!r} needs an offset, such as {text}Z")
+        raise click.UsageError(f"{option}: {text!r} needs an offset, such as {text}Z")
     return moment.astimezone(UTC)
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import click
 
 from siteward.cli.base_option import base_policy_from, option
-from siteward.cli.session import Session, find_config, parse_instant, with_session
+from siteward.cli.session import Session, find_config, now, parse_instant, with_session
 from siteward.render import formats_of
 
 
@@ -19,10 +17,10 @@ def command(session: Session, base: str | None, as_of: str | None) -> int:
     """Check the files against the grammar, the platforms' abilities and the policy. Contacts nothing."""
     from siteward.reconcile.project import validate
 
-    path, now = find_config(session), datetime.now(UTC)
+    path, moment = find_config(session), now()
     report = validate(
         path,
         base_policy_from(base, path, "validate"),
-        as_of=lambda declaration: parse_instant(as_of, str(declaration.timezone)) or now,
+        as_of=lambda declaration: parse_instant(as_of, str(declaration.timezone)) or moment,
     )
     return session.leave(report)

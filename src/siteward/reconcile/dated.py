@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from siteward.access.change import direction
 from siteward.access.dates import Alternatives
-from siteward.access.diagnostic import Severity, diagnostic, error, plural, warning
+from siteward.access.diagnostic import Severity, diagnostic, error, note, plural, warning
 from siteward.declaration.dates import later_starts, without_ends, without_starts
 
 if TYPE_CHECKING:
@@ -177,6 +177,13 @@ def describe_dates(plan: InstancePlan, memory: Memory | None) -> Diagnostic:
     hint = "siteward apply --only dates" if due else None
     severity = Severity.WARNING if due else Severity.NOTE
     return replace(diagnostic(severity, "dates-carried-out", words, hint=hint), instance=plan.instance)
+
+
+def describe_record(instance: str, recorded_at: datetime | None) -> Diagnostic:
+    """Return when the live state of an instance was last recorded in its journal."""
+    when = f"last recorded on {_format(recorded_at)}" if recorded_at is not None else "never recorded"
+    words = f"the live state was {when}"
+    return note("state-of", words, hint="siteward drift --record", instance=instance)
 
 
 def _format(at: datetime) -> str:

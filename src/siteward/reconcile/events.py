@@ -11,13 +11,13 @@ from siteward.access.change import Change
 from siteward.access.codec import CodecError, decode_resource
 from siteward.access.diagnostic import Diagnostic, plural, warning
 from siteward.access.event import Event, Ran, classify, concerned
-from siteward.access.model import Account, Power, Resource
+from siteward.access.model import Account, Grant, Power, Resource
 from siteward.reconcile.apply.admission import unchecked
 from siteward.reconcile.apply.inputs import describe_trouble
 from siteward.reconcile.journal import journal
 from siteward.reconcile.journal.chain import JournalBrokenError, broken_by
-from siteward.reconcile.journal.entries import InvitationResent, RunStarted, StepsFinished, StepsIntended
-from siteward.reconcile.journal.reading import path_of, read
+from siteward.reconcile.journal.entries import InvitationResent, RunStarted, StateRecorded, StepsFinished, StepsIntended
+from siteward.reconcile.journal.reading import STATES, path_of, read
 from siteward.reconcile.journal.recorded import COME, GONE
 
 if TYPE_CHECKING:
@@ -187,8 +187,8 @@ def _events(path: Path, content: Content, instance: str, traits: Traits) -> Iter
                 yield replace(base.build_ours(entry, Change(account, account)), kind="invited")
             case _:
                 pass
-        if number > older and entry.kind in {"state", "end"}:
-            if entry.kind == "end" and reading.recorded is not None:
+        if number > older and isinstance(entry, STATES):
+            if not isinstance(entry, StateRecorded) and reading.recorded is not None:
                 yield from _of_others(path, content.chain.records[number - older - 1], entry, base)
             reading.recorded = entry.at
 

@@ -61,8 +61,13 @@ def add_history(seen: Survey, history: History, run: Run, book: Book, more: Iter
     behind = (warn_behind(run.as_of, newest),) if newest is not None else ()
     cut_off, open_ends = _describe_open_ends(seen, history, run, book)
     told = (*history.remarks, *open_ends, *behind, *more)
-    proposal = replace(seen.proposal, diagnostics=(*seen.proposal.diagnostics, *told))
-    return replace(seen, proposal=proposal, cut_off=cut_off, journal_head=history.recalled.standing.head)
+    proposal, standing = (
+        replace(seen.proposal, diagnostics=(*seen.proposal.diagnostics, *told)),
+        history.recalled.standing,
+    )
+    return replace(
+        seen, proposal=proposal, cut_off=cut_off, journal_head=standing.head, recorded_at=standing.recorded_at
+    )
 
 
 def _describe_open_ends(seen: Survey, history: History, run: Run, book: Book) -> tuple[bool, tuple[Diagnostic, ...]]:

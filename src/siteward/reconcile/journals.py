@@ -13,7 +13,7 @@ from siteward.reconcile.apply.inputs import TROUBLE, describe_trouble
 from siteward.reconcile.journal import erasure
 from siteward.reconcile.journal.chain import NEEDS_KEY, JournalBrokenError
 from siteward.reconcile.journal.entries import RunStarted
-from siteward.reconcile.journal.journal import locked
+from siteward.reconcile.journal.journal import NotComparableError, locked, opened
 from siteward.reconcile.journal.migration import continue_old
 from siteward.reconcile.journal.reading import path_of, read
 from siteward.reconcile.journal.recorded import rebuild
@@ -21,6 +21,7 @@ from siteward.reconcile.journal.recorded import rebuild
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from siteward.access.state import Live
     from siteward.reconcile.apply.target import Book, Clock
     from siteward.reconcile.journal.reading import Book as Content
 
@@ -76,6 +77,25 @@ def erase(asked: Request, user: str, reason: str) -> tuple[Diagnostic, ...]:
     return _attempt(asked, work)
 
 
+def record(asked: Request, live: Live) -> tuple[Diagnostic, ...]:
+    """Record the live state of an instance between two runs, as a reading has found it."""
+
+    def work() -> tuple[Diagnostic, ...]:
+        with opened(asked.book.folder, asked.instance, key=asked.book.key, clock=asked.clock) as journal:
+            try:
+                count = journal.compare_state(live)
+            except NotComparableError as problem:
+                return (error(problem.code, f"the live state was not recorded: {problem}", hint=problem.hint),)
+        return (
+            note(
+                "state-recorded",
+                f"the live state is recorded: {plural(count, 'resource')} changed since the last record",
+            ),
+        )
+
+    return _attempt(asked, work)
+
+
 def _attempt(asked: Request, work: Callable[[], tuple[Diagnostic, ...]]) -> tuple[Diagnostic, ...]:
     """Return what some work says of an instance, or why it failed."""
     try:
@@ -107,7 +127,7 @@ def _describe(content: Content) -> str:
     """Return the numbers of a verified journal in words."""
     standing = content.standing
     runs = sum(isinstance(entry, RunStarted) for entry in content.entries)
-    states = [state for _, state in rebuild(standing.path, content.chain.records)]
+    states = [len(state) for _, state in rebuild(standing.path, content.chain.records)]
     since = f" since entry {standing.sealed_since}" if standing.sealed_since > 1 else ""
     older = len(content.first.entries) if content.first is not None and not standing.is_old else 0
     parts = (
@@ -115,7 +135,7 @@ def _describe(content: Content) -> str:
         *((f"{older} more in the older file",) if older else ()),
         plural(runs, "run"),
         *(
-            (f"the live state of {plural(len(states), 'moment')}, {len(states[-1])} resources at the last",)
+            (f"the live state of {plural(len(states), 'moment')}, {states[-1]} resources at the last",)
             if states
             else ()
         ),

@@ -25,6 +25,7 @@ from siteward.reconcile.apply.target import RESUME, Fresh
 from siteward.reconcile.dated import (
     Revisions,
     describe_dates,
+    describe_record,
     revisions_of,
 )
 from siteward.reconcile.drift import drift as drifted
@@ -37,7 +38,7 @@ from siteward.reconcile.survey import Snapshot, Survey, surveyed, take_survey
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from siteward.access.model import Key
@@ -185,10 +186,16 @@ def _sum_needs(surveys: Sequence[Survey], parts: Sequence[InstancePlan], run: Ru
     return tuple(Need(need=kind, steps=count) for kind, count in counts.items() if count)
 
 
-def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run) -> Report:
+def drift(
+    project: Project,
+    instances: Sequence[Instance],
+    book: Book,
+    run: Run,
+    record: Callable[[Survey], Iterable[Diagnostic]] = lambda _: (),
+) -> Report:
     """Return the report of drift: differences between live and declared access, by how they came about.
 
-    It only reads: a change that needs a consent to be applied is a difference here and no block.
+    `record` is called with what was read of each instance, and returns what is to be said of that. It only reads: a change that needs a consent to be applied is a difference here and no block.
     """
     run = replace(run, allowance=replace(run.allowance, asks=False))
     report, surveys = plan_and_survey(project, instances, book, run, command="drift")
@@ -197,6 +204,8 @@ def drift(project: Project, instances: Sequence[Instance], book: Book, run: Run)
     items: list[DriftItem] = []
     unnamed: list[Diagnostic] = []
     dates = [describe_dates(part, survey.memory) for survey in surveys if (part := report.plan.instance(survey.name))]
+    dates += [describe_record(survey.name, survey.recorded_at) for survey in surveys]
+    dates += [diagnostic for survey in surveys for diagnostic in record(survey)]
     for survey in surveys:
         part = report.plan.instance(survey.name)
         known = (survey.live, survey.desired, survey.memory, survey.proposal.excess)

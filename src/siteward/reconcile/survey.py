@@ -59,7 +59,8 @@ class Survey(Struct, frozen=True, kw_only=True):
     """The state of one instance: live, desired, and the proposal that follows.
 
     `confirmed` is true where more than the file names the account of the credentials.
-    `cut_off` is true where an apply was interrupted here; `journal_head` is the last sum of its journal.
+    `cut_off` is true where an apply was interrupted here; `journal_head` is the last sum of its journal,
+    which has the live state of `recorded_at` last.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     confirmed: bool = False
     cut_off: bool = False
     journal_head: str = ""
+    recorded_at: datetime | None = None
 
     def desired_by(self, declaration: Declaration) -> Desired:
         """Return what other files than those at hand would desire here, all else being equal."""

@@ -193,6 +193,15 @@ class RunEnded(_Entry, frozen=True, kw_only=True):
     last: str
 
 
+class StateCompared(_Entry, frozen=True, kw_only=True):
+    """The live state was compared between two runs (`drift --record`); the members and parts are as in `RunEnded`."""
+
+    kind: Literal["record"] = "record"
+    complete: bool = True
+    unread: tuple[str, ...] = ()
+    last: str
+
+
 class StateRecorded(_Entry, frozen=True, kw_only=True):
     """The whole live state is in the parts; the changes in later ends go on from it."""
 
@@ -238,6 +247,7 @@ Entry: TypeAlias = (
     | InvitationResent
     | RunEnded
     | StateRecorded
+    | StateCompared
     | JournalContinued
     | PartsErased
 )
@@ -253,6 +263,7 @@ _KINDS: Final[Mapping[str, type[Entry]]] = MappingProxyType(
         "resend": InvitationResent,
         "end": RunEnded,
         "state": StateRecorded,
+        "record": StateCompared,
         "continues": JournalContinued,
         "erased": PartsErased,
     }

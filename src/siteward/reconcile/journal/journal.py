@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from siteward.access.codec import canonical, decode, encode
 from siteward.access.model import account_of
 from siteward.access.renames import at_rest, touched
+from siteward.access.state import Memory
 from siteward.reconcile.journal.chain import NEEDS_KEY, JournalBrokenError, hash_line, link, read_bytes
 from siteward.reconcile.journal.cut_off import find_made, know_made
 from siteward.reconcile.journal.entries import (
@@ -34,6 +35,7 @@ from siteward.reconcile.journal.entries import (
     RunEnded,
     RunResumed,
     RunStarted,
+    StateCompared,
     StateRecorded,
     StepsFinished,
     StepsIntended,
@@ -62,7 +64,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Key, Resource
     from siteward.access.plan import Plan
     from siteward.access.report import OutcomeStatus
-    from siteward.access.state import Live, Memory, Unsettled
+    from siteward.access.state import Live, Unsettled
     from siteward.reconcile.apply.target import Clock
     from siteward.reconcile.journal.chain import Part
     from siteward.reconcile.journal.entries import Entry, ResendStatus, RunFacts
@@ -97,6 +99,13 @@ def kept_plan(folder: Path, digest: str) -> Plan:
     return plan
 
 
+class NotComparableError(Exception):
+    """The live state cannot be recorded now; the message says why."""
+
+    code = "not-recorded"
+    hint = "`siteward apply`, or `apply --resume`; it records the state at its end"
+
+
 class Journal:
     """The journal of one instance, locked and open for appending; made by `opened`.
 
@@ -118,6 +127,7 @@ class Journal:
         self._known = book.known
         self._records = len(book.chain.records)
         self._recorded = _recall_recorded(book)
+        self._last_memory = book.last.memory if book.last is not None else Memory()
         self._written_before = _find_written(book)
         self._file = append_only(path)
         if book.half_moved:
@@ -194,14 +204,11 @@ class Journal:
         memory = replace(left, last_at=left.last_at or at)
         before = self._recorded or {}
         now = see(at_rest(live.access), before, complete=live.complete)
-        beyond = compare(memory.last, now) if memory.last is not None else None
-        data = canonical(encode_entry(LastApplied(run=self._run, memory=memory, beyond=beyond)))
-        fresh = path_beside(self.path, ".last.json.new")
-        write_flushed(fresh, data)
+        fresh, digest = self._write_last(self._run, memory, now)
         parts = changed_parts(compare(before, now), lambda key, was: key in self._written_before or is_ours(key, was))
         entry = RunEnded(
             at=at, run=self._run, outcomes=dict(outcomes), complete=live.complete, unread=_list_unread(live),
-            last=hash_line(data),
+            last=digest,
         )  # fmt: skip
         self._add(entry, parts)
         move_flushed(fresh, path_beside(self.path, ".last.json"))
@@ -217,6 +224,36 @@ class Journal:
             self.end(outcomes, replace(self.memory, me=None, unsettled=unsettled), live)
         else:
             self._add(RunAbandoned(at=self._clock(), run=self._run))
+
+    def compare_state(self, live: Live) -> int:
+        """Write what others changed in the live state since it was last recorded; return how many resources that is.
+
+        The memory stays as it is. Raises `NotComparableError` where no run has ended yet, or one has no end.
+        """
+        if self.memory is None or self.memory.last is None or self.unfinished is not None:
+            why = "a run has no end" if self.unfinished is not None else "no run has left a state to compare with"
+            raise NotComparableError(why)
+        at = self._clock()
+        before, now = self._recorded, at_rest(live.access)
+        if before is None:
+            self._recorded = dict(now)
+            entry = StateRecorded(at=at, run="", complete=live.complete, unread=_list_unread(live))
+            self._add(entry, whole_parts(self._recorded))
+        state = see(now, before or {}, complete=live.complete)
+        differences = compare(before, state) if before is not None else ()
+        last, digest = self._write_last("", self._last_memory, state)
+        compared = StateCompared(at=at, run="", complete=live.complete, unread=_list_unread(live), last=digest)
+        self._add(compared, changed_parts(differences, lambda key, _: key in self._written_before))
+        move_flushed(last, path_beside(self.path, ".last.json"))
+        return len(differences)
+
+    def _write_last(self, run: str, memory: Memory, state: Mapping[Key, Resource]) -> tuple[Path, str]:
+        """Write what a run leaves, beside where it belongs; return that path, and the digest."""
+        beyond = compare(memory.last, state) if memory.last is not None else None
+        data = canonical(encode_entry(LastApplied(run=run, memory=memory, beyond=beyond)))
+        fresh = path_beside(self.path, ".last.json.new")
+        write_flushed(fresh, data)
+        return fresh, hash_line(data)
 
     def _note_steps(self, plan: Plan) -> None:
         """Note which account each step of the plan concerns, so that what is said of it stands in that part."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +18,8 @@ from siteward.reconcile.journal.entries import (
     PartsErased,
     RunEnded,
     RunStarted,
+    StateCompared,
+    StateRecorded,
     decode_last,
 )
 from siteward.reconcile.journal.first_format import FIRST_FORMAT, FirstChain, is_first_format, verify_first
@@ -26,6 +28,7 @@ from siteward.reconcile.journal.runs import split_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from siteward.reconcile.journal.entries import Entry, LastApplied
@@ -51,11 +54,16 @@ def tell_heads(folder: Path, heads: Mapping[str, str]) -> tuple[str | None, str 
     return (str(folder), ", ".join(map(" ".join, heads.items()))) if heads else (None, None)
 
 
+STATES: Final = (StateRecorded, RunEnded, StateCompared)
+"""The entries that tell the live state, whole or by what changed."""
+
+
 class Standing(Struct, frozen=True, kw_only=True):
     """The journal file itself: its path, its last sum (`head`), its number of `entries`, and the last run that began.
 
     `sealed_since` is the number of the first entry that a key has sealed, or 0, and `checked` is false where there was
     no key to check these seals with. `is_old` is true for a file of the first format, which is not written to.
+    `recorded_at` is the moment of which it has the live state last.
     """
 
     path: Path
@@ -65,6 +73,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     checked: bool = True
     is_old: bool = False
     began: RunStarted | None = None
+    recorded_at: datetime | None = None
 
 
 class Recalled(Struct, frozen=True, kw_only=True):
@@ -156,6 +165,7 @@ def _describe(path: Path, lines: _Lines, began: RunStarted | None) -> Standing:
     return Standing(
         path=path, head=chain.head, entries=len(chain.records), sealed_since=chain.sealed_since, checked=chain.checked,
         began=began,
+        recorded_at=next((entry.at for entry, _ in reversed(lines.marked) if isinstance(entry, STATES)), None),
     )  # fmt: skip
 
 
@@ -216,7 +226,7 @@ def _recall_memory(marked: Sequence[Marked], last: Memory | None) -> tuple[Memor
 
 def _find_last(entry: Entry) -> str | None:
     """Return the digest that an entry has of what a run left, if it has one."""
-    return entry.last if isinstance(entry, RunEnded | JournalContinued | PartsErased) else None
+    return entry.last if isinstance(entry, RunEnded | StateCompared | JournalContinued | PartsErased) else None
 
 
 def _find_own_account(entries: Sequence[Entry]) -> str | None:

@@ -16,7 +16,7 @@ from siteward.reconcile.journal.entries import Difference
 from siteward.reconcile.journal.records import NOBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from siteward.access.model import Key, Resource
@@ -85,7 +85,7 @@ def changed_parts(differences: Iterable[Difference], is_ours: Callable[[Key, Res
 
 
 def rebuild(path: Path, records: Iterable[Record]) -> Iterator[tuple[Record, dict[Key, Resource]]]:
-    """Yield each record that tells of the live state, with the state then.
+    """Yield each record that tells of the live state, with the state then, which the next one changes in place.
 
     What was erased is missing in it. Raises `JournalBrokenError`.
     """
@@ -94,14 +94,21 @@ def rebuild(path: Path, records: Iterable[Record]) -> Iterator[tuple[Record, dic
         try:
             if record.header["kind"] == "state":
                 state = {resource.key: resource for resource in _read_state(record)}
-            elif record.header["kind"] == "end" and state is not None:
-                state = dict(state)
+            elif record.header["kind"] in {"end", "record"} and state is not None:
                 _apply(state, record)
             else:
                 continue
         except CodecError as problem:
             raise broken_by(path, record.line, problem) from None
         yield record, state
+
+
+def state_before(path: Path, records: Sequence[Record], number: int) -> dict[Key, Resource]:
+    """Return the live state that the first records tell, up to that `number` of them. Raises `JournalBrokenError`."""
+    state: dict[Key, Resource] = {}
+    for _, then in rebuild(path, records[:number]):
+        state = then
+    return state
 
 
 def _read_state(record: Record) -> Iterator[Resource]:

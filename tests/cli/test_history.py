@@ -1,0 +1,244 @@
+"""The auditor's questions over some months: who had what, when, by whom and why, each answered by one command."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cli.conftest import Program
+from cli.repo import commit, edit
+from siteward import platforms
+from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from siteward.platforms.fakery import Sandbox
+
+FILE = """\
+version: 1
+instances:
+  stats: {platform: umami, url: URL, self: siteward, layout: per-site, accept_blind: [board-links]}
+sites:
+  shop: {domain: shop.example.org}
+  blog: {domain: blog.example.org}
+users:
+  anna: {email: anna@example.org}
+  ben: {email: ben@example.org}
+groups:
+  writers: [ben]
+grants:
+  - {to: anna, role: view, sites: shop}
+  - {to: writers, role: edit, sites: blog, ticket: OPS-7, reason: writes there}
+"""
+CI = {
+    "GITHUB_ACTIONS": "true", "GITHUB_ACTOR": "ben-cole", "GITHUB_TRIGGERING_ACTOR": "anna-berg", "GITHUB_RUN_ID": "17",
+    "GITHUB_SERVER_URL": "https://forge.test", "GITHUB_REPOSITORY": "acme/access", "GITHUB_RUN_ATTEMPT": "2",
+}  # fmt: skip
+APPROVED: dict[str, Any] = {
+    "format": "siteward.approvals/1", "forge": "github", "change": "https://forge.test/acme/access/pull/12", "head": "ab",
+    "approvals": [{"by": "cleo", "at": "2026-03-01T09:00:00Z"}], "told_at": "2026-03-01T10:00:00Z",
+}  # fmt: skip
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    world = World(
+        accounts=(WorldAccount(login="anna"), WorldAccount(login="ben"), WorldAccount(login="eve")),
+        sites=(WorldSite(name="shop", domain="shop.example.org"), WorldSite(name="blog", domain="blog.example.org")),
+        grants=(WorldGrant(account="eve", site="shop.example.org", role="view"),),
+    )
+    with serve(platforms.fake("umami").of(world, "3.2", clock=lambda: datetime.now(UTC))) as served:
+        yield served
+
+
+@pytest.fixture
+def company(tmp_path: Path, sandbox: Sandbox) -> Program:
+    """A repository whose file gives anna and ben something; months pass by the program's clock."""
+    program = Program(tmp_path / "repo", moment="2026-03-01T12:00:00+00:00")
+    program.folder.mkdir()
+    program.write(FILE.replace("URL", sandbox.url))
+    program.env |= {f"SITEWARD_STATS_{name.upper()}": value for name, value in sandbox.fake.credentials.items()}
+    commit(program, "Give anna and ben access")
+    return program
+
+
+def meddle(sandbox: Sandbox) -> None:
+    """Make eve an admin in the web interface, as somebody who does not use the file."""
+    state: Any = sandbox.fake
+    state.state.names["eve"].role = "admin"
+
+
+@pytest.fixture
+def months(company: Program, sandbox: Sandbox) -> Program:
+    """March: a first apply, re-run by anna-berg. April: somebody makes eve an admin. May: anna may edit, by OPS-9."""
+    approvals = company.folder.parent / "approvals.json"
+    approvals.write_text(json.dumps(APPROVED))
+    approvals.chmod(0o600)
+    assert company("apply", "--yes", SITEWARD_APPROVALS=str(approvals), **CI).code == 0
+    company.moment = "2026-04-10T03:00:00+00:00"
+    meddle(sandbox)
+    assert "state-recorded" in company("drift", "--record", "-v").out
+    company.moment = "2026-05-05T12:00:00+00:00"
+    edit(company, ("{to: anna, role: view, sites: shop}", "{to: anna, role: edit, sites: shop, ticket: OPS-9}"))
+    commit(company, "Let anna edit")
+    assert company("apply", "--yes").code == 0
+    company.moment = "2026-06-01T12:00:00+00:00"
+    return company
+
+
+def items(program: Program, *asked: str) -> list[dict[str, Any]]:
+    said = program("history", "-f", "json", *asked)
+    assert said.code == 0, said.out + said.err
+    found: list[dict[str, Any]] = said.json()["items"]
+    return found
+
+
+def test_who_got_what_when_why_and_by_whom(months: Program) -> None:
+    """With the line of the file at that commit, the way, the ticket, the commit, who ran it and who approved, as told."""
+    (event,) = items(months, "--user", "ben")
+    assert (event["kind"], event["after"]["role"], event["status"]) == ("gained", "team-member", "done")
+    assert (event["ticket"], event["reason"], event["via"]) == ("OPS-7", "writes there", ["group writers"])
+    assert event["at_file"] == "access.yaml:14:5"
+    assert (event["actor"], event["how"], event["approvers"]) == ("anna-berg", "GITHUB_ACTOR", ["cleo"])
+    assert re.fullmatch("[0-9a-f]{40}", event["commit"])
+    text = months("history", "--user", "ben").out
+    for words in ("2026-03-01 12:00Z", "gained", "OPS-7", "anna-berg (GITHUB_ACTOR), approved by cleo (as told)"):
+        assert words in text
+
+
+def test_each_filter_leaves_what_it_asks_for(months: Program) -> None:
+    """By site, role, ticket, time and actor; others' changes are between the two records around them."""
+    assert {event["account"] for event in items(months, "--site", "shop")} == {"anna"}
+    assert [event["kind"] for event in items(months, "--ticket", "OPS-9")] == ["raised"]
+    assert [event["account"] for event in items(months, "--role", "edit")] == ["ben", "eve", "anna"]
+    (others,) = items(months, "--by", "others")
+    assert (others["account"], others["kind"], others["since"], others["at"]) == (
+        "eve", "gained", "2026-03-01 12:00Z", "2026-04-10 03:00Z",
+    )  # fmt: skip
+    assert {event["account"] for event in items(months, "--by", "anna-berg")} == {"anna", "ben"}
+    assert [event["kind"] for event in items(months, "--since", "2026-05-01")] == ["raised"]
+    assert {event["account"] for event in items(months, "--until", "2026-03-01")} == {"anna", "ben", "eve"}
+    assert items(months, "--user", "nobody") == []
+
+
+def test_every_format_has_every_event(months: Program) -> None:
+    """The same events in each; a page that a browser opens from a file."""
+    count = len(items(months))
+    rows = list(csv.DictReader(StringIO(months("history", "-f", "csv").out)))
+    assert len(rows) == count
+    assert {row["account"] for row in rows} == {"anna", "ben", "eve"}
+    assert months("history", "-f", "markdown").out.count("\n| ") == count + 1
+    page = months("history", "-f", "html").out
+    assert page.count("<tr><td") == count
+    assert "<script" not in page
+
+
+def test_names_are_hidden_where_that_is_asked_for(months: Program) -> None:
+    """Undeclared logins and who ran it; with counts nobody at all."""
+    shown = months("history", "--privacy", "handles").out
+    assert "anna" in shown
+    assert not {"eve", "anna-berg", "cleo"} & set(re.findall(r"[\w-]+", shown))
+    counted = months("history", "--privacy", "counts").out
+    assert "anna" not in counted
+    assert "events, not shown" in counted
+
+
+def test_who_had_what_on_a_past_date(months: Program) -> None:
+    """From the record of that time and the file of the run then in force; today's state is nowhere."""
+    asked = ("who-can", "edit", "shop.example.org")
+    march = months(*asked, "--at", "2026-03-15", "-f", "json").json()
+    assert {item["account"] for item in march["items"]} == {"siteward"}
+    april = months(*asked, "--at", "2026-04-15", "-f", "json").json()
+    assert {item["account"] for item in april["items"]} == {"eve", "siteward"}
+    may = months(*asked, "--at", "2026-05-06", "-f", "json").json()
+    assert {item["account"] for item in may["items"]} == {"anna", "eve", "siteward"}
+    (told,) = march["incomplete"]
+    assert "shown as recorded on 2026-03-01 12:00Z" in told["why"]
+    assert "the next record is of 2026-04-10 03:00Z" in told["why"]
+    assert "declared is what commit" in told["why"]
+
+
+def test_every_asking_verb_takes_a_past_date(months: Program, sandbox: Sandbox) -> None:
+    """Without a request to the server."""
+    calls = len(sandbox.fake.calls)
+    for verb in (["explain", "anna", "shop"], ["matrix"], ["matrix", "-f", "csv"], ["review", "-f", "csv"]):
+        said = months(*verb, "--at", "2026-03-15")
+        assert said.code in {0, 4}, said.out + said.err
+        assert "shown as recorded on 2026-03-01" in re.sub(r"\s+", " ", said.out), said.out
+        assert "team-view-only" in said.out or "view" in said.out
+    assert len(sandbox.fake.calls) == calls
+    page = months("matrix", "--html", "--at", "2026-03-15").out
+    assert "shown as recorded" in page
+
+
+def test_what_was_declared_then_is_said_not_to_be_recorded_where_nobody_knows(company: Program) -> None:
+    """Files that were not committed: nothing of today's file is shown as that of then."""
+    edit(company, ("role: view, sites: shop", "role: view, sites: blog"))
+    assert company("apply", "--yes").code == 0
+    edit(company, ("role: view, sites: blog", "role: edit, sites: shop"))
+    company.moment = "2026-06-01T12:00:00+00:00"
+    said = company("who-can", "view", "blog.example.org", "--at", "2026-03-02", "-f", "json").json()
+    assert "what the file asked for then is not recorded" in said["incomplete"][0]["why"]
+    assert {item["declared"] for item in said["items"]} == {None}
+
+
+def test_a_date_before_the_first_record_has_no_answer(months: Program) -> None:
+    """And none to come; both are errors in words, and so is a past date under `--as-of`."""
+    said = months("who-can", "view", "shop.example.org", "--at", "2026-02-28")
+    assert said.code == 1
+    assert "the first is of 2026-03-01 12:00Z" in re.sub(r"\s+", " ", said.out + said.err)
+    assert "nothing is recorded of the future" in months("matrix", "--at", "2027-01-01").err
+    for verb in (["who-can", "view", "shop"], ["explain", "anna", "shop"], ["matrix"], ["review"]):
+        refused = months(*verb, "--as-of", "2026-03-15")
+        assert refused.code == 1, refused.out
+        assert "--at 2026-03-15 shows what was recorded" in re.sub(r"\s+", " ", refused.err)
+    assert months("plan", "--as-of", "2026-03-15").code in {0, 2, 3}
+
+
+def test_an_edited_journal_answers_nothing(months: Program) -> None:
+    """Every one of these commands names the line, and shows nothing of it."""
+    path = months.folder / ".siteward" / "stats.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[3] = lines[3].replace(b'"', b"'", 1)
+    path.write_bytes(b"".join(lines))
+    for verb in (
+        ["history"],
+        ["who-can", "view", "shop.example.org", "--at", "2026-03-15"],
+        ["matrix", "--at", "2026-03-15"],
+    ):
+        said = months(*verb)
+        assert said.code == 1
+        assert "stats.jsonl:4: " in re.sub(r"\s+", " ", said.out + said.err)
+
+
+def test_nothing_is_recorded_while_a_run_is_open_or_before_the_first(company: Program) -> None:
+    """A state without a run to compare with is no record; what to do is said."""
+    said = company("drift", "--record", "-v")
+    assert said.code == 1
+    assert "not-recorded" in said.out
+
+
+@pytest.mark.parametrize("spoil", ["inside", "mode", "link", "json", "format", "gone"])
+def test_approvals_that_a_branch_could_have_written_are_refused(company: Program, spoil: str) -> None:
+    """Before anything is sent: they are evidence only where the job itself has fetched them."""
+    path = company.folder.parent / "approvals.json"
+    if spoil == "inside":
+        path = company.folder / "approvals.json"
+    data = {**APPROVED, **({"format": "siteward.approvals/2"} if spoil == "format" else {})}
+    if spoil == "link":
+        path.with_name("elsewhere.json").write_text(json.dumps(data))
+        path.symlink_to(path.with_name("elsewhere.json"))
+    elif spoil != "gone":
+        path.write_text("{" if spoil == "json" else json.dumps(data))
+        path.chmod(0o644 if spoil == "mode" else 0o600)
+    said = company("apply", "--yes", SITEWARD_APPROVALS=str(path))
+    assert (said.code, "bad-approvals" in said.out) == (1, True), said.out
+    assert not (company.folder / ".siteward" / "stats.jsonl").exists()

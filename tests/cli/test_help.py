@@ -1,5 +1,8 @@
 """The help of each verb: examples to copy, and only options that do something."""
 
+import shlex
+
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -19,9 +22,12 @@ def test_each_verb_has_an_example(verb: str) -> None:
 @pytest.mark.parametrize("example", [line for lines in EXAMPLES.values() for line in lines])
 def test_an_example_is_understood(example: str) -> None:
     """Every verb and option in an example is one that the program has."""
-    _, verb, *given = example.split(" > ", maxsplit=1)[0].split()
+    _, verb, *given = shlex.split(example.split(" > ", maxsplit=1)[0])
     context = main.make_context("siteward", [verb, *given])
     command = main.get_command(context, verb)
+    if isinstance(command, click.Group):
+        verb, *given = given
+        command = command.get_command(context, verb)
     assert command is not None
     command.make_context(verb, given, parent=context, resilient_parsing=True)
     known = {option for parameter in command.params for option in parameter.opts}

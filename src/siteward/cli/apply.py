@@ -92,15 +92,8 @@ def command(
     from siteward.reconcile.apply.target import Options
 
     checkout = open_checkout(
-        session,
-        "apply",
-        names=instances,
-        as_of=as_of,
-        passwords_out=passwords_out,
-        writes=True,
-        with_base=True,
-        base=base,
-    )
+        session, "apply", names=instances, as_of=as_of, passwords_out=passwords_out, writes=True, with_base=True, base=base
+    )  # fmt: skip
     options = Options(
         passwords=checkout.passwords,
         accept=_read_acceptances(accept, reason),

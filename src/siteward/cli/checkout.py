@@ -101,10 +101,7 @@ def open_checkout(
     project = project_of(session, command)
     if with_base:
         project = replace(project, base_policy=base_policy_from(base, project.path, command)(project.declaration))
-    known = project.declaration.instances
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise click.UsageError(f"no instance {unknown[0]!r}; there are {', '.join(known) or 'none'}")
+    _refuse_unknown(project, names)
     environment = environment_of(project.path.parent)
     surroundings = Surroundings(
         env=environment,
@@ -116,22 +113,30 @@ def open_checkout(
     moment = now()
     zone = str(project.declaration.timezone)
     then = _past_moment(at, as_of, zone, moment) if asks else None
-    key = environment.get("SITEWARD_JOURNAL_KEY")
     folder = project.journal_folder
     return Checkout(
         project=project,
         instances=instances(project, names, surroundings),
-        book=Book(
-            folder=folder,
-            key=Secret(key, "SITEWARD_JOURNAL_KEY") if key else None,
-            actor=_actor_of(project, command) if writes else None,
-        ),
+        book=_book_in(folder, environment, _actor_of(project, command) if writes else None),
         now=moment,
         as_of=then or parse_instant(as_of, zone) or moment,
         as_of_given=as_of is not None or then is not None,
         passwords=Passwords(folder=folder / "passwords", out=passwords_out),
         past=then is not None,
     )
+
+
+def _refuse_unknown(project: Project, names: Iterable[str]) -> None:
+    """Raise `UsageError` for an instance that is not declared."""
+    known = project.declaration.instances
+    for name in names:
+        if name not in known:
+            raise click.UsageError(f"no instance {name!r}; there are {', '.join(known) or 'none'}")
+
+
+def _book_in(folder: Path, environment: Mapping[str, str], actor: Actor | None) -> Book:
+    key = environment.get("SITEWARD_JOURNAL_KEY")
+    return Book(folder=folder, key=Secret(key, "SITEWARD_JOURNAL_KEY") if key else None, actor=actor)
 
 
 def _past_moment(at: str | None, as_of: str | None, zone: str, moment: datetime) -> datetime | None:

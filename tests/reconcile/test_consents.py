@@ -33,7 +33,7 @@ from siteward.access.diagnostic import error
 from siteward.access.model import Account, account_key
 from siteward.reconcile.apply.admission import remarks_on
 from siteward.reconcile.apply.target import Acceptance
-from siteward.reconcile.journal import journal, reading
+from siteward.reconcile.journal import journal, plans, reading
 from siteward.reconcile.journal.chain import follow, link
 from siteward.transport.secrets import Secret
 
@@ -89,7 +89,7 @@ def interrupted(folder: Path, kind: Kind, sealing: Sealing) -> tuple[SmallRig, S
         run = reading.recall(rig.journal(), KEY).unfinished
         assert run is not None
         with journal.opened(rig.book.folder, "stats", key=KEY, clock=rig.clock) as book:
-            book.go_on(run, journal.kept_plan(rig.book.folder, run.began.plan))
+            book.go_on(run, plans.kept_plan(rig.book.folder, run.began.plan))
     return rig, server
 
 
@@ -202,7 +202,7 @@ def test_steps_that_a_line_calls_lifted_stay_blocked(tmp_path: Path) -> None:
     rig, server, file = crashed(tmp_path, [Account("ann"), Account("bob")], wanted, nobody_touches_ann)
     run = reading.recall(rig.journal()).unfinished
     assert run is not None
-    plan = journal.kept_plan(rig.book.folder, run.began.plan)
+    plan = plans.kept_plan(rig.book.folder, run.began.plan)
     forged(rig, lifted=[step.id for step in plan.instances[0].steps], allow_delete=True)
     file.guards = ()
     report = rig.resume(allow_delete=True)
@@ -241,7 +241,7 @@ def test_another_plan_under_the_name_of_this_one_is_refused(tmp_path: Path) -> N
     rig, _, _ = crashed(tmp_path, [], PEOPLE)
     (stored,) = rig.book.folder.glob("*.plan.json")
     other = rig.plan(as_of=NOW)
-    journal.keep_plan(rig.book.folder, other)
+    plans.keep_plan(rig.book.folder, other)
     (mine,) = [path for path in rig.book.folder.glob("*.plan.json") if path != stored]
     stored.write_bytes(mine.read_bytes())
     assert codes(rig.resume()) == {"plan-lost"}

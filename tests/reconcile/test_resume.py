@@ -35,7 +35,7 @@ from reconcile.small_world import (
 from siteward.access.diagnostic import error
 from siteward.access.model import Account, account_key
 from siteward.reconcile.apply.target import Acceptance
-from siteward.reconcile.journal import journal, reading
+from siteward.reconcile.journal import journal, plans, reading
 from siteward.reconcile.journal.entries import Result
 from siteward.transport.secrets import Secret
 
@@ -228,7 +228,7 @@ def test_a_run_of_another_plan_lends_nothing(tmp_path: Path) -> None:
     rig.instances = (*rig.instances, Instance(other, File(world(ROBOT, TWO[0])), name="other"))
     server.set(*THREE)
     later = rig.plan()
-    journal.keep_plan(rig.book.folder, later)
+    plans.keep_plan(rig.book.folder, later)
     known: RunFacts = {
         "platform": "small",
         "origin": "https://stats.test",

@@ -155,7 +155,7 @@ def _rename_keys(value: Value, names: Mapping[Path, str], around: set[Path], at:
 
 def split_lines(text: str) -> tuple[str, ...]:
     """Return the lines of a text as YAML 1.2 counts them: they end at CR LF, LF or CR, and nowhere else."""
-    return tuple(re.split(r"\r\n|\n|\r", text))
+    return tuple(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
 
 
 def _find_end(line: str, column: int, value: Value | None) -> int:

@@ -73,7 +73,7 @@ def _find_stray_character(file: str, text: str) -> Diagnostic | None:
     if stray is None:
         return None
     before = text[: stray.start()]
-    lines = re.split(r"\r\n|\n|\r", before)
+    lines = split_lines(before)
     return _error_at(
         "bad-character",
         f"the character U+{ord(stray.group()):04X} cannot stand in a YAML file",
@@ -89,7 +89,7 @@ def _explain(file: str, text: str, problem: YAMLError) -> Diagnostic:
     mark: Mark | None = problem.problem_mark or problem.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
     at = Span(file, line + 1, column + 1)
-    lines = re.split(r"\r\n|\n|\r", text)
+    lines = split_lines(text)
     shown = lines[line] if line < len(lines) else ""
     if re.match(r" *\t", shown):
         return _error_at(
@@ -111,7 +111,7 @@ def _explain(file: str, text: str, problem: YAMLError) -> Diagnostic:
     return _error_at("yaml", f"not YAML: {message}", at, hint=hint)
 
 
-def _advise_quotes(file: str, problem: MarkedYAMLError, lines: list[str]) -> Diagnostic | None:
+def _advise_quotes(file: str, problem: MarkedYAMLError, lines: Sequence[str]) -> Diagnostic | None:
     """Return the advice to quote, where a value begins with a character that YAML keeps for itself."""
     for mark in (problem.context_mark, problem.problem_mark):
         if mark is None or mark.line >= len(lines):

@@ -14,7 +14,7 @@ from siteward.access.event import Event, Ran, classify, concerned
 from siteward.access.model import Account, Grant, Power, Resource
 from siteward.reconcile.apply.admission import unchecked
 from siteward.reconcile.apply.inputs import describe_trouble
-from siteward.reconcile.journal import journal
+from siteward.reconcile.journal import plans
 from siteward.reconcile.journal.chain import JournalBrokenError, broken_by
 from siteward.reconcile.journal.entries import InvitationResent, RunStarted, StateRecorded, StepsFinished, StepsIntended
 from siteward.reconcile.journal.reading import STATES, path_of, read
@@ -134,7 +134,7 @@ def _with_origins(folder: Path, instance: str, events: list[Event]) -> tuple[lis
     lost = 0
     for digest in dict.fromkeys(event.ran.plan for event in events if event.ran is not None and event.ran.plan):
         try:
-            part = journal.kept_plan(folder, digest).instance(instance)
+            part = plans.kept_plan(folder, digest).instance(instance)
         except (OSError, ValueError):
             lost += 1
             continue

@@ -19,7 +19,7 @@ from siteward.access.model import Access, Account, Group, account_of
 from siteward.access.renames import touched
 from siteward.reconcile.apply.revalidate import reached
 from siteward.reconcile.apply.target import RESUME
-from siteward.reconcile.journal import journal
+from siteward.reconcile.journal import plans
 from siteward.reconcile.journal.cut_off import find_made, know_made
 from siteward.reconcile.journal.entries import NOT_BEGUN
 from siteward.transport.patience import LONGEST
@@ -139,7 +139,7 @@ def is_cut_off(run: Run, folder: Path) -> bool:
     It has where a step of its plan has no result, or was not begun because somebody interrupted it.
     """
     try:
-        part = journal.kept_plan(folder, run.began.plan).instance(run.began.instance or "")
+        part = plans.kept_plan(folder, run.began.plan).instance(run.began.instance or "")
     except (OSError, ValueError):
         return True
     steps = [step.id for step in part.steps] if part is not None else []

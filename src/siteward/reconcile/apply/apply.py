@@ -21,7 +21,7 @@ from siteward.reconcile.apply.consent import find_missing_consents
 from siteward.reconcile.apply.inputs import TROUBLE, ApplyInput, describe_trouble
 from siteward.reconcile.apply.run import run as run_apply
 from siteward.reconcile.apply.target import quiet
-from siteward.reconcile.journal import journal, reading
+from siteward.reconcile.journal import plans, reading
 from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.journal.journal import opened
 from siteward.transport.errors import OutcomeUnknownError
@@ -81,7 +81,7 @@ def resume(
         return Report(command="apply", diagnostics=diagnostics or (nothing,))
     digest = max(unfinished.values(), key=lambda run: run.began.at).began.plan
     try:
-        plan = journal.kept_plan(book.folder, digest)
+        plan = plans.kept_plan(book.folder, digest)
     except (OSError, ValueError) as problem:
         lost = error("plan-lost", f"the plan of the unfinished run is not to be had: {problem}", hint="siteward plan")
         return Report(command="apply", diagnostics=(*diagnostics, lost))

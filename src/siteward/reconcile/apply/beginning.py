@@ -15,7 +15,7 @@ from siteward.access.diagnostic import Severity, note
 from siteward.access.identity import follow
 from siteward.reconcile.apply.inputs import TROUBLE, describe_trouble
 from siteward.reconcile.apply.memory import RunResult, build_memory
-from siteward.reconcile.journal import journal
+from siteward.reconcile.journal import journal, plans
 from siteward.reconcile.journal.reading import path_of
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _adds(now: Memory, memory: Memory | None, live: Live, traits: Traits) -> boo
 
 def _write(given: Beginning, survey: Survey, book: journal.Journal, left: Memory) -> None:
     """Write a run of the plan that changes nothing."""
-    journal.keep_plan(given.book.folder, given.plan)
+    plans.keep_plan(given.book.folder, given.plan)
     before = book.memory.me if book.memory is not None else None
     book.begin(
         given.plan,

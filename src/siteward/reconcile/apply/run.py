@@ -45,7 +45,7 @@ from siteward.reconcile.apply.inputs import (
 from siteward.reconcile.apply.memory import RunResult, build_memory, count_sends, find_lost, find_unexpected
 from siteward.reconcile.apply.revalidate import SETTLED, Allowance, History, allowed, reached
 from siteward.reconcile.apply.target import RESUME
-from siteward.reconcile.journal import journal
+from siteward.reconcile.journal import journal, plans
 from siteward.reconcile.journal.reading import tell_heads
 from siteward.reconcile.journal.records import class_of
 from siteward.reconcile.selection import PARTIAL, describe_left_out
@@ -258,7 +258,7 @@ def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> No
     if unfinished is not None and is_cut_off(unfinished, given.book.folder):
         words = f"run {unfinished.began.run} had no end and is given up for this plan"
         state.add(instance.name, warning("run-given-up", words))
-    journal.keep_plan(given.book.folder, given.plan)
+    plans.keep_plan(given.book.folder, given.plan)
     known = build_memory(instance.fresh, instance.fresh.live, instance.journal.memory)
     accepted = {name: acceptance for name, acceptance in given.options.accept.items() if is_about(name, instance.name)}
     instance.journal.begin(

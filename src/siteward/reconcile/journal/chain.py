@@ -118,10 +118,13 @@ def follow(path: Path, key: Secret | None) -> Chain:
     return Chain() if data is None else verify(path, data, key)
 
 
-def verify(path: Path, data: bytes, key: Secret | None) -> Chain:
-    """Verify the content of a file. Raises `JournalBrokenError` with the line and the reason."""
+def verify(path: Path, data: bytes, key: Secret | None, *, first: int = 1) -> Chain:
+    """Verify the content of a file, or of an extract that begins with the record of the number `first`.
+
+    Raises `JournalBrokenError` with the line and the reason.
+    """
     *lines, rest = data.split(b"\n")
-    reading = _Reading(path, key)
+    reading = _Reading(path, key, first)
     for number, line in enumerate(lines, start=1):
         reading.take(number, line)
     size, closed = reading.size, True
@@ -170,8 +173,9 @@ class _WrongLineError(Exception):
 class _Reading:
     """The progress of verifying a file: its records so far, and the part lines that no header has counted yet."""
 
-    def __init__(self, path: Path, key: Secret | None) -> None:
+    def __init__(self, path: Path, key: Secret | None, first: int) -> None:
         self.records: list[Record] = []
+        self._before = first - 1
         self.head = ""
         self.sealed_since = 0
         self.size = 0
@@ -219,10 +223,11 @@ class _Reading:
         )  # fmt: skip
 
     def _check_place(self, header: Mapping[str, Any]) -> None:
-        if header["prev"] != self.head or header["n"] != len(self.records) + 1:
+        expected = self._before + len(self.records) + 1
+        known = bool(self.records) or self._before == 0  # of an extract the first record names one that is not in it
+        if (known and header["prev"] != self.head) or header["n"] != expected:
             raise _WrongLineError(
-                f"this is record {header['n']}, which does not follow the {len(self.records)} before it: lines were "
-                "removed, added or reordered"
+                f"this is record {header['n']}, and {expected} should be here: lines were removed, added or reordered"
             )
 
     def _check_parts(self, sums: list[str]) -> None:

@@ -18,6 +18,7 @@ from siteward.reconcile.journal.chain import JournalBrokenError, erase_parts, ha
 from siteward.reconcile.journal.entries import LastApplied, PartsErased, RunStarted, encode_entry
 from siteward.reconcile.journal.files import move_flushed, replace_file, write_flushed
 from siteward.reconcile.journal.journal import locked
+from siteward.reconcile.journal.plans import delete_plans
 from siteward.reconcile.journal.reading import path_beside, path_of, read
 from siteward.reconcile.journal.records import ACTOR, NOBODY, Known, split
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from siteward.reconcile.apply.target import Clock
     from siteward.reconcile.journal.chain import Part
     from siteward.reconcile.journal.reading import Book
+    from siteward.reconcile.journal.runs import Run
 
 
 class NotErasableError(Exception):
@@ -80,7 +82,7 @@ def erase(journals: Journals, instance: str, user: str, reason: str, clock: Cloc
         replace_file(path, whole)
         if data is not None:
             move_flushed(path_beside(path, ".last.json.new"), path_beside(path, ".last.json"))
-        plans = _delete_plans(journals.folder, names)
+        plans = delete_plans(journals.folder, names, _find_needed(journals.folder))
     return Erased(names=tuple(sorted(names)), parts=len(numbers), plans=plans, left=tuple(_list_left(path)))
 
 
@@ -173,24 +175,13 @@ def _forget(book: Book, names: frozenset[str]) -> LastApplied | None:
     return replace(book.last, memory=left)
 
 
-def _delete_plans(folder: Path, names: frozenset[str]) -> int:
-    """Delete the stored plans that name somebody, but for those that a run without an end may need; return how many."""
-    needed = {
-        run.began.plan.rpartition(":")[2][:16]
-        for path in sorted(folder.glob("*.jsonl"))
-        if not path.name.endswith(".1.jsonl") and (run := _read_unfinished(path)) is not None
-    }
-    quoted = [canonical(name).lower() for name in names]
-    deleted = 0
-    for path in sorted(folder.glob("*.plan.json")):
-        content = path.read_bytes().lower()
-        if path.name.partition(".")[0] not in needed and any(name in content for name in quoted):
-            path.unlink()
-            deleted += 1
-    return deleted
+def _find_needed(folder: Path) -> frozenset[str]:
+    """Return the digests of the plans that a run without an end may need, of any journal in the folder."""
+    paths = (path for path in sorted(folder.glob("*.jsonl")) if not path.name.endswith(".1.jsonl"))
+    return frozenset(run.began.plan for path in paths if (run := _read_unfinished(path)) is not None)
 
 
-def _read_unfinished(path: Path) -> Any:
+def _read_unfinished(path: Path) -> Run | None:
     """Return the run without an end of a journal, if there is one and it can be read."""
     try:
         return read(path, None).unfinished

@@ -45,16 +45,6 @@ class FirstChain(Struct, frozen=True, kw_only=True):
     checked: bool = True
 
 
-def is_first_format(data: bytes) -> bool:
-    """Return whether the content of a file begins with a line of the first format."""
-    try:
-        line = json.loads(data.partition(b"\n")[0])
-    except ValueError:
-        return False
-    seal = line.get("seal") if isinstance(line, dict) else None
-    return isinstance(seal, str) and seal.startswith((KEYED, PLAIN))
-
-
 def verify_first(path: Path, data: bytes, key: Secret | None) -> FirstChain:
     """Verify a file of the first format and return its entries. Raises `JournalBrokenError`."""
     *lines, rest = data.split(b"\n")

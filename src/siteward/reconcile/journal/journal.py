@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from msgspec.structs import replace
 
-from siteward.access.codec import canonical, decode, encode
+from siteward.access.codec import canonical
 from siteward.access.model import account_of
 from siteward.access.renames import at_rest, touched
 from siteward.access.state import Memory
@@ -50,7 +50,6 @@ from siteward.reconcile.journal.files import (
     write_all,
     write_flushed,
 )
-from siteward.reconcile.journal.migration import continue_old
 from siteward.reconcile.journal.reading import path_beside, path_of, read
 from siteward.reconcile.journal.recorded import add, changed_parts, compare, see, whole_parts
 from siteward.reconcile.journal.records import split
@@ -83,20 +82,6 @@ class JournalBusyError(Exception):
         super().__init__(f"another apply is at work on {instance}: {lock_owner}")
         self.instance = instance
         self.lock_owner = lock_owner
-
-
-def keep_plan(folder: Path, plan: Plan) -> None:
-    """Store a plan beside the journals, so that its run can be resumed and shown."""
-    make_private(folder)
-    replace_file(_plan_path(folder, plan.digest), b"".join(encode(plan)))
-
-
-def kept_plan(folder: Path, digest: str) -> Plan:
-    """Return a stored plan. Raises `OSError` where there is none, and `ValueError` for a damaged or another one."""
-    plan = decode(_plan_path(folder, digest).read_bytes())
-    if plan.digest != digest:
-        raise ValueError(f"what is stored is the plan {plan.digest}, not {digest}")
-    return plan
 
 
 class NotComparableError(Exception):
@@ -315,6 +300,8 @@ def opened(folder: Path, instance: str, *, key: Secret | None, clock: Clock) -> 
             raise JournalBrokenError(path, 0, why, hint=NEEDS_KEY)
         if book.standing.is_old:
             os.close(append_only(path))
+            from siteward.reconcile.journal.migration import continue_old  # noqa: PLC0415 — once for each journal
+
             continue_old(path, book, key=key, clock=clock)
             book = read(path, key)
         with contextlib.closing(Journal(path, book, key, clock)) as journal:
@@ -342,10 +329,6 @@ def locked(folder: Path, instance: str, clock: Clock) -> Iterator[None]:
     finally:
         lock_owner.unlink(missing_ok=True)
         lock.release()
-
-
-def _plan_path(folder: Path, digest: str) -> Path:
-    return folder / f"{digest.rpartition(':')[2][:16]}.plan.json"
 
 
 def _describe_lock_owner(lock_owner: Path) -> str:

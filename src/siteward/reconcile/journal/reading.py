@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -22,7 +23,6 @@ from siteward.reconcile.journal.entries import (
     StateRecorded,
     decode_last,
 )
-from siteward.reconcile.journal.first_format import FIRST_FORMAT, FirstChain, is_first_format, verify_first
 from siteward.reconcile.journal.records import Known, join
 from siteward.reconcile.journal.runs import split_runs
 
@@ -32,8 +32,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from siteward.reconcile.journal.entries import Entry, LastApplied
+    from siteward.reconcile.journal.first_format import FirstChain
     from siteward.reconcile.journal.runs import Marked, Run
     from siteward.transport.secrets import Secret
+
+
+_OLD_SEAL: Final = re.compile(rb'"seal":"(hmac-)?sha256:')
+"""What a line of the first format has, and no header of the format that is written."""
 
 
 def path_of(folder: Path, instance: str) -> Path:
@@ -171,7 +176,9 @@ def _describe(path: Path, lines: _Lines, began: RunStarted | None) -> Standing:
 
 def _read_lines(path: Path, key: Secret | None) -> _Lines:
     data = read_bytes(path) or b""
-    if is_first_format(data):
+    if _OLD_SEAL.search(data.partition(b"\n")[0]):
+        from siteward.reconcile.journal.first_format import verify_first  # noqa: PLC0415 — seldom met any more
+
         old = verify_first(path, data, key)
         return _Lines(data=data, first=old, known=Known(), marked=_mark_first(old), is_old=True)
     chain, known = verify(path, data, key), Known()
@@ -200,6 +207,8 @@ def _read_first(path: Path, begins: Entry, key: Secret | None) -> FirstChain | N
         return None
     older = path_beside(path, ".1.jsonl")
     data = read_bytes(older)
+    from siteward.reconcile.journal.first_format import FIRST_FORMAT, verify_first  # noqa: PLC0415 — as above
+
     if data is None or begins.of != FIRST_FORMAT:
         raise JournalBrokenError(older, 0, f"{path.name} goes on from this file, and it is missing")
     first = verify_first(older, data, key)

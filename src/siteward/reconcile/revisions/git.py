@@ -14,7 +14,6 @@ import os
 import re
 import subprocess
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -187,6 +186,8 @@ def read_at(path: Path, commit: str) -> Loaded | None:
 
     Places name the files as in the checkout. Raises `NoSuchRevisionError` where the tree cannot be read or written.
     """
+    from tempfile import TemporaryDirectory  # noqa: PLC0415 — most runs read no other revision
+
     folder = path.parent.resolve()
     with TemporaryDirectory(prefix="siteward-") as place:
         root = Path(place).resolve()

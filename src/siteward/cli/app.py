@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "review": ("review", "List every right to decide on, and turn decisions into an edit."),
     "import": ("import_", "Write a first file from the live state of an instance."),
     "history": ("history", "Tell who gained and lost what, when, by whom and why, as the journals have it."),
+    "evidence": ("evidence", "Bundle what the journals say of a ticket, a person or a time, with what proves it."),
     "journal": ("journal", "Verify the journal, go on from an older one, or erase what it says of somebody."),
     "doctor": ("doctor", "Check credentials, connectivity and versions; never prints a secret."),
     "schema": ("schema", "Print the JSON Schema of the file or of a plan."),
@@ -52,6 +53,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "siteward import --instance stats --platform umami --url https://stats.example.org --set layout=per-site",
     ),
     "history": ("siteward history --user nora", "siteward history --since 2026-11-01 --by others -f csv"),
+    "evidence": (
+        "siteward evidence make --ticket OPS-7 --to evidence.zip",
+        "siteward evidence verify evidence.zip --signers signers",
+    ),
     "journal": (
         "siteward journal verify",
         "siteward journal verify --instance stats --head SUM",

@@ -139,9 +139,9 @@ def _with_origins(folder: Path, instance: str, events: list[Event]) -> tuple[lis
             lost += 1
             continue
         steps[digest] = {step.id: step for step in part.steps} if part is not None else {}
-    plans = [event.ran.plan if event.ran is not None else "" for event in events]
+    digests = [event.ran.plan if event.ran is not None else "" for event in events]
     found = [
-        _with_origin(event, steps.get(plan, {}).get(event.step)) for event, plan in zip(events, plans, strict=True)
+        _with_origin(event, steps.get(plan, {}).get(event.step)) for event, plan in zip(events, digests, strict=True)
     ]
     return found, lost
 

@@ -55,7 +55,11 @@ def _outcome_parts(context: RenderContext, palette: Palette) -> tuple[Iterable[s
 
 
 def _diagnostic_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
-    notes = context.options.verbose or context.report.command in {"validate", "journal"}  # a file is all there is
+    notes = context.options.verbose or context.report.command in {
+        "validate",
+        "journal",
+        "evidence",
+    }  # a file is all there is
     shown = [diagnostic for diagnostic in context.diagnostics if diagnostic.severity or notes]
     for number, diagnostic in enumerate(words.by_weight(shown)):
         lines = (

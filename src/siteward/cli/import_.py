@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from siteward import platforms
 from siteward.access.diagnostic import near
-from siteward.cli.checkout import environment_of, keyring_of
+from siteward.cli.checkout import environment_of, keyring_of, reading_deadline
 from siteward.cli.names import instances as declared_instances
 from siteward.cli.session import Session, find_config, with_session
 from siteward.declaration.build import NAME_HINT, can_name
@@ -61,21 +61,22 @@ class First(Struct, frozen=True, kw_only=True):
     live: Live
 
 
-def first_file_of(wanted: Wanted, project: Project | None) -> First:
+def first_file_of(wanted: Wanted, project: Project | None, session: Session) -> First:
     """Read the instance, which `project` may declare already, and return the file that declares its access.
 
     Raises `UsageError` where the command line does not suffice to find it, and `PlatformError`.
     """
     if not can_name(wanted.name):
         raise click.UsageError(f"{wanted.name!r} cannot name an instance: {NAME_HINT}")
+    env = environment_of(Path())
     place = (None if wanted.platform else _find_declared(project, wanted.name)) or _place_of(wanted)
     instance = Instance(
         name=wanted.name,
         platform=platforms.load(place.platform),
         settings=place.settings,
         self_account=place.self_account,
-        link=Link(url=place.url),
-        env=environment_of(Path()),
+        link=Link(url=place.url, deadline=reading_deadline(session, env)),
+        env=env,
         keyring=keyring_of(),
     )
     with instance.reading() as reader:
@@ -245,7 +246,7 @@ def command(
         raise click.ClickException(f"{out} exists and is not overwritten; name another file with --out")
     wanted = Wanted(name=name, platform=platform, url=url, self_account=self_account, settings=settings)
     project = _find_project(session)
-    first = first_file_of(wanted, project)
+    first = first_file_of(wanted, project, session)
     try:
         with out.open("x", encoding="utf-8") as file:
             file.write(first.text)

@@ -80,8 +80,8 @@ def run(given: ApplyInput, objections: Iterable[Diagnostic], config_digest: str)
     asked_for = _leave_out(given, state)
     with ExitStack() as stack:
         prepared = [instance for part in asked_for if (instance := _prepare(given, state, stack, part))]
-        begun = [ready for instance in prepared if (ready := _begin(given, state, instance))]
-        with cancelled_by_signals() as cancellation:
+        with cancelled_by_signals(instance.doors.deadline for instance in prepared) as cancellation:
+            begun = [ready for instance in prepared if (ready := _begin(given, state, instance, cancellation))]
             for instance in begun:
                 _carry_out(given, state, instance, cancellation)
         state.interrupted = cancellation.cancelled
@@ -181,11 +181,14 @@ def _give_up(given: ApplyInput, state: RunState, reviewed: InstancePlan, why: Di
     }
 
 
-def _begin(given: ApplyInput, state: RunState, instance: Prepared) -> Prepared | None:
+def _begin(given: ApplyInput, state: RunState, instance: Prepared, cancellation: CancellationToken) -> Prepared | None:
     """Journal that the run begins or goes on, and the outcomes that revalidation has settled already.
 
-    Return the instance as it is then, or `None` where that fails, with the reason in `state`.
+    Return the instance as it is then, or `None` where that fails or is not begun after a signal, with the reason in `state`.
     """
+    if cancellation.cancelled:
+        _give_up(given, state, instance.reviewed, None)
+        return None
     try:
         if instance.run is not None:
             _continue(given, state, instance, instance.run)

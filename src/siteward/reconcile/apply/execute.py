@@ -23,7 +23,7 @@ from siteward.access.model import Account, Grant, Group, Key, Member, Resource
 from siteward.access.renames import touched
 from siteward.access.report import Outcome
 from siteward.platforms.interface import Bundle, Receipt
-from siteward.reconcile.apply.inputs import read_again, revalidate_instance
+from siteward.reconcile.apply.inputs import describe_progress, read_again, revalidate_instance
 from siteward.reconcile.apply.passwords import UndeliveredError, deliver, generate, made_with_password
 from siteward.reconcile.apply.read_back import Call, ReadBack, look, send_and_read_back
 from siteward.reconcile.apply.revalidate import LOST, SETTLED, History, find_unmet, refuse, skip_dependant
@@ -423,7 +423,10 @@ def _revalidate_rest(execution: Execution, rest: Sequence[Step]) -> list[Step]:
         )
         return []
     instance = execution.instance
-    history = History(settled=execution.outcomes, lifted=execution.revalidated.lifted, waits=instance.history.waits)
+    history = History(
+        settled=execution.outcomes, lifted=execution.revalidated.lifted, waits=instance.history.waits,
+        begun=describe_progress(instance, execution.outcomes.values()),
+    )  # fmt: skip
     execution.revalidated = revalidate_instance(
         instance.reviewed, execution.fresh, instance.allowance, history, instance.chosen
     )

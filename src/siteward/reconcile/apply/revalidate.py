@@ -27,6 +27,7 @@ from siteward.reconcile.apply.target import RESUME
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from siteward.access.limits import Begun
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.renames import Renames
     from siteward.access.state import Live
@@ -71,6 +72,7 @@ class History(Struct, frozen=True, kw_only=True):
     `met` are the accounts that the journal knows; `run` is the unfinished run that is gone on with. `settled` are the
     outcomes of an earlier revalidation in this run, and `lifted` the steps whose block that one, or the unfinished run,
     has lifted. `waits` are the reasons for which nothing is done yet, by key: an earlier write may still take effect.
+    `begun` is what was there when the run began that goes on.
     """
 
     met: Collection[str] = ()
@@ -78,6 +80,7 @@ class History(Struct, frozen=True, kw_only=True):
     settled: Mapping[str, Outcome] = MappingProxyType({})
     lifted: frozenset[str] | None = None
     waits: Mapping[Key, str] = MappingProxyType({})
+    begun: Begun | None = None
 
 
 def revalidate(
@@ -424,7 +427,9 @@ def _collect_objections(case: _Case, steps: Collection[Step], allowance: Allowan
     if not steps:
         return {}
     keys = frozenset(step.change.key for step in steps)
-    verdict = case.fresh.judge(keys, accept=allowance.accept, allow_delete=allowance.allow_delete)
+    verdict = case.fresh.judge(
+        keys, accept=allowance.accept, allow_delete=allowance.allow_delete, begun=case.history.begun
+    )
     known = case.obstacles.without_file if allowance.passwords.out is None else case.obstacles.as_allowed
     undelivered = (
         known[step.change.key]

@@ -37,6 +37,7 @@ from siteward.reconcile.apply.inputs import (
     TROUBLE,
     Prepared,
     RunState,
+    describe_begin,
     describe_trouble,
     plan_again,
     read_again,
@@ -138,7 +139,7 @@ def _open_instance(
     waits = reasons_to_wait([step.change for step in reviewed.steps], still_open(memory, fresh.live, given.clock()))
     history = History(
         met=memory.accounts if memory else (), run=run, waits=waits,
-        lifted=find_still_lifted(run, reviewed, allowance) if run else None,
+        lifted=find_still_lifted(run, reviewed, allowance) if run else None, begun=describe_begin(run) if run else None,
     )  # fmt: skip
     return Prepared(
         reviewed=reviewed, target=target, journal=book, doors=doors, fresh=fresh,

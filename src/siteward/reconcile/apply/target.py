@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from siteward.access.diagnostic import Diagnostic
+    from siteward.access.limits import Begun
     from siteward.access.model import Key, Resource
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.report import Outcome
@@ -35,9 +36,12 @@ class Judge(Protocol):
     """The check of a part of a proposal by guards, rules and platform, as if nothing else were done."""
 
     def __call__(
-        self, keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool
+        self, keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool, begun: Begun | None = None
     ) -> tuple[Diagnostic, ...]:
-        """Return the diagnostics on the proposed changes of these keys; `accept` maps a block's name to the reason."""
+        """Return the diagnostics on the proposed changes of these keys.
+
+        `accept` maps a block's name to the reason; `begun` is what was there when a run that goes on began.
+        """
 
 
 class Fresh(Struct, frozen=True, kw_only=True):

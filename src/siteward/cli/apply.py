@@ -45,7 +45,11 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timede
 @click.option("--yes", is_flag=True, help="Do not ask. Blocked steps stay blocked.")
 @click.option("--resume", is_flag=True, help="Finish the run that was interrupted.")
 @click.option("--resend", metavar="LOGIN@INSTANCE", help="Send one invitation again, and do nothing else.")
-@click.option("--expect", metavar="DIGEST", help="Refuse any other plan than the reviewed one.")
+@click.option(
+    "--expect",
+    metavar="DIGEST",
+    help="Refuse any other plan than the reviewed one: its digest, or at least 16 digits of it.",
+)
 @click.option(
     "--max-age", metavar="HOURS", type=click.FloatRange(min=0), default=24.0, show_default=True, callback=_hours
 )
@@ -54,7 +58,7 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timede
     "--accept",
     multiple=True,
     metavar="NAME=DIGEST",
-    help="Override one limit or block, or confirm one account (identity:LOGIN@INSTANCE=DIGEST), for this plan only.",
+    help="Override one limit or block, or confirm one account (identity:LOGIN@INSTANCE=DIGEST), for this plan only; DIGEST as for --expect.",
 )
 @click.option("--reason", default="", help="Why what --accept overrides is right; written to the journal.")
 @only_option

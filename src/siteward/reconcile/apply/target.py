@@ -97,7 +97,7 @@ class Acceptance(Struct, frozen=True, kw_only=True):
 class Options(Struct, frozen=True, kw_only=True):
     """The options of one run of apply.
 
-    `expect` is the reviewed plan's digest, or at least its first twelve hex digits. `as_of` repeats the one that the
+    `expect` is the reviewed plan's digest, or at least its first 16 hex digits. `as_of` repeats the one that the
     plan was made with, if any. `only` returns, for an instance's name and a step, whether this run may do it; steps
     left out get no outcome. `words` are the words of `only`, for the journal. After `failures_in_a_row` writes that failed, an instance is left alone.
     """

@@ -14,7 +14,7 @@ from siteward.access.diagnostic import Severity, diagnostic
 from siteward.access.model import account_of
 from siteward.access.report import Report, exit_code
 from siteward.cli.base_option import option
-from siteward.cli.names import check_blocks, instance_option
+from siteward.cli.names import check_blocks, instance_option, journal_option
 from siteward.cli.selection import check_names, only_option, selection_of
 from siteward.cli.session import Session, StoppedError, with_session
 from siteward.render import formats_of
@@ -42,6 +42,7 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timede
 @click.command("apply")
 @click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
 @instance_option
+@journal_option
 @click.option("--yes", is_flag=True, help="Do not ask. Blocked steps stay blocked.")
 @click.option("--resume", is_flag=True, help="Finish the run that was interrupted.")
 @click.option("--resend", metavar="LOGIN@INSTANCE", help="Send one invitation again, and do nothing else.")

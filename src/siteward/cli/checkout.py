@@ -112,7 +112,7 @@ def open_checkout(
     )
     now = datetime.now(UTC)
     key = environment.get("SITEWARD_JOURNAL_KEY")
-    folder = project.journal_folder
+    folder = session.journal_dir or project.journal_folder
     return Checkout(
         project=project,
         instances=instances(project, names, surroundings),

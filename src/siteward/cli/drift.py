@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from siteward.cli.base_option import option
-from siteward.cli.names import instance_option
+from siteward.cli.names import instance_option, journal_option
 from siteward.cli.session import Session, with_session
 from siteward.render import formats_of
 
 
 @click.command("drift")
 @instance_option
+@journal_option
 @click.option("--as-of", metavar="DATE", help="Evaluate at this date or instant.")
 @option
 @with_session(*formats_of("drift"))

@@ -15,6 +15,7 @@ from siteward import platforms
 from siteward.access.diagnostic import near
 from siteward.cli.checkout import environment_of, keyring_of, reading_deadline
 from siteward.cli.names import instances as declared_instances
+from siteward.cli.names import journal_option
 from siteward.cli.session import Session, find_config, with_session
 from siteward.declaration.build import NAME_HINT, can_name
 from siteward.declaration.generate import first_file
@@ -199,7 +200,8 @@ def _begin_journal(session: Session, out: Path, name: str, first: First, other: 
     from siteward.reconcile.plan import plan_and_survey
 
     checkout = open_checkout(replace(session, config=out), "import", names=(name,))
-    shared = other is not None and other.journal_folder.resolve() == checkout.book.folder.resolve()
+    theirs = (session.journal_dir or other.journal_folder) if other is not None else None
+    shared = theirs is not None and theirs.resolve() == checkout.book.folder.resolve()
     if shared or path_of(checkout.book.folder, name).exists():
         return
     run = replace(checkout.run(), snapshots={name: (first.traits, first.live)})
@@ -227,6 +229,7 @@ def _begin_journal(session: Session, out: Path, name: str, first: First, other: 
 @click.option("--self", "self_account", metavar="LOGIN", help="The account behind the credentials.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the platform; repeatable.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("access.yaml"), show_default=True)
+@journal_option
 @with_session()
 def command(
     session: Session,

@@ -66,6 +66,14 @@ instance_option = click.option(
 )
 
 
+journal_option = click.option(
+    "--journal-dir",
+    metavar="DIR",
+    envvar="SITEWARD_JOURNAL_DIR",
+    help="The folder of the journals, instead of the file's `journal.dir`.",
+)
+
+
 def check_blocks(names: Iterable[str]) -> None:
     """Raise `UsageError` for a name after `--accept` that no block or limit has, with a suggestion."""
     from siteward.access.diagnostic import near

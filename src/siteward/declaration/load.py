@@ -131,6 +131,14 @@ class Files(Struct):
         self._seen.add(real)
         return path
 
+    def holds(self, written: str) -> bool:
+        """Return whether a path of the root file stays, whatever it links to, under the root's folder."""
+        inside = self.root.parent.resolve()
+        try:
+            return (self.root.parent / written).resolve().is_relative_to(inside)
+        except (OSError, RuntimeError, ValueError):
+            return False
+
     def digest(self) -> str:
         """Return one SHA-256 digest over the names and bytes of all files that were read, whatever their order.
 
@@ -322,7 +330,7 @@ class _Reading(Struct):
         instances = Instances(source, self.settings_of, self.platforms)
         built = instances.build(root.instances, root.policy)
         instances.judge_the_rest(built)
-        self.diagnostics += instances.diagnostics
+        self.diagnostics += (*instances.diagnostics, *self._judge_journal(root.journal.dir, source))
         parts: list[tuple[Builder, _Valid[Any], Bound | None]] = [
             (Builder(source, zone), valid, None),
             *self._read_includes(valid.includes, source, zone),
@@ -344,6 +352,13 @@ class _Reading(Struct):
         for builder, *_ in parts:
             self.diagnostics += builder.diagnostics
         return canonical(declaration, self.dropped)
+
+    def _judge_journal(self, folder: str, source: Source) -> Iterator[Diagnostic]:
+        """Yield an error where the file leads the journal out of its own folder, by itself or through a link."""
+        if not self.files.holds(folder):
+            message = f"`{folder}` leads out of the folder of this file"
+            hint = "write a folder below this file's, or name another one with --journal-dir"
+            yield problem("journal-outside", message, Location(source, ("journal",)).at("dir"), hint=hint)
 
     def _read_includes(
         self, rows: list[tuple[int, IncludeRow]], source: Source, zone: tzinfo

@@ -107,7 +107,7 @@ def find_mismatch(reviewed: InstancePlan, target: Target | None, *, resuming: bo
 
 
 def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | None) -> tuple[Diagnostic, ...]:
-    """Return warnings about a journal: of another origin, or not sealed with the key that is set.
+    """Return warnings about a journal: open to others, of another origin, or not sealed with the key that is set.
 
     Raises `JournalBrokenError` for the journal of another platform.
     """
@@ -116,7 +116,7 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
         raise JournalBrokenError(
             standing.path, 0, f"this is the journal of a {began.platform}, and here is a {platform}"
         )
-    warnings = []
+    warnings = list(warn_exposed(standing))
     if began is not None and began.origin != origin:
         warnings.append(_other_origin(began.origin, origin, standing))
     if not standing.checked:
@@ -135,6 +135,16 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
         )
         warnings.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
     return tuple(warnings)
+
+
+def warn_exposed(standing: Standing) -> tuple[Diagnostic, ...]:
+    """Return the warning that others may read or change the file of a journal, if they may."""
+    if not standing.exposed:
+        return ()
+    path = standing.path
+    return (
+        warning("journal-exposed", f"{path} {standing.exposed}", hint=f"compare it with a copy, then chmod 600 {path}"),
+    )
 
 
 def unchecked(standing: Standing) -> Diagnostic:

@@ -22,7 +22,7 @@ FLOORS = {
 }
 THIRD_PARTY = {
     "access": {"msgspec", "idna", "confusable_homoglyphs"},
-    "transport": {"msgspec", "httpx", "psycopg", "keyring"},
+    "transport": {"msgspec", "httpx", "httpcore", "psycopg", "keyring"},
     "declaration": {"msgspec", "yaml", "ruamel", "pydantic", "pydantic_core", "annotated_types", "typing_extensions"},
     "render": {"msgspec", "jinja2", "markupsafe"},
     "platforms": {"msgspec", "httpx", "pydantic", "werkzeug", "waitress", "_typeshed", "psycopg"},

@@ -26,7 +26,7 @@ from access.worlds import (
     wish,
 )
 from siteward.access.diagnostic import Diagnostic, Severity, Span, error
-from siteward.access.limits import allowed
+from siteward.access.limits import Begun, allowed
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Power, Resource, Scope
 from siteward.access.plan import InstancePlan
 from siteward.access.policy import Limit, Policy, Rule
@@ -432,6 +432,17 @@ def test_removals_are_accounts_that_lose_everything() -> None:
     assert "access.yaml:22:3" in (objection.hint or "")
     assert planned(found).blocked
     assert planned(found).runnable == ()
+
+
+def test_a_budget_in_percent_is_of_what_was_there_when_the_run_began() -> None:
+    """Of twenty accounts this run has deleted ten: four of the rest are a fifth of what it began with, and not of ten."""
+    policy = budget(removals=Limit(percent=20), revocations=Limit(percent=20))
+    found = proposed(live(*crowd()), wish(*crowd()[4:], declared=[declared_user(name) for name in PEOPLE[:4]]), policy)
+    assert codes(found) == {("limit-removals", None), ("limit-revocations", None)}
+    gone = frozenset(f"gone{at}" for at in range(10))
+    assert codes(found, begun=Begun(grants=20, taken=gone | {PEOPLE[0]})) == set()
+    assert codes(found, begun=Begun(grants=20)) == {("limit-removals", None)}
+    assert codes(found, begun=Begun(grants=5, taken=gone)) == {("limit-revocations", None)}
 
 
 def test_a_budget_of_one_speaks_of_one() -> None:

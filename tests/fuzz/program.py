@@ -18,7 +18,7 @@ CODES = frozenset({0, 1, 2, 3, 4, 5, 130})
 def call(folder: Path, *arguments: str) -> tuple[int, str]:
     """Run a verb in a folder; return its exit code and what it printed. Whatever it raises beyond that is raised here."""
     out, before = io.StringIO(), Path.cwd()
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -37,5 +37,6 @@ def call(folder: Path, *arguments: str) -> tuple[int, str]:
         return (left.code if isinstance(left.code, int) else 1), out.getvalue()
     finally:
         os.chdir(before)
-        signal.signal(signal.SIGTERM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     raise AssertionError("the program did not leave")

@@ -30,7 +30,7 @@ from promises.small import (
     world,
     written,
 )
-from rig import NOW
+from rig import NOW, sealed
 from siteward.access import codec
 from siteward.access.change import Change
 from siteward.access.model import Grant
@@ -337,6 +337,20 @@ def test_5_over_budget_all_is_shown_and_nothing_is_done(name: str, tmp_path: Pat
     assert small.apply(plan, accept=mute).outcomes == ()
     meant = {name: Acceptance(digest=plan.digest, reason="meant")}
     assert set(statuses(small.apply(plan, accept=meant))) == {"done"}
+
+
+def test_5_a_plan_that_was_cut_down_and_sealed_anew_is_held_to_the_budget_of_the_whole(tmp_path: Path) -> None:
+    """One of two removals would fit; both do not, and no part of them is what the file wants. An override covers it."""
+    small = rig(tmp_path, grants=[ADMINS], policy={"limits": {"removals": {"count": 1}}})
+    whole = made(small).instances[0]
+    assert codes(whole) == {"limit-removals"}
+    rest = tuple(found for found in whole.diagnostics if found.code != "limit-removals")
+    cut = sealed(replace(made(small), instances=(replace(whole, steps=whole.steps[:1], diagnostics=rest),)))
+    (outcome,) = small.apply(cut).outcomes
+    assert (outcome.status, small.fake.writes) == ("refused", 0)
+    assert "2 accounts would lose all access, and 1 is allowed" in outcome.message
+    meant = {"removals": Acceptance(digest=cut.digest[:23], reason="meant")}
+    assert statuses(small.apply(cut, accept=meant)) == ["done"]
 
 
 def test_5_an_override_dies_with_its_plan(tmp_path: Path) -> None:

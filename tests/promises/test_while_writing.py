@@ -16,6 +16,7 @@ from promises.small import (
     LAB,
     SHOP,
     Small,
+    codes,
     document,
     edit,
     fake,
@@ -143,6 +144,43 @@ def test_9_the_last_grant_gone_does_not_stand_in_the_way_of_resuming(tmp_path: P
     small.axe._inner = server
     small.apply(reviewed, resume=True)
     assert "carla" not in small.fake.state.names
+
+
+def halves(folder: Path) -> Small:
+    """Four readers of the shop whose time is over, and four of the blog whom the file has dropped; half of all may go, each way."""
+    late, dropped = [f"late{at}" for at in range(4)], [f"gone{at}" for at in range(4)]
+    start = World(
+        accounts=(
+            *(WorldAccount(login=login, role="admin") for login in ("anna", "ben")),
+            *(WorldAccount(login=login, role="view-only") for login in (*late, *dropped)),
+        ),
+        sites=(WorldSite(name="Shop", domain=SHOP), WorldSite(name="Blog", domain=BLOG)),
+        grants=tuple(
+            WorldGrant(account=login, site=site, role="team-view-only")
+            for site, logins in ((SHOP, late), (BLOG, dropped))
+            for login in logins
+        ),
+    )
+    half = {"count": 99, "percent": 50}
+    doc = document(grants=[ADMINS, view(late, until="2020-01-01")])
+    doc["users"] = {login: {} for login in ("anna", "ben", *late, *dropped)}
+    doc["policy"]["limits"] |= {"expiries": half, "revocations": half}
+    return Small(folder, fake(start), doc)
+
+
+def test_9_its_own_progress_never_makes_a_run_unresumable(tmp_path: Path) -> None:
+    """Budgets in percent are of what was live when it began, wherever it is killed: half of ten, not of what is left."""
+    rehearsal = halves(tmp_path / "rehearsal")
+    reviewed = made(rehearsal)
+    assert codes(reviewed.instances[0]) == set()
+    start = rehearsal.axe.count
+    assert set(statuses(rehearsal.apply(reviewed))) == {"done"}
+    for number in rehearsal.axe.wrote:
+        small = halves(tmp_path / str(number))
+        mine = made(small)
+        report = small.cut_off(mine, small.axe.count + number - start, after=True)
+        assert set(statuses(report)) == {"done"}, number
+        assert (members(small.fake), members(small.fake, BLOG)) == ({}, {})
 
 
 def test_9_a_lost_answer_is_settled_by_reading_and_not_sent_again(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from siteward.access.limits import Begun
     from siteward.access.report import Report
     from siteward.transport.secrets import Secret, Secrets
 
@@ -380,7 +381,9 @@ class Instance:
         if self.turned:
             changes.reverse()
 
-        def judge(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
+        def judge(
+            keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool, begun: Begun | None = None
+        ) -> tuple[Diagnostic, ...]:
             some = [change for change in changes if change.key in keys]
             return tuple(
                 found

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from siteward.reconcile.outputs import PRIVATE, write_output
+from siteward.reconcile.outputs import PRIVATE, make_output_folder, write_output
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +41,8 @@ def test_a_folder_that_is_a_link_leads_nowhere_else(tmp_path: Path) -> None:
     Path("reports").symlink_to(outside)
     with pytest.raises(OSError, match="leads out of this folder"):
         write_output(Path("reports/plan.html"), b"x")
+    with pytest.raises(OSError, match="leads out of this folder"):
+        make_output_folder(Path("reports/sites"))
     assert list(outside.iterdir()) == []
     write_output(outside / "plan.html", b"x")
     assert (outside / "plan.html").read_bytes() == b"x"

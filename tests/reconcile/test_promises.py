@@ -248,9 +248,11 @@ def test_2_expect_ties_apply_to_the_reviewed_plan(tmp_path: Path) -> None:
     plan = rig.plan()
     other = sealed(replace(plan, commit="another"))
     assert codes(rig.apply(other, expect=plan.digest)) == {"plan-unexpected"}
-    assert codes(rig.apply(plan, expect=plan.digest[:10])) == {"plan-unexpected"}
+    few = rig.apply(plan, expect=plan.digest[: len("sha256:") + 15])
+    assert codes(few) == {"plan-unexpected"}
+    assert few.diagnostics[0].hint == ("--expect takes the digest, or at least its first 16 hex digits; it has 15 here")
     assert server.told == []
-    assert statuses(rig.apply(plan, expect=plan.digest.removeprefix("sha256:")[:12])) == ["done"]
+    assert statuses(rig.apply(plan, expect=plan.digest.removeprefix("sha256:")[:16])) == ["done"]
 
 
 def test_2_an_old_plan_is_stale(tmp_path: Path) -> None:
@@ -343,7 +345,7 @@ def test_2_an_acceptance_names_this_plan(tmp_path: Path) -> None:
     unsaid = Acceptance(digest=plan.digest, reason=" ")
     assert codes(rig.apply(plan, accept={"removals": unsaid})) == {"accept-without-reason"}
     assert server.told == []
-    good = Acceptance(digest=plan.digest[:20], reason="media was sold, OPS-900")
+    good = Acceptance(digest=plan.digest[:23], reason="media was sold, OPS-900")
     assert statuses(rig.apply(plan, accept={"removals": good})) == ["done"] * 3
     last = reading.runs(rig.journal())[-1]
     assert last.claimed.accept["removals"] == "media was sold, OPS-900"

@@ -20,7 +20,7 @@ from siteward.access.change import Change, deletes_account, demoted, direction, 
 from siteward.access.diagnostic import Diagnostic, Severity, error, note, plural, warning
 from siteward.access.gains import Gains
 from siteward.access.identity import OtherAccount, describe_remade
-from siteward.access.limits import Spending, budgets
+from siteward.access.limits import Begun, Spending, budgets
 from siteward.access.managers import warn_of_few
 from siteward.access.model import (
     Account,
@@ -55,6 +55,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     mails: int = 0
     remarks: tuple[Diagnostic, ...] = ()
     blocked: frozenset[Key] = frozenset()
+    begun: Begun | None = None
 
     @cached_property
     def unreachable_steps(self) -> frozenset[Key]:
@@ -85,7 +86,7 @@ def unreachable_steps(blocked: Iterable[Key], proposal: Proposal) -> frozenset[K
     return frozenset(unreachable)
 
 
-def judge(
+def judge(  # noqa: PLR0913 — all but the proposal are named, and most optional
     proposal: Proposal,
     *,
     as_of: datetime,
@@ -94,13 +95,14 @@ def judge(
     confirmed: bool = False,
     mails: int = 0,
     remarks: Iterable[Diagnostic] = (),
+    begun: Begun | None = None,
 ) -> tuple[Diagnostic, ...]:
     """Return the diagnostics of all guards on a proposal.
 
     `accept` maps the blocks that this run lifts (a limit's name, `empty` or `self`) to the reason; the caller has
     compared the digest. `confirmed` is true if more than the file names the account of the credentials. `remarks` are
     the diagnostics of the platform's review: a step they block counts as not done, mails they announce count towards
-    the limit. `mails` is the number of further mails.
+    the limit. `mails` is the number of further mails, `begun` what was there when the run that goes on began.
     """
     given = (*remarks, *proposal.diagnostics, *proposal.desired.diagnostics)
     case = Case(
@@ -112,6 +114,7 @@ def judge(
         mails=mails,
         remarks=tuple(remarks),
         blocked=_find_blocked(given),
+        begun=begun,
     )
     diagnostics: list[Diagnostic] = []
     for guard in GUARDS:
@@ -451,7 +454,7 @@ def keep_budgets(case: Case) -> Iterator[Diagnostic]:
         if remark.effect == "mail" and remark.about not in case.unreachable_steps
     )
     spending = Spending(case.proposal, case.unreachable_steps, mails)
-    yield from budgets(spending, case.accept)
+    yield from budgets(spending, case.accept, case.begun)
 
 
 def tell_reach(case: Case) -> Iterator[Diagnostic]:

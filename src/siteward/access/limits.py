@@ -39,6 +39,16 @@ def allowed(limit: Limit, base: int) -> int | None:
     return min(sides) if sides else None
 
 
+class Begun(Struct, frozen=True, kw_only=True):
+    """The state at the begin of a run that has made some of its changes since.
+
+    `grants` were live then, without our own; `taken` are the accounts that had something the run takes.
+    """
+
+    grants: int
+    taken: frozenset[str] = frozenset()
+
+
 class Spending(Struct, frozen=True):
     """The amounts that a proposal takes and gives when all that is not stuck is done."""
 
@@ -110,16 +120,32 @@ def _weight(key: Key, group_members: Mapping[str, int]) -> int:
     return max(1, group_members.get(key[2], 0)) if key[:2] == ("grant", "group") else 1
 
 
-def budgets(spending: Spending, accept: Mapping[str, str]) -> Iterator[Diagnostic]:
-    """Yield an error for each budget that is overdrawn, or a warning where this run accepts it with a reason."""
+def budgets(spending: Spending, accept: Mapping[str, str], begun: Begun | None = None) -> Iterator[Diagnostic]:
+    """Yield an error for each budget that is overdrawn, or a warning where this run accepts it with a reason.
+
+    Percentages are of what was there when the run began (`begun`): what it has done itself never blocks its rest.
+    """
     proposal = spending.proposal
     spent = spending.counts()
+    accounts, grants = _population(proposal, begun)
     for name in LIMIT_NAMES:
         limit = proposal.policy.limits.get(name, DEFAULT_LIMITS[name])
-        base = proposal.accounts if name in {"removals", "mails"} else proposal.grants
+        base = accounts if name in {"removals", "mails"} else grants
         most = allowed(limit, base)
         if most is not None and spent[name] > most:
             yield _describe_overdraft(name, limit, spent[name], most, base, accept.get(name))
+
+
+def _population(proposal: Proposal, begun: Begun | None) -> tuple[int, int]:
+    """Return the numbers of accounts and grants that are live and managed, with those that this run has taken already."""
+    if begun is None:
+        return proposal.accounts, proposal.grants
+    live = proposal.live
+    there = {account.name for account in live.access.accounts()} | {
+        grant.subject.name for grant in live.access.grants() if grant.subject.kind == "account"
+    }
+    gone = max(0, begun.grants - live.grants_of_others)
+    return proposal.accounts + len(begun.taken - there), proposal.grants + gone
 
 
 def _describe_overdraft(name: str, limit: Limit, count: int, most: int, base: int, reason: str | None) -> Diagnostic:

@@ -9,11 +9,16 @@ import errno
 import os
 import signal
 import sys
+import threading
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from siteward import __version__
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 VERBS: dict[str, tuple[str, str]] = {
     "validate": ("validate", "Check the files; contacts nothing."),
@@ -70,6 +75,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 """Examples at the end of each verb's help; `completion` has its own."""
 
 
+_GRACE = 1.5
+"""The seconds after a signal in which a verb says that it was interrupted, before it is ended as it is."""
+_INTERRUPTED = 130
 _NOT_WRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """The errors of an output that takes no more: a full disk, a quota, a size limit, a failing device."""
 
@@ -135,11 +143,15 @@ def main(ctx: click.Context, /, **common: object) -> None:
 def run() -> None:
     """Run the command line and exit with the code that the report gives."""
     # CI stops a job by SIGTERM: it should end as tidily as one that is interrupted by hand.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    interrupted = False
     try:
         code = main(prog_name="siteward", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt) as stop:
-        code = _report_problem("interrupted", str(stop) or "interrupted; nothing more is done", leave=130)
+        interrupted = isinstance(stop.__cause__ or stop, KeyboardInterrupt)
+        code = _report_problem("interrupted", str(stop) or "interrupted; nothing more is done", leave=_INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as help_wanted:
         click.echo(help_wanted.ctx.get_help())
         code = 0
@@ -152,7 +164,20 @@ def run() -> None:
         code = _leave_closed_pipe()
     except OSError as problem:
         code = _report_lost_output(problem)
-    sys.exit(_flush(code if isinstance(code, int) else 0))
+    code = _flush(code if isinstance(code, int) else 0)
+    if interrupted:
+        os._exit(code)  # the end of the process would wait for threads, and those for servers
+    sys.exit(code)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """End the verb at the first signal, within `_GRACE` seconds whatever it is doing; a second one kills the process."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    last = threading.Timer(_GRACE, os._exit, [_INTERRUPTED])
+    last.daemon = True
+    last.start()
+    raise KeyboardInterrupt
 
 
 def _report_problem(code: str, message: str, *, hint: str | None = None, leave: int = 1) -> int:

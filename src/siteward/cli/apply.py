@@ -14,7 +14,7 @@ from siteward.access.diagnostic import Severity, diagnostic
 from siteward.access.model import account_of
 from siteward.access.report import Report, exit_code
 from siteward.cli.base_option import option
-from siteward.cli.names import check_blocks, instance_option
+from siteward.cli.names import check_blocks, instance_option, journal_option
 from siteward.cli.selection import check_names, only_option, selection_of
 from siteward.cli.session import Session, StoppedError, now, with_session
 from siteward.render import formats_of
@@ -42,10 +42,15 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timede
 @click.command("apply")
 @click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(path_type=Path))
 @instance_option
+@journal_option
 @click.option("--yes", is_flag=True, help="Do not ask. Blocked steps stay blocked.")
 @click.option("--resume", is_flag=True, help="Finish the run that was interrupted.")
 @click.option("--resend", metavar="LOGIN@INSTANCE", help="Send one invitation again, and do nothing else.")
-@click.option("--expect", metavar="DIGEST", help="Refuse any other plan than the reviewed one.")
+@click.option(
+    "--expect",
+    metavar="DIGEST",
+    help="Refuse any other plan than the reviewed one: its digest, or at least 16 digits of it.",
+)
 @click.option(
     "--max-age", metavar="HOURS", type=click.FloatRange(min=0), default=24.0, show_default=True, callback=_hours
 )
@@ -54,7 +59,7 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timede
     "--accept",
     multiple=True,
     metavar="NAME=DIGEST",
-    help="Override one limit or block, or confirm one account (identity:LOGIN@INSTANCE=DIGEST), for this plan only.",
+    help="Override one limit or block, or confirm one account (identity:LOGIN@INSTANCE=DIGEST), for this plan only; DIGEST as for --expect.",
 )
 @click.option("--reason", default="", help="Why what --accept overrides is right; written to the journal.")
 @only_option

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import Book
 from siteward.reconcile.plan import Run, Target, plan_and_survey
 from siteward.reconcile.project import Project, Surroundings, instances, open_project
+from siteward.transport.deadline import Deadline
 from siteward.transport.errors import InsecureError, SecretMissingError
 from siteward.transport.secrets import Secret, dotenv
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 _FELT_WAIT, _LONG_WAIT = 1.0, 5.0
 """The shortest pauses that are reported, in seconds: on a terminal, and in a log."""
+_LONGEST_TIMEOUT = 24 * 3600.0
 
 
 class Checkout(Struct, frozen=True, kw_only=True):
@@ -108,12 +111,13 @@ def open_checkout(
         keyring=keyring_of(),
         observer=_request_log(session) if session.verbose > 1 else None,
         waiting=_pause_notice(session),
+        deadline=Deadline() if command == "apply" else reading_deadline(session, environment),
         workers=workers,
     )
     moment = now()
     zone = str(project.declaration.timezone)
     then = _past_moment(at, as_of, zone, moment) if asks else None
-    folder = project.journal_folder
+    folder = session.journal_dir or project.journal_folder
     return Checkout(
         project=project,
         instances=instances(project, names, surroundings),
@@ -169,6 +173,25 @@ def _actor_of(project: Project, command: str) -> Actor:
     except BadApprovalsError as problem:
         found = error(problem.code, str(problem), hint=problem.hint)
         raise StoppedError(Report(command=command, diagnostics=(found,))) from None
+
+
+def reading_deadline(session: Session, env: Mapping[str, str]) -> Deadline:
+    """Return the deadline of a verb that only reads: SITEWARD_TIMEOUT seconds from now. It is told once half are over.
+
+    Raises `UsageError` for a text that is no number of seconds.
+    """
+    text = env.get("SITEWARD_TIMEOUT") or "300"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _LONGEST_TIMEOUT:
+        raise click.UsageError(f"SITEWARD_TIMEOUT: {text!r} is no number of seconds above 0")
+    words = f"still reading after {seconds / 2:g} s; this run ends after {seconds:g} s (SITEWARD_TIMEOUT)"
+    half = threading.Timer(seconds / 2, session.say, [words])
+    half.daemon = True
+    half.start()
+    return Deadline(seconds)
 
 
 def project_of(session: Session, command: str) -> Project:

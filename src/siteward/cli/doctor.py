@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from siteward.cli.names import instance_option
+from siteward.cli.names import instance_option, journal_option
 from siteward.cli.session import Session, with_session
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ SELF_CODES = frozenset({"self-mismatch", "self-unknown", "self-not-listed", "sel
 
 @click.command("doctor")
 @instance_option
+@journal_option
 @with_session("text", "json", without=("--group-by", "--exit-zero"))
 def command(session: Session, instances: tuple[str, ...]) -> int:
     """Check every instance: credentials and their origin, version, connectivity, journal. Prints no secret, changes nothing."""

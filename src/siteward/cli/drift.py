@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from siteward.cli.base_option import option
-from siteward.cli.names import instance_option
+from siteward.cli.names import instance_option, journal_option
 from siteward.cli.session import Session, with_session
 from siteward.render import formats_of
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 @click.command("drift")
 @instance_option
+@journal_option
 @click.option("--as-of", metavar="DATE", help="Evaluate at this date or instant.")
 @click.option("--record", is_flag=True, help="Write what others changed since the last record into the journal.")
 @option

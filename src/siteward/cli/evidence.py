@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from siteward.cli.names import instance_option, users
+from siteward.cli.names import instance_option, journal_option, users
 from siteward.cli.session import Session, now, parse_day, with_session
 from siteward.render import formats_of
 
@@ -28,6 +28,7 @@ def command() -> None:
 
 @command.command("make")
 @instance_option
+@journal_option
 @click.option("--ticket", metavar="TICKET", help="What this ticket caused.")
 @click.option("--user", metavar="NAME", shell_complete=users, help="What concerns this handle, login or address.")
 @click.option("--since", metavar="DATE", help="From this date or instant on.")

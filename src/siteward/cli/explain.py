@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from siteward.cli.names import at_option, instance_option, sites, users
+from siteward.cli.names import at_option, instance_option, journal_option, sites, users
 from siteward.cli.session import Session, with_session
 
 
@@ -12,6 +12,7 @@ from siteward.cli.session import Session, with_session
 @click.argument("user", shell_complete=users)
 @click.argument("site", shell_complete=sites)
 @instance_option
+@journal_option
 @click.option("--as-of", metavar="DATE", help="Explain as if it were this date or instant.")
 @at_option
 @with_session("text", "json", without=("--group-by", "--exit-zero"))
@@ -51,6 +52,7 @@ def explain(
 @click.argument("role")
 @click.argument("site", shell_complete=sites)
 @instance_option
+@journal_option
 @click.option("--as-of", metavar="DATE", help="Ask as if it were this date or instant.")
 @at_option
 @with_session("text", "json", "csv", without=("--group-by", "--exit-zero"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from siteward.cli.names import instance_option, sites, users
+from siteward.cli.names import instance_option, journal_option, sites, users
 from siteward.cli.session import Session, parse_day, with_session
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 @click.command("history")
 @instance_option
+@journal_option
 @click.option("--user", metavar="NAME", shell_complete=users, help="Only this handle, login or address.")
 @click.option("--site", metavar="SITE", shell_complete=sites, help="Only this site, by domain or handle.")
 @click.option("--role", metavar="ROLE", help="Only this role, or at least view, edit, manage or admin.")

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from siteward import platforms
 from siteward.access.diagnostic import near
-from siteward.cli.checkout import environment_of, keyring_of
+from siteward.cli.checkout import environment_of, keyring_of, reading_deadline
 from siteward.cli.names import instances as declared_instances
+from siteward.cli.names import journal_option
 from siteward.cli.session import Session, find_config, now, with_session
 from siteward.declaration.generate import first_file
 from siteward.declaration.grammar import keys_of
@@ -60,21 +61,22 @@ class First(Struct, frozen=True, kw_only=True):
     live: Live
 
 
-def first_file_of(wanted: Wanted, project: Project | None) -> First:
+def first_file_of(wanted: Wanted, project: Project | None, session: Session) -> First:
     """Read the instance, which `project` may declare already, and return the file that declares its access.
 
     Raises `UsageError` where the command line does not suffice to find it, and `PlatformError`.
     """
     if not can_name(wanted.name):
         raise click.UsageError(f"{wanted.name!r} cannot name an instance: {NAME_HINT}")
+    env = environment_of(Path())
     place = (None if wanted.platform else _find_declared(project, wanted.name)) or _place_of(wanted)
     instance = Instance(
         name=wanted.name,
         platform=platforms.load(place.platform),
         settings=place.settings,
         self_account=place.self_account,
-        link=Link(url=place.url),
-        env=environment_of(Path()),
+        link=Link(url=place.url, deadline=reading_deadline(session, env)),
+        env=env,
         keyring=keyring_of(),
     )
     with instance.reading() as reader:
@@ -197,7 +199,8 @@ def _begin_journal(session: Session, out: Path, name: str, first: First, other: 
     from siteward.reconcile.plan import plan_and_survey
 
     checkout = open_checkout(replace(session, config=out), "import", names=(name,), writes=True)
-    shared = other is not None and other.journal_folder.resolve() == checkout.book.folder.resolve()
+    theirs = (session.journal_dir or other.journal_folder) if other is not None else None
+    shared = theirs is not None and theirs.resolve() == checkout.book.folder.resolve()
     if shared or path_of(checkout.book.folder, name).exists():
         return
     run = replace(checkout.run(), snapshots={name: (first.traits, first.live)})
@@ -223,6 +226,7 @@ def _begin_journal(session: Session, out: Path, name: str, first: First, other: 
 @click.option("--self", "self_account", metavar="LOGIN", help="The account behind the credentials.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the platform; repeatable.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("access.yaml"), show_default=True)
+@journal_option
 @with_session()
 def command(
     session: Session,
@@ -242,7 +246,7 @@ def command(
         raise click.ClickException(f"{out} exists and is not overwritten; name another file with --out")
     wanted = Wanted(name=name, platform=platform, url=url, self_account=self_account, settings=settings)
     project = _find_project(session)
-    first = first_file_of(wanted, project)
+    first = first_file_of(wanted, project, session)
     try:
         with out.open("x", encoding="utf-8") as file:
             file.write(first.text)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from siteward.cli.names import instance_option
+from siteward.cli.names import instance_option, journal_option
 from siteward.cli.names import instances as declared_instances
 from siteward.cli.session import Session, now, with_session
 from siteward.render import formats_of
@@ -25,6 +25,7 @@ def command() -> None:
 
 @command.command("verify")
 @instance_option
+@journal_option
 @click.option("--head", metavar="SUM", help="The sum of a record that must be in the journal of the one instance.")
 @_session
 def verify(session: Session, instances: tuple[str, ...], head: str | None) -> int:
@@ -45,6 +46,7 @@ def verify(session: Session, instances: tuple[str, ...], head: str | None) -> in
 
 @command.command("migrate")
 @click.argument("instance", shell_complete=declared_instances)
+@journal_option
 @click.option("--reason", required=True, metavar="TEXT", help="Why lines that no key has sealed are believed.")
 @_session
 def migrate(session: Session, instance: str, reason: str) -> int:
@@ -60,6 +62,7 @@ def migrate(session: Session, instance: str, reason: str) -> int:
 
 @command.command("erase")
 @instance_option
+@journal_option
 @click.option("--user", required=True, metavar="NAME", help="A handle, login or address, as the journal has it.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why. It stays in the journal, so name nobody in it.")
 @_session

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 from msgspec.structs import replace
 
-from siteward.cli.names import at_option, instance_option
+from siteward.cli.names import at_option, instance_option, journal_option
 from siteward.cli.session import Session, with_session
 
 
 @click.command("matrix")
 @instance_option
+@journal_option
 @click.option("--as-of", metavar="DATE", help="Evaluate at this date or instant.")
 @at_option
 @click.option("--html", is_flag=True, help="The page on stdout; the same as --format html.")

@@ -71,6 +71,12 @@ at_option = click.option(
     metavar="DATE",
     help="Show what the journals recorded by the end of this past date, or by this instant; contacts nothing.",
 )
+journal_option = click.option(
+    "--journal-dir",
+    metavar="DIR",
+    envvar="SITEWARD_JOURNAL_DIR",
+    help="The folder of the journals, instead of the file's `journal.dir`.",
+)
 
 
 def check_blocks(names: Iterable[str]) -> None:

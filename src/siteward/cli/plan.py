@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import error
 from siteward.cli.base_option import option
-from siteward.cli.names import check_blocks, instance_option
+from siteward.cli.names import check_blocks, instance_option, journal_option
 from siteward.cli.selection import only_option, selection_of
 from siteward.cli.session import Session, StoppedError, with_session
 from siteward.render import formats_of
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 @click.command("plan")
 @instance_option
+@journal_option
 @click.option("--out", type=click.Path(path_type=Path), help="Save the plan, to be reviewed and applied.")
 @click.option("--as-of", metavar="DATE", help="Plan as if it were this date or instant.")
 @click.option(
@@ -88,6 +89,7 @@ def command(
         reason=reason,
         passwords_out=passwords_out,
         base=base,
+        journal_dir=session.journal_dir,
         allow_delete=allow_delete,
         only=only,
     )
@@ -113,6 +115,7 @@ class _Flags(Struct, frozen=True, kw_only=True):
     reason: str
     passwords_out: Path | None
     base: str | None
+    journal_dir: Path | None
     allow_delete: bool
     only: tuple[str, ...]
 
@@ -126,6 +129,7 @@ class _Flags(Struct, frozen=True, kw_only=True):
         words = [word for name in self.instances for word in ("--instance", name)]
         words += ["--as-of", self.as_of] if self.as_of else []
         words += ["--base", self.base] if self.base else []
+        words += ["--journal-dir", str(self.journal_dir)] if self.journal_dir else []
         words += ["--allow-delete"] if self.allow_delete else []
         words += ["--passwords-out", str(self.passwords_out)] if self.passwords_out else []
         for name in self.accept:

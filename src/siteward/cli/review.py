@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, warning
 from siteward.access.report import Report, doubtful, missing
-from siteward.cli.names import at_option, instance_option
+from siteward.cli.names import at_option, instance_option, journal_option
 from siteward.cli.session import Session, StoppedError, with_session
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 @click.command("review")
 @instance_option
+@journal_option
 @click.option("--as-of", metavar="DATE", help="Evaluate at this date or instant.")
 @at_option
 @click.option("--soon", type=click.IntRange(min=0), default=30, show_default=True, help="Days in which an end is near.")

@@ -100,6 +100,7 @@ class Session(Struct, frozen=True, kw_only=True):
     """One call of the program: its common options, and the output of reports, answers and remarks."""
 
     config: Path | None = None
+    journal_dir: Path | None = None
     color: str = "auto"
     quiet: bool = False
     verbose: int = 0
@@ -269,8 +270,7 @@ def _take_session(before: dict[str, Any], given: dict[str, Any], formats: tuple[
         chosen.setdefault("privacy", "handles" if is_public(os.environ) else "full")
     if "outputs" in chosen:
         chosen["outputs"] = tuple(_parse_output(output, formats) for output in chosen["outputs"])
-    if "config" in chosen:
-        chosen["config"] = Path(chosen["config"])
+    chosen.update({name: Path(chosen[name]) for name in ("config", "journal_dir") if name in chosen})
     return Session(**chosen)
 
 

@@ -137,6 +137,14 @@ class Files(Struct):
         self._seen.add(real)
         return path
 
+    def holds(self, written: str) -> bool:
+        """Return whether a path of the root file stays, whatever it links to, under the root's folder."""
+        inside = self.root.parent.resolve()
+        try:
+            return (self.root.parent / written).resolve().is_relative_to(inside)
+        except (OSError, RuntimeError, ValueError):
+            return False
+
     def digest(self) -> str:
         """Return one SHA-256 digest over the names and bytes of all files that were read, whatever their order.
 
@@ -337,6 +345,7 @@ class _Reading(Struct):
         built = instances.build(root.instances, root.policy, self._find_known(parts, root))
         instances.judge_the_rest(built)
         self.diagnostics += collisions((*built.values(), *directories.values()))
+        self.diagnostics += self._judge_journal(root.journal.dir, source)
         grants: list[Grant] = []
         for builder, file, bound in parts:
             grants += builder.grants(file.grants, bound)
@@ -361,6 +370,13 @@ class _Reading(Struct):
     def _build_directories(self, root: Document, source: Source) -> Mapping[str, Directory]:
         """Return the directories by name; what is wrong with them is reported."""
         return build_directories(root.directories, source, self.diagnostics) if root.directories else {}
+
+    def _judge_journal(self, folder: str, source: Source) -> Iterator[Diagnostic]:
+        """Yield an error where the file leads the journal out of its own folder, by itself or through a link."""
+        if not self.files.holds(folder):
+            message = f"`{folder}` leads out of the folder of this file"
+            hint = "write a folder below this file's, or name another one with --journal-dir"
+            yield problem("journal-outside", message, Location(source, ("journal",)).at("dir"), hint=hint)
 
     def _read_includes(
         self, rows: list[tuple[int, IncludeRow]], root: Builder, directories: Mapping[str, Directory]

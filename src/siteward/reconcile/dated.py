@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from siteward.access.diagnostic import Diagnostic
+    from siteward.access.limits import Begun
     from siteward.access.model import Key
     from siteward.access.plan import InstancePlan
     from siteward.access.proposal import Proposal
@@ -155,9 +156,11 @@ def refuse_gains(fresh: Fresh, as_of: datetime, newest: datetime) -> Fresh:
     gives = {step.change.key for step in fresh.plan.steps if direction(step.change, fresh.traits) != "close"}
     message = f"{_format(as_of)} is before {_format(newest)}, for which a run was made: this gives nothing"
 
-    def judge(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
+    def judge(
+        keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool, begun: Begun | None = None
+    ) -> tuple[Diagnostic, ...]:
         refused = (error("as-of-behind-record", message, about=key) for key in gives & set(keys))
-        return (*refused, *fresh.judge(keys, accept=accept, allow_delete=allow_delete))
+        return (*refused, *fresh.judge(keys, accept=accept, allow_delete=allow_delete, begun=begun))
 
     return replace(fresh, judge=judge)
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error, note, plural, warning
-from siteward.reconcile.apply.admission import unchecked
+from siteward.reconcile.apply.admission import unchecked, warn_exposed
 from siteward.reconcile.apply.inputs import TROUBLE, describe_trouble
 from siteward.reconcile.journal import erasure
 from siteward.reconcile.journal.chain import NEEDS_KEY, JournalBrokenError
@@ -113,6 +113,7 @@ def _verify(asked: Request, head: str | None) -> Iterator[Diagnostic]:
         yield warning("no-journal", f"there is no journal at {path}", hint="`siteward apply` begins it")
         return
     yield note("journal-verified", f"{path}: {_describe(content)}; head {standing.head}")
+    yield from warn_exposed(standing)
     if not standing.checked:
         yield unchecked(standing)
     if content.chain.truncated:

@@ -49,6 +49,12 @@ def write_output(path: Path, data: bytes | Iterator[bytes], *, mode: int = _USUA
         fresh.unlink(missing_ok=True)
 
 
+def make_output_folder(folder: Path) -> None:
+    """Create a folder for output files; raises `OSError` where a link would lead it out of the working directory."""
+    _refuse_detour(folder / "file")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def _refuse_detour(path: Path) -> None:
     """Refuse a relative path on which a folder is a link that leads out of the working directory."""
     if path.is_absolute() or ".." in path.parts:

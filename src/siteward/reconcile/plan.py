@@ -301,8 +301,14 @@ def _describe_problem(project: Project, instance: Instance, problem: PlatformErr
 
 
 def _in_parallel(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:
-    """Return the results of `function` for each instance, run in threads: each waits for a server of its own."""
+    """Return the results of `function` for each instance, run in threads: each waits for a server of its own.
+
+    An interruption waits for none of them.
+    """
     if len(instances) < 2:
         return [function(instance) for instance in instances]
-    with ThreadPoolExecutor(len(instances), thread_name_prefix="instance") as pool:
+    pool = ThreadPoolExecutor(len(instances), thread_name_prefix="instance")
+    try:
         return list(pool.map(function, instances))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from siteward.declaration.load import Declaration
     from siteward.platforms.instance import Instance
     from siteward.reconcile.revisions.base_policy import BasePolicy
+    from siteward.transport.deadline import Deadline
     from siteward.transport.link import Exchange
     from siteward.transport.secrets import Keyring
 
@@ -157,7 +158,8 @@ def open_project(path: Path, command: str) -> Project | Report:
 class Surroundings(Redacted, frozen=True, kw_only=True):
     """The parts of the machine that a run uses: environment, keyring, and observers of requests and waits.
 
-    `timeout` is in seconds; `workers` is the number of requests at a time to one instance.
+    `timeout` is in seconds; `deadline` ends all that is waited for; `workers` is the number of requests at a time to one
+    instance.
     """
 
     env: Mapping[str, str]
@@ -165,6 +167,7 @@ class Surroundings(Redacted, frozen=True, kw_only=True):
     observer: Callable[[Exchange], None] | None = None
     waiting: Callable[[float, str], None] | None = None
     timeout: float = 60.0
+    deadline: Deadline | None = None
     workers: int = 8
 
 
@@ -178,6 +181,7 @@ def instances(project: Project, names: Iterable[str], around: Surroundings) -> t
 
 def _build_instance(project: Project, declared_instance: declared.Instance, around: Surroundings) -> Instance:
     from siteward.platforms.instance import Instance  # noqa: PLC0415 — `validate` loads this module, and opens nothing
+    from siteward.transport.deadline import Deadline  # noqa: PLC0415
     from siteward.transport.link import Link  # noqa: PLC0415
 
     ca_file = project.path.parent / declared_instance.ca_file if declared_instance.ca_file else None
@@ -185,6 +189,7 @@ def _build_instance(project: Project, declared_instance: declared.Instance, arou
         url=address_of(declared_instance.url),
         ca_file=ca_file,
         read=around.timeout,
+        deadline=around.deadline or Deadline(),
         workers=around.workers,
         observer=around.observer,
         waiting=around.waiting,

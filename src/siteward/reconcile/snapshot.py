@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from siteward.access.codec import CodecError, canonical, decode_live, encode_live
 from siteward.access.model import Access
 from siteward.access.state import Live
-from siteward.reconcile.outputs import write_output
+from siteward.reconcile.outputs import make_output_folder, write_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +30,7 @@ class BadSnapshotError(Exception):
 
 def save(folder: Path, surveys: Iterable[Survey]) -> tuple[Path, ...]:
     """Write the sites of each instance to `INSTANCE.json` in a folder; return the paths. Raises `OSError`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_output_folder(folder)
     written = []
     for survey in surveys:
         sites = {scope: replace(site, owner=None) for scope, site in survey.live.sites.items()}

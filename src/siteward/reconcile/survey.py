@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from siteward.access.diagnostic import Diagnostic
+    from siteward.access.limits import Begun
     from siteward.access.model import Key, Resource
     from siteward.access.proposal import Proposal
     from siteward.access.state import Desired, Live, Memory
@@ -85,7 +86,9 @@ class Survey(Struct, frozen=True, kw_only=True):
     def _review(self, proposal: Proposal) -> Iterable[Diagnostic]:
         return self.platform.review(proposal.changes, self.live, self.memory)
 
-    def verdict(self, allowance: Allowance, keys: Collection[Key] | None = None) -> tuple[Diagnostic, ...]:
+    def verdict(
+        self, allowance: Allowance, keys: Collection[Key] | None = None, begun: Begun | None = None
+    ) -> tuple[Diagnostic, ...]:
         """Return the diagnostics of guards, rules, platform and password delivery on all changes, or on some keys.
 
         Where a base policy is known, the proposal is judged with the users as they were at the base too.
@@ -111,6 +114,7 @@ class Survey(Struct, frozen=True, kw_only=True):
                 allow_delete=allowance.allow_delete or not allowance.asks,
                 confirmed=self.confirmed,
                 remarks=remarks,
+                begun=begun,
             )
             if allowance.asks or diagnostic.code not in CONSENTS
         )
@@ -186,9 +190,11 @@ class Survey(Struct, frozen=True, kw_only=True):
     def fresh(self, passwords: Passwords) -> Fresh:
         """Return the instance as apply takes it: planned without any acceptance, with new passwords for `passwords`."""
 
-        def verdict(keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool) -> tuple[Diagnostic, ...]:
+        def verdict(
+            keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool, begun: Begun | None = None
+        ) -> tuple[Diagnostic, ...]:
             allowance = Allowance(passwords=passwords, accept=accept, allow_delete=allow_delete)
-            return (*self.standing(keys), *self.verdict(allowance, keys))
+            return (*self.standing(keys), *self.verdict(allowance, keys, begun))
 
         return Fresh(
             traits=self.traits,

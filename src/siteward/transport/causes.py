@@ -81,7 +81,8 @@ def _describe_cause(error: BaseException, origin: str, link: Link) -> tuple[str,
         case httpx.ConnectTimeout():
             message, hint = f"{origin} took no connection within {link.connect:g} s", None
         case httpx.TimeoutException():
-            message, hint = f"{origin} did not answer within {link.read:g} s", None
+            message = f"{origin} did not answer within {link.read:g} s, or not to the end within {link.budget:g} s"
+            hint = None
         case httpx.DecodingError():
             message = f"the answer of {origin} could not be read: {error}"
             hint = "does a proxy before it pack or cut answers? Only gzip is taken, once"

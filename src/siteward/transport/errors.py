@@ -2,6 +2,7 @@
 
     PlatformError
     ├── UnreachableError          no usable answer at all: DNS, refused, TLS, time-out before the request was sent
+    │   └── OutOfTimeError        the time of the whole run is over; nothing more is sent
     ├── NotThePlatformError       an answer, but not this platform's (HTML, another product)
     │   ├── GateError             a page or a login of something that stands before the platform
     │   ├── RedirectedError       a redirect, which is never followed; only reading shows whether a command was carried out
@@ -38,6 +39,18 @@ class UnreachableError(PlatformError):
     """No usable answer: name resolution, connection, TLS or time."""
 
     code = "unreachable"
+
+
+class OutOfTimeError(UnreachableError):
+    """The deadline of the whole run has passed."""
+
+    code = "out-of-time"
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(
+            f"the time of this run was over before {origin} had answered; nothing more is sent",
+            hint="give a run that only reads more with SITEWARD_TIMEOUT=SECONDS (300 by default)",
+        )
 
 
 class NotThePlatformError(PlatformError):

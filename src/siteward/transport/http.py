@@ -17,16 +17,18 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from siteward import __version__
 from siteward.access.hosts import address_of
 from siteward.transport._httpx import httpx
 from siteward.transport.causes import is_permanent, redirected, unreachable, was_sent
+from siteward.transport.deadline import Deadline
 from siteward.transport.errors import (
     GateError,
     NotThePlatformError,
     OutcomeUnknownError,
+    OutOfTimeError,
     RedirectedError,
     RefusedError,
     TooLongError,
@@ -128,7 +130,8 @@ class _Retries:
         spread = 0.5 + secrets.randbelow(500) / 1000
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**self._tried) * spread if asked is None else asked
         self._tried += 1
-        if self._tried >= self._connection.link.tries or self._connection.link.clock() + pause > self._deadline:
+        late = self._connection.link.clock() + pause > self._deadline or pause > self._connection.link.deadline.left()
+        if late or self._tried >= self._connection.link.tries:
             return False
         self._connection.pace.hold(pause, reason)
         return True
@@ -146,7 +149,8 @@ class _Retries:
         lets through then, so it is repeated, up to `_MOST_CLOSED_PERIODS` times.
         """
         seconds = self._connection.closed_for(answer) if self._connection.closed_for else None
-        if seconds is None or self._closed_periods == _MOST_CLOSED_PERIODS:
+        late = seconds is not None and seconds > self._connection.link.deadline.left()
+        if seconds is None or late or self._closed_periods == _MOST_CLOSED_PERIODS:
             return False
         self._closed_periods += 1
         self._connection.pace.hold(seconds, f"the server answered {answer.status}")
@@ -208,7 +212,7 @@ class Reader:
         """Ask by GET.
 
         Returns the first answer whose status is not in `NOT_NOW`; after such a status the question is repeated. Raises `UnreachableError`
-        when no usable answer came in time, `RefusedError` when the server keeps answering 429, `RedirectedError` for a
+        when no usable answer came in time (`OutOfTimeError` where it was that of the whole run), `RefusedError` when the server keeps answering 429, `RedirectedError` for a
         redirect, `GateError` for the answer of a gate before the platform, `ReadOnlyError` for a path that is not named as reading.
         """
         return self._send_with_retries(lambda: self._client.build_request("GET", path, params=params))
@@ -250,7 +254,7 @@ class Reader:
                 answer = self._answer(self._client.send(build()))
             except httpx.RequestError as error:
                 if is_permanent(error) or not retries.wait_for_next("no answer came"):
-                    raise unreachable(error, self.origin, self._connection.link) from error
+                    raise self._no_answer(error) from error
                 continue
             if answer.status not in NOT_NOW:
                 return answer
@@ -265,6 +269,10 @@ class Reader:
             raise redirected(response, self.scrub, RedirectedError)
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, headers, response.content, path)
+
+    def _no_answer(self, error: httpx.RequestError) -> UnreachableError:
+        link = self._connection.link
+        return OutOfTimeError(self.origin) if link.deadline.left() <= 0 else unreachable(error, self.origin, link)
 
     def _still_busy(self, answer: Answer) -> UnreachableError | RefusedError:
         if answer.status == _TOO_MANY:
@@ -281,7 +289,7 @@ class Writer(Reader):
         super().__init__(connection, client)
         link = connection.link
         self.patience = Patience(
-            clock=link.clock, sleep=link.sleep, waiting=link.waiting, slowest=lambda: connection.wire.slowest
+            clock=link.clock, sleep=_sleep_of(link), waiting=link.waiting, slowest=lambda: connection.wire.slowest
         )
         self._commands = commands
         self._command_pace = command_pace
@@ -340,7 +348,7 @@ class Writer(Reader):
         except httpx.RequestError as error:
             if was_sent(error, request):
                 raise OutcomeUnknownError(f"the answer to {request.method} {request.url.path} was lost") from error
-            raise unreachable(error, self.origin, self._connection.link) from error
+            raise self._no_answer(error) from error
         if own and answer.status in _GATEWAY:
             words = f"{request.method} {answer.path} was answered {answer.status}, which says nothing about the outcome"
             raise OutcomeUnknownError(words, hint=_BOUND if answer.status == _UNAVAILABLE else None)
@@ -348,10 +356,11 @@ class Writer(Reader):
 
 
 class Doors(Struct, frozen=True):
-    """The reader and the writer of one instance; closing this closes both."""
+    """The reader and the writer of one instance; closing this closes both. `deadline` is that of the link."""
 
     reader: Reader
     writer: Writer
+    deadline: Deadline = field(default_factory=Deadline)
 
     def __enter__(self) -> Self:
         return self
@@ -398,9 +407,14 @@ def open_doors(  # noqa: PLR0913 — all but the link are optional and named
         return httpx.Client(base_url=link.url, transport=transport, auth=auth, headers=sent_headers, timeout=timeout)
 
     def pace(limits: Sequence[Rate]) -> Pace:
-        return Pace(limits, clock=link.clock, sleep=link.sleep, waiting=link.waiting)
+        return Pace(limits, clock=link.clock, sleep=_sleep_of(link), waiting=link.waiting)
 
     commands = pace(write_rates)
     posts = commands if posts_are_writes else None
     connection = _Connection(link, wire, pace(rates), posts, scrub, address_of(link.url), closed_for, rows)
-    return Doors(Reader(connection, client(read_only)), Writer(connection, client(read_only), client(wire), commands))
+    writer = Writer(connection, client(read_only), client(wire), commands)
+    return Doors(Reader(connection, client(read_only)), writer, link.deadline)
+
+
+def _sleep_of(link: Link) -> Callable[[float], None]:
+    return link.deadline.sleep if link.sleep is None else link.sleep

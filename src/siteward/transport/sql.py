@@ -11,10 +11,12 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from siteward.transport.deadline import Deadline, in_time
 from siteward.transport.errors import (
     ForbiddenError,
     InsecureError,
     NotThePlatformError,
+    OutOfTimeError,
     ReadOnlyError,
     SecretMissingError,
     UnauthenticatedError,
@@ -41,20 +43,22 @@ _LOGIN_REFUSED = ("authentication failed", "no pg_hba.conf entry", "no password 
 class SqlReader:
     """A reader of one database. Making it contacts nothing; each question opens a connection of its own."""
 
-    def __init__(self, url: Secret, *, scrub: Callable[[str], str] = str) -> None:
+    def __init__(self, url: Secret, *, scrub: Callable[[str], str] = str, deadline: Deadline | None = None) -> None:
         """Take a connection URL; raises `SecretMissingError` for an invalid one, `InsecureError` for one without TLS.
 
         Except on this machine the connection is encrypted and the server proves its name, unless the URL says
-        `sslmode=require` or `verify-ca`. `scrub` takes secrets out of the messages of the database.
+        `sslmode=require` or `verify-ca`. `scrub` takes secrets out of the messages of the database; no question outlasts
+        the `deadline`.
         """
         self._url = url
         self._scrub = scrub
+        self._deadline = deadline or Deadline()
         self._tls = _tls_mode(url.reveal())
 
     def ask(self, sql: str, params: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
         """Return the rows that one SELECT finds.
 
-        Raises `ReadOnlyError` for any other statement before it is sent, and for an error of the database
+        Raises `ReadOnlyError` for any other statement before it is sent, `OutOfTimeError`, and for an error of the database
         `UnreachableError`, `UnauthenticatedError`, `ForbiddenError` (the role may not read that), `NotThePlatformError` (no such table).
         """
         if not _READING.match(sql):
@@ -66,11 +70,17 @@ class SqlReader:
                 "reading a PostgreSQL database needs psycopg, which is not installed",
                 hint="pip install 'siteward[postgres]'",
             ) from missing
-        try:
+
+        def ask() -> list[tuple[Any, ...]]:
             with psycopg.connect(
                 self._url.reveal(), connect_timeout=_SECONDS, application_name="siteward", **self._connection_options()
             ) as connection:
                 return _fetch_rows(connection, sql, params)
+
+        try:
+            return in_time(ask, self._deadline.left)
+        except TimeoutError:
+            raise OutOfTimeError("the database") from None
         except psycopg.Error as error:
             raise self._error_of(error) from None
 

@@ -6,19 +6,18 @@ Bodies are unpacked here too, because httpx would do it without a bound.
 from __future__ import annotations
 
 import re
-import ssl
 import threading
 import zlib
 from typing import TYPE_CHECKING
-from urllib.request import getproxies, proxy_bypass
 
 from msgspec import Struct
 
 from siteward.access.hosts import covers, origin_of
 from siteward.transport._httpx import httpx
-from siteward.transport.errors import OriginMismatchError, ReadOnlyError, TooLongError
+from siteward.transport.errors import OriginMismatchError, OutOfTimeError, ReadOnlyError, TooLongError
 from siteward.transport.gates import mark_gate
-from siteward.transport.link import Exchange, Link, is_loopback
+from siteward.transport.link import Exchange, Link
+from siteward.transport.network import Bounds, network_transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,9 +27,6 @@ ACCEPTED = "gzip"
 """The only coding that is asked for and taken; without it an answer of 10,000 grants takes ten times longer."""
 _GZIP = frozenset({"gzip", "x-gzip"})
 _PLAIN = frozenset({"", "identity"})
-# Shorter than the 5 s after which Node closes an idle connection (Umami's API.md section 1), so that a command
-# never goes out on a connection that is about to be closed under it.
-_KEEP_ALIVE = 3.0
 _PORTS = {"http": 80, "https": 443}
 _OF_THE_PACKED_BODY = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
@@ -61,7 +57,8 @@ class Wire(httpx.BaseTransport):
         self._pages = pages
         self._origin = origin_of(link.url)
         self._base = base_path(link)
-        self._inner = link.transport or _network_transport(link)
+        self._bounds = Bounds(link)
+        self._inner = link.transport or network_transport(link, self._bounds)
         self._lock = threading.Lock()
         self.requests = 0
         self.slowest = 0.0
@@ -71,19 +68,24 @@ class Wire(httpx.BaseTransport):
 
         Raises `OriginMismatchError`, and nothing is sent, for one that would go anywhere but to the link's own origin and
         base path. The credentials were bound to the text of an address; here the host that is connected to is compared. Raises
-        `httpx.RequestError` for a failure of the network or an answer that cannot be read, and `TooLongError` for one
-        that is too long.
+        `OutOfTimeError`, and nothing is sent, after the deadline of the run, `httpx.RequestError` for a failure of the
+        network or an answer that cannot be read, and `TooLongError` for one that is too long.
         """
         if _origin_connected_to(request.url) != self._origin or not covers(self._base, sent_path(request)):
             home = f"{self._origin}{self._base}"
             raise OriginMismatchError(f"a request would have left {home} for another address; nothing was sent")
+        if self._link.deadline.left() <= 0:
+            raise OutOfTimeError(self._origin)
         request.headers["Accept-Encoding"] = ACCEPTED
         sent = self._with_extra_headers(request)
         with self._lock:
             self.requests += 1
         begun = self._link.clock()
         try:
-            response = self._unpack(self._inner.handle_request(sent), begun, request)
+            with self._bounds.request():
+                response = self._inner.handle_request(sent)
+                self._bounds.head = None
+                response = self._unpack(response, request)
         except httpx.RequestError:
             self._observe(request, 0, begun, 0)
             raise
@@ -107,11 +109,11 @@ class Wire(httpx.BaseTransport):
             request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
         )
 
-    def _unpack(self, response: httpx.Response, begun: float, request: httpx.Request) -> httpx.Response:
+    def _unpack(self, response: httpx.Response, request: httpx.Request) -> httpx.Response:
         if response.is_stream_consumed:
             return response
         try:
-            content = self._read_body(response, begun, request)
+            content = self._read_body(response, request)
         except ExcessError:
             raise TooLongError(
                 f"the answer of {self._origin} is longer than {self._link.size} bytes", request
@@ -123,13 +125,13 @@ class Wire(httpx.BaseTransport):
         headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_PACKED_BODY]
         return httpx.Response(response.status_code, headers=headers, content=content, request=request)
 
-    def _read_body(self, response: httpx.Response, begun: float, request: httpx.Request) -> bytes:
+    def _read_body(self, response: httpx.Response, request: httpx.Request) -> bytes:
         """Return the body, unpacked within the bounds; httpx would unpack any number of codings to any size."""
         _check_location(response, request)
         body = Body(response.headers.get("content-encoding", ""), self._link.size)
         for part in response.iter_raw():
             body.take(part)
-            if self._link.clock() - begun > self._link.budget:
+            if self._bounds.left() <= 0:
                 raise httpx.ReadTimeout("the answer takes too long", request=request)
         return body.whole()
 
@@ -259,31 +261,6 @@ def _check_location(response: httpx.Response, request: httpx.Request) -> None:
 def sent_path(request: httpx.Request) -> str:
     """Return the path as it goes over the wire, without the query."""
     return request.url.raw_path.partition(b"?")[0].decode("ascii")
-
-
-def _network_transport(link: Link) -> httpx.BaseTransport:
-    limits = httpx.Limits(
-        max_connections=link.workers, max_keepalive_connections=link.workers, keepalive_expiry=_KEEP_ALIVE
-    )
-    return httpx.HTTPTransport(verify=_ssl_context(link), limits=limits, proxy=_proxy(link.url), trust_env=False)
-
-
-def _ssl_context(link: Link) -> ssl.SSLContext:
-    if link.url.startswith("http:"):
-        # Nothing is redirected to TLS, so no authority is ever needed; loading them takes 30 ms.
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if link.ca_file:
-        return ssl.create_default_context(cafile=str(link.ca_file))
-    return httpx.create_ssl_context()
-
-
-def _proxy(url: str) -> str | None:
-    """Return the proxy that the environment names for `url`; `None` for a server on this machine."""
-    target = httpx.URL(url)
-    if is_loopback(url) or proxy_bypass(target.raw_host.decode("ascii")):
-        return None
-    proxies = getproxies()
-    return proxies.get(target.scheme) or proxies.get("all")
 
 
 def _gunzip() -> zlib._Decompress:

@@ -78,7 +78,7 @@ def _open_community(settings: Settings, secrets: Secrets, link: Link) -> Doors:
         scrub=secrets.scrub,
         closed_for=closed_to_logins,
         pages=lambda path: not path.startswith("/api/"),
-        rows=SqlReader(url, scrub=secrets.scrub),
+        rows=SqlReader(url, scrub=secrets.scrub, deadline=link.deadline),
     )
 
 

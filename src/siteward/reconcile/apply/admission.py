@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from siteward.access import codec
 from siteward.access.diagnostic import Diagnostic, error, note, plural, warning
 from siteward.access.hosts import origin_of
-from siteward.reconcile.apply.consent import IDENTITY
 from siteward.reconcile.journal.chain import JournalBrokenError
 
 if TYPE_CHECKING:
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     from siteward.transport.secrets import Secret
 
 _CLOCK_SKEW = timedelta(minutes=5)
-_SHORTEST = {"expect": 12, "accept": 8, "identity": 16}
-"""The fewest hex digits of a digest that the options take."""
+_FEWEST_DIGITS = 16
+"""The fewest hex digits of a digest that the options take: fewer could be met by trying."""
 UNCHECKED = "seals-not-checked"
 CONFIG_CHANGED = warning(
     "config-changed", "the files are not those the plan was made from; what they no longer want is refused"
@@ -38,10 +37,9 @@ def objections_to(plan: Plan, options: Options, now: datetime) -> tuple[Diagnost
         objections.append(
             error("plan-damaged", "the plan is not what its digest says: it was edited or cut", hint="siteward plan")
         )
-    if options.expect is not None and not _matches_digest(options.expect, plan.digest, _SHORTEST["expect"]):
-        objections.append(
-            error("plan-unexpected", f"this is not the plan that was expected: its digest is {plan.digest}")
-        )
+    if options.expect is not None and not _matches_digest(options.expect, plan.digest):
+        words = f"this is not the plan that was expected: its digest is {plan.digest}"
+        objections.append(error("plan-unexpected", words, hint=_ask_for_digits("--expect", options.expect)))
     if plan.created - now > _CLOCK_SKEW:
         objections.append(
             error(
@@ -57,20 +55,30 @@ def objections_to(plan: Plan, options: Options, now: datetime) -> tuple[Diagnost
         )
         objections.append(error("plan-as-of", f"the plan was made {given}"))
     for name, acceptance in options.accept.items():
-        shortest = _SHORTEST["identity" if name.startswith(IDENTITY) else "accept"]
-        if not _matches_digest(acceptance.digest, plan.digest, shortest):
-            objections.append(
-                error("accept-other-plan", f"--accept {name} names another plan than this one, {plan.digest}")
-            )
+        if not _matches_digest(acceptance.digest, plan.digest):
+            words = f"--accept {name} names another plan than this one, {plan.digest}"
+            hint = _ask_for_digits(f"--accept {name}", acceptance.digest)
+            objections.append(error("accept-other-plan", words, hint=hint))
         if not acceptance.reason.strip():
             objections.append(error("accept-without-reason", f"--accept {name} needs a reason"))
     return tuple(objections)
 
 
-def _matches_digest(given: str, digest: str, shortest: int) -> bool:
-    """Return whether `given` is the digest, or its beginning of at least `shortest` hex digits."""
-    wanted, whole = given.removeprefix("sha256:").lower(), digest.removeprefix("sha256:")
-    return len(wanted) >= shortest and whole.startswith(wanted)
+def _matches_digest(given: str, digest: str) -> bool:
+    """Return whether `given` is the digest, or its beginning of at least `_FEWEST_DIGITS` hex digits."""
+    wanted = _digits_of(given)
+    return len(wanted) >= _FEWEST_DIGITS and _digits_of(digest).startswith(wanted)
+
+
+def _digits_of(digest: str) -> str:
+    return digest.removeprefix("sha256:").lower()
+
+
+def _ask_for_digits(option: str, given: str) -> str | None:
+    """Return the hint for a digest with too few digits; `None` for one that has enough of them."""
+    found = len(_digits_of(given))
+    few = f"{option} takes the digest, or at least its first {_FEWEST_DIGITS} hex digits; it has {found} here"
+    return few if found < _FEWEST_DIGITS else None
 
 
 def warn_too_old(plan: Plan) -> Diagnostic:
@@ -99,7 +107,7 @@ def find_mismatch(reviewed: InstancePlan, target: Target | None, *, resuming: bo
 
 
 def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | None) -> tuple[Diagnostic, ...]:
-    """Return warnings about a journal: of another origin, or not sealed with the key that is set.
+    """Return warnings about a journal: open to others, of another origin, or not sealed with the key that is set.
 
     Raises `JournalBrokenError` for the journal of another platform.
     """
@@ -108,7 +116,7 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
         raise JournalBrokenError(
             standing.path, 0, f"this is the journal of a {began.platform}, and here is a {platform}"
         )
-    warnings = []
+    warnings = list(warn_exposed(standing))
     if began is not None and began.origin != origin:
         warnings.append(_other_origin(began.origin, origin, standing))
     if not standing.checked:
@@ -127,6 +135,16 @@ def remarks_on(standing: Standing, platform: str, origin: str, key: Secret | Non
         )
         warnings.append(warning("journal-partly-sealed", words, hint="right where the key came later than the journal"))
     return tuple(warnings)
+
+
+def warn_exposed(standing: Standing) -> tuple[Diagnostic, ...]:
+    """Return the warning that others may read or change the file of a journal, if they may."""
+    if not standing.exposed:
+        return ()
+    path = standing.path
+    return (
+        warning("journal-exposed", f"{path} {standing.exposed}", hint=f"compare it with a copy, then chmod 600 {path}"),
+    )
 
 
 def unchecked(standing: Standing) -> Diagnostic:

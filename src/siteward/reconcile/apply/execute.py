@@ -23,7 +23,7 @@ from siteward.access.model import Account, Grant, Group, Key, Member, Resource
 from siteward.access.renames import touched
 from siteward.access.report import Outcome
 from siteward.platforms.interface import Bundle, Receipt
-from siteward.reconcile.apply.inputs import read_again, revalidate_instance
+from siteward.reconcile.apply.inputs import describe_progress, read_again, revalidate_instance
 from siteward.reconcile.apply.passwords import UndeliveredError, deliver, generate, made_with_password
 from siteward.reconcile.apply.read_back import Call, ReadBack, look, send_and_read_back
 from siteward.reconcile.apply.revalidate import LOST, SETTLED, History, find_unmet, refuse, skip_dependant
@@ -41,35 +41,46 @@ if TYPE_CHECKING:
     from siteward.reconcile.apply.inputs import ApplyInput, Prepared
     from siteward.reconcile.apply.revalidate import Revalidated
     from siteward.reconcile.apply.target import Fresh, Target
+    from siteward.transport.deadline import Deadline
     from siteward.transport.http import Writer
     from siteward.transport.secrets import Secret
 
 
-class CancellationToken:
-    """A request to stop (SIGINT): writes in flight are finished, no more are begun."""
+GRACE = 5.0
+"""The seconds after a signal in which a write that is in flight may still be answered."""
 
-    def __init__(self) -> None:
+
+class CancellationToken:
+    """A request to stop (SIGINT or SIGTERM): nothing more is begun, and what is in flight has `GRACE` seconds to end.
+
+    `deadlines` are those of the connections in use.
+    """
+
+    def __init__(self, deadlines: Iterable[Deadline] = ()) -> None:
         self.cancelled = False
+        self._deadlines = tuple(deadlines)
 
     def cancel(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """Ask to stop; raises `KeyboardInterrupt` when asked a second time."""
         if self.cancelled:
             raise KeyboardInterrupt
         self.cancelled = True
+        for deadline in self._deadlines:
+            deadline.draw_near(GRACE)
 
 
 @contextmanager
-def cancelled_by_signals() -> Iterator[CancellationToken]:
-    """Turn the first Ctrl-C into a cancellation within this context; does nothing outside the main thread."""
-    cancellation = CancellationToken()
-    if threading.current_thread() is not threading.main_thread():
-        yield cancellation
-        return
-    before = signal.signal(signal.SIGINT, cancellation.cancel)
+def cancelled_by_signals(deadlines: Iterable[Deadline]) -> Iterator[CancellationToken]:
+    """Turn the first signal into a cancellation within this context; does nothing outside the main thread."""
+    cancellation = CancellationToken(deadlines)
+    heard = threading.current_thread() is threading.main_thread()
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, cancellation.cancel) for number in numbers if heard}
     try:
         yield cancellation
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Execution(Struct, kw_only=True):
@@ -412,7 +423,10 @@ def _revalidate_rest(execution: Execution, rest: Sequence[Step]) -> list[Step]:
         )
         return []
     instance = execution.instance
-    history = History(settled=execution.outcomes, lifted=execution.revalidated.lifted, waits=instance.history.waits)
+    history = History(
+        settled=execution.outcomes, lifted=execution.revalidated.lifted, waits=instance.history.waits,
+        begun=describe_progress(instance, execution.outcomes.values()),
+    )  # fmt: skip
     execution.revalidated = revalidate_instance(
         instance.reviewed, execution.fresh, instance.allowance, history, instance.chosen
     )

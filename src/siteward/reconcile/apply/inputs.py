@@ -8,7 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error
-from siteward.access.model import Grant
+from siteward.access.limits import Begun
+from siteward.access.model import Grant, account_of
 from siteward.access.state import account_names
 from siteward.reconcile.apply.passwords import obstacles_to_delivery
 from siteward.reconcile.apply.revalidate import Allowance, History, Revalidated, revalidate
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from siteward.access.change import Change
     from siteward.access.plan import InstancePlan, Plan
     from siteward.access.report import Outcome
     from siteward.access.state import Memory, Unsettled
@@ -114,6 +116,22 @@ def revalidate_instance(
     """Revalidate a reviewed plan against a fresh one; looks at the disk for whether new passwords can be delivered."""
     obstacles = obstacles_to_delivery(reviewed, fresh, allowance.passwords)
     return revalidate(reviewed, fresh, allowance, history, obstacles, chosen=chosen)
+
+
+def describe_begin(run: Run) -> Begun:
+    """Return what was there when an unfinished run began, for the budgets of its rest."""
+    return Begun(grants=run.began.grants, taken=_find_taken(intent.change for intent in run.intents.values()))
+
+
+def describe_progress(instance: Prepared, outcomes: Iterable[Outcome]) -> Begun:
+    """Return what was there when the run began that is going on, with what its steps have taken by their `outcomes`."""
+    before = instance.history.begun or Begun(grants=instance.fresh.live.grants_of_others)
+    done = [outcome.step.change for outcome in outcomes if outcome.status == "done"]
+    return replace(before, taken=before.taken | _find_taken(done))
+
+
+def _find_taken(changes: Iterable[Change]) -> frozenset[str]:
+    return frozenset(name for change in changes if change.after is None and (name := account_of(change.key)))
 
 
 def read_again(given: ApplyInput, instance: Prepared, outcomes: Iterable[Outcome] = ()) -> Fresh:

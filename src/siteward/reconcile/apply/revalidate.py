@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource, Scope, account_key, account_of, scope_of
+from siteward.access.policy import LIMIT_NAMES
 from siteward.access.renames import change_under, key_under, renames_in
 from siteward.access.report import Outcome, OutcomeStatus
 from siteward.access.traits import fold_login
@@ -27,6 +28,7 @@ from siteward.reconcile.apply.target import RESUME
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from siteward.access.limits import Begun
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.renames import Renames
     from siteward.access.state import Live
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from siteward.reconcile.journal.runs import Run
 
 SETTLED: frozenset[OutcomeStatus] = frozenset({"done", "already"})
+_BUDGETS = frozenset(f"limit-{name}" for name in LIMIT_NAMES)
 LOST = "its answer was lost; reading shows it"
 
 
@@ -71,6 +74,7 @@ class History(Struct, frozen=True, kw_only=True):
     `met` are the accounts that the journal knows; `run` is the unfinished run that is gone on with. `settled` are the
     outcomes of an earlier revalidation in this run, and `lifted` the steps whose block that one, or the unfinished run,
     has lifted. `waits` are the reasons for which nothing is done yet, by key: an earlier write may still take effect.
+    `begun` is what was there when the run began that goes on.
     """
 
     met: Collection[str] = ()
@@ -78,6 +82,7 @@ class History(Struct, frozen=True, kw_only=True):
     settled: Mapping[str, Outcome] = MappingProxyType({})
     lifted: frozenset[str] | None = None
     waits: Mapping[Key, str] = MappingProxyType({})
+    begun: Begun | None = None
 
 
 def revalidate(
@@ -94,8 +99,11 @@ def revalidate(
     `obstacles` are the objections to delivering new passwords, which the caller has looked up.
     """
     current = _from_halfway(_as_named_now(reviewed, fresh.live), fresh.live, history.run)
-    case = _Case(reviewed=current, fresh=fresh, allowance=allowance, history=history, obstacles=obstacles)
     settled, lifted = history.settled, history.lifted
+    case = _Case(
+        reviewed=current, fresh=fresh, allowance=allowance, history=history, obstacles=obstacles,
+        whole=chosen is None and lifted is None,
+    )  # fmt: skip
     steps = {
         step.id: step
         for step in case.reviewed.steps
@@ -187,13 +195,18 @@ def _matches_account(wanted: Account, now: Account) -> bool:
 
 
 class _Case(Struct, frozen=True, kw_only=True, dict=True):
-    """A reviewed plan, the fresh one, and the facts to compare them by."""
+    """A reviewed plan, the fresh one, and the facts to compare them by.
+
+    `whole` is true where a run begins that is not confined to a part: then the budgets hold for all that the checkout
+    wants, whatever of it stands in the reviewed plan, which anybody may have cut down.
+    """
 
     reviewed: InstancePlan
     fresh: Fresh
     allowance: Allowance
     history: History
     obstacles: Obstacles
+    whole: bool
 
     @property
     def instance(self) -> str:
@@ -423,8 +436,10 @@ def _collect_objections(case: _Case, steps: Collection[Step], allowance: Allowan
     """Return the blocking diagnostics if just these steps were done, by key; under `None` one about all of them."""
     if not steps:
         return {}
-    keys = frozenset(step.change.key for step in steps)
-    verdict = case.fresh.judge(keys, accept=allowance.accept, allow_delete=allowance.allow_delete)
+    verdict = _judge(case, steps, allowance)
+    if case.whole:
+        budgets = (found for found in _judge(case, case.fresh.plan.steps, allowance) if found.code in _BUDGETS)
+        verdict = (*verdict, *budgets)
     known = case.obstacles.without_file if allowance.passwords.out is None else case.obstacles.as_allowed
     undelivered = (
         known[step.change.key]
@@ -432,6 +447,12 @@ def _collect_objections(case: _Case, steps: Collection[Step], allowance: Allowan
         if step.change.key in known and made_with_password(step.change, case.fresh.traits)
     )
     return {diagnostic.about: diagnostic for diagnostic in (*verdict, *undelivered) if diagnostic.blocks}
+
+
+def _judge(case: _Case, steps: Collection[Step], allowance: Allowance) -> tuple[Diagnostic, ...]:
+    keys = frozenset(step.change.key for step in steps)
+    begun = case.history.begun
+    return case.fresh.judge(keys, accept=allowance.accept, allow_delete=allowance.allow_delete, begun=begun)
 
 
 def _find_objection(objections: Mapping[Key | None, Diagnostic], step: Step) -> Diagnostic | None:

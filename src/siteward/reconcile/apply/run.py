@@ -37,6 +37,7 @@ from siteward.reconcile.apply.inputs import (
     TROUBLE,
     Prepared,
     RunState,
+    describe_begin,
     describe_trouble,
     plan_again,
     read_again,
@@ -80,8 +81,8 @@ def run(given: ApplyInput, objections: Iterable[Diagnostic], config_digest: str)
     asked_for = _leave_out(given, state)
     with ExitStack() as stack:
         prepared = [instance for part in asked_for if (instance := _prepare(given, state, stack, part))]
-        begun = [ready for instance in prepared if (ready := _begin(given, state, instance))]
-        with cancelled_by_signals() as cancellation:
+        with cancelled_by_signals(instance.doors.deadline for instance in prepared) as cancellation:
+            begun = [ready for instance in prepared if (ready := _begin(given, state, instance, cancellation))]
             for instance in begun:
                 _carry_out(given, state, instance, cancellation)
         state.interrupted = cancellation.cancelled
@@ -138,7 +139,7 @@ def _open_instance(
     waits = reasons_to_wait([step.change for step in reviewed.steps], still_open(memory, fresh.live, given.clock()))
     history = History(
         met=memory.accounts if memory else (), run=run, waits=waits,
-        lifted=find_still_lifted(run, reviewed, allowance) if run else None,
+        lifted=find_still_lifted(run, reviewed, allowance) if run else None, begun=describe_begin(run) if run else None,
     )  # fmt: skip
     return Prepared(
         reviewed=reviewed, target=target, journal=book, doors=doors, fresh=fresh,
@@ -181,11 +182,14 @@ def _give_up(given: ApplyInput, state: RunState, reviewed: InstancePlan, why: Di
     }
 
 
-def _begin(given: ApplyInput, state: RunState, instance: Prepared) -> Prepared | None:
+def _begin(given: ApplyInput, state: RunState, instance: Prepared, cancellation: CancellationToken) -> Prepared | None:
     """Journal that the run begins or goes on, and the outcomes that revalidation has settled already.
 
-    Return the instance as it is then, or `None` where that fails, with the reason in `state`.
+    Return the instance as it is then, or `None` where that fails or is not begun after a signal, with the reason in `state`.
     """
+    if cancellation.cancelled:
+        _give_up(given, state, instance.reviewed, None)
+        return None
     try:
         if instance.run is not None:
             _continue(given, state, instance, instance.run)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from siteward.access.diagnostic import Diagnostic
+    from siteward.access.limits import Begun
     from siteward.access.model import Key, Resource
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.report import Outcome
@@ -36,9 +37,12 @@ class Judge(Protocol):
     """The check of a part of a proposal by guards, rules and platform, as if nothing else were done."""
 
     def __call__(
-        self, keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool
+        self, keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool, begun: Begun | None = None
     ) -> tuple[Diagnostic, ...]:
-        """Return the diagnostics on the proposed changes of these keys; `accept` maps a block's name to the reason."""
+        """Return the diagnostics on the proposed changes of these keys.
+
+        `accept` maps a block's name to the reason; `begun` is what was there when a run that goes on began.
+        """
 
 
 class Fresh(Struct, frozen=True, kw_only=True):
@@ -94,7 +98,7 @@ class Acceptance(Struct, frozen=True, kw_only=True):
 class Options(Struct, frozen=True, kw_only=True):
     """The options of one run of apply.
 
-    `expect` is the reviewed plan's digest, or at least its first twelve hex digits. `as_of` repeats the one that the
+    `expect` is the reviewed plan's digest, or at least its first 16 hex digits. `as_of` repeats the one that the
     plan was made with, if any. `only` returns, for an instance's name and a step, whether this run may do it; steps
     left out get no outcome. `words` are the words of `only`, for the journal. After `failures_in_a_row` writes that failed, an instance is left alone.
     """

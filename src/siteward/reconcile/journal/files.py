@@ -80,10 +80,17 @@ def flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def describe_mode(mode: int) -> str:
+    """Return what others may do with a file of this mode, or an empty text where that is nothing."""
+    if not mode & 0o077:
+        return ""
+    return f"may be {'changed' if mode & 0o022 else 'read'} by others (mode {stat.S_IMODE(mode):04o}, wanted 0600)"
+
+
 def _describe_danger(status: os.stat_result) -> str:
     """Return why a file is not safe to write to, or an empty text."""
     if not stat.S_ISREG(status.st_mode):
         return "is not a regular file"
-    if status.st_mode & 0o077:
-        return f"may be read by others (mode {stat.S_IMODE(status.st_mode):04o}, wanted 0600)"
+    if why := describe_mode(status.st_mode):
+        return why
     return "" if status.st_uid == os.geteuid() else "belongs to another user"

@@ -23,6 +23,7 @@ from siteward.reconcile.journal.entries import (
     StateRecorded,
     decode_last,
 )
+from siteward.reconcile.journal.files import describe_mode
 from siteward.reconcile.journal.records import Known, join
 from siteward.reconcile.journal.runs import split_runs
 
@@ -68,7 +69,8 @@ class Standing(Struct, frozen=True, kw_only=True):
 
     `sealed_since` is the number of the first entry that a key has sealed, or 0, and `checked` is false where there was
     no key to check these seals with. `is_old` is true for a file of the first format, which is not written to.
-    `recorded_at` is the moment of which it has the live state last.
+    `recorded_at` is the moment of which it has the live state last. `exposed` says what others may do with the file, and
+    is empty where that is nothing.
     """
 
     path: Path
@@ -77,6 +79,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     sealed_since: int = 0
     checked: bool = True
     is_old: bool = False
+    exposed: str = ""
     began: RunStarted | None = None
     recorded_at: datetime | None = None
 
@@ -160,16 +163,16 @@ def read(path: Path, key: Secret | None) -> Book:
 
 
 def _describe(path: Path, lines: _Lines, began: RunStarted | None) -> Standing:
-    first = lines.first
+    first, exposed = lines.first, describe_mode(path.stat().st_mode) if path.is_file() else ""
     if lines.is_old and first is not None:
         return Standing(
             path=path, head=first.head, entries=len(first.entries), sealed_since=first.sealed_since,
-            checked=first.checked, is_old=True, began=began,
+            checked=first.checked, is_old=True, exposed=exposed, began=began,
         )  # fmt: skip
     chain = lines.chain
     return Standing(
         path=path, head=chain.head, entries=len(chain.records), sealed_since=chain.sealed_since, checked=chain.checked,
-        began=began,
+        exposed=exposed, began=began,
         recorded_at=next((entry.at for entry, _ in reversed(lines.marked) if isinstance(entry, STATES)), None),
     )  # fmt: skip
 

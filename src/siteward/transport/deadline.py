@@ -1,0 +1,66 @@
+"""The moment by which all that is waited for has ended, and a wait for calls that cannot be told to end.
+
+A verb that reads has such a moment from its begin; a signal draws it near for an apply, which ends what is in flight.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from concurrent.futures import Future, wait
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+SLICE = 0.25
+"""The longest wait, in seconds, before the deadline is looked at again: a signal may have drawn it near."""
+
+
+class Deadline:
+    """The moment by which requests, pauses and questions to a database have ended; it is only ever drawn nearer.
+
+    Without `seconds` there is none. Safe to use from several threads, and `draw_near` also from a signal handler.
+    """
+
+    def __init__(self, seconds: float = math.inf, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._at = clock() + seconds
+
+    def left(self) -> float:
+        """Return the seconds that are left; negative ones are over."""
+        return self._at - self._clock()
+
+    def draw_near(self, seconds: float) -> None:
+        """Let everything end within `seconds` from now, if it would not end earlier."""
+        self._at = min(self._at, self._clock() + seconds)
+
+    def sleep(self, seconds: float) -> None:
+        """Pause for `seconds`, or until the deadline."""
+        until = self._clock() + seconds
+        while (rest := min(until - self._clock(), self.left())) > 0:
+            time.sleep(min(SLICE, rest))
+
+
+def in_time(call: Callable[[], T], left: Callable[[], float], *, drop: Callable[[T], object] = lambda _: None) -> T:
+    """Return what `call` returns, or raise what it raises; raises `TimeoutError` once nothing is `left` for it.
+
+    It runs in a thread of its own, which nobody waits for at the end of the process. `drop` takes what comes too late.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as problem:  # noqa: BLE001 — it is raised in the thread that waits
+            future.set_exception(problem)
+
+    threading.Thread(target=run, name="in-time", daemon=True).start()
+    while not wait([future], timeout=max(0.0, min(SLICE, left()))).done:
+        if left() <= 0:
+            future.add_done_callback(lambda late: None if late.exception() else drop(late.result()))
+            raise TimeoutError
+    return future.result()

@@ -1,0 +1,156 @@
+"""A verb ends soon after a signal, whatever its servers do, and a verb that reads ends by itself as well."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from cli.conftest import AS_OF, base_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cli.conftest import Program
+    from siteward.platforms.fakery import Sandbox
+
+FIRST, SECOND = signal.SIGINT, signal.SIGTERM
+TWO = """\
+version: 1
+instances:
+  {names}
+"""
+
+
+class Silence:
+    """A server that passes requests on, but for those of which `holds` is true: it never answers those."""
+
+    def __init__(self, behind: str, holds: Callable[[str, str], bool]) -> None:
+        self.held, self.over = threading.Event(), threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _pass_on(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if holds(self.command, self.path) and not outer.over.is_set():
+                    outer.held.set()
+                    outer.over.wait(60)
+                    self.close_connection = True
+                    return
+                headers = {name: value for name, value in self.headers.items() if name != "Host"}
+                answer = httpx.request(self.command, behind + self.path, headers=headers, content=body)
+                self.send_response(answer.status_code)
+                self.send_header("Content-Type", answer.headers.get("Content-Type", ""))
+                self.send_header("Content-Length", str(len(answer.content)))
+                self.end_headers()
+                self.wfile.write(answer.content)
+
+            do_GET = do_POST = do_PUT = do_DELETE = _pass_on  # noqa: N815 — names of the standard library
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@contextmanager
+def silent(behind: str, holds: Callable[[str, str], bool]) -> Iterator[Silence]:
+    silence = Silence(behind, holds)
+    threading.Thread(target=silence.server.serve_forever, daemon=True).start()
+    try:
+        yield silence
+    finally:
+        silence.over.set()
+        silence.server.shutdown()
+        silence.server.server_close()
+
+
+def stopped(
+    program: Program, silence: Silence, number: signal.Signals, *arguments: str
+) -> tuple[int, float, dict[str, Any]]:
+    """Send a signal to a verb once a request is held; return its exit code, the seconds it took then, and its report."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "siteward", *arguments, "--format", "json"],
+        cwd=program.folder, env=base_environment() | program.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as running:  # fmt: skip
+        assert silence.held.wait(60)
+        time.sleep(0.2)
+        begun = time.monotonic()
+        running.send_signal(number)
+        out, err = running.communicate(timeout=60)
+    assert b"Traceback" not in err, err.decode()
+    return running.returncode, time.monotonic() - begun, json.loads(out)
+
+
+def declare(program: Program, url: str, names: tuple[str, ...]) -> None:
+    """Declare instances at one address, with credentials at hand."""
+    lines = [f"{name}: {{platform: umami, url: {url!r}, self: admin, layout: per-site}}" for name in names]
+    program.write(TWO.format(names="\n  ".join(lines)))
+    for name in names:
+        program.env |= {f"SITEWARD_{name.upper()}_USERNAME": "admin", f"SITEWARD_{name.upper()}_PASSWORD": "x"}
+
+
+@pytest.mark.parametrize("number", [FIRST, SECOND])
+@pytest.mark.parametrize("names", [("one",), ("one", "two")], ids=len)
+def test_a_verb_that_reads_ends_at_the_first_signal(
+    names: tuple[str, ...], number: signal.Signals, program: Program
+) -> None:
+    """It waits for no answer, in whichever thread, and says that it was interrupted."""
+    with silent("", lambda _method, _path: True) as silence:
+        declare(program, silence.url, names)
+        code, took, report = stopped(program, silence, number, "plan")
+    assert (code, report["exit_code"]) == (130, 130)
+    assert [diagnostic["code"] for diagnostic in report["diagnostics"]] == ["interrupted"]
+    assert took < 2
+
+
+def test_a_verb_that_reads_has_a_time_of_its_own(program: Program) -> None:
+    """Without a signal: it says while it waits that it will end, and ends with what it lacks."""
+    with silent("", lambda _method, _path: True) as silence:
+        declare(program, silence.url, ("one", "two"))
+        begun = time.monotonic()
+        result = program("plan", "--format", "json", SITEWARD_TIMEOUT="1")
+    assert time.monotonic() - begun < 5
+    assert result.code == 1
+    assert {diagnostic["code"] for diagnostic in result.json()["diagnostics"]} == {"out-of-time"}
+    assert "still reading after 0.5 s; this run ends after 1 s (SITEWARD_TIMEOUT)" in result.err
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "1e9"])
+def test_a_time_that_is_none_is_refused(text: str, checkout: Program) -> None:
+    result = checkout("plan", SITEWARD_TIMEOUT=text)
+    assert result.code == 1
+    assert f"SITEWARD_TIMEOUT: '{text}' is no number of seconds" in result.err
+
+
+def test_an_apply_waits_some_seconds_for_what_is_in_flight(checkout: Program, umami: Sandbox) -> None:
+    """No more is begun; what has no answer by then is unknown, in the report and in the journal, and can be gone on with."""
+    with silent(umami.url, lambda method, path: method != "GET" and "/auth/" not in path) as silence:
+        for path in checkout.folder.rglob("*.yaml"):
+            path.write_text(path.read_text().replace(umami.url, silence.url))
+        code, took, report = stopped(checkout, silence, SECOND, "apply", *AS_OF, "--yes")
+        writes = umami.fake.writes
+        silence.over.set()
+        resumed = checkout("apply", "--resume", *AS_OF, "--yes", "--format", "json").json()
+    assert (code, writes) == (130, 0)
+    assert 4 < took < 8
+    words = {outcome["status"]: outcome["message"] for outcome in report["outcomes"]}
+    assert {"unknown", "skipped"} <= words.keys() <= {"unknown", "skipped", "blocked", "failed"}
+    assert "nothing more is sent" in words.get("failed", "nothing more is sent")  # it was to be in the same call
+    assert report["next"] == "siteward apply --resume"
+    assert '"unknown"' in (checkout.folder / ".siteward" / "stats.jsonl").read_text()
+    went_on = {outcome["status"] for outcome in resumed["outcomes"]}
+    assert "done" in went_on <= {"done", "blocked", "unknown"}  # the lost one may still come, and is waited for

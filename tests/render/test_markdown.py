@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from render import reports
 from render.reports import five_thousand, plan_everything
-from siteward.access.model import Power
+from siteward.access.diagnostic import Severity
+from siteward.access.model import EVERYWHERE, Power
 from siteward.access.report import Report
 from siteward.render import render
 from siteward.render.fitting import Block, fit
@@ -80,6 +81,29 @@ def test_what_cannot_fit_is_said_to_be_missing() -> None:
     assert f"and {2000 - named} more changes, in the full report" in comment
     assert comment.rstrip().endswith("next: `siteward plan`")
     assert comment.count("<details>") == comment.count("</details>")
+
+
+def test_what_is_blocked_gives_way_to_what_is_done() -> None:
+    """However much is blocked before it, whoever becomes admin is named; the blocked lines that are missing are counted."""
+    no = reports.said("protected", Severity.ERROR, "somebody else is asked first, as the policy says")
+    stopped = tuple(
+        reports.step(at, reports.grant(f"user{at}{'n' * 60}", reports.site(f"{at}.example.org"), "team-member"), None,
+                     cause="silence", powers=(Power.EDIT, Power.NONE), at=reports.origin(at),
+                     said=(replace(no, message=f"{no.message} {at}"),))
+        for at in range(700)
+    )  # fmt: skip
+    boss = reports.step(
+        1, None, reports.grant("zoe", EVERYWHERE, "admin"), person="zoe", raises=True, risk="high",
+        powers=reports.ADMIN, at=reports.origin(3),
+    )  # fmt: skip
+    plan = reports.plan(reports.instance(*stopped), reports.instance(boss, instance="tags"))
+    comment = render("markdown", Report(command="plan", plan=plan))
+    assert len(comment) <= LIMIT
+    assert "not-everything-fits" not in comment
+    assert comment.index("`zoe`") < comment.index("⊘ Blocked")
+    shown = comment.count("| ⊘ ")
+    assert 100 < shown < 700
+    assert f"and {700 - shown} more changes, in the full report" in comment
 
 
 def test_a_small_plan_is_told_whole() -> None:

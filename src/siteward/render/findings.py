@@ -1,6 +1,6 @@
 """Lists what forges annotate as one sequence of findings: diagnostics, risky steps, failed outcomes and drift.
 
-Equal ones are one finding; steps, outcomes and drift only where they are also at the same place.
+Equal ones are one finding; steps that give something, and drift, only where they are also at the same place.
 """
 
 from __future__ import annotations
@@ -99,7 +99,6 @@ def fingerprints(findings: Iterable[Finding]) -> tuple[str, ...]:
 def _list_all(context: RenderContext) -> Iterator[Finding]:
     report = context.report
     found = [Occurrence(said) for said in context.diagnostics]
-    done: list[Occurrence] = []
     for instance in context.instances:
         found += (Occurrence(said, instance.instance) for said in instance.diagnostics)
         if not report.outcomes:
@@ -112,9 +111,9 @@ def _list_all(context: RenderContext) -> Iterator[Finding]:
     if not report.outcomes:
         yield from _step_findings(context)
     yield from (_build(told, context, _LAST) for told in tell_once(found))
-    done += (_outcome_occurrence(outcome) for outcome in report.outcomes if outcome.status in _OUTCOMES)
-    done += map(_drift_occurrence, report.drift)
-    yield from (_build(told, context, 0) for told in _at_one_place(done))
+    outcomes = (_outcome_occurrence(outcome) for outcome in report.outcomes if outcome.status in _OUTCOMES)
+    drift = map(_drift_occurrence, report.drift)
+    yield from (_build(told, context, 0) for told in (*tell_once(outcomes), *_at_one_place(drift)))
 
 
 def _build(told: Told, context: RenderContext, urgency: int) -> Finding:
@@ -143,7 +142,7 @@ def _at_one_place(found: Iterable[Occurrence]) -> Iterator[Told]:
 
 
 def _step_findings(context: RenderContext) -> Iterator[Finding]:
-    """Yield the steps that forges annotate, the same change for the same reason once for each place."""
+    """Yield the steps that forges annotate, the same change for the same reason once for each place that gives something."""
     by_band: dict[Band, list[Occurrence]] = {}
     for item in planned(context.instances):
         if item.band in _STEPS:
@@ -152,7 +151,8 @@ def _step_findings(context: RenderContext) -> Iterator[Finding]:
             said = diagnostic(severity, code, message, about=item.step.change.key)
             by_band.setdefault(item.band, []).append(Occurrence(said, item.instance, item.step))
     for band, found in by_band.items():
-        yield from (_build(told, context, band) for told in _at_one_place(found))
+        told = tell_once(found) if band is Band.REMOVED else _at_one_place(found)
+        yield from (_build(finding, context, band) for finding in told)
 
 
 def _outcome_occurrence(outcome: Outcome) -> Occurrence:

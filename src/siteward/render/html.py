@@ -20,7 +20,7 @@ from msgspec import Struct
 from siteward.access.diagnostic import plural
 from siteward.render import words
 from siteward.render.repeats import Occurrence, Told, merge, tell_once
-from siteward.render.safe import advice, excerpt, show
+from siteward.render.safe import advice, excerpt, name_digest, show
 from siteward.render.view import (
     REPORTED,
     Band,
@@ -190,7 +190,7 @@ def _parts(context: RenderContext) -> Iterator[Part]:
     drift = (Part(title="Drift", tables=tuple(table for _, table in drift_tables(report.drift))),)
     heads = (Part(title=instance.instance, lead=tuple(_instance_lead(instance, context))) for instance in instances)
     if report.outcomes:
-        yield Part(title="What happened", tables=(_outcome_table(report.outcomes),))
+        yield Part(title="What happened", tables=(_outcome_table(context),))
         yield from drift if report.drift else ()
         return
     if report.command == "drift":
@@ -202,11 +202,11 @@ def _parts(context: RenderContext) -> Iterator[Part]:
     yield from _reported_part(context)
 
 
-def _outcome_table(outcomes: Iterable[Outcome]) -> Table:
+def _outcome_table(context: RenderContext) -> Table:
     """Return the outcomes as a table, in which those with the same reason give it once."""
     rows = (
-        _outcome_row(outcome, "" if not number else "as above")
-        for equal in equal_outcomes(words.by_outcome(outcomes))
+        _outcome_row(outcome, ("as above",) if number else _describe_outcome(outcome, context))
+        for equal in equal_outcomes(words.by_outcome(context.report.outcomes))
         for number, outcome in enumerate(equal)
     )
     return Table(title="Steps", header=("", "who", "where", "change", "what happened"), rows=tuple(rows))
@@ -246,10 +246,8 @@ def _instance_lead(instance: InstancePlan, context: RenderContext) -> Iterator[s
         yield f"cannot be seen: {hidden}"
 
 
-def _outcome_row(outcome: Outcome, reason: str) -> Row:
-    """Return an outcome as a row; `reason` stands in place of its own, where it has one."""
+def _outcome_row(outcome: Outcome, reasons: tuple[str, ...]) -> Row:
     change = outcome.step.change
-    three = [f"{name} {side}" for name, side in words.three(outcome)]
     return Row(
         cells=(
             words.OUTCOMES[outcome.status],
@@ -257,5 +255,10 @@ def _outcome_row(outcome: Outcome, reason: str) -> Row:
             words.subject_of_change(change),
             words.movement(change),
         ),
-        why=(reason,) if reason else (outcome.message, *three, outcome.hint or ""),
+        why=reasons,
     )
+
+
+def _describe_outcome(outcome: Outcome, context: RenderContext) -> tuple[str, ...]:
+    three = (f"{name} {side}" for name, side in words.three(outcome))
+    return (outcome.message, *three, name_digest(outcome.hint or "", context.digest))

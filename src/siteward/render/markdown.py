@@ -18,7 +18,7 @@ from siteward.render import words
 from siteward.render.fitting import Block, Chain, Lines, Part, fit
 from siteward.render.markdown_escape import code, comment, details, names, prose, table
 from siteward.render.repeats import Occurrence, Told, tell_once
-from siteward.render.safe import advice
+from siteward.render.safe import advice, name_digest
 from siteward.render.view import (
     DANGER,
     REPORTED,
@@ -51,6 +51,7 @@ LIMIT = 60_000
 NOT_WHOLE = "<!-- siteward:not-everything-fits -->"
 """The hidden line, the second of a comment, by which a recipe knows that the comment does not show all that matters."""
 _TITLES = {"validate": "Access files", "diff": "Access diff", "drift": "Access drift", "apply": "Access applied"}
+_OUTCOMES = table(("", "instance", "who", "where", "change", "what happened"), ())
 _CUT = "\n\n**This comment is cut here: the rest is in the full report.**"
 _CHANGES = ("change", "changes")
 _IN_LINE = 20
@@ -92,7 +93,7 @@ def _parts(context: RenderContext) -> Iterator[Part]:
     if said := [diagnostic for diagnostic in context.diagnostics if diagnostic.severity]:
         yield _diagnostics_part(said, context)
     if report.outcomes:
-        yield from _outcome_parts(report.outcomes)
+        yield from _outcome_parts(context)
         yield from _drift_parts(report.drift)
         return
     if report.command == "drift":
@@ -143,35 +144,31 @@ def _diagnostics_part(said: Iterable[Diagnostic], context: RenderContext) -> Par
     return Chain((Block((whole,)), Lines(head=first, lines=tuple(rest))), _CREATED)
 
 
-def _outcome_parts(outcomes: Iterable[Outcome]) -> Iterator[Part]:
-    every = words.by_outcome(outcomes)
+def _outcome_parts(context: RenderContext) -> Iterator[Part]:
+    every = words.by_outcome(context.report.outcomes)
     failed = [outcome for outcome in every if outcome.status not in words.WELL and outcome.status != "blocked"]
     blocked = [outcome for outcome in every if outcome.status == "blocked"]
     done = [outcome for outcome in every if outcome.status in words.WELL]
     if failed:
-        yield Lines(head=_outcome_table(()), lines=_outcome_rows(failed), noun=_CHANGES, needed=True, rank=_DANGER)
+        yield Lines(head=_OUTCOMES, lines=_outcome_rows(failed, context), noun=_CHANGES, needed=True, rank=_DANGER)
     if blocked:
-        yield Lines(head=_outcome_table(()), lines=_outcome_rows(blocked), noun=_CHANGES, rank=_BLOCKED)
+        yield Lines(head=_OUTCOMES, lines=_outcome_rows(blocked, context), noun=_CHANGES, rank=_BLOCKED)
     if done:
-        body = _outcome_table(done)
+        body = "\n".join((_OUTCOMES, *_outcome_rows(done, context)))
         yield Block((details("Done", body), details("Done", "listed in the journal")), _REPORTED)
 
 
-def _outcome_rows(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+def _outcome_rows(outcomes: Sequence[Outcome], context: RenderContext) -> tuple[str, ...]:
     """Return rows of a table, in which outcomes with the same reason give it once."""
     rows: list[str] = []
     for equal in equal_outcomes(outcomes):
         for number, outcome in enumerate(equal):
-            cells = _outcome_cells(outcome)
+            cells = _outcome_cells(outcome, context)
             rows.append(f"| {' | '.join(cells if not number else (*cells[:-1], 'as above'))} |")
     return tuple(rows)
 
 
-def _outcome_table(outcomes: Iterable[Outcome]) -> str:
-    return table(("", "instance", "who", "where", "change", "what happened"), map(_outcome_cells, outcomes))
-
-
-def _outcome_cells(outcome: Outcome) -> tuple[str, ...]:
+def _outcome_cells(outcome: Outcome, context: RenderContext) -> tuple[str, ...]:
     step = outcome.step
     three = [f"{name} {code(side)}" for name, side in words.three(outcome)]
     return (
@@ -180,7 +177,9 @@ def _outcome_cells(outcome: Outcome) -> tuple[str, ...]:
         code(words.title(step)),
         code(words.subject_of_change(step.change)),
         code(words.movement(step.change)),
-        " · ".join(filter(None, (prose(outcome.message), *three, prose(outcome.hint or "")))),
+        " · ".join(
+            filter(None, (prose(outcome.message), *three, prose(name_digest(outcome.hint or "", context.digest))))
+        ),
     )
 
 

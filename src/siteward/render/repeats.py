@@ -41,7 +41,7 @@ class Occurrence(Struct, frozen=True):
 class Told(Struct, frozen=True, kw_only=True):
     """A finding and its equals.
 
-    `said` is the first of them and `count` how many they are. `about` are the people, else the sites, that
+    `said` is the first of them and `count` how many different ones they are. `about` are the people, else the sites, that
     they are about, where these are several, `instances` and `places` where they were found; each is named once. `subject` identifies the finding without
     any of that; `pattern` is its message without these names.
     """
@@ -91,12 +91,13 @@ def merge(equal: Sequence[Occurrence]) -> Told:
     pattern, _ = _pattern(first)
     places = dict.fromkeys(place for occurrence in equal if (place := occurrence.place) is not None)
     instances = dict.fromkeys(name for occurrence in equal if (name := _instance(occurrence)))
+    about = _about(equal)
     return Told(
         said=first.said,
         subject=_subject(first) if len(equal) == 1 else (pattern,),
         pattern=pattern,
-        count=len(equal),
-        about=_about(equal),
+        count=max(len(about), len({found.said.message for found in equal}), len(places)),
+        about=about,
         instances=tuple(instances),
         places=tuple(places),
     )
@@ -171,9 +172,13 @@ def _blank(text: str, name: str) -> str:
 
 
 def _about(equal: Sequence[Occurrence]) -> tuple[str, ...]:
-    """Return what equal findings are about, each name once: the people, else the sites, whichever are several."""
+    """Return what equal findings are about, each name once: what their messages name, else the people, else the sites."""
+    message = equal[0].said.message
     kinds: tuple[Callable[[Occurrence], Iterable[str]], ...] = (_people, _sites, _quoted)
-    named = [tuple(dict.fromkeys(name for found in equal for name in islice(kind(found), 1))) for kind in kinds]
+    told = [kind for kind in kinds if any(_blank(message, name) != message for name in kind(equal[0]))]
+    named = (
+        tuple(dict.fromkeys(name for found in equal for name in islice(kind(found), 1))) for kind in (*told, *kinds)
+    )
     return next((names for names in named if len(names) > 1), ())
 
 

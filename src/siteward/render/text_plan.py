@@ -13,7 +13,7 @@ from siteward.access.diagnostic import Diagnostic, Severity, join_some, plural
 from siteward.access.model import Power, account_of
 from siteward.render import words
 from siteward.render.lines import Cell
-from siteward.render.safe import advice
+from siteward.render.safe import advice, name_digest
 from siteward.render.view import (
     DANGER,
     REPORTED,
@@ -282,7 +282,9 @@ def _fold_lines(folded: Collapsed, palette: Palette, *, several: bool) -> Iterat
     yield f"  {signs}  {palette.text(f'{movement}: {counted}, {who}{places}{on}')}"
     if len(folded.people) > NAMED and item.band in {Band.CREATED, Band.BLOCKED}:
         yield f"{BELOW}{palette.text(join_some(folded.people))}"
-    yield f"{BELOW}{palette.paint(_describe_cause(item.step, palette), 'dim')}"
+    causes = {_describe_cause(item.step, palette) for item in folded.steps}
+    if len(causes) == 1:
+        yield f"{BELOW}{palette.paint(causes.pop(), 'dim')}"
 
 
 def _name_or_count(names: Sequence[str], singular: str, several: str) -> str:
@@ -380,7 +382,7 @@ def outcome_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
         lines = iter(palette.table([_outcome_cells(outcome, palette) for same in equal for outcome in same], 2))
         for same in equal:
             yield from _shorten(list(islice(lines, len(same))), palette)
-            yield from (f"      {detail}" for detail in _outcome_details(same[0], palette))
+            yield from (f"      {detail}" for detail in _outcome_details(same[0], context, palette))
 
 
 def _outcome_cells(outcome: Outcome, palette: Palette) -> tuple[Cell, ...]:
@@ -393,13 +395,13 @@ def _outcome_cells(outcome: Outcome, palette: Palette) -> tuple[Cell, ...]:
     )
 
 
-def _outcome_details(outcome: Outcome, palette: Palette) -> Iterator[str]:
+def _outcome_details(outcome: Outcome, context: RenderContext, palette: Palette) -> Iterator[str]:
     if outcome.message:
         yield palette.text(outcome.message)
     if three := words.three(outcome):
         yield "   ".join(f"{palette.paint(name, 'dim')} {palette.text(side)}" for name, side in three)
     if outcome.hint:
-        yield f"{palette.paint('hint:', 'bold')} {palette.text(outcome.hint)}"
+        yield f"{palette.paint('hint:', 'bold')} {palette.text(name_digest(outcome.hint, context.digest))}"
 
 
 def _describe_stale(context: RenderContext) -> str:

@@ -196,8 +196,8 @@ class Collapsed(Struct, frozen=True):
 def fold(section: Section) -> tuple[tuple[Collapsed, ...], tuple[Planned, ...]]:
     """Return the folds of at least `FOLD_FROM` identical steps of a section, and its other steps.
 
-    Steps are identical if they are equal in instance, kind, movement and origin. Those with diagnostics of their own are
-    not folded, nor are dangers and what external people get.
+    Steps are identical if they are equal in instance, kind, movement and origin; blocked ones also of different origin.
+    Those with diagnostics of their own are not folded, nor are dangers and what external people get.
     """
     if section.band in {*DANGER, Band.EXTERNAL}:
         return (), section.steps
@@ -214,14 +214,10 @@ def fold(section: Section) -> tuple[tuple[Collapsed, ...], tuple[Planned, ...]]:
 
 
 def _fold_key(item: Planned) -> tuple[str, ...]:
-    step = item.step
-    return (
-        item.instance,
-        sign(step),
-        *(step.change.key[0], words.movement(step.change) if step.change.key[0] != "account" else ""),
-        words.location(step),
-        *words.because(step),
-    )
+    step, kind = item.step, item.step.change.key[0]
+    cause = () if item.band is Band.BLOCKED else (words.location(step), *words.because(step))
+    movement = words.subject_of_change(step.change) if kind == "account" else words.movement(step.change)
+    return (item.instance, sign(step), kind, movement, *cause)
 
 
 def _collapse(steps: tuple[Planned, ...]) -> Collapsed:

@@ -380,6 +380,21 @@ def test_a_first_meeting_is_told_and_is_no_step_by_itself() -> None:
     assert (step.risk, "existing-account" in step.risks) == ("high", True)
 
 
+def test_a_first_meeting_that_gains_no_more_than_view_is_no_high_risk() -> None:
+    """Nearly everybody is met for the first time in a first plan: they are told, and only the powerful are dangers."""
+    found = proposed(live(Account("ben")), wish(grant("ben", "team-view-only")))
+    step = planned(found).steps[0]
+    assert [said.code for said in step.diagnostics] == ["existing-account"]
+    assert (step.risk, step.risks) == ("low", ())
+
+
+def test_a_note_names_ten_of_the_accounts_that_are_met() -> None:
+    """A first plan meets thousands."""
+    held = [grant(f"user{number:02}", "team-view-only") for number in range(33)]
+    (message,) = said(proposed(live(*held), wish(*held)), "existing-account")
+    assert message.endswith("user08, user09 and 23 more")
+
+
 def test_whom_a_journal_knows_is_not_met_again() -> None:
     """One word, once."""
     found = proposed(

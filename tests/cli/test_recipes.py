@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import stat
@@ -15,6 +16,7 @@ import yaml
 
 from cli.conftest import ROOT
 from cli.forge import CI, Forge, Ran
+from siteward.render.markdown import NOT_WHOLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from siteward.platforms.fakery import Sandbox
 
+PATH = os.environ["PATH"]
 NEEDED = ("bash", "git", "jq", "openssl")
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, NEEDED)), reason=f"the recipes' shell needs {', '.join(NEEDED)}"
@@ -435,6 +438,28 @@ def test_no_workflow_checks_out_a_head_with_secrets(path: Path) -> None:
             assert kept["with"]["path"] == "journal-not-pushed"
             assert "max-parallel" not in job.get("strategy", {}), "several jobs at once are what the script is made for"
     assert described["permissions"]
+
+
+def plan_judges() -> dict[str, str]:
+    """The shell that judges the plan of a proposal once its comment is posted."""
+    jobs = yaml.safe_load((CI / ".github" / "workflows" / "siteward-plan.yml").read_text())["jobs"]
+    lab = yaml.safe_load((CI / ".gitlab-ci.yml").read_text())["plan-merge-request"]["script"]
+    return {"github": jobs["plan"]["steps"][-1]["run"], "gitlab": "\n".join(("code=$CODE", *lab[-2:]))}
+
+
+@pytest.mark.parametrize("forge_name", ["github", "gitlab"])
+def test_a_comment_that_does_not_name_everything_is_refused(forge_name: str, tmp_path: Path) -> None:
+    """What somebody approves by it has to stand in it."""
+
+    def judge(comment: str) -> int:
+        (tmp_path / "plan.md").write_text(comment)
+        script = plan_judges()[forge_name]
+        return subprocess.run(
+            ["bash", "-ec", script], cwd=tmp_path, env={"CODE": "2", "PATH": PATH}, check=False
+        ).returncode
+
+    assert judge("<!-- siteward:plan stats -->\n### Access plan\n") == 0
+    assert judge(f"<!-- siteward:plan stats -->\n{NOT_WHOLE}\n**Not everything fits**\n") == 1
 
 
 def test_one_run_at_a_time_on_gitlab() -> None:

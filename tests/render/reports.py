@@ -13,7 +13,10 @@ from siteward.access.model import EVERYWHERE, Account, Grant, Power, Resource, S
 from siteward.access.plan import Cause, InstancePlan, Plan, Risk, Step, UnmanagedAccount
 from siteward.access.report import DriftItem, Outcome, Report
 from siteward.access.state import Listing, Origin
+from siteward.render import Options
 
+VERBOSE = Options(verbose=True)
+ADMIN = (Power.NONE, Power.ADMIN)
 NOW = datetime(2026, 11, 22, 9, 30, 12, tzinfo=UTC)
 DIGEST = "sha256:7f3a91c2" + "0" * 54 + "c2"
 TEXT = (

@@ -10,11 +10,12 @@ from msgspec.structs import replace
 
 from render import reports
 from render.reports import five_thousand, plan_everything
-from siteward.access.model import Power
+from siteward.access.diagnostic import Severity
+from siteward.access.model import EVERYWHERE, Power
 from siteward.access.report import Report
 from siteward.render import render
-from siteward.render.markdown_escape import Block, fit
-from siteward.render.view import DANGER, band
+from siteward.render.fitting import Block, fit
+from siteward.render.view import DANGER, planned
 
 if TYPE_CHECKING:
     from siteward.access.plan import Step
@@ -40,7 +41,8 @@ def test_five_thousand_changes_fit_with_every_removal_and_escalation() -> None:
     report = five_thousand()
     comment = render("markdown", report)
     assert len(comment) <= LIMIT
-    danger = [step for step in steps(report) if band(step) in DANGER]
+    assert report.plan is not None
+    danger = [item.step for item in planned(report.plan.instances) if item.band in DANGER]
     assert len(danger) > 500
     missing = [step.id for step in danger if not in_comment(comment, step)]
     assert not missing
@@ -68,9 +70,40 @@ def test_what_cannot_fit_is_said_to_be_missing() -> None:
         "markdown", Report(command="plan", plan=reports.plan(reports.instance(*gone)), next="siteward plan")
     )
     assert len(comment) <= LIMIT
-    assert "**This comment is cut here: the rest is in the full report.**" in comment
+    mark, hidden, notice, *_ = comment.splitlines()
+    assert mark.startswith("<!-- siteward:plan ")
+    assert hidden == "<!-- siteward:not-everything-fits -->"
+    named = comment.count("`team-member → none`")
+    assert named > 100
+    assert notice.startswith(
+        f"**Not everything fits: {2000 - named} changes that raise, lower or take access are not named"
+    )
+    assert f"and {2000 - named} more changes, in the full report" in comment
     assert comment.rstrip().endswith("next: `siteward plan`")
     assert comment.count("<details>") == comment.count("</details>")
+
+
+def test_what_is_blocked_gives_way_to_what_is_done() -> None:
+    """However much is blocked before it, whoever becomes admin is named; the blocked lines that are missing are counted."""
+    no = reports.said("protected", Severity.ERROR, "somebody else is asked first, as the policy says")
+    stopped = tuple(
+        reports.step(at, reports.grant(f"user{at}{'n' * 60}", reports.site(f"{at}.example.org"), "team-member"), None,
+                     cause="silence", powers=(Power.EDIT, Power.NONE), at=reports.origin(at),
+                     said=(replace(no, message=f"{no.message} {at}"),))
+        for at in range(700)
+    )  # fmt: skip
+    boss = reports.step(
+        1, None, reports.grant("zoe", EVERYWHERE, "admin"), person="zoe", raises=True, risk="high",
+        powers=reports.ADMIN, at=reports.origin(3),
+    )  # fmt: skip
+    plan = reports.plan(reports.instance(*stopped), reports.instance(boss, instance="tags"))
+    comment = render("markdown", Report(command="plan", plan=plan))
+    assert len(comment) <= LIMIT
+    assert "not-everything-fits" not in comment
+    assert comment.index("`zoe`") < comment.index("⊘ Blocked")
+    shown = comment.count("| ⊘ ")
+    assert 100 < shown < 700
+    assert f"and {700 - shown} more changes, in the full report" in comment
 
 
 def test_a_small_plan_is_told_whole() -> None:
@@ -106,8 +139,8 @@ def test_a_name_does_not_break_its_table(cell: str) -> None:
 
 def test_blocks_give_way_by_rank_and_take_back_what_room_is_left() -> None:
     blocks = (Block(("head",)), Block(("a" * 50, "a" * 20, "a"), 0), Block(("b" * 50, "b"), 3))
-    assert fit(blocks, 1000) == f"head\n\n{'a' * 50}\n\n{'b' * 50}"
-    assert fit(blocks, 90) == f"head\n\n{'a' * 20}\n\n{'b' * 50}"
-    assert fit(blocks, 40) == f"head\n\n{'a' * 20}\n\nb"
-    assert fit(blocks, 5) == "head\n\na\n\nb"
-    assert fit((replace(blocks[1], forms=("x", "")), blocks[0]), 8) == "head"
+    assert fit(blocks, 1000).text == f"head\n\n{'a' * 50}\n\n{'b' * 50}"
+    assert fit(blocks, 90).text == f"head\n\n{'a' * 20}\n\n{'b' * 50}"
+    assert fit(blocks, 40).text == f"head\n\n{'a' * 20}\n\nb"
+    assert fit(blocks, 5).text == "head\n\na\n\nb"
+    assert fit((replace(blocks[1], forms=("x", "")), blocks[0]), 8).text == "head"

@@ -14,7 +14,7 @@ from typing import Literal
 from msgspec import Struct
 
 from siteward.access.change import Change, direction
-from siteward.access.diagnostic import Diagnostic, error, note, warning
+from siteward.access.diagnostic import Diagnostic, error, join_some, note, warning
 from siteward.access.effective import Index
 from siteward.access.identity import OtherAccount
 from siteward.access.lookalikes import code_points, look_alike
@@ -276,8 +276,7 @@ def _report_existing(
         else:
             quiet.append(name)
     if quiet:
-        listed = ", ".join(sorted(quiet))
-        yield note("existing-account", f"met for the first time, as declared: {listed}")
+        yield note("existing-account", f"met for the first time, as declared: {join_some(sorted(quiet))}")
 
 
 def _power_after(change: Change, traits: Traits) -> Power:

@@ -21,7 +21,7 @@ FORMERLY: Mapping[str, str] = MappingProxyType(
 )
 """The former id of each rule that was renamed, by its id now; told beside the new one in every format for programs."""
 
-_SHOWN = 5  # names that a message lists before it only counts
+_SHOWN = 10  # names that a message lists before it only counts
 
 Effect = Literal["mail", "destroys", "creates", "moves", "gap", "irreversible", "manual", "waiting", "opens"]
 

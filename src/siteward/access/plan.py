@@ -360,6 +360,8 @@ class _View:
         """Yield the risks of a change, as keys of `RISKS`."""
         change = proposed.change
         codes = {diagnostic.code for diagnostic in diagnostics}
+        if self._power_of(change.after) <= Power.VIEW:  # in a first plan nearly everybody is met for the first time
+            codes.discard("existing-account")
         effects = {diagnostic.effect for diagnostic in diagnostics}
         opens = direction(change, self.traits) != "close"
         if _is_top(change.after, self.traits):

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from siteward.transport.secrets import Keyring
 
 
+WITHOUT_EFFECT = frozenset({"unused-group", "grant-to-nobody", "rule-of-nobody"})
+"""The rule ids of warnings about rows that change nothing: `validate` tells them to whoever edits the file."""
 _TRACKED = ("--untracked-files=no", "--ignore-submodules=dirty", "--no-renames", "--no-ahead-behind")
 
 
@@ -55,8 +57,9 @@ class Project(Struct, frozen=True, kw_only=True):
 
     @property
     def said(self) -> tuple[Diagnostic, ...]:
-        """The diagnostics of the files, and of their changes against the base."""
-        return (*self.loaded.diagnostics, *(self.base_policy.remarks if self.base_policy else ()))
+        """The diagnostics of the files that matter to a plan, and of their changes against the base."""
+        told = (said for said in self.loaded.diagnostics if said.blocks or said.code not in WITHOUT_EFFECT)
+        return (*told, *(self.base_policy.remarks if self.base_policy else ()))
 
     @property
     def journal_folder(self) -> Path:

@@ -15,6 +15,7 @@ from siteward.render.csv import gap_cells, origin_cells
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
 from siteward.render.privacy import Pseudonyms, redact_missing
+from siteward.render.repeats import Occurrence, tell_once
 from siteward.render.safe import as_json
 from siteward.render.view import Row, Table
 
@@ -229,7 +230,7 @@ def page(review: Review) -> str:
             f"{plural(len(review.items), 'grant')} as of {words.moment(review.as_of)}",
             " · ".join((*counted(counts), *_count_dead(review))),
         ),
-        said=tuple(error("not-read", words.not_read(gap)) for gap in review.gaps),
+        told=tell_once(Occurrence(error("not-read", words.not_read(gap))) for gap in review.gaps),
         parts=(
             Part(title="What stands out", tables=tuple(_flag_tables(review))),
             Part(title="Everything", tables=(_build_table("All grants", review.items), *_dead_table(review))),

@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from siteward.access.codec import encode_resource
 from siteward.access.diagnostic import plural
 from siteward.render import words
+from siteward.render.fitting import Block
 from siteward.render.json import diagnostic
 from siteward.render.lines import Cell, Glyph, Palette, Style
 from siteward.render.markdown import fitted, place_of
-from siteward.render.markdown_escape import Block, code, comment, details, prose, table
+from siteward.render.markdown_escape import code, comment, details, prose, table
 from siteward.render.privacy import Pseudonyms
 from siteward.render.safe import as_json
 

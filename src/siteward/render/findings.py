@@ -1,4 +1,7 @@
-"""Lists what forges annotate as one sequence of findings: diagnostics, risky steps, failed outcomes and drift."""
+"""Lists what forges annotate as one sequence of findings: diagnostics, risky steps, failed outcomes and drift.
+
+Equal ones are one finding; steps that give something, and drift, only where they are also at the same place.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,25 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.diagnostic import Diagnostic, Severity, Span
+from siteward.access.diagnostic import Severity, Span, diagnostic
 from siteward.render import words
+from siteward.render.repeats import Occurrence, Told, tell_once
 from siteward.render.safe import advice
-from siteward.render.view import Band, band
+from siteward.render.view import Band, planned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from siteward.access.plan import Step
     from siteward.access.report import DriftItem, Outcome, OutcomeStatus
     from siteward.render.context import RenderContext
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """A finding about a line of the declaration, or about none.
+    """A finding about a line of the declaration, or about none; `count` is how many equal ones it stands for.
 
     `subject` identifies what it is about without the line, so that it stays the same finding when lines move.
-    `urgency` sorts findings of the same severity, lowest first.
+    `urgency` sorts findings of the same severity, lowest first. `others` are the further places of equal findings.
+    `name` is the message without what may change from run to run: how many these are, and of several whom they name.
     """
 
     rule: str
@@ -35,10 +39,14 @@ class Finding(Struct, frozen=True, kw_only=True):
     subject: tuple[str, ...]
     help: tuple[str, ...] = ()
     urgency: int = 0
+    others: tuple[Span, ...] = ()
+    count: int = 1
+    name: str = ""
 
 
 _STEPS: dict[Band, tuple[str, Severity]] = {
     Band.RAISED: ("access-raised", Severity.WARNING),
+    Band.RISKY: ("access-raised", Severity.WARNING),
     Band.REMOVED: ("access-removed", Severity.WARNING),
     Band.EXTERNAL: ("external-gains", Severity.WARNING),
     Band.CREATED: ("account-created", Severity.NOTE),
@@ -50,19 +58,17 @@ _OUTCOMES: dict[OutcomeStatus, Severity] = {
     "skipped": Severity.WARNING,
     "blocked": Severity.WARNING,
 }
+_LAST = len(Band)
 
 
 def collect(context: RenderContext) -> tuple[Finding, ...]:
-    """Return all findings of a report by severity, then urgency: errors, then risky steps, then the rest.
+    """Return all findings of a report by severity, then urgency, then place: errors, risky steps, the rest."""
+    return tuple(sorted(_list_all(context), key=_order))
 
-    Findings of several steps with the same words and line are merged into one.
-    """
-    distinct: dict[tuple[object, ...], Finding] = {}
-    for finding in _list_all(context):
-        distinct.setdefault((finding.rule, finding.severity, finding.message, finding.at, finding.help), finding)
-    return tuple(
-        sorted(distinct.values(), key=lambda finding: (-finding.severity, finding.urgency, str(finding.at or "")))
-    )
+
+def _order(finding: Finding) -> tuple[int, int, str, int, int]:
+    at = finding.at
+    return (-finding.severity, finding.urgency, *((at.file, at.line, at.column) if at else ("", 0, 0)))
 
 
 def anchor(context: RenderContext) -> Span:
@@ -92,74 +98,83 @@ def fingerprints(findings: Iterable[Finding]) -> tuple[str, ...]:
 
 def _list_all(context: RenderContext) -> Iterator[Finding]:
     report = context.report
-    yield from (_diagnostic_finding(diagnostic, diagnostic.at, context) for diagnostic in context.diagnostics)
+    found = [Occurrence(said) for said in context.diagnostics]
     for instance in context.instances:
-        yield from (
-            _diagnostic_finding(diagnostic, diagnostic.at, context, instance.instance)
-            for diagnostic in instance.diagnostics
-        )
+        found += (Occurrence(said, instance.instance) for said in instance.diagnostics)
         if not report.outcomes:
-            for step in instance.steps:
-                yield from _step_findings(step, instance.instance, context)
-    yield from (_outcome_finding(outcome) for outcome in report.outcomes if outcome.status in _OUTCOMES)
-    yield from map(_drift_finding, report.drift)
+            found += (
+                Occurrence(said, instance.instance, step)
+                for step in instance.steps
+                for said in step.diagnostics
+                if said.severity
+            )
+    if not report.outcomes:
+        yield from _step_findings(context)
+    yield from (_build(told, context, _LAST) for told in tell_once(found))
+    outcomes = (_outcome_occurrence(outcome) for outcome in report.outcomes if outcome.status in _OUTCOMES)
+    drift = map(_drift_occurrence, report.drift)
+    yield from (_build(told, context, 0) for told in (*tell_once(outcomes), *_at_one_place(drift)))
 
 
-def _diagnostic_finding(said: Diagnostic, at: Span | None, context: RenderContext, instance: str = "") -> Finding:
-    where = said.instance or instance
-    subject = said.about or (said.at.file if said.at else "", said.message)
+def _build(told: Told, context: RenderContext, urgency: int) -> Finding:
+    said, in_all = told.said, told.in_all()
     return Finding(
         rule=said.code,
         severity=said.severity,
-        message=f"{where}: {said.message}" if where else said.message,
-        at=at,
-        subject=(where, *subject),
+        message=f"{told.where}{said.message}{f' ({in_all})' if in_all else ''}",
+        at=next(iter(told.places), None),
+        subject=told.subject,
         help=advice(said, context.digest),
-        urgency=5,
+        urgency=urgency,
+        others=told.places[1:],
+        count=told.count,
+        name=f"{told.where}{told.pattern if told.about else said.message}",
     )
 
 
-def _step_findings(step: Step, instance: str, context: RenderContext) -> Iterator[Finding]:
-    at = step.origin.at if step.origin else None
-    urgency = band(step)
-    if urgency in _STEPS:
-        rule, severity = _STEPS[urgency]
-        message = "; ".join((f"{instance}: {words.sentence(step.change)}", *words.because(step)))
-        yield Finding(
-            rule=rule, severity=severity, message=message, at=at, subject=(instance, *step.change.key), urgency=urgency
-        )
-    yield from (
-        _diagnostic_finding(diagnostic, diagnostic.at or at, context, instance)
-        for diagnostic in step.diagnostics
-        if diagnostic.severity
-    )
+def _at_one_place(found: Iterable[Occurrence]) -> Iterator[Told]:
+    """Yield findings of which each is merged with its equals at the same place only."""
+    by_place: dict[Span | None, list[Occurrence]] = {}
+    for occurrence in found:
+        by_place.setdefault(occurrence.place, []).append(occurrence)
+    for same in by_place.values():
+        yield from tell_once(same)
 
 
-def _outcome_finding(outcome: Outcome) -> Finding:
+def _step_findings(context: RenderContext) -> Iterator[Finding]:
+    """Yield the steps that forges annotate, the same change for the same reason once for each place that gives something."""
+    by_band: dict[Band, list[Occurrence]] = {}
+    for item in planned(context.instances):
+        if item.band in _STEPS:
+            code, severity = _STEPS[item.band]
+            message = "; ".join((words.sentence(item.step.change), *words.because(item.step)))
+            said = diagnostic(severity, code, message, about=item.step.change.key)
+            by_band.setdefault(item.band, []).append(Occurrence(said, item.instance, item.step))
+    for band, found in by_band.items():
+        told = tell_once(found) if band is Band.REMOVED else _at_one_place(found)
+        yield from (_build(finding, context, band) for finding in told)
+
+
+def _outcome_occurrence(outcome: Outcome) -> Occurrence:
     step = outcome.step
-    message = f"{outcome.instance}: {words.sentence(step.change)} {words.OUTCOMES[outcome.status]}"
-    return Finding(
-        rule=f"apply-{outcome.status}",
-        severity=_OUTCOMES[outcome.status],
-        message=": ".join(filter(None, (message, outcome.message))),
-        at=step.origin.at if step.origin else None,
-        subject=(outcome.instance, *step.change.key),
-        help=(outcome.hint,) if outcome.hint else (),
+    message = f"{words.sentence(step.change)} {words.OUTCOMES[outcome.status]}"
+    said = diagnostic(
+        _OUTCOMES[outcome.status],
+        f"apply-{outcome.status}",
+        ": ".join(filter(None, (message, outcome.message))),
+        about=step.change.key,
+        hint=outcome.hint,
     )
+    return Occurrence(said, outcome.instance, step)
 
 
-def _drift_finding(item: DriftItem) -> Finding:
+def _drift_occurrence(item: DriftItem) -> Occurrence:
     key = words.key_of(item)
     sides = f"live {words.value(item.live)}, declared {words.value(item.declared)}"
-    message = f"{item.instance}: {words.declared_user(key)} on {words.where(key)}: {sides} ({words.DRIFT[item.kind]})"
-    return Finding(
-        rule=f"drift-{item.kind}",
-        severity=Severity.NOTE if item.kind == "unapplied" or _only_reported(item) else Severity.WARNING,
-        message=message,
-        at=item.step.origin.at if item.step and item.step.origin else None,
-        subject=(item.instance, *key),
-        help=(item.note,) if item.note else (),
-    )
+    message = f"{words.declared_user(key)} on {words.where(key)}: {sides} ({words.DRIFT[item.kind]})"
+    severity = Severity.NOTE if item.kind == "unapplied" or _only_reported(item) else Severity.WARNING
+    said = diagnostic(severity, f"drift-{item.kind}", message, about=key, hint=item.note)
+    return Occurrence(said, item.instance, item.step)
 
 
 def _only_reported(item: DriftItem) -> bool:

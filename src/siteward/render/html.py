@@ -16,12 +16,23 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 from msgspec import Struct
-from msgspec.structs import replace
 
 from siteward.access.diagnostic import plural
 from siteward.render import words
-from siteward.render.safe import advice, excerpt, show
-from siteward.render.view import STEP_HEADER, Row, Table, drift_tables, instance_tables
+from siteward.render.repeats import Occurrence, Told, merge, tell_once
+from siteward.render.safe import advice, excerpt, name_digest, show
+from siteward.render.view import (
+    REPORTED,
+    Band,
+    Row,
+    Table,
+    band_tables,
+    drift_tables,
+    equal_outcomes,
+    objections,
+    reported,
+    reported_tables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,16 +43,17 @@ if TYPE_CHECKING:
     from siteward.render.context import RenderContext
 
 _TITLES = {"validate": "Access files", "drift": "Access drift", "apply": "Access applied"}
+BLOCKED = Band.BLOCKED.name.lower()
 _SIGNS = {"blocked": "⊘ ", "high": "! ", "": "", "+": "+", "~": "~", "-": "-"}
 
 
 class Part(Struct, frozen=True, kw_only=True):
-    """A part of the page, such as an instance: a title, leading lines, diagnostics and tables."""
+    """A part of the page, such as what is blocked: a title, leading lines, findings and tables."""
 
     title: str
     lead: tuple[str, ...] = ()
-    said: tuple[Diagnostic, ...] = ()
-    tables: tuple[Table, ...]
+    told: tuple[Told, ...] = ()
+    tables: tuple[Table, ...] = ()
 
 
 class _Remark(Struct, frozen=True, kw_only=True):
@@ -61,7 +73,7 @@ def render(context: RenderContext) -> str:
     return draw(
         title=", ".join(filter(None, (_TITLES.get(report.command, "Access plan"), words.partial(report.plan)))),
         lead=tuple(_lead_lines(context)),
-        said=tuple(replace(diagnostic, message=words.told(diagnostic)) for diagnostic in context.diagnostics),
+        told=tell_once(map(Occurrence, words.by_weight(context.diagnostics))),
         parts=tuple(_parts(context)),
         foot=tuple(_foot_lines(context)),
         texts=report.texts,
@@ -75,7 +87,7 @@ def draw(
     lead: tuple[str, ...],
     parts: tuple[Part, ...],
     foot: tuple[str, ...],
-    said: tuple[Diagnostic, ...] = (),
+    told: tuple[Told, ...] = (),
     texts: Mapping[str, Sequence[str]] = MappingProxyType({}),
     digest: str = "",
 ) -> str:
@@ -90,11 +102,10 @@ def draw(
         .render(
             title=title,
             lead=lead,
-            said=said,
+            told=told,
             parts=parts,
             foot=foot,
             remarks_of=partial(_remarks, texts=texts, digest=digest),
-            step_header=STEP_HEADER,
             style=Markup(style),  # noqa: S704 - the package's own file, and the very text that the hash is of
             style_hash=content_hash(style),
         )
@@ -154,60 +165,89 @@ def _foot_lines(context: RenderContext) -> Iterator[str]:
     yield f"{words.findings(context.summary)} · exit {context.code} ({context.verdict})"
 
 
-def _remarks(said: Iterable[Diagnostic], texts: Mapping[str, Sequence[str]], digest: str) -> tuple[_Remark, ...]:
-    """Return diagnostics as remarks, the worst first; the template calls this with `texts` and `digest` filled in."""
-    return tuple(_build_remark(diagnostic, texts, digest) for diagnostic in words.by_weight(said))
+def _remarks(said: Iterable[Told | Diagnostic], texts: Mapping[str, Sequence[str]], digest: str) -> tuple[_Remark, ...]:
+    """Return findings as remarks; the template calls this with `texts` and `digest` filled in."""
+    found = (told if isinstance(told, Told) else merge((Occurrence(told),)) for told in said)
+    return tuple(_build_remark(told, texts, digest) for told in found)
 
 
-def _build_remark(said: Diagnostic, texts: Mapping[str, Sequence[str]], digest: str) -> _Remark:
+def _build_remark(told: Told, texts: Mapping[str, Sequence[str]], digest: str) -> _Remark:
+    said = told.said
     found = excerpt(said.at, texts) if said.at else None
     lines = [f"{number:>5}  {line}" for number, line in found.lines] if found else []
     return _Remark(
         kind=said.severity.word,
         code=said.code,
-        text=said.message,
+        text=f"{told.where}{said.message}",
         at=str(said.at) if said.at else "",
-        help=advice(said, digest),
+        help=(*advice(said, digest), *told.more()),
         excerpt=escape("\n".join((*lines, f"{' ' * (7 + found.start)}{'^' * found.length}")) if found else ""),
     )
 
 
 def _parts(context: RenderContext) -> Iterator[Part]:
-    report = context.report
+    report, instances = context.report, context.instances
+    drift = (Part(title="Drift", tables=tuple(table for _, table in drift_tables(report.drift))),)
+    heads = (Part(title=instance.instance, lead=tuple(_instance_lead(instance, context))) for instance in instances)
     if report.outcomes:
-        rows = tuple(map(_outcome_row, words.by_outcome(report.outcomes)))
-        yield Part(
-            title="What happened",
-            tables=(Table(title="Steps", header=("", "who", "where", "change", "what happened"), rows=rows),),
-        )
+        yield Part(title="What happened", tables=(_outcome_table(context),))
+        yield from drift if report.drift else ()
+        return
+    if report.command == "drift":
+        yield from (*(drift if report.drift else ()), *heads)
+        yield from _blocked_part(context)
     else:
-        yield from (_instance_part(instance, context) for instance in context.instances)
-    if report.drift:
-        yield Part(title="Drift", tables=tuple(table for _, table in drift_tables(report.drift)))
+        yield from heads
+        yield from _change_parts(context)
+    yield from _reported_part(context)
 
 
-def _instance_part(instance: InstancePlan, context: RenderContext) -> Part:
+def _outcome_table(context: RenderContext) -> Table:
+    """Return the outcomes as a table, in which those with the same reason give it once."""
+    rows = (
+        _outcome_row(outcome, ("as above",) if number else _describe_outcome(outcome, context))
+        for equal in equal_outcomes(words.by_outcome(context.report.outcomes))
+        for number, outcome in enumerate(equal)
+    )
+    return Table(title="Steps", header=("", "who", "where", "change", "what happened"), rows=tuple(rows))
+
+
+def _change_parts(context: RenderContext) -> Iterator[Part]:
+    """Yield the steps of all instances, those that are done and those that are blocked, with the reasons for that."""
+    tables = tuple(band_tables(context.instances, context.options.group_by, _SIGNS))
+    done = tuple(table for table in tables if table.kind != BLOCKED)
+    if done:
+        yield Part(title="Changes", tables=done)
+    yield from _blocked_part(context, tuple(table for table in tables if table.kind == BLOCKED))
+
+
+def _blocked_part(context: RenderContext, tables: tuple[Table, ...] = ()) -> Iterator[Part]:
+    told = objections(context.instances)
+    if told or tables:
+        yield Part(title=Band.BLOCKED.heading, told=told, tables=tables)
+
+
+def _reported_part(context: RenderContext) -> Iterator[Part]:
+    told = reported(context.instances, lambda _: True)
+    tables = tuple(reported_tables(context.instances, _SIGNS))
+    if told or tables:
+        yield Part(title=REPORTED, told=told, tables=tables)
+
+
+def _instance_lead(instance: InstancePlan, context: RenderContext) -> Iterator[str]:
     release = words.release(instance.platform, instance.version, instance.edition)
     counted = zip(instance.read, ("account", "site", "grant"), strict=True)
     read = f"read {', '.join(plural(count, noun) for count, noun in counted)}"
-    hidden = ", ".join(words.unseen(instance))
-    lead = (
-        f"{instance.origin} · {release} · mode {instance.mode} · {read}",
-        words.headline(context.parts[instance.instance]),
-        *(f"not read: {listing}" for listing in words.unread(instance)),
-        *((f"cannot be seen: {hidden}",) if hidden else ()),
-    )
-    return Part(
-        title=instance.instance,
-        lead=lead,
-        said=instance.diagnostics,
-        tables=tuple(instance_tables(instance, context.options.group_by, _SIGNS)),
-    )
+    yield f"{instance.origin} · {release} · mode {instance.mode} · {read}"
+    if context.report.command != "drift":
+        yield words.headline(context.parts[instance.instance])
+    yield from (f"not read: {listing}" for listing in words.unread(instance))
+    if hidden := ", ".join(words.unseen(instance)):
+        yield f"cannot be seen: {hidden}"
 
 
-def _outcome_row(outcome: Outcome) -> Row:
+def _outcome_row(outcome: Outcome, reasons: tuple[str, ...]) -> Row:
     change = outcome.step.change
-    three = [f"{name} {side}" for name, side in words.three(outcome)]
     return Row(
         cells=(
             words.OUTCOMES[outcome.status],
@@ -215,5 +255,10 @@ def _outcome_row(outcome: Outcome) -> Row:
             words.subject_of_change(change),
             words.movement(change),
         ),
-        why=(outcome.message, *three, outcome.hint or ""),
+        why=reasons,
     )
+
+
+def _describe_outcome(outcome: Outcome, context: RenderContext) -> tuple[str, ...]:
+    three = (f"{name} {side}" for name, side in words.three(outcome))
+    return (outcome.message, *three, name_digest(outcome.hint or "", context.digest))

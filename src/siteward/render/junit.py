@@ -50,8 +50,8 @@ def _fails(finding: Finding) -> bool:
 
 def _build_case(finding: Finding, *, failed: bool) -> Element:
     place = f"{finding.at.file}:{finding.at.line}" if finding.at else ""
-    # Cases are identified by class and name, so these have the subject and not the place, which may move.
-    case = Element("testcase", {"classname": show(finding.rule), "name": show(finding.message)})
+    # Cases are identified by class and name, so these have neither the place nor the number of equal findings.
+    case = Element("testcase", {"classname": show(finding.rule), "name": show(finding.name)})
     if finding.at:
         case.set("file", show(finding.at.file))
         case.set("line", str(finding.at.line))

@@ -1,58 +1,82 @@
 """Renders a report as a Markdown comment for GitHub and GitLab, of at most 60 000 characters.
 
-A hidden mark allows a later run to update its own comment. The numbers, blocked steps, escalations and removals stay
-whole and unfolded. Everything else is folded, then shortened, then only counted, until the comment fits; where even
-that is too long, the comment is cut and says so.
+A hidden mark allows a later run to update its own comment. What is only reported and what is blocked gives way first,
+line by line with the number missing, then what is routine; raised privileges, admin changes and removals are named as
+long as any form of them fits. A comment that does not name them all says so in its first line that is shown, and in a
+hidden one that a recipe can test.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import plural
+from siteward.access.diagnostic import join_some, plural
 from siteward.access.model import Power
-from siteward.access.plan import InstancePlan, Step, UnmanagedAccount
 from siteward.render import words
-from siteward.render.markdown_escape import Block, code, comment, details, fit, names, prose, table
-from siteward.render.safe import advice
+from siteward.render.fitting import Block, Chain, Lines, Part, fit
+from siteward.render.markdown_escape import code, comment, details, names, prose, table
+from siteward.render.repeats import Occurrence, Told, tell_once
+from siteward.render.safe import advice, name_digest
 from siteward.render.view import (
     DANGER,
+    REPORTED,
     Band,
+    Collapsed,
+    Planned,
     Row,
     Section,
     drift_tables,
+    equal_outcomes,
     fold,
+    held_back,
+    objections,
+    reported,
     sections,
-    shown_unmanaged,
     sign,
     step_table,
+    unmanaged,
+    weighty,
 )
 
 if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic, Span
+    from siteward.access.plan import InstancePlan, Step, UnmanagedAccount
     from siteward.access.report import DriftItem, Outcome
     from siteward.render.context import RenderContext
 
 
 LIMIT = 60_000
+NOT_WHOLE = "<!-- siteward:not-everything-fits -->"
+"""The hidden line, the second of a comment, by which a recipe knows that the comment does not show all that matters."""
 _TITLES = {"validate": "Access files", "diff": "Access diff", "drift": "Access drift", "apply": "Access applied"}
+_OUTCOMES = table(("", "instance", "who", "where", "change", "what happened"), ())
 _CUT = "\n\n**This comment is cut here: the rest is in the full report.**"
+_CHANGES = ("change", "changes")
+_IN_LINE = 20
+"""The names in one line of a brief form, so that a list is cut near the name that fits no more."""
 
 
 def render(context: RenderContext) -> str:
     """Return one comment of at most `LIMIT` characters."""
-    return fitted(_blocks(context), _last_line(context))
+    return fitted(_parts(context), _last_line(context))
 
 
-def fitted(blocks: Iterable[Block], foot: str) -> str:
-    """Return blocks and a last line as one comment of at most `LIMIT` characters."""
-    end = f"\n\n{foot}\n"
+def fitted(parts: Iterable[Part], foot: str) -> str:
+    """Return parts and a last line as one comment of at most `LIMIT` characters; the first line is its mark."""
+    every, end = tuple(parts), f"\n\n{foot}\n"
     limit = LIMIT - len(end)
-    text = fit(tuple(blocks), limit)
-    return (text if len(text) <= limit else _cut(text, limit)) + end
+    whole = fit(every, limit)
+    if len(whole.text) <= limit and not whole.lacks:
+        return whole.text + end
+    count = plural(whole.lacks, "change", "changes")
+    what = f"{count} that raise, lower or take access {'is' if whole.lacks == 1 else 'are'} not named here"
+    why = f"**Not everything fits: {what if whole.lacks else 'the end is missing'}.** Review the full report instead."
+    begin = f"{NOT_WHOLE}\n{why}\n\n"
+    text = fit(every, limit - len(begin)).text
+    mark, _, rest = (text if len(text) <= limit - len(begin) else _cut(text, limit - len(begin))).partition("\n")
+    return f"{mark}\n{begin}{rest}{end}"
 
 
 def _cut(text: str, limit: int) -> str:
@@ -63,17 +87,23 @@ def _cut(text: str, limit: int) -> str:
     return kept + "\n\n</details>" * missing + _CUT
 
 
-def _blocks(context: RenderContext) -> Iterator[Block]:
+def _parts(context: RenderContext) -> Iterator[Part]:
     report = context.report
     yield Block((_headline(context),))
     if said := [diagnostic for diagnostic in context.diagnostics if diagnostic.severity]:
-        yield _diagnostics_block(said, context)
+        yield _diagnostics_part(said, context)
     if report.outcomes:
-        yield from _outcome_blocks(report.outcomes)
-    else:
-        yield from chain.from_iterable(_instance_blocks(instance, context) for instance in context.instances)
-    if report.drift:
-        yield from _drift_blocks(report.drift)
+        yield from _outcome_parts(context)
+        yield from _drift_parts(report.drift)
+        return
+    if report.command == "drift":
+        yield from _drift_parts(report.drift)
+    if context.instances:
+        yield Block(("\n".join(_instance_line(instance, context) for instance in context.instances),))
+    if report.command != "drift":
+        yield from _section_parts(context)
+        yield from _drift_parts(report.drift)
+    yield from _reported_parts(context)
 
 
 def _headline(context: RenderContext) -> str:
@@ -105,30 +135,40 @@ def _last_line(context: RenderContext) -> str:
     return " · ".join(parts)
 
 
-def _diagnostics_block(said: Iterable[Diagnostic], context: RenderContext) -> Block:
-    """Return the diagnostics about the files, whole or in brief."""
-    ordered = words.by_weight(said)
-    lines = [f"- {remark(diagnostic, context, words.told(diagnostic))}" for diagnostic in ordered]
-    brief = [f"- {code(diagnostic.code)} {code(str(diagnostic.at or ''))}" for diagnostic in ordered]
-    return Block(("\n".join(lines), "\n".join(brief)), 1)
+def _diagnostics_part(said: Iterable[Diagnostic], context: RenderContext) -> Part:
+    """Return the diagnostics about the files, whole or in brief, and then line by line."""
+    told = tell_once(map(Occurrence, words.by_weight(said)))
+    whole = "\n".join(f"- {remark(finding, context)}" for finding in told)
+    brief = tuple(f"- {code(finding.said.code)} {code(str(finding.said.at or ''))}" for finding in told)
+    first, *rest = brief
+    return Chain((Block((whole,)), Lines(head=first, lines=tuple(rest))), _CREATED)
 
 
-def _outcome_blocks(outcomes: Iterable[Outcome]) -> Iterator[Block]:
-    every = words.by_outcome(outcomes)
-    failed = [outcome for outcome in every if outcome.status not in words.WELL]
+def _outcome_parts(context: RenderContext) -> Iterator[Part]:
+    every = words.by_outcome(context.report.outcomes)
+    failed = [outcome for outcome in every if outcome.status not in words.WELL and outcome.status != "blocked"]
+    blocked = [outcome for outcome in every if outcome.status == "blocked"]
     done = [outcome for outcome in every if outcome.status in words.WELL]
     if failed:
-        yield Block((_outcome_table(failed),))
+        yield Lines(head=_OUTCOMES, lines=_outcome_rows(failed, context), noun=_CHANGES, needed=True, rank=_DANGER)
+    if blocked:
+        yield Lines(head=_OUTCOMES, lines=_outcome_rows(blocked, context), noun=_CHANGES, rank=_BLOCKED)
     if done:
-        body = _outcome_table(done)
-        yield Block((details("Done", body), details("Done", "listed in the journal")), 0)
+        body = "\n".join((_OUTCOMES, *_outcome_rows(done, context)))
+        yield Block((details("Done", body), details("Done", "listed in the journal")), _REPORTED)
 
 
-def _outcome_table(outcomes: Iterable[Outcome]) -> str:
-    return table(("", "instance", "who", "where", "change", "what happened"), map(_outcome_cells, outcomes))
+def _outcome_rows(outcomes: Sequence[Outcome], context: RenderContext) -> tuple[str, ...]:
+    """Return rows of a table, in which outcomes with the same reason give it once."""
+    rows: list[str] = []
+    for equal in equal_outcomes(outcomes):
+        for number, outcome in enumerate(equal):
+            cells = _outcome_cells(outcome, context)
+            rows.append(f"| {' | '.join(cells if not number else (*cells[:-1], 'as above'))} |")
+    return tuple(rows)
 
 
-def _outcome_cells(outcome: Outcome) -> tuple[str, ...]:
+def _outcome_cells(outcome: Outcome, context: RenderContext) -> tuple[str, ...]:
     step = outcome.step
     three = [f"{name} {code(side)}" for name, side in words.three(outcome)]
     return (
@@ -137,20 +177,22 @@ def _outcome_cells(outcome: Outcome) -> tuple[str, ...]:
         code(words.title(step)),
         code(words.subject_of_change(step.change)),
         code(words.movement(step.change)),
-        " · ".join(filter(None, (prose(outcome.message), *three, prose(outcome.hint or "")))),
+        " · ".join(
+            filter(None, (prose(outcome.message), *three, prose(name_digest(outcome.hint or "", context.digest))))
+        ),
     )
 
 
-def _drift_blocks(items: Iterable[DriftItem]) -> Iterator[Block]:
+def _drift_parts(items: Iterable[DriftItem]) -> Iterator[Part]:
     every = tuple(items)
     for kind, drift in drift_tables(every):
         rows = ((*map(code, row.cells), prose(row.reason)) for row in drift.rows)
         body = table(drift.header, rows)
         if kind == "unapplied":
-            yield Block((details(drift.title, body), ""), 0)
+            yield Block((details(drift.title, body), ""), _REPORTED)
         else:
             brief = _brief_drift(item for item in every if item.kind == kind)
-            yield Block((f"**{drift.title}**\n\n{body}", f"**{drift.title}**\n\n{brief}"), 2)
+            yield Block((f"**{drift.title}**\n\n{body}", f"**{drift.title}**\n\n{brief}"), _DANGER)
 
 
 def _brief_drift(items: Iterable[DriftItem]) -> str:
@@ -163,42 +205,73 @@ def _brief_drift(items: Iterable[DriftItem]) -> str:
 
 # Heavy plus, pencil, heavy minus.
 _SIGNS = {"blocked": "⊘ ", "high": "❗ ", "": "", "+": "\u2795", "~": "\u270e", "-": "\u2796"}
-_LATER = "in the full plan"
-# How early a block may be shortened.
-_ROUTINE, _KNOWN, _CREATED, _DANGER = 0, 1, 2, 3
+_LATER = "in the full report"
+# How early a part gives way.
+_REPORTED, _BLOCKED, _ROUTINE, _CREATED, _DANGER = 0, 1, 2, 3, 4
 
 
-def _instance_blocks(instance: InstancePlan, context: RenderContext) -> Iterator[Block]:
-    """Yield the blocks of one instance: header, diagnostics, steps by band, then what is not acted on."""
-    yield Block((_instance_header(instance, context),))
-    if objections := list(_instance_remarks(instance, context)):
-        yield Block(("\n".join(objections),))
-    for section in sections(instance.steps):
-        yield _band_block(section, context)
-    yield from _unplanned_blocks(instance, context)
+def _section_parts(context: RenderContext) -> Iterator[Part]:
+    """Yield the steps of all instances by band, those that are done first; then what is blocked, and why."""
+    found = sections(context.instances, shown=weighty)
+    for section in found:
+        if section.band is not Band.BLOCKED:
+            yield _band_part(section, context)
+            yield from _told_parts(section.told, context, _CREATED)
+    why = objections(context.instances)
+    blocked = [section for section in found if section.band is Band.BLOCKED]
+    shared = tuple(told for section in blocked for told in section.told)
+    if why or blocked:
+        yield Block((f"**⊘ {Band.BLOCKED.heading}**",), _BLOCKED)
+        yield from _told_parts((*why, *shared), context, _BLOCKED)
+    for section in blocked:
+        folds, rest = fold(section)
+        if folds:
+            first, *others = [_describe_fold(folded) for folded in folds]
+            yield Lines(head=first, lines=tuple(others), rank=_BLOCKED)
+        if rest:
+            yield _step_lines(rest, context, _BLOCKED)
 
 
-def _instance_header(instance: InstancePlan, context: RenderContext) -> str:
+def _told_parts(found: Sequence[Told], context: RenderContext, rank: int) -> Iterator[Part]:
+    """Yield findings as a list; the first stays."""
+    if found:
+        first, *others = [f"- {remark(told, context)}" for told in found]
+        yield Lines(head=first, lines=tuple(others), noun=("finding", "findings"), rank=rank)
+
+
+def _reported_parts(context: RenderContext) -> Iterator[Part]:
+    """Yield what is not acted on."""
+    if context.report.command == "drift":
+        yield from _told_parts(objections(context.instances), context, _DANGER)
+    rest = [
+        *_told_parts(reported(context.instances, lambda said: bool(said.severity)), context, _REPORTED),
+        *_unplanned_parts(context),
+    ]
+    if rest:
+        yield Block((f"**{REPORTED}**",))
+        yield from rest
+
+
+def _instance_line(instance: InstancePlan, context: RenderContext) -> str:
     release = words.release(instance.platform, instance.version, instance.edition)
-    about = f"{code(instance.origin)} · {prose(release)} · mode {prose(instance.mode)}"
-    numbers = prose(words.headline(context.parts[instance.instance]))
-    return f"#### {code(instance.instance)}\n\n{about} · {numbers}"
+    several = len(context.instances) > 1 and context.report.command != "drift"
+    about = (
+        code(instance.origin),
+        prose(release),
+        f"mode {prose(instance.mode)}",
+        *((prose(words.headline(context.parts[instance.instance])),) if several else ()),
+        *(f"**not read:** {prose(name)}" for name in words.unread(instance)),
+    )
+    return f"- {code(instance.instance)}: {' · '.join(about)}"
 
 
-def _instance_remarks(instance: InstancePlan, context: RenderContext) -> Iterator[str]:
-    for name in words.unread(instance):
-        yield f"- **Not read:** {prose(name)}"
-    for diagnostic in words.by_weight(instance.diagnostics):
-        if diagnostic.severity:
-            yield f"- {remark(diagnostic, context)}"
-
-
-def remark(said: Diagnostic, context: RenderContext, message: str = "") -> str:
-    """Return a diagnostic as a phrase with its place and advice; `message` replaces its own message."""
+def remark(told: Told, context: RenderContext) -> str:
+    """Return a finding as a phrase with its place and advice, and how many it stands for."""
+    said = told.said
     kind = "**error**" if said.blocks else said.severity.word
     place = f" ({place_of(said.at)})" if said.at else ""
-    help_ = "".join(f" · {prose(phrase)}" for phrase in advice(said, context.digest))
-    return f"{kind} {code(said.code)} {prose(message or said.message)}{place}{help_}"
+    more = "".join(f" · {prose(phrase)}" for phrase in (*advice(said, context.digest), *told.more()))
+    return f"{kind} {code(said.code)} {prose(f'{told.where}{said.message}')}{place}{more}"
 
 
 def place_of(at: Span) -> str:
@@ -206,54 +279,84 @@ def place_of(at: Span) -> str:
     return code(f"{at.file}:{at.line}")
 
 
-def _band_block(section: Section, context: RenderContext) -> Block:
+def _band_part(section: Section, context: RenderContext) -> Part:
     title = section.band.heading
     if section.band in DANGER:
-        mark = "⊘ " if section.band is Band.BLOCKED else "❗ " if section.band is Band.RAISED else ""
-        head = f"**{mark}{title}**\n\n"
-        forms = (
-            _draw_steps(section.steps, context),
-            compact(section.steps, _by_person),
-            compact(section.steps, _by_place),
-        )
-        return Block(tuple(f"{head}{form}" for form in forms), _DANGER)
-    folds, rest = fold(section.steps)
-    brief = chain((_describe_fold(fold.steps) for fold in folds), (compact(rest, _by_person),) if rest else ())
-    forms = (_draw_steps(section.steps, context), "\n".join(brief), f"{plural(len(section.steps), 'line')} {_LATER}")
+        head = f"**{'❗ ' if section.band is not Band.REMOVED else ''}{title}**\n\n"
+        forms = (head + _draw_steps(section.steps, context), head + compact(section.steps, _by_person))
+        return Chain((Block(forms), _danger_lines(head, section.steps)), _DANGER + Band.REMOVED - section.band)
+    folds, rest = fold(section)
+    brief = (*map(_describe_fold, folds), *((compact(rest, _by_person),) if rest else ()))
+    bodies = (
+        _draw_steps(section.steps, context), "\n".join(brief), f"{plural(len(section.steps), 'line')} {_LATER}"
+    )  # fmt: skip
     if section.band is not Band.ROUTINE:
-        return Block(tuple(f"**{title}**\n\n{form}" for form in forms), _CREATED)
-    return Block(tuple(details(title, form) for form in forms), _ROUTINE)
+        return Block(tuple(f"**{title}**\n\n{body}" for body in bodies), _CREATED)
+    return Block(tuple(details(title, body) for body in bodies), _ROUTINE)
 
 
-def _draw_steps(steps: Iterable[Step], context: RenderContext) -> str:
-    drawn = step_table("", steps, _SIGNS)
+def _danger_lines(head: str, steps: Sequence[Planned]) -> Lines:
+    """Return dangers in the shortest form, which gives way nearly name by name."""
+    lines, weights = [], []
+    for movement, same in _by_movement(steps).items():
+        people_at: dict[str, list[str]] = defaultdict(list)
+        for item in same:
+            people_at[words.subject_of_change(item.step.change)].append(words.title(item.step))
+        for place, people in people_at.items():
+            for start in range(0, len(people), _IN_LINE):
+                some = people[start : start + _IN_LINE]
+                lines.append(f"- {movement} {names([place])}: {names(some)}")
+                weights.append(len(some))
+    return Lines(
+        head=head.rstrip(), lines=("", *lines), weights=(0, *weights), noun=_CHANGES, needed=True
+    )  # fmt: skip
+
+
+def _draw_steps(steps: Sequence[Planned], context: RenderContext) -> str:
+    drawn = step_table("", steps, _SIGNS, several=len(context.instances) > 1)
     return table(drawn.header, (_draw_step(row, context) for row in drawn.rows))
+
+
+def _step_lines(steps: Sequence[Planned], context: RenderContext, rank: int) -> Lines:
+    """Return steps as a table that gives way row by row."""
+    head, rule, *rows = _draw_steps(steps, context).splitlines()
+    return Lines(head=f"{head}\n{rule}", lines=tuple(rows), noun=_CHANGES, rank=rank)
 
 
 def _draw_step(row: Row, context: RenderContext) -> tuple[str, ...]:
     signs, *cells = row.cells
-    remarks = (remark(diagnostic, context) for diagnostic in row.remarks)
+    remarks = (remark(told, context) for told in tell_once(map(Occurrence, row.remarks)))
     why = " · ".join(filter(None, (code(row.place), *map(prose, row.why), *remarks)))
     return (signs, *map(code, cells), why)
 
 
-def _describe_fold(steps: Sequence[Step]) -> str:
-    step = steps[0]
-    people = dict.fromkeys(words.person(step) for step in steps)
-    places = dict.fromkeys(words.where(step.change.key) for step in steps)
-    counts = f"{plural(len(people), 'person', 'people')} on {plural(len(places), 'place')}"
-    return f"- {_SIGNS[sign(step)]} {code(words.movement(step.change))}: {plural(len(steps), 'line')}, {counts}"
+def _describe_fold(folded: Collapsed) -> str:
+    item = folded.steps[0]
+    counts = f"{plural(len(folded.people), 'person', 'people')} on {plural(len(folded.places), 'place')}"
+    who = f": {prose(join_some(folded.people))}" if item.band is Band.BLOCKED else ""
+    movement = code(words.movement(item.step.change))
+    return f"- {_SIGNS[sign(item.step)]} {movement}: {plural(len(folded.steps), 'line')}, {counts}{who}"
 
 
-Shape = Callable[[Sequence[Step]], Iterator[str]]
+Shape = Callable[[Sequence["Step"]], Iterator[str]]
 
 
-def compact(steps: Iterable[Step], shape: Shape) -> str:
+def _by_movement(steps: Iterable[Planned]) -> dict[str, list[Planned]]:
+    """Return steps by their sign, movement and instance, as it is written."""
+    by_movement: dict[str, list[Planned]] = defaultdict(list)
+    every = tuple(steps)
+    several = len({item.instance for item in every}) > 1
+    for item in every:
+        on = f" on {code(item.instance)}" if several else ""
+        by_movement[f"{_SIGNS[sign(item.step)]} {code(words.movement(item.step.change))}{on}"].append(item)
+    return by_movement
+
+
+def compact(steps: Iterable[Planned], shape: Shape) -> str:
     """Return all steps in brief, without causes, grouped by movement; `shape` draws the steps of one movement."""
-    by_movement: dict[tuple[str, str], list[Step]] = defaultdict(list)
-    for step in steps:
-        by_movement[_SIGNS[sign(step)], words.movement(step.change)].append(step)
-    parts = ("\n".join((f"{mark} {code(movement)}", *shape(same))) for (mark, movement), same in by_movement.items())
+    parts = (
+        "\n".join((movement, *shape([item.step for item in same]))) for movement, same in _by_movement(steps).items()
+    )
     return "\n\n".join(parts)
 
 
@@ -269,56 +372,44 @@ def _by_person(steps: Sequence[Step]) -> Iterator[str]:
         yield f"- {names(people)}: {names(same_places)}"
 
 
-def _by_place(steps: Sequence[Step]) -> Iterator[str]:
-    """Yield one line for each place, with all people who change there."""
-    people_at: dict[str, list[str]] = defaultdict(list)
-    for step in steps:
-        people_at[words.subject_of_change(step.change)].append(words.title(step))
-    for place, people in people_at.items():
-        yield f"- {names([place])}: {names(people)}"
+def _unplanned_parts(context: RenderContext) -> Iterator[Part]:
+    """Yield skipped steps, waiting and unmanaged accounts, those with high privileges unfolded, and blind spots."""
+    yield from _unmanaged_parts(context)
+    for title, steps in held_back(context.instances).items():
+        rows = _step_lines(steps, context, _REPORTED)
+        yield _folded(prose(title), rows.head, rows.lines)
+    waiting = [(part.instance, key) for part in context.instances for key in part.waiting]
+    if waiting:
+        lines = tuple(
+            f"- {code(words.declared_user(key))}: {code(words.where(key))} on {code(name)}" for name, key in waiting
+        )
+        yield _folded("Waiting for acceptance", "", lines)
+    for instance in context.instances:
+        if hidden := words.unseen(instance):
+            yield Block((f"Cannot be seen on {code(instance.instance)}: {', '.join(map(code, hidden))}",))
 
 
-def _unplanned_blocks(instance: InstancePlan, context: RenderContext) -> Iterator[Block]:
-    if instance.held_back:
-        title = prose(words.held_back(instance))
-        count = f"{plural(len(instance.held_back), 'line')} {_LATER}"
-        yield Block((details(title, _draw_steps(instance.held_back, context)), details(title, count)), _KNOWN)
-    if instance.waiting:
-        waiting = "\n".join(f"- {code(words.declared_user(key))}: {code(words.where(key))}" for key in instance.waiting)
-        title, count = "Waiting for acceptance", f"{plural(len(instance.waiting), 'line')} {_LATER}"
-        yield Block((details(title, waiting), details(title, count)), _KNOWN)
-    yield from _unmanaged_blocks(shown_unmanaged(instance.unmanaged))
-    if hidden := words.unseen(instance):
-        yield Block((f"Cannot be seen: {', '.join(map(code, hidden))}",))
+def _folded(title: str, head: str, lines: tuple[str, ...]) -> Lines:
+    """Return lines that are folded away under a title, and give way one by one."""
+    opened = f"<details><summary>{title}</summary>\n\n{head}".rstrip() + ("" if head else "\n")
+    return Lines(head=opened, lines=lines, tail="\n\n</details>", rank=_REPORTED)
 
 
-def _unmanaged_blocks(unmanaged: Sequence[UnmanagedAccount]) -> Iterator[Block]:
-    """Yield the unmanaged accounts: those with high privileges unfolded, the others folded."""
-    powerful = [account for account in unmanaged if account.power >= Power.MANAGE]
-    others = [account for account in unmanaged if account.power < Power.MANAGE]
+_ACCOUNTS = table(("account", "e-mail", "instance", "access level", "holds"), ())
+
+
+def _unmanaged_parts(context: RenderContext) -> Iterator[Part]:
+    every = unmanaged(context.instances)
+    powerful = tuple(_account_row(*item) for item in every if item[1].power >= Power.MANAGE)
+    others = tuple(_account_row(*item) for item in every if item[1].power < Power.MANAGE)
     if powerful:
-        yield Block(
-            (f"**Unmanaged accounts with high privileges**\n\n{_account_table(powerful)}", _brief_accounts(powerful)),
-            _DANGER,
-        )
+        head = f"**Unmanaged accounts with high privileges**\n\n{_ACCOUNTS}"
+        yield Lines(head=head, lines=powerful, noun=("account", "accounts"), rank=_REPORTED)
     if others:
-        title = "Unmanaged accounts"
-        count = f"{plural(len(others), 'account')} without high privileges {_LATER}"
-        yield Block((details(title, _account_table(others)), details(title, count)), _KNOWN)
+        yield _folded("Unmanaged accounts", _ACCOUNTS, others)
 
 
-def _account_table(unmanaged: Iterable[UnmanagedAccount]) -> str:
-    rows = (
-        (
-            code(account.name),
-            code(account.email or ""),
-            account.power.word,
-            plural(account.grants, "grant") + (", open invitation" if account.pending else ""),
-        )
-        for account in unmanaged
-    )
-    return table(("account", "e-mail", "access level", "holds"), rows)
-
-
-def _brief_accounts(unmanaged: Sequence[UnmanagedAccount]) -> str:
-    return f"**Unmanaged accounts with high privileges:** {names(account.name for account in unmanaged)}"
+def _account_row(instance: str, account: UnmanagedAccount) -> str:
+    holds = plural(account.grants, "grant") + (", open invitation" if account.pending else "")
+    cells = (code(account.name), code(account.email or ""), code(instance), account.power.word, holds)
+    return f"| {' | '.join(cells)} |"

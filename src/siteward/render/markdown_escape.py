@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from siteward.render.safe import show
 
 if TYPE_CHECKING:
@@ -72,48 +70,3 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def details(title: str, body: str) -> str:
     """Return `body` folded away under `title`."""
     return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
-
-
-GAP = "\n\n"
-
-
-class Block(Struct, frozen=True):
-    """A part of a document in all its forms, longest first; parts of the lowest `rank` are shortened first."""
-
-    forms: tuple[str, ...]
-    rank: int = 9
-
-    @property
-    def last(self) -> int:
-        """The index of the shortest form."""
-        return len(self.forms) - 1
-
-
-def fit(blocks: Sequence[Block], limit: int) -> str:
-    """Return the blocks in order, each in the longest form that the limit allows; empty forms leave no gap.
-
-    `limit` is in characters; the result is longer only if every block is in its shortest form already.
-    """
-    chosen = [0] * len(blocks)
-    for rank in sorted({block.rank for block in blocks}):
-        ranked = [index for index, block in enumerate(blocks) if block.rank == rank]
-        for form in range(1, max(blocks[index].last for index in ranked) + 1):
-            if _size(blocks, chosen) <= limit:
-                break
-            for index in ranked:
-                chosen[index] = min(form, blocks[index].last)
-    _lengthen(blocks, chosen, limit)
-    return GAP.join(filter(None, (block.forms[form] for block, form in zip(blocks, chosen, strict=True))))
-
-
-def _lengthen(blocks: Sequence[Block], chosen: list[int], limit: int) -> None:
-    """Choose longer forms again where shortening a large block left room, highest rank first."""
-    for index in sorted(range(len(blocks)), key=lambda index: -blocks[index].rank):
-        for form in range(chosen[index]):
-            if _size(blocks, [*chosen[:index], form, *chosen[index + 1 :]]) <= limit:
-                chosen[index] = form
-                break
-
-
-def _size(blocks: Sequence[Block], chosen: Sequence[int]) -> int:
-    return sum(len(block.forms[form]) + len(GAP) for block, form in zip(blocks, chosen, strict=True))

@@ -128,11 +128,12 @@ def _quote(suggestion: str) -> str:
 
 
 def advice(said: Diagnostic, digest: str = "") -> tuple[str, ...]:
-    """Return the advice of a diagnostic as phrases: a suggestion, the allowed values, the hint.
-
-    `<digest>` in a hint is replaced by `digest`, since a guard cannot know the digest of the plan it becomes part of.
-    """
+    """Return the advice of a diagnostic as phrases: a suggestion, the allowed values, the hint with the digest."""
     guess = f"did you mean {_quote(said.suggestion)}?" if said.suggestion else ""
     allowed = f"allowed: {', '.join(said.allowed)}" if said.allowed else ""
-    hint = (said.hint or "").replace("<digest>", digest) if digest else said.hint or ""
-    return tuple(filter(None, (guess, allowed, hint)))
+    return tuple(filter(None, (guess, allowed, name_digest(said.hint or "", digest))))
+
+
+def name_digest(hint: str, digest: str) -> str:
+    """Return a hint with the digest of the plan: a guard cannot know that of the plan it becomes part of."""
+    return hint.replace("<digest>", digest) if digest else hint

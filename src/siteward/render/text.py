@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import Diagnostic, Severity, plural
+from siteward.access.diagnostic import Severity, plural
 from siteward.render import words
 from siteward.render.lines import Palette, Style
+from siteward.render.repeats import Occurrence, Told, tell_once
 from siteward.render.safe import advice, excerpt
 
 if TYPE_CHECKING:
@@ -23,63 +24,68 @@ BLIND = "name under `accept_blind` of the instance what its platform can never s
 STYLES: dict[Severity, Style] = {Severity.ERROR: "alarm", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 
 
+_ALL_SAID = frozenset({"validate", "journal", "evidence"})
+"""The commands that speak of files alone, so that notes are their answer."""
+
+
 def render(context: RenderContext) -> str:
     """Return the report as text that ends with a line break."""
     palette = Palette(context.options)
     parts = (
         _diagnostic_lines(context, palette),
-        _plan_part(context, palette),
-        *_outcome_parts(context, palette),
+        *_plan_parts(context, palette),
         _summary_lines(context, palette),
     )
     blocks = ["\n".join(lines) for part in parts if (lines := list(part))]
     return palette.page(("\n\n".join(blocks),))
 
 
-def _plan_part(context: RenderContext, palette: Palette) -> Iterable[str]:
-    """Return the lines of the plan; for drift only those about the instances that were read."""
-    if context.report.plan is None or context.report.outcomes:
+def _plan_parts(context: RenderContext, palette: Palette) -> tuple[Iterable[str], ...]:
+    """Return the lines of the plan, else of the outcomes with what no longer fits; for drift those of the drift."""
+    report = context.report
+    if report.plan is None and not (report.outcomes or report.drift or report.stale):
         return ()
-    from siteward.render.text_plan import context_lines, plan_lines  # noqa: PLC0415 — `validate` has no plan to show
+    from siteward.render import text_plan  # noqa: PLC0415 — `validate` has no plan to show
 
-    return context_lines(context, palette) if context.report.command == "drift" else plan_lines(context, palette)
-
-
-def _outcome_parts(context: RenderContext, palette: Palette) -> tuple[Iterable[str], ...]:
-    """Return the lines of the outcomes, with what no longer fits, and those of the drift."""
-    if not (context.report.outcomes or context.report.drift or context.report.stale):
-        return ()
-    from siteward.render.text_plan import drift_lines, outcome_lines  # noqa: PLC0415 — see above
-
-    return outcome_lines(context, palette), drift_lines(context, palette)
+    outcomes = text_plan.outcome_lines(context, palette), text_plan.drift_lines(context, palette)
+    if report.plan is None or report.outcomes:
+        return outcomes
+    if report.command != "drift":
+        return text_plan.plan_lines(context, palette), *outcomes
+    return (
+        text_plan.head_lines(context, palette),
+        *outcomes,
+        text_plan.objection_lines(context, palette),
+        text_plan.reported_lines(context, palette),
+    )
 
 
 def _diagnostic_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
-    notes = context.options.verbose or context.report.command in {
-        "validate",
-        "journal",
-        "evidence",
-    }  # a file is all there is
-    shown = [diagnostic for diagnostic in context.diagnostics if diagnostic.severity or notes]
-    for number, diagnostic in enumerate(words.by_weight(shown)):
+    notes = context.options.verbose or context.report.command in _ALL_SAID
+    shown = (said for said in words.by_weight(context.diagnostics) if said.severity or notes)
+    for number, told in enumerate(tell_once(map(Occurrence, shown))):
         lines = (
-            _diagnostic_in_short(diagnostic, palette)
+            _diagnostic_in_short(told, palette)
             if context.options.quiet
-            else _diagnostic_in_full(diagnostic, context, palette)
+            else _diagnostic_in_full(told, context, palette)
         )
         if number and not context.options.quiet:
             yield ""
         yield from lines
 
 
-def _diagnostic_in_short(said: Diagnostic, palette: Palette) -> Iterator[str]:
+def _diagnostic_in_short(told: Told, palette: Palette) -> Iterator[str]:
+    said, in_all = told.said, told.in_all()
     at = f"{said.at}: " if said.at else ""
-    yield palette.text(f"{at}{said.severity.word} {said.code}: {words.told(said)}")
+    more = f" ({in_all})" if in_all else ""
+    yield palette.text(f"{at}{said.severity.word} {said.code}: {told.where}{said.message}{more}")
 
 
-def _diagnostic_in_full(said: Diagnostic, context: RenderContext, palette: Palette) -> Iterator[str]:
+def _diagnostic_in_full(told: Told, context: RenderContext, palette: Palette) -> Iterator[str]:
+    said = told.said
     kind = palette.paint(said.severity.word, STYLES[said.severity])
-    yield f"{kind} {palette.paint(palette.text(said.code), 'bold')}: {palette.text(words.told(said))}"
+    message = f"{told.where}{said.message}"
+    yield f"{kind} {palette.paint(palette.text(said.code), 'bold')}: {palette.text(message)}"
     shown = excerpt(said.at, context.report.texts) if said.at else None
     help_ = [palette.text(text) for text in advice(said, context.digest)]
     plain = context.options.plain
@@ -94,7 +100,7 @@ def _diagnostic_in_full(said: Diagnostic, context: RenderContext, palette: Palet
         under = palette.paint(caret * shown.length, STYLES[said.severity])
         yield f"{' ' * gutter} {bar} {' ' * shown.start}{under} {first}".rstrip()
     also = [f"see also {place}" for place in said.related]
-    for line in (*help_, *map(palette.text, also)):
+    for line in (*help_, *map(palette.text, (*also, *told.more(every=context.options.verbose)))):
         yield f"{' ' * gutter} {foot} {line}"
 
 

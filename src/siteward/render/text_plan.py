@@ -1,19 +1,35 @@
 """Renders a plan, its outcomes and the drift as lines of text.
 
-Instance by instance: steps by band, the most urgent first, then person by person, each line with its cause.
+Over all instances: steps by band, the most urgent first, then person by person, each line with its cause; then what is
+blocked, and last what is only reported.
 """
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import Diagnostic, Severity, plural
+from siteward.access.diagnostic import Diagnostic, Severity, join_some, plural
 from siteward.access.model import Power, account_of
 from siteward.render import words
 from siteward.render.lines import Cell
-from siteward.render.safe import advice
-from siteward.render.view import DANGER, Band, Collapsed, band, flag, fold, sections, shown_unmanaged, sign
+from siteward.render.safe import advice, name_digest
+from siteward.render.view import (
+    DANGER,
+    REPORTED,
+    Band,
+    Collapsed,
+    Planned,
+    Section,
+    equal_outcomes,
+    fold,
+    held_back,
+    objections,
+    reported,
+    sections,
+    sign,
+    unmanaged,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +38,7 @@ if TYPE_CHECKING:
     from siteward.access.report import DriftItem, Outcome, OutcomeStatus, Summary
     from siteward.render.context import RenderContext
     from siteward.render.lines import Glyph, Palette, Style
+    from siteward.render.repeats import Told
 
 
 LEGEND = "+ new   ~ change   - revoke   ! high risk   ⊘ blocked   ? unmanaged   = skipped"
@@ -30,42 +47,57 @@ BELOW = " " * 10
 
 
 def plan_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
-    """Yield the lines of the plan, without its total."""
+    """Yield the lines of the plan, without its total: what was read, then the steps of all instances, then the rest."""
     anything = any(instance.steps for instance in context.instances)
     if anything and not (palette.options.quiet or palette.options.plain):
         yield from (palette.paint(LEGEND, "dim"), "")
     for number, instance in enumerate(context.instances):
         if number:
             yield ""
-        yield from _instance_lines(instance, context, palette)
+        yield from _instance_head(instance, palette)
+        if instance.steps:
+            yield f"  {palette.text(words.headline(context.parts[instance.instance]))}"
+        else:
+            yield f"  {_explain_no_changes(instance, context)}"
+    yield from _band_parts(context, palette)
+    if lines := reported_lines(context, palette):
+        yield from ("", *lines)
 
 
-def context_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
-    """Yield the lines about each instance that drift shows: what was read, diagnostics and unmanaged accounts."""
+def head_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
+    """Yield what was read of each instance, which drift shows before everything else."""
     for number, instance in enumerate(context.instances):
         if number:
             yield ""
-        yield from _instance_head(instance, context, palette)
-        if not palette.options.quiet:
-            yield from _unmanaged_lines(instance.unmanaged, palette)
+        yield from _instance_head(instance, palette)
 
 
-def _instance_head(instance: InstancePlan, context: RenderContext, palette: Palette) -> Iterator[str]:
+def reported_lines(context: RenderContext, palette: Palette) -> list[str]:
+    """Return what is not acted on: the diagnostics of instances, skipped steps, waiting and unmanaged accounts."""
+    notes = palette.options.verbose and not palette.options.quiet
+    told = reported(context.instances, lambda said: bool(said.severity or notes))
+    lines = [line for finding in told for line in _told_lines(finding, context, palette)]
+    if not palette.options.quiet:
+        lines += _unplanned_lines(context, palette)
+    return [palette.paint(REPORTED, "bold"), *lines] if lines else []
+
+
+def objection_lines(context: RenderContext, palette: Palette) -> list[str]:
+    """Return the errors about instances and about single rows of the file."""
+    several = len(context.instances) > 1
+    return [
+        line
+        for finding in objections(context.instances)
+        for line in _told_lines(finding, context, palette, "blocked", where=several)
+    ]
+
+
+def _instance_head(instance: InstancePlan, palette: Palette) -> Iterator[str]:
     yield _instance_header(instance, palette)
     if not palette.options.quiet:
         yield f"  {palette.paint(palette.join(tuple(_describe_reading(instance, palette))), 'dim')}"
-    yield from _objections(instance, context, palette)
-
-
-def _instance_lines(instance: InstancePlan, context: RenderContext, palette: Palette) -> Iterator[str]:
-    yield from _instance_head(instance, context, palette)
-    if instance.steps:
-        yield f"  {palette.text(words.headline(context.parts[instance.instance]))}"
-        yield from _step_lines(instance.steps, context, palette)
-    else:
-        yield f"  {_explain_no_changes(instance, context)}"
-    if not palette.options.quiet:
-        yield from _unplanned_lines(instance, palette)
+    for name in words.unread(instance):
+        yield f"  {_draw_glyph('blocked', palette)} {palette.text(f'not read: {name}')}"
 
 
 def _instance_header(instance: InstancePlan, palette: Palette) -> str:
@@ -123,16 +155,17 @@ def _explain_agreement(instance: InstancePlan, part: Summary) -> str:
     return f"no changes: live access equals the declaration{f', but for {but}' if but else ''}"
 
 
-def _objections(instance: InstancePlan, context: RenderContext, palette: Palette) -> Iterator[str]:
-    """Yield what was not read and the diagnostics about the instance as a whole, errors (which block it) first."""
-    for name in words.unread(instance):
-        yield f"  {_draw_glyph('blocked', palette)} {palette.text(f'not read: {name}')}"
-    for diagnostic in words.by_weight(instance.diagnostics):
-        if not (diagnostic.severity or (palette.options.verbose and not palette.options.quiet)):
-            continue
-        mark = _draw_glyph("blocked", palette) if diagnostic.blocks else _draw_severity(diagnostic, palette)
-        yield f"  {mark} {palette.text(f'{diagnostic.code}: {diagnostic.message}')}{_draw_place(diagnostic, palette)}"
-        yield from (f"      {palette.text(line)}" for line in advice(diagnostic, context.digest))
+def _told_lines(
+    told: Told, context: RenderContext, palette: Palette, glyph: Glyph | None = None, *, where: bool | None = None
+) -> Iterator[str]:
+    """Yield a finding with its advice, how many it stands for, and with -v its places."""
+    said = told.said
+    mark = _draw_glyph(glyph, palette) if glyph else _draw_severity(said, palette)
+    named = told.where if (len(context.instances) > 1 if where is None else where) else ""
+    yield f"  {mark} {palette.text(f'{said.code}: {named}{said.message}')}{_draw_place(said, palette)}"
+    brief = palette.options.quiet and not said.blocks
+    for line in (*(() if brief else advice(said, context.digest)), *told.more(every=palette.options.verbose)):
+        yield f"      {palette.text(line)}"
 
 
 def _draw_glyph(name: Glyph, palette: Palette) -> str:
@@ -149,40 +182,64 @@ def _draw_place(said: Diagnostic, palette: Palette) -> str:
     return f" ({palette.text(str(said.at))})" if said.at else ""
 
 
-def _step_lines(steps: Sequence[Step], context: RenderContext, palette: Palette) -> Iterator[str]:
-    if palette.options.quiet:
-        steps = [
-            step
-            for step in steps
-            if band(step) in DANGER or any(diagnostic.severity for diagnostic in step.diagnostics)
-        ]
-    folds, single = ((), tuple(steps)) if palette.options.verbose else fold(steps)
-    lines = {
-        section.band: _band_lines(section.steps, context, palette)
-        for section in sections(single, palette.options.group_by)
-    }
+def _band_parts(context: RenderContext, palette: Palette) -> Iterator[str]:
+    """Yield the sections of the plan, the most urgent first, and last what is blocked with the reasons for it."""
+    found = sections(context.instances, palette.options.group_by, lambda said: _is_shown(said, palette))
+    blocking = objection_lines(context, palette)
+    for section in found:
+        lines = _section_lines(section, context, palette)
+        if section.band is Band.BLOCKED:
+            lines, blocking = [*blocking, *lines], []
+        if lines:
+            yield from _headed(section.band, lines, palette)
+    if blocking:
+        yield from _headed(Band.BLOCKED, blocking, palette)
+
+
+def _headed(band: Band, lines: Iterable[str], palette: Palette) -> Iterator[str]:
+    style: Style = "alarm" if band in {Band.BLOCKED, Band.RAISED} else "bold"
+    yield from ("", palette.paint(band.heading, style), *lines)
+
+
+def _is_shown(said: Diagnostic, palette: Palette) -> bool:
+    """Return whether a diagnostic of a step is shown: notes without a consequence with -v, no notes with -q."""
+    if said.severity is not Severity.NOTE:
+        return True
+    return not palette.options.quiet and (said.effect is not None or palette.options.verbose)
+
+
+def _section_lines(section: Section, context: RenderContext, palette: Palette) -> list[str]:
+    """Return the lines of a section: steps, folds of equal ones, then what several steps share."""
+    folds, steps = ((), section.steps) if palette.options.verbose else fold(section)
+    if palette.options.quiet and section.band not in {*DANGER, Band.BLOCKED}:
+        folds, steps = (), tuple(item for item in steps if item.step.diagnostics)
+    several = len(context.instances) > 1
+    lines = _band_lines(steps, context, palette)
+    for folded in folds:
+        lines += _fold_lines(folded, palette, several=several)
     if folds:
-        lines[Band.ROUTINE] = [*lines.get(Band.ROUTINE, ()), *_fold_lines(folds, palette)]
-    for shown, part in lines.items():
-        style: Style = "alarm" if shown in {Band.BLOCKED, Band.RAISED} else "bold"
-        yield from ("", f"  {palette.paint(shown.heading, style)}", *part)
-
-
-def _band_lines(steps: Sequence[Step], context: RenderContext, palette: Palette) -> list[str]:
-    """Return the aligned lines of steps and their remarks; a cause that does not fit stands on a line of its own."""
-    rows = [_step_cells(step, palette) for step in steps]
-    lines: list[str] = []
-    for step, row, (line, whole) in zip(steps, rows, palette.table_within(rows, 4), strict=True):
-        lines.append(line)
-        if not whole and row[-1].text:
-            lines.append(f"{BELOW}{palette.paint(row[-1].text, row[-1].style)}")
-        lines += (f"{BELOW}{remark}" for remark in _remark_lines(step, context, palette))
+        lines.append(f"      {palette.paint('equal lines are folded; -v lists them', 'dim')}")
+    for told in section.told:
+        lines += _told_lines(told, context, palette, where=False)
     return lines
 
 
-def _step_cells(step: Step, palette: Palette) -> tuple[Cell, ...]:
-    """Return a step as cells: flag and sign, person, subject, movement, cause."""
-    flagged = flag(step)
+def _band_lines(steps: Sequence[Planned], context: RenderContext, palette: Palette) -> list[str]:
+    """Return the aligned lines of steps and their remarks; a cause that does not fit stands on a line of its own."""
+    several = len(context.instances) > 1
+    rows = [_step_cells(item, palette, several=several) for item in steps]
+    lines: list[str] = []
+    for item, row, (line, whole) in zip(steps, rows, palette.table_within(rows, 2), strict=True):
+        lines.append(line)
+        if not whole and row[-1].text:
+            lines.append(f"{BELOW}{palette.paint(row[-1].text, row[-1].style)}")
+        lines += (f"{BELOW}{remark}" for remark in _remark_lines(item.step, context, palette))
+    return lines
+
+
+def _step_cells(item: Planned, palette: Palette, *, several: bool) -> tuple[Cell, ...]:
+    """Return a step as cells: flag and sign, person, with `several` instances its own, subject, movement, cause."""
+    step, flagged = item.step, item.flag
     mark, shape = palette.glyph(flagged) if flagged else Cell(" "), palette.glyph(sign(step))
     signs = Cell(f"{mark.text} {shape.text}", mark.style or shape.style)
     who = palette.cell(words.title(step), "bold")
@@ -190,7 +247,8 @@ def _step_cells(step: Step, palette: Palette) -> tuple[Cell, ...]:
     urgent = step.risk == "high" or step.raises
     movement = palette.cell(words.movement(step.change, palette.arrow), "bold" if urgent else "")
     first, second = (subject, who) if palette.options.group_by == "site" else (who, subject)
-    return signs, first, second, movement, Cell(_describe_cause(step, palette), "dim")
+    instance = (palette.cell(item.instance),) if several else ()
+    return signs, first, *instance, second, movement, Cell(_describe_cause(step, palette), "dim")
 
 
 def _describe_cause(step: Step, palette: Palette) -> str:
@@ -201,10 +259,6 @@ def _describe_cause(step: Step, palette: Palette) -> str:
 def _remark_lines(step: Step, context: RenderContext, palette: Palette) -> Iterator[str]:
     """Yield the diagnostics of a step, errors first; with -v also its id, risk and dependencies."""
     for diagnostic in words.by_weight(step.diagnostics):
-        if diagnostic.severity is Severity.NOTE and diagnostic.effect is None and not palette.options.verbose:
-            continue
-        if diagnostic.severity is Severity.NOTE and palette.options.quiet:
-            continue
         yield f"{_draw_severity(diagnostic, palette)} {palette.text(f'{diagnostic.code}: {diagnostic.message}')}{_draw_place(diagnostic, palette)}"
         yield from (f"  {palette.text(line)}" for line in advice(diagnostic, context.digest))
     if palette.options.verbose:
@@ -213,45 +267,56 @@ def _remark_lines(step: Step, context: RenderContext, palette: Palette) -> Itera
         yield palette.paint(palette.join((f"step {step.id}", risks, after)), "dim")
 
 
-def _fold_lines(folds: Iterable[Collapsed], palette: Palette) -> Iterator[str]:
-    for collapsed in folds:
-        step = collapsed.steps[0]
-        noun = {"grant": "grant", "member": "membership"}.get(step.change.key[0], "change")
-        who, where = (
-            _name_or_count(collapsed.people, "person", "people"),
-            _name_or_count(collapsed.places, "place", "places"),
-        )
-        shape = palette.glyph(sign(step))
-        summary = palette.text(
-            f"{words.movement(step.change, palette.arrow)}: {plural(len(collapsed.steps), noun)}, {who} on {where}"
-        )
-        yield f"      {palette.paint(shape.text, shape.style)}  {summary}"
-        yield f"{BELOW}{palette.paint(_describe_cause(step, palette), 'dim')}"
-    yield f"      {palette.paint('equal lines are folded; -v lists them', 'dim')}"
+def _fold_lines(folded: Collapsed, palette: Palette, *, several: bool) -> Iterator[str]:
+    item = folded.steps[0]
+    noun = {"grant": "grant", "member": "membership", "account": "account"}.get(item.step.change.key[0], "change")
+    who = _name_or_count(folded.people, "person", "people")
+    where = _name_or_count(folded.places, "place", "places")
+    flagged, shape = item.flag, palette.glyph(sign(item.step))
+    mark = palette.glyph(flagged) if flagged else Cell(" ")
+    movement = words.movement(item.step.change, palette.arrow) if noun != "account" else folded.places[0]
+    places = f" on {where}" if noun != "account" else ""
+    counted = plural(len(folded.steps), noun)
+    on = f" ({item.instance})" if several else ""
+    signs = palette.paint(f"{mark.text} {shape.text}", mark.style or shape.style)
+    yield f"  {signs}  {palette.text(f'{movement}: {counted}, {who}{places}{on}')}"
+    if len(folded.people) > NAMED and item.band in {Band.CREATED, Band.BLOCKED}:
+        yield f"{BELOW}{palette.text(join_some(folded.people))}"
+    causes = {_describe_cause(item.step, palette) for item in folded.steps}
+    if len(causes) == 1:
+        yield f"{BELOW}{palette.paint(causes.pop(), 'dim')}"
 
 
 def _name_or_count(names: Sequence[str], singular: str, several: str) -> str:
     return ", ".join(names) if len(names) <= NAMED else plural(len(names), singular, several)
 
 
-def _unplanned_lines(instance: InstancePlan, palette: Palette) -> Iterator[str]:
+def _unplanned_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     """Yield the lines about what is not acted on: skipped steps, waiting accounts, unmanaged accounts, blind spots."""
-    if instance.held_back:
-        yield from ("", f"  {palette.paint(words.held_back(instance), 'bold')}")
-        rows = [(palette.glyph("held"), *_step_cells(step, palette)[1:]) for step in instance.held_back]
-        yield from _shorten(palette.table(rows, 6), palette)
-    if instance.waiting:
-        yield from ("", f"  {palette.paint('Waiting for acceptance', 'bold')}")
-        waiting = [
-            (Cell(""), palette.cell(words.declared_user(key)), palette.cell(words.where(key)))
-            for key in instance.waiting
+    several = len(context.instances) > 1
+    for title, steps in held_back(context.instances).items():
+        yield f"  {palette.paint(palette.text(title), 'bold')}"
+        rows = [(palette.glyph("held"), *_step_cells(item, palette, several=several)[1:]) for item in steps]
+        yield from _shorten(palette.table(rows, 4), palette)
+    waiting = [(part.instance, key) for part in context.instances for key in part.waiting]
+    if waiting and context.report.command != "drift":
+        yield f"  {palette.paint('Waiting for acceptance', 'bold')}"
+        cells = [
+            (palette.cell(words.declared_user(key)), palette.cell(words.where(key)), palette.cell(name))
+            for name, key in waiting
         ]
-        yield from _shorten(palette.table(waiting, 6), palette)
-    yield from _unmanaged_lines(instance.unmanaged, palette)
+        yield from _shorten(palette.table([row if several else row[:-1] for row in cells], 6), palette)
+    yield from _unmanaged_lines(context, palette)
+    for instance in context.instances if context.report.command != "drift" else ():
+        yield from _blind_lines(instance, palette, several=several)
+
+
+def _blind_lines(instance: InstancePlan, palette: Palette, *, several: bool) -> Iterator[str]:
     blind = ((words.unseen(instance), "cannot be seen"), (instance.accepted_blind, "cannot be seen, accepted"))
+    on = f" on {instance.instance}" if several else ""
     for spots, heading in blind:
         if spots:
-            yield "  " + palette.paint(palette.text(f"{heading}: {', '.join(spots)}"), "dim")
+            yield "  " + palette.paint(palette.text(f"{heading}{on}: {', '.join(spots)}"), "dim")
 
 
 def _shorten(lines: Sequence[str], palette: Palette) -> Iterator[str]:
@@ -262,20 +327,22 @@ def _shorten(lines: Sequence[str], palette: Palette) -> Iterator[str]:
         yield f"      {palette.paint(f'and {len(lines) - keep} more, listed with -v', 'dim')}"
 
 
-def _unmanaged_lines(unmanaged: Sequence[UnmanagedAccount], palette: Palette) -> Iterator[str]:
+def _unmanaged_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     """Yield the lines of unmanaged accounts, the most powerful first; without -v those in power and a few others."""
-    shown = sorted(shown_unmanaged(unmanaged), key=lambda account: (-account.power, account.name))
+    shown = unmanaged(context.instances)
     if not shown:
         return
-    yield from ("", f"  {palette.paint('Unmanaged accounts', 'bold')}")
-    powerful = sum(account.power >= Power.MANAGE for account in shown)
+    yield f"  {palette.paint('Unmanaged accounts', 'bold')}"
+    powerful = sum(account.power >= Power.MANAGE for _, account in shown)
     keep = len(shown) if palette.options.verbose else max(powerful, 2 * NAMED)
-    yield from palette.table([_unmanaged_cells(account, palette) for account in shown[:keep]], 6)
+    several = len(context.instances) > 1
+    rows = [_unmanaged_cells(account, name if several else "", palette) for name, account in shown[:keep]]
+    yield from palette.table(rows, 4)
     if keep < len(shown):
         yield f"      {palette.paint(f'and {len(shown) - keep} more without high privileges, listed with -v', 'dim')}"
 
 
-def _unmanaged_cells(account: UnmanagedAccount, palette: Palette) -> tuple[Cell, ...]:
+def _unmanaged_cells(account: UnmanagedAccount, instance: str, palette: Palette) -> tuple[Cell, ...]:
     facts = (f"{name} {fact}" for name, fact in sorted(account.facts.items()))
     marks = ("open invitation" if account.pending else "", "ignored" if account.ignored else "")
     known = palette.join((plural(account.grants, "grant"), *marks, *facts))
@@ -284,6 +351,7 @@ def _unmanaged_cells(account: UnmanagedAccount, palette: Palette) -> tuple[Cell,
     return (
         palette.glyph("undeclared"),
         palette.cell(named),
+        *((palette.cell(instance),) if instance else ()),
         Cell(account.power.word, style),
         Cell(known, "dim"),
     )
@@ -310,10 +378,11 @@ def outcome_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
             yield ""
         yield f"{palette.paint(palette.text(name), 'bold')}  {palette.text(words.results(context.parts[name]))}"
         shown = [outcome for outcome in outcomes if palette.options.verbose or outcome.status not in words.WELL]
-        lines = palette.table([_outcome_cells(outcome, palette) for outcome in shown], 2)
-        for outcome, line in zip(shown, lines, strict=True):
-            yield line
-            yield from (f"      {detail}" for detail in _outcome_details(outcome, palette))
+        equal = equal_outcomes(shown)
+        lines = iter(palette.table([_outcome_cells(outcome, palette) for same in equal for outcome in same], 2))
+        for same in equal:
+            yield from _shorten(list(islice(lines, len(same))), palette)
+            yield from (f"      {detail}" for detail in _outcome_details(same[0], context, palette))
 
 
 def _outcome_cells(outcome: Outcome, palette: Palette) -> tuple[Cell, ...]:
@@ -326,13 +395,13 @@ def _outcome_cells(outcome: Outcome, palette: Palette) -> tuple[Cell, ...]:
     )
 
 
-def _outcome_details(outcome: Outcome, palette: Palette) -> Iterator[str]:
+def _outcome_details(outcome: Outcome, context: RenderContext, palette: Palette) -> Iterator[str]:
     if outcome.message:
         yield palette.text(outcome.message)
     if three := words.three(outcome):
         yield "   ".join(f"{palette.paint(name, 'dim')} {palette.text(side)}" for name, side in three)
     if outcome.hint:
-        yield f"{palette.paint('hint:', 'bold')} {palette.text(outcome.hint)}"
+        yield f"{palette.paint('hint:', 'bold')} {palette.text(name_digest(outcome.hint, context.digest))}"
 
 
 def _describe_stale(context: RenderContext) -> str:

@@ -1,42 +1,44 @@
 """Groups and tables of a report, independent of the format that draws them.
 
-Steps are grouped by severity band, then by person or site, and identical routine steps are folded. Tables hold plain
-text; each renderer sends it through its own escapes.
+Steps of all instances are grouped by severity band, then by person or site, and identical routine steps are folded.
+Tables hold plain text; each renderer sends it through its own escapes.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import plural
+from siteward.access.diagnostic import note, plural
 from siteward.access.model import Account, Key, Power, account_key
 from siteward.render import words
+from siteward.render.repeats import Occurrence, Told, equality, group_equal, merge, tell_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from siteward.access.change import Action
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan, Step, UnmanagedAccount
-    from siteward.access.report import DriftItem, DriftKind
+    from siteward.access.report import DriftItem, DriftKind, Outcome
     from siteward.render.context import GroupBy
 
 FOLD_FROM = 4
 
 
 class Band(IntEnum):
-    """The group of steps that a step is shown in, most urgent first."""
+    """The group of steps that a step is shown in, over all instances: most urgent first, then what is not done."""
 
-    BLOCKED = 0
-    RAISED = 1
+    RAISED = 0
+    RISKY = 1
     REMOVED = 2
     EXTERNAL = 3
     CREATED = 4
     ROUTINE = 5
+    BLOCKED = 6
 
     @property
     def heading(self) -> str:
@@ -45,34 +47,60 @@ class Band(IntEnum):
 
 
 _HEADINGS = {
-    Band.BLOCKED: "Blocked",
-    Band.RAISED: "Privilege increased or high risk",
+    Band.RAISED: "Privilege increased",
+    Band.RISKY: "High risk",
     Band.REMOVED: "Access taken or lowered",
     Band.EXTERNAL: "External users",
     Band.CREATED: "New accounts",
     Band.ROUTINE: "Routine",
+    Band.BLOCKED: "Blocked",
 }
-DANGER = (Band.BLOCKED, Band.RAISED, Band.REMOVED)
+DANGER = (Band.RAISED, Band.RISKY, Band.REMOVED)
+REPORTED = "Reported, and not acted on"
+"""The heading above what is neither done nor blocked."""
 Flag = Literal["", "blocked", "high"]
 Sign = Literal["+", "~", "-"]
 _SIGNS: dict[Action, Sign] = {"create": "+", "update": "~", "delete": "-"}
+_At: TypeAlias = "tuple[str, str]"
+"""An instance and the id of a step on it."""
 STEP_HEADER = ("", "who", "where", "change", "why")
 DRIFT_HEADER = ("instance", "who", "where", "live", "declared", "last applied", "note")
 
 
-def band(step: Step) -> Band:
-    """Return the band of a step, regarded without the other steps."""
-    if step.blocked:
-        return Band.BLOCKED
-    if step.raises or step.risk == "high":
-        return Band.REMOVED if takes(step) else Band.RAISED
-    if takes(step):
-        return Band.REMOVED
-    if step.external:
-        return Band.EXTERNAL
-    if step.change.before is None and isinstance(step.change.after, Account):
-        return Band.CREATED
-    return Band.ROUTINE
+class Planned(Struct, frozen=True):
+    """A step on its instance; `stopped` is true where an error keeps it from being done, such as one about the instance."""
+
+    instance: str
+    step: Step
+    stopped: bool = False
+
+    @property
+    def band(self) -> Band:
+        """The band of the step, regarded without the other steps."""
+        step = self.step
+        if self.stopped or step.blocked:
+            return Band.BLOCKED
+        if step.raises:
+            return Band.RAISED
+        if takes(step):
+            return Band.REMOVED
+        if step.risk == "high":
+            return Band.RISKY
+        if step.external:
+            return Band.EXTERNAL
+        return Band.CREATED if step.change.before is None and isinstance(step.change.after, Account) else Band.ROUTINE
+
+    @property
+    def flag(self) -> Flag:
+        """The flag of the step: `blocked`, `high` for high risk or a raised privilege, else empty."""
+        if self.band is Band.BLOCKED:
+            return "blocked"
+        return "high" if self.step.raises or self.step.risk == "high" else ""
+
+
+def planned(instances: Iterable[InstancePlan]) -> Iterator[Planned]:
+    """Yield the steps of all instances in order."""
+    return (Planned(part.instance, step, part.blocked) for part in instances for step in part.steps)
 
 
 def takes(step: Step) -> bool:
@@ -85,93 +113,116 @@ def sign(step: Step) -> Sign:
     return _SIGNS[step.change.action]
 
 
-def flag(step: Step) -> Flag:
-    """Return the flag of a step: `blocked`, `high` for high risk or a raised privilege, else empty."""
-    if step.blocked:
-        return "blocked"
-    return "high" if step.raises or step.risk == "high" else ""
-
-
 class Section(Struct, frozen=True):
-    """The steps of one band, sorted so that those of a person (or site) follow each other."""
+    """The steps of one band, sorted so that those of a person (or site) follow each other.
+
+    The steps have the diagnostics that are theirs alone; `told` are those that several steps share, each once.
+    """
 
     band: Band
-    steps: tuple[Step, ...]
+    steps: tuple[Planned, ...]
+    told: tuple[Told, ...] = ()
 
 
-def sections(steps: Iterable[Step], by: GroupBy = "person") -> tuple[Section, ...]:
-    """Return the steps by band, most urgent first, and within each band person by person or site by site.
+def sections(
+    instances: Iterable[InstancePlan], by: GroupBy = "person", shown: Callable[[Diagnostic], bool] = lambda _: True
+) -> tuple[Section, ...]:
+    """Return the steps of all instances by band, and within each band person by person or site by site.
 
-    Routine grants of a new account stand with its creation. A note that several steps share is left at the first.
+    Routine grants of a new account stand with its creation. Diagnostics that are not `shown` are left out; what several
+    steps share is told in the most urgent section.
     """
-    every = tuple(steps)
-    new = {step.change.key for step in every if band(step) is Band.CREATED}
-    by_band: dict[Band, list[Step]] = {}
-    for step in sorted(every, key=_sort_by_person if by == "person" else _sort_by_site):
-        own = band(step)
-        if own is Band.ROUTINE and account_key(words.declared_user(step.change.key)) in new:
-            own = Band.CREATED
-        by_band.setdefault(own, []).append(step)
-    seen: set[tuple[str, str]] = set()
-    return tuple(Section(band, tuple(_drop_repeated_notes(by_band[band], seen))) for band in Band if band in by_band)
+    by_band = _by_band(tuple(planned(instances)), by)
+    ordered = (item for items in by_band.values() for item in items)
+    found = (Occurrence(said, item.instance, item.step) for item in ordered for said in item.step.diagnostics)
+    own: dict[_At, list[Diagnostic]] = {}
+    shared: dict[_At, list[Told]] = {}
+    for equal in group_equal(occurrence for occurrence in found if shown(occurrence.said)):
+        first = equal[0]
+        at = (first.instance, first.step.id if first.step else "")
+        if len(equal) == 1:
+            own.setdefault(at, []).append(first.said)
+        else:
+            shared.setdefault(at, []).append(merge(equal))
+    return tuple(_build_section(band, items, own, shared) for band, items in by_band.items())
 
 
-def _sort_by_person(step: Step) -> tuple[str, str, Key]:
-    return words.person(step), words.declared_user(step.change.key), step.change.key
-
-
-def _sort_by_site(step: Step) -> tuple[str, str, Key]:
-    return words.where(step.change.key), words.person(step), step.change.key
-
-
-def _drop_repeated_notes(steps: Iterable[Step], seen: set[tuple[str, str]]) -> Iterator[Step]:
-    """Yield the steps without the notes in `seen` (such as a team made for a site), and add theirs to it."""
-    for step in steps:
-        kept = tuple(
-            diagnostic
-            for diagnostic in step.diagnostics
-            if diagnostic.severity or (diagnostic.code, diagnostic.message) not in seen
+def _build_section(
+    band: Band, items: Sequence[Planned], own: Mapping[_At, Sequence[Diagnostic]], shared: Mapping[_At, Sequence[Told]]
+) -> Section:
+    """Return a section of steps, with what is told of each step alone and of several; both are by instance and id."""
+    kept = [
+        Planned(
+            item.instance,
+            replace(item.step, diagnostics=tuple(own.get((item.instance, item.step.id), ()))),
+            stopped=item.band is Band.BLOCKED,
         )
-        seen.update((diagnostic.code, diagnostic.message) for diagnostic in kept)
-        yield step if kept == step.diagnostics else replace(step, diagnostics=kept)
+        for item in items
+    ]
+    told = (told for item in items for told in shared.get((item.instance, item.step.id), ()))
+    return Section(band, tuple(kept), tuple(told))
+
+
+def _by_band(steps: Sequence[Planned], by: GroupBy) -> dict[Band, list[Planned]]:
+    """Return the bands that there are, most urgent first, with their steps in order."""
+    new = {(item.instance, item.step.change.key) for item in steps if item.band is Band.CREATED}
+    by_band: dict[Band, list[Planned]] = {}
+    for item in sorted(steps, key=_sort_by_person if by == "person" else _sort_by_site):
+        own = item.band
+        if own is Band.ROUTINE and (item.instance, account_key(words.declared_user(item.step.change.key))) in new:
+            own = Band.CREATED
+        by_band.setdefault(own, []).append(item)
+    return dict(sorted(by_band.items()))
+
+
+def _sort_by_person(item: Planned) -> tuple[str, str, str, Key]:
+    key = item.step.change.key
+    return words.person(item.step), item.instance, words.declared_user(key), key
+
+
+def _sort_by_site(item: Planned) -> tuple[str, str, str, Key]:
+    key = item.step.change.key
+    return words.where(key), item.instance, words.person(item.step), key
 
 
 class Collapsed(Struct, frozen=True):
-    """Identical routine steps of several people or places, shown in one line."""
+    """Identical steps of several people or places on one instance, shown in one line."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[Planned, ...]
     people: tuple[str, ...]
     places: tuple[str, ...]
 
 
-def fold(steps: Iterable[Step]) -> tuple[tuple[Collapsed, ...], tuple[Step, ...]]:
-    """Return the folds of at least `FOLD_FROM` identical routine steps, and the other steps.
+def fold(section: Section) -> tuple[tuple[Collapsed, ...], tuple[Planned, ...]]:
+    """Return the folds of at least `FOLD_FROM` identical steps of a section, and its other steps.
 
-    Steps are identical if they are routine, of low risk, without warnings, and equal in kind, movement and origin.
+    Steps are identical if they are equal in instance, kind, movement and origin; blocked ones also of different origin.
+    Those with diagnostics of their own are not folded, nor are dangers and what external people get.
     """
-    buckets: dict[tuple[str, ...], list[Step]] = {}
-    rest: list[Step] = []
-    for step in steps:
-        if (
-            band(step) is Band.ROUTINE
-            and step.risk == "low"
-            and not any(diagnostic.severity for diagnostic in step.diagnostics)
-        ):
-            buckets.setdefault(_fold_key(step), []).append(step)
+    if section.band in {*DANGER, Band.EXTERNAL}:
+        return (), section.steps
+    buckets: dict[tuple[str, ...], list[Planned]] = {}
+    rest: list[Planned] = []
+    for item in section.steps:
+        if item.step.diagnostics:
+            rest.append(item)
         else:
-            rest.append(step)
+            buckets.setdefault(_fold_key(item), []).append(item)
     folds = tuple(_collapse(tuple(bucket)) for bucket in buckets.values() if len(bucket) >= FOLD_FROM)
-    few = (step for bucket in buckets.values() if len(bucket) < FOLD_FROM for step in bucket)
-    return folds, (*rest, *few)
+    few = {id(item) for bucket in buckets.values() if len(bucket) < FOLD_FROM for item in bucket} | set(map(id, rest))
+    return folds, tuple(item for item in section.steps if id(item) in few)
 
 
-def _fold_key(step: Step) -> tuple[str, ...]:
-    return (sign(step), step.change.key[0], words.movement(step.change), words.location(step), *words.because(step))
+def _fold_key(item: Planned) -> tuple[str, ...]:
+    step, kind = item.step, item.step.change.key[0]
+    cause = () if item.band is Band.BLOCKED else (words.location(step), *words.because(step))
+    movement = words.subject_of_change(step.change) if kind == "account" else words.movement(step.change)
+    return (item.instance, sign(step), kind, movement, *cause)
 
 
-def _collapse(steps: tuple[Step, ...]) -> Collapsed:
-    people = dict.fromkeys(words.title(step) for step in steps)
-    places = dict.fromkeys(words.subject_of_change(step.change) for step in steps)
+def _collapse(steps: tuple[Planned, ...]) -> Collapsed:
+    people = dict.fromkeys(words.title(item.step) for item in steps)
+    places = dict.fromkeys(words.subject_of_change(item.step.change) for item in steps)
     return Collapsed(steps, tuple(people), tuple(places))
 
 
@@ -190,45 +241,74 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 class Table(Struct, frozen=True, kw_only=True):
-    """Rows under a title and the names of the columns; `kind` is the band's name in lower case, if it is one of steps."""
+    """Rows under a title and the names of the columns; `kind` is the band's name in lower case, if it is one of steps.
+
+    `told` is what several rows share.
+    """
 
     title: str
     kind: str = ""
     header: tuple[str, ...] = STEP_HEADER
     rows: tuple[Row, ...]
+    told: tuple[Told, ...] = ()
 
 
-def instance_tables(instance: InstancePlan, by: GroupBy, signs: Mapping[str, str]) -> Iterator[Table]:
-    """Yield the tables of one instance: steps by band, skipped steps, waiting accounts, unmanaged accounts."""
-    for section in sections(instance.steps, by):
-        yield step_table(section.band.heading, section.steps, signs, section.band.name.lower())
-    if instance.held_back:
-        yield step_table(words.held_back(instance), instance.held_back, signs)
-    if instance.waiting:
-        waiting = tuple(Row(cells=("", words.declared_user(key), words.where(key))) for key in instance.waiting)
-        yield Table(title="Waiting for acceptance", header=("", "who", "where", ""), rows=waiting)
-    if instance.unmanaged:
-        header = ("", "account", "e-mail", "access level", "holds", "")
-        yield Table(title="Unmanaged accounts", header=header, rows=tuple(_unmanaged_rows(instance.unmanaged)))
+def weighty(said: Diagnostic) -> bool:
+    """Return whether a diagnostic of a step is shown without being asked for: a warning, an error or a consequence."""
+    return bool(said.severity or said.effect)
 
 
-def step_table(title: str, steps: Iterable[Step], signs: Mapping[str, str], kind: str = "") -> Table:
-    """Return steps as a table; `signs` has what is drawn for each flag and sign."""
-    return Table(title=title, kind=kind, rows=tuple(_step_row(step, signs) for step in steps))
+def band_tables(instances: Sequence[InstancePlan], by: GroupBy, signs: Mapping[str, str]) -> Iterator[Table]:
+    """Yield the steps of all instances as tables, one for each band; `signs` has what is drawn for flags and signs."""
+    for section in sections(instances, by, weighty):
+        table = step_table(section.band.heading, section.steps, signs, several=len(instances) > 1)
+        yield replace(table, kind=section.band.name.lower(), told=section.told)
 
 
-def _step_row(step: Step, signs: Mapping[str, str]) -> Row:
-    change = step.change
+def reported_tables(instances: Sequence[InstancePlan], signs: Mapping[str, str]) -> Iterator[Table]:
+    """Yield the tables of what is not acted on: skipped steps, waiting accounts, unmanaged accounts."""
+    several = len(instances) > 1
+    for title, steps in held_back(instances).items():
+        yield step_table(title, steps, signs, several=several)
+    waiting = [(part.instance, key) for part in instances for key in part.waiting]
+    if waiting:
+        rows = (Row(cells=(words.declared_user(key), words.where(key), name)) for name, key in waiting)
+        yield Table(title="Waiting for acceptance", header=("who", "where", "instance", ""), rows=tuple(rows))
+    unmanaged = tuple(_unmanaged_rows(instances))
+    if unmanaged:
+        header = ("", "account", "e-mail", "instance", "access level", "holds", "")
+        yield Table(title="Unmanaged accounts", header=header, rows=unmanaged)
+
+
+def held_back(instances: Iterable[InstancePlan]) -> Mapping[str, tuple[Planned, ...]]:
+    """Return the steps that are left undone, under their headings."""
+    under: dict[str, tuple[Planned, ...]] = {}
+    for part in instances:
+        if part.held_back:
+            title = words.held_back(part)
+            under[title] = (*under.get(title, ()), *(Planned(part.instance, step) for step in part.held_back))
+    return under
+
+
+def step_table(title: str, steps: Iterable[Planned], signs: Mapping[str, str], *, several: bool) -> Table:
+    """Return steps as a table; with `several` instances each row names its own."""
+    header = (*STEP_HEADER[:2], "instance", *STEP_HEADER[2:]) if several else STEP_HEADER
+    return Table(title=title, header=header, rows=tuple(_step_row(item, signs, several=several) for item in steps))
+
+
+def _step_row(item: Planned, signs: Mapping[str, str], *, several: bool) -> Row:
+    step = item.step
     return Row(
         cells=(
-            signs[flag(step)] + signs[sign(step)],
+            signs[item.flag] + signs[sign(step)],
             words.title(step),
-            words.subject_of_change(change),
-            words.movement(change),
+            *((item.instance,) if several else ()),
+            words.subject_of_change(step.change),
+            words.movement(step.change),
         ),
         place=words.location(step),
         why=(*words.because(step), *(("external",) if step.external else ())),
-        remarks=tuple(diagnostic for diagnostic in step.diagnostics if diagnostic.severity or diagnostic.effect),
+        remarks=step.diagnostics,
     )
 
 
@@ -237,12 +317,45 @@ def shown_unmanaged(unmanaged: Iterable[UnmanagedAccount]) -> tuple[UnmanagedAcc
     return tuple(account for account in unmanaged if not account.ignored or account.power >= Power.MANAGE)
 
 
-def _unmanaged_rows(unmanaged: Iterable[UnmanagedAccount]) -> Iterator[Row]:
-    """Yield a row for each account, the most powerful first."""
-    for account in sorted(unmanaged, key=lambda account: (-account.power, account.name)):
+def unmanaged(instances: Iterable[InstancePlan]) -> tuple[tuple[str, UnmanagedAccount], ...]:
+    """Return the unmanaged accounts to be shown, each with its instance, the most powerful first."""
+    found = ((part.instance, account) for part in instances for account in shown_unmanaged(part.unmanaged))
+    return tuple(sorted(found, key=lambda item: (-item[1].power, item[1].name, item[0])))
+
+
+def _unmanaged_rows(instances: Iterable[InstancePlan]) -> Iterator[Row]:
+    """Yield a row for each unmanaged account, the ignored ones included."""
+    every = [(part.instance, account) for part in instances for account in part.unmanaged]
+    for instance, account in sorted(every, key=lambda item: (-item[1].power, item[1].name, item[0])):
         holds = (account.power.word, plural(account.grants, "grant"))
         marks = ("open invitation" if account.pending else "", "ignored" if account.ignored else "")
-        yield Row(cells=("?", account.name, account.email or "", *holds), why=tuple(filter(None, marks)))
+        cells = ("?", account.name, account.email or "", instance, *holds)
+        yield Row(cells=cells, why=tuple(filter(None, marks)))
+
+
+def reported(instances: Iterable[InstancePlan], shown: Callable[[Diagnostic], bool]) -> tuple[Told, ...]:
+    """Return what is said of whole instances and blocks nothing, each thing once, the worst first."""
+    return _tell(instances, lambda said: shown(said) and not said.blocks)
+
+
+def objections(instances: Iterable[InstancePlan]) -> tuple[Told, ...]:
+    """Return the errors about instances and about single rows of the file, each once."""
+    return _tell(instances, lambda said: said.blocks)
+
+
+def _tell(instances: Iterable[InstancePlan], shown: Callable[[Diagnostic], bool]) -> tuple[Told, ...]:
+    found = (Occurrence(said, part.instance) for part in instances for said in part.diagnostics if shown(said))
+    return tuple(sorted(tell_once(found), key=lambda told: words.weight(told.said)))
+
+
+def equal_outcomes(outcomes: Iterable[Outcome]) -> tuple[tuple[Outcome, ...], ...]:
+    """Return outcomes in groups that have the same reason but for whom and where; one with values to show stands alone."""
+    groups: dict[object, list[Outcome]] = {}
+    for number, outcome in enumerate(outcomes):
+        reason = note(outcome.status, outcome.message, hint=outcome.hint)
+        apart = number if words.three(outcome) else None
+        groups.setdefault((apart, equality(Occurrence(reason, outcome.instance, outcome.step))), []).append(outcome)
+    return tuple(map(tuple, groups.values()))
 
 
 def drift_tables(items: Iterable[DriftItem]) -> Iterator[tuple[DriftKind, Table]]:

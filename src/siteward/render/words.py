@@ -321,15 +321,15 @@ def gap_data(gap: Missing) -> dict[str, str]:
     return {"instance": gap.instance, "why": not_seen(gap)}
 
 
+def weight(said: Diagnostic) -> tuple[int, str, int, int]:
+    """Return by what diagnostics are sorted: severity, the worst first, then file, line and column."""
+    at = said.at
+    return (-said.severity, *((at.file, at.line, at.column) if at else ("", 0, 0)))
+
+
 def by_weight(said: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return diagnostics sorted by severity, the worst first, then by place."""
-    return sorted(
-        said,
-        key=lambda diagnostic: (
-            -diagnostic.severity,
-            *((diagnostic.at.file, diagnostic.at.line) if diagnostic.at else ("", 0)),
-        ),
-    )
+    return sorted(said, key=weight)
 
 
 def told(said: Diagnostic) -> str:

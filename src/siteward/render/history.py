@@ -189,6 +189,7 @@ def _markdown(events: Sequence[Event], said: Sequence[Diagnostic], _: Options, h
 
 def _html(events: Sequence[Event], said: Sequence[Diagnostic], _: Options, hidden: Sequence[str]) -> str:
     from siteward.render.html import Part, draw  # noqa: PLC0415 — no other format needs templates
+    from siteward.render.repeats import Occurrence, tell_once  # noqa: PLC0415 — as above
     from siteward.render.view import Row, Table  # noqa: PLC0415 — as above
 
     rows = tuple(Row(cells=cells[:6], why=(cells[6],)) for cells in map(_cells, events))
@@ -196,7 +197,7 @@ def _html(events: Sequence[Event], said: Sequence[Diagnostic], _: Options, hidde
     return draw(
         title="History of access",
         lead=(plural(len(events), "event"), *hidden),
-        said=tuple(said),
+        told=tell_once(map(Occurrence, said)),
         parts=(Part(title="What changed", tables=(table,)),) if events else (),
         foot=(),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -111,12 +112,13 @@ def runs(path: Path, key: Secret | None = None) -> tuple[Run, ...]:
     return split_runs(read(path, key).marked)
 
 
-class Book(Struct, frozen=True, kw_only=True):
+class Book(Struct, frozen=True, kw_only=True, dict=True):
     """A verified journal, read whole.
 
     `data` is the content of the file, `chain` its chain and `known` what its lines have said, in the format that is
     written; `first` is the chain in the first format that it is, or goes on from. `marked` are the entries of both.
-    `last` is the content of `last.json`; `half_moved` is true where a crash kept its successor from its place.
+    `left` is the content of `last.json`, which is decoded only when it is asked for; `half_moved` is true where a crash
+    kept its successor from its place.
     """
 
     data: bytes
@@ -125,15 +127,30 @@ class Book(Struct, frozen=True, kw_only=True):
     known: Known
     marked: tuple[Marked, ...]
     standing: Standing
-    last: LastApplied | None
-    memory: Memory | None
-    unfinished: Run | None
+    left: bytes | None
     half_moved: bool
 
     @property
     def entries(self) -> tuple[Entry, ...]:
         """The entries, oldest first."""
         return tuple(entry for entry, _ in self.marked)
+
+    @cached_property
+    def last(self) -> LastApplied | None:
+        """What the last ended run left. Raises `JournalBrokenError` where that cannot be read."""
+        path = path_beside(self.standing.path, ".last.json")
+        return _decode_last(path, self.left) if self.left is not None else None
+
+    @cached_property
+    def memory(self) -> Memory | None:
+        """The memory of the instance; `None` where there is no journal."""
+        return _recall_memory(self.marked, self.last.memory if self.last is not None else None)
+
+    @cached_property
+    def unfinished(self) -> Run | None:
+        """The last run, if it has no end."""
+        since = _runs_since_last(self.marked)
+        return since[-1] if since and not since[-1].ended else None
 
 
 class _Lines(Struct, frozen=True, kw_only=True):
@@ -154,11 +171,10 @@ def read(path: Path, key: Secret | None) -> Book:
     began = next((entry for entry in reversed(entries) if isinstance(entry, RunStarted)), None)
     if began is not None and began.instance not in {None, path.stem}:
         raise JournalBrokenError(path, 0, f"this is the journal of {began.instance}, not of {path.stem}")
-    last, half_moved = _read_last(path, entries)
-    memory, unfinished = _recall_memory(lines.marked, last.memory if last is not None else None)
+    left, half_moved = _read_last(path, entries)
     return Book(
         data=lines.data, chain=lines.chain, first=lines.first, known=lines.known, marked=lines.marked,
-        standing=_describe(path, lines, began), last=last, memory=memory, unfinished=unfinished, half_moved=half_moved,
+        standing=_describe(path, lines, began), left=left, half_moved=half_moved,
     )  # fmt: skip
 
 
@@ -222,18 +238,22 @@ def _read_first(path: Path, begins: Entry, key: Secret | None) -> FirstChain | N
     return first
 
 
-def _recall_memory(marked: Sequence[Marked], last: Memory | None) -> tuple[Memory | None, Run | None]:
-    """Return the memory of the entries, of which the last ended run left `last`, and the run that has no end."""
+def _runs_since_last(marked: Sequence[Marked]) -> tuple[Run, ...]:
+    """Return the runs since the last entry that tells what a run left."""
     ends = [at for at, (entry, _) in enumerate(marked) if _find_last(entry) is not None]
-    since = split_runs(marked[ends[-1] + 1 if ends else 0 :])
-    begun = [run for run in since if run.intents]
+    return split_runs(marked[ends[-1] + 1 if ends else 0 :])
+
+
+def _recall_memory(marked: Sequence[Marked], last: Memory | None) -> Memory | None:
+    """Return the memory of the entries, of which the last ended run left `last`; `None` without entries."""
+    begun = [run for run in _runs_since_last(marked) if run.intents]
     memory = last if last is not None else Memory(blank=not begun) if marked else None
-    if memory is not None:
-        for run in begun:
-            memory = add_run(memory, run)
-        entries = [entry for entry, _ in marked]
-        memory = replace(memory, me=_find_own_account(entries), **recall_dates(entries))
-    return memory, since[-1] if since and not since[-1].ended else None
+    if memory is None:
+        return None
+    for run in begun:
+        memory = add_run(memory, run)
+    entries = [entry for entry, _ in marked]
+    return replace(memory, me=_find_own_account(entries), **recall_dates(entries))
 
 
 def _find_last(entry: Entry) -> str | None:
@@ -247,8 +267,8 @@ def _find_own_account(entries: Sequence[Entry]) -> str | None:
     return next((account for account in accounts if account is not None), None)
 
 
-def _read_last(path: Path, entries: Sequence[Entry]) -> tuple[LastApplied | None, bool]:
-    """Return the memory that the last ended run left, and whether a crash kept the file from its place.
+def _read_last(path: Path, entries: Sequence[Entry]) -> tuple[bytes | None, bool]:
+    """Return the content of the file with what the last ended run left, and whether a crash kept it from its place.
 
     Raises `JournalBrokenError` where its digest is not the one that the journal has last.
     """
@@ -260,7 +280,7 @@ def _read_last(path: Path, entries: Sequence[Entry]) -> tuple[LastApplied | None
         raise JournalBrokenError(path, 0, "lines are missing: what the last run left is remembered, its end is not")
     for data, moved in ((settled, True), (read_bytes(path_beside(path, ".last.json.new")), False)):
         if data is not None and hash_line(data) == digest:
-            return _decode_last(path_beside(path, ".last.json"), data), not moved
+            return data, not moved
     why = "what the last run left is not what its end names: lines are missing, or it was changed"
     raise JournalBrokenError(path, 0, why)
 

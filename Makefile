@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 
 LOWEST := .venv-lowest
 
-.PHONY: demo test lint types check grammar schemas docs-rules golden bench coverage chaos fuzz mutants lowest clean
+.PHONY: demo test lint types check grammar schemas docs-rules golden bench coverage chaos fuzz mutants lowest audit clean
 
 demo: $(READY)
 	$(BIN)/siteward demo
@@ -70,6 +70,13 @@ lowest:
 		--editable '.[age,postgres,sandbox]' --group dev
 	$(LOWEST)/bin/python -m pytest -q $(or $(ARGS),tests/access tests/declaration tests/transport tests/reconcile \
 		tests/promises tests/render tests/docs tests/cli/test_startup.py)
+
+# Known holes of dependencies: of the newest releases, and of the oldest that pyproject.toml allows.
+audit: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group audit
+	for each in highest lowest-direct; do \
+		$(BIN)/uv pip compile --quiet --all-extras --generate-hashes --resolution $$each pyproject.toml -o $(VENV)/$$each.txt && \
+		$(BIN)/pip-audit --requirement $(VENV)/$$each.txt --require-hashes --disable-pip --progress-spinner off || exit 1; done
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import subprocess
+import tomllib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -426,10 +427,11 @@ def test_no_workflow_checks_out_a_head_with_secrets(path: Path) -> None:
     assert "ref:" not in text
     if "pull_request" in started:
         assert "secrets" not in text
-        assert "persist-credentials: false" in text
     for job in described["jobs"].values():
         for step in job.get("steps", ()):
             assert "${{" not in step.get("run", "")
+            touches = re.search(r"ci/(journal|proposed)\.sh|\bgh ", step.get("run", ""))
+            assert ("GH_TOKEN" in step.get("env", {})) == bool(touches), "only these steps have the forge's token"
         if any("ci/journal.sh push" in step.get("run", "") for step in job.get("steps", ())):
             assert job["concurrency"].startswith("siteward-${{")
             (push,) = (step for step in job["steps"] if "journal.sh push" in step.get("run", ""))
@@ -437,7 +439,28 @@ def test_no_workflow_checks_out_a_head_with_secrets(path: Path) -> None:
             (kept,) = (step for step in job["steps"] if step.get("if", "").endswith("steps.push.outcome == 'failure'"))
             assert kept["with"]["path"] == "journal-not-pushed"
             assert "max-parallel" not in job.get("strategy", {}), "several jobs at once are what the script is made for"
-    assert described["permissions"]
+    assert "permissions" in described
+    assert "write-all" not in text
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_what_a_workflow_runs_is_pinned(path: Path) -> None:
+    """Actions by commit, packages by hash; and no checkout leaves the token where a later step could read it."""
+    text = path.read_text()
+    for used in re.findall(r"uses: (\S+)(.*)", text):
+        assert used[0].startswith("./") or re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", used[0]), used
+        assert used[0].startswith("./") or re.fullmatch(r" # v\d+\.\d+\.\d+", used[1]), used
+    assert text.count("actions/checkout@") == text.count("persist-credentials: false")
+    for line in re.findall(r"pip install[^\"]*", text):
+        assert line == "pip install --require-hashes --only-binary :all: -r ci/requirements.txt"
+
+
+def test_the_recipes_install_this_release() -> None:
+    """The version that they name is the one they come with."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = (CI / "ci" / "requirements.in").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == [f"siteward=={project['version']}"]
+    assert f"/siteward:{project['version']}" in (CI / ".gitlab-ci.yml").read_text()
 
 
 def plan_judges() -> dict[str, str]:

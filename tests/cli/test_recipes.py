@@ -282,6 +282,20 @@ def test_drift_is_one_issue(forge: Forge, umami: Sandbox, admin: httpx.Client) -
     assert third["state"] == "closed"
 
 
+def test_what_others_changed_is_recorded_every_day(forge: Forge, umami: Sandbox, admin: httpx.Client) -> None:
+    """On both forges, into the journal's branch, without a change of anything; a job of its own has the key."""
+    merged(forge, "Begin")
+    interfere(admin, "rosa", "team-manager")
+    writes = umami.fake.writes
+    ran = forge.github("siteward-record", "record", KNOWN, {"GITHUB_EVENT_NAME": "schedule"})
+    assert ran.ok, ran.log
+    shown = forge.git("show", "siteward-journal:stats.jsonl", at=forge.origin)
+    assert shown.count('"kind":"record"') == 1
+    assert '"others":[["-"' in shown
+    assert umami.fake.writes == writes
+    interfere(admin, "rosa", "team-member")
+
+
 def interfere(admin: httpx.Client, who: str, role: str) -> None:
     users = {user["username"]: user["id"] for user in admin.get("/api/admin/users?pageSize=1000").json()["data"]}
     sites = {website["domain"]: website for website in admin.get("/api/admin/websites?pageSize=1000").json()["data"]}
@@ -379,6 +393,9 @@ def test_schedules_on_gitlab(lab: Forge, umami: Sandbox, admin: httpx.Client) ->
     interfere(admin, "rosa", "team-member")
     assert lab.gitlab("drift", env).ok
     assert [issue["state"] for issue in lab.told()["issues"]] == ["closed"]
+    recorded = lab.gitlab("record", env)
+    assert recorded.ok, recorded.log
+    assert '"kind":"record"' in lab.git("show", "siteward-journal:stats.jsonl", at=lab.origin)
     edit(
         lab,
         "omar, role: view, sites: docs.example.org}",

@@ -164,6 +164,40 @@ def test_the_list_of_those_that_start_programs_is_true() -> None:
     assert {module for module in STARTERS if "subprocess" in set(_imports(SRC / module))} == STARTERS
 
 
+NETWORK = {
+    "asyncio", "ftplib", "http.client", "http.server", "httpcore", "httpx", "imaplib", "poplib", "psycopg", "smtplib", "socket", "socketserver",
+    "ssl", "telnetlib", "urllib.request", "xmlrpc",
+}  # fmt: skip
+"""What connections are opened with."""
+ON_THIS_MACHINE = {
+    "cli/demo.py": "changes something in the sandbox that it has started",
+    "platforms/fakery.py": "serves sandboxes, and answers in the process itself",
+}
+"""Modules that use the network and reach nothing but a sandbox; those below a platform's `fake` are of that kind too."""
+CLIENTS = r"\bhttpx\.(Async)?(Client|HTTPTransport|get|post|put|patch|delete|head|options|request|stream)\("
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if "fake" not in path.parts], ids=str)
+def test_connections_are_opened_by_the_transport(path: Path) -> None:
+    """What binds credentials to an origin, bounds answers and lets a reader only read lies on every way out."""
+    relative, text = str(path.relative_to(SRC)), path.read_text(encoding="utf-8")
+    if _room(path) == "transport" or relative in ON_THIS_MACHINE:
+        return
+    used = {part for name in _imports(path) for part in (name, name.partition(".")[0])}
+    assert not NETWORK & used, relative
+    assert not re.search(CLIENTS, text), f"{relative} makes a client of its own"
+
+
+def test_the_transport_opens_connections_in_few_places() -> None:
+    """HTTP at one, rows of a database at another."""
+    texts = {str(path.relative_to(SRC)): path.read_text(encoding="utf-8") for path in MODULES}
+    makers = {name for name, text in texts.items() if re.search(CLIENTS, text)}
+    assert makers - set(ON_THIS_MACHINE) == {"transport/http.py", "transport/network.py"}
+    assert [path for path in ON_THIS_MACHINE if path not in texts] == []
+    rows = {name for name, text in texts.items() if "psycopg.connect(" in text and "/fake/" not in name}
+    assert rows == {"transport/sql.py"}
+
+
 LONGEST_FILE, LONGEST_FUNCTION, SHORTEST_FILE = 500, 50, 40
 """Lines: what fits one reading, what fits one screen, and what carries a file of its own."""
 

@@ -321,9 +321,7 @@ def locked(folder: Path, instance: str, clock: Clock) -> Iterator[None]:
     except Timeout:
         raise JournalBusyError(instance, _describe_lock_owner(lock_owner)) from None
     try:
-        import socket  # noqa: PLC0415 — of it only this name is used, and most runs take no lock
-
-        who = f"process {os.getpid()} on {socket.gethostname()}, since {clock():%Y-%m-%d %H:%M:%S %Z}"
+        who = f"process {os.getpid()} on {os.uname().nodename}, since {clock():%Y-%m-%d %H:%M:%S %Z}"
         replace_file(lock_owner, who.encode())
         yield
     finally:

@@ -27,7 +27,7 @@ grammar: $(READY)
 	$(BIN)/python -m siteward.declaration.schema
 
 schemas: $(READY)
-	for each in access included plan report approvals evidence review; do $(BIN)/siteward schema $$each > schemas/$$each.schema.json || exit 1; done
+	for each in access included directory plan report approvals evidence review; do $(BIN)/siteward schema $$each > schemas/$$each.schema.json || exit 1; done
 
 docs-rules: $(READY)
 	$(BIN)/python -m siteward.access.catalog > docs/rules.md

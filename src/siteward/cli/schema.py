@@ -25,6 +25,12 @@ def _included_schema() -> dict[str, Any]:
     return included_schema()
 
 
+def _directory_schema() -> dict[str, Any]:
+    from siteward.declaration.schema import directory_schema
+
+    return directory_schema()
+
+
 def _plan_schema() -> dict[str, Any]:
     from siteward.access.codec import plan_schema
 
@@ -46,6 +52,7 @@ def _document_schema(name: str) -> dict[str, Any]:
 SCHEMAS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "access": _access_schema,
     "included": _included_schema,
+    "directory": _directory_schema,
     "plan": _plan_schema,
     "report": _report_schema,
     **{name: partial(_document_schema, name) for name in ("approvals", "evidence", "review")},

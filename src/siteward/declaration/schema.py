@@ -240,6 +240,13 @@ def included_schema() -> Schema:
     return _finish("included.schema.json", "Siteward access declaration, included by another file", schema, definitions)
 
 
+def directory_schema() -> Schema:
+    """Return the JSON Schema (2020-12) of the file that a directory's people and groups are written to."""
+    schema = _make_schema(DirectoryFile)
+    definitions: Schema = schema.pop("$defs")
+    return _finish("directory.schema.json", "Siteward people and groups of a directory", schema, definitions)
+
+
 def _finish(identity: str, title: str, schema: Schema, definitions: Schema) -> Schema:
     """Return a whole JSON Schema, tidy, with its head and sorted definitions."""
     return {

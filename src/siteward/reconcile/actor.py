@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import socket
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -47,7 +46,7 @@ def actor_of(env: Mapping[str, str], checkout: Path) -> Actor:
             actor=env.get("GITLAB_USER_LOGIN", ""), how="GITLAB_USER_LOGIN", run_url=env.get("CI_JOB_URL"),
             approvals=approvals,
         )  # fmt: skip
-    return Actor(actor=f"{_find_user()}@{socket.gethostname()}", how="user and host", approvals=approvals)
+    return Actor(actor=f"{_find_user()}@{os.uname().nodename}", how="user and host", approvals=approvals)
 
 
 def _github_run(env: Mapping[str, str]) -> str | None:

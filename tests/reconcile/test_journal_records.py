@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from reconcile.one_of_each import CHANGES, START
-from reconcile.small_world import EDIT, ROBOT, VIEW, Clock, one_instance, world
-from siteward.access.model import Access, Account, Grant, Scope, Subject, account_of
+from reconcile.small_world import EDIT, HERE, ROBOT, VIEW, Clock, admin, grant, one_instance, world
+from siteward.access.model import Access, Account, Grant, Scope, Subject, account_key, account_of
 from siteward.access.plan import Plan
-from siteward.access.state import Listing, Live, Memory
+from siteward.access.state import DeclaredUser, Listing, Live, Memory
 from siteward.reconcile.journal.chain import erase_parts, link, verify
 from siteward.reconcile.journal.entries import (
     BlockWaived,
@@ -213,6 +213,23 @@ def test_what_others_did_is_told_once(tmp_path: Path) -> None:
         book.begin(Plan(tool="", created=clock(), as_of=clock(), digest="sha256:1"), live=eve, **FACTS)
     assert [part["part"] for part in ended(tmp_path, eve, eve)] == ["eve"]
     assert ended(tmp_path, eve, eve) == []
+
+
+def test_a_rename_is_ours_and_what_others_gave_before_it_is_not(tmp_path: Path) -> None:
+    """Everything goes with the account to its new login; the admin right that somebody gave it stays somebody else's."""
+    rig, server, file = one_instance(tmp_path, [VIEW], [VIEW])
+    rig.apply()
+    server.set(admin("ann"))
+    file.previously = {"anna": "ann"}
+    file.wanted = world(ROBOT, grant("anna", "a.test", "view"))
+    file.declared_users["anna"] = DeclaredUser(handle="ann", at=HERE)
+    rig.apply(only=lambda _, step: step.change.key == account_key("ann"))
+    end = verify(rig.journal(), rig.journal().read_bytes(), None).records[-1]
+    told = {(part["part"], side) for part in end.read_parts() for side in ("ours", "others") if side in part}
+    assert told == {("ann", "ours"), ("anna", "ours"), ("anna", "others")}
+    (others,) = [part["others"] for part in end.read_parts() if "others" in part]
+    assert [(sign, resource["role"]) for sign, resource in others] == [("+", "admin")]
+    assert states(rig.journal())[-1] == server.access
 
 
 @settings(max_examples=15)

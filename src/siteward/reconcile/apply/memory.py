@@ -153,7 +153,7 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
         return self._is_side_effect(key, recorded) or (self.whole and (self._is_accepted(key) or self._is_counted(key)))
 
     def is_ours(self, key: Key, before: Resource | None) -> bool:
-        """Return whether a change of the live picture, which had `before` there, is the doing of this run."""
+        """Return whether a change of the live state, which had `before` there, is the doing of this run."""
         return key in self.keys or account_of(key) in self.deleted or self._is_side_effect(key, before)
 
     def _is_side_effect(self, key: Key, recorded: Resource | None) -> bool:

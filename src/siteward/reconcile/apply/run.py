@@ -375,7 +375,7 @@ def _remember(execution: Execution) -> None:
     if run_result.counts:
         left = build_memory(execution.fresh, live, memory, run_result)
         left = replace(left, sends=sends, unsettled=unsettled)
-        instance.journal.end(counts, left, live, run_result.is_ours)
+        instance.journal.end(counts, left, live, run_result.is_ours, run_result.names)
     else:
         instance.journal.end_unchanged(counts, live, unsettled)
 

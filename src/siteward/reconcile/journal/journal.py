@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Unpack
 
 from msgspec.structs import replace
@@ -51,7 +52,7 @@ from siteward.reconcile.journal.files import (
     write_flushed,
 )
 from siteward.reconcile.journal.reading import path_beside, path_of, read
-from siteward.reconcile.journal.recorded import add, changed_parts, compare, see, whole_parts
+from siteward.reconcile.journal.recorded import add, changed_parts, compare, moved_keys, see, whole_parts
 from siteward.reconcile.journal.records import split
 from siteward.reconcile.journal.runs import split_runs
 
@@ -179,18 +180,20 @@ class Journal:
         left: Memory,
         live: Live,
         is_ours: Callable[[Key, Resource | None], bool] = lambda _key, _before: False,
+        names: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Write that the run ends, and the memory it leaves, as of now unless that has a time (`last_at`).
 
         The changes of the recorded state since the last end, up to the `live` one, are written with it; those of earlier runs
-        without an end are ours, and those of this run are by `is_ours`.
+        without an end are ours, and those of this run are by `is_ours`. `names` has the new logins that it gave, by the old.
         """
         at = self._clock()
         memory = replace(left, last_at=left.last_at or at)
         before = self._recorded or {}
         now = see(at_rest(live.access), before, complete=live.complete)
         fresh, digest = self._write_last(self._run, memory, now)
-        parts = changed_parts(compare(before, now), lambda key, was: key in self._written_before or is_ours(key, was))
+        ours = self._written_before | moved_keys(before, now, names)
+        parts = changed_parts(compare(before, now), lambda key, was: key in ours or is_ours(key, was))
         entry = RunEnded(
             at=at, run=self._run, outcomes=dict(outcomes), complete=live.complete, unread=_list_unread(live),
             last=digest,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from siteward.access.codec import decode_resource, encode_resource
 from siteward.access.model import account_of
+from siteward.access.renames import under
 from siteward.access.serialize import CodecError
 from siteward.reconcile.journal.chain import broken_by
 from siteward.reconcile.journal.entries import Difference
@@ -58,6 +59,15 @@ def key_of(difference: Difference) -> Key:
 def see(live: Resources, before: Resources, *, complete: bool) -> dict[Key, Resource]:
     """Return the state after a reading: where it was not complete, what it lacks is as it was before."""
     return dict(live) if complete else {**before, **live}
+
+
+def moved_keys(before: Resources, after: Resources, names: Mapping[str, str]) -> frozenset[Key]:
+    """Return the keys, old and new, of what an account only took along to its new login; `names` has these by the old."""
+    if not names:
+        return frozenset()
+    pairs = ((key, under(resource, names)) for key, resource in before.items() if account_of(key) in names)
+    same = ((key, resource.key) for key, resource in pairs if after.get(resource.key) == resource)
+    return frozenset(key for pair in same for key in pair)
 
 
 def whole_parts(state: Resources) -> list[Part]:

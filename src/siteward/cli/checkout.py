@@ -191,6 +191,8 @@ def reading_deadline(session: Session, env: Mapping[str, str]) -> Deadline:
     half = threading.Timer(seconds / 2, session.say, [words])
     half.daemon = True
     half.start()
+    if context := click.get_current_context(silent=True):
+        context.call_on_close(half.cancel)
     return Deadline(seconds)
 
 

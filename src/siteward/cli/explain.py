@@ -35,6 +35,10 @@ def explain(
         if (part := plan.instance(survey.name) if plan else None) is not None
         for explanation in explained(checkout.project.declaration, survey, part, user, site)
     )
+    if checkout.past:
+        from siteward.reconcile.past import as_recorded
+
+        answers = tuple(map(as_recorded, answers))
     if not answers:
         with_site = [survey for survey in surveys if scopes_of(checkout.project.declaration, survey, site)]
         missing = f"no account or declared user {user!r}" if with_site else f"no site {site!r}"

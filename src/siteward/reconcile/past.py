@@ -15,19 +15,22 @@ from siteward import __version__
 from siteward.access.diagnostic import Diagnostic, error
 from siteward.access.model import Access
 from siteward.access.plan import Plan, compose
+from siteward.access.proposal import Proposal
 from siteward.access.report import Missing, Report
 from siteward.access.state import Listing, Live, Record, Site
-from siteward.reconcile.dated import Revisions, declaration_of
+from siteward.declaration.resolve import resolve
+from siteward.reconcile.dated import declaration_of
 from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.journal.entries import RunStarted, StateRecorded
 from siteward.reconcile.journal.reading import STATES, path_of, read
 from siteward.reconcile.journal.recorded import state_before
-from siteward.reconcile.survey import surveyed
+from siteward.reconcile.survey import Survey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from siteward.access.explanation import Explanation
     from siteward.declaration.load import Declaration
     from siteward.platforms.instance import Instance
     from siteward.reconcile.apply.target import Book
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
     from siteward.reconcile.journal.reading import Book as Content
     from siteward.reconcile.plan import Run
     from siteward.reconcile.project import Project
-    from siteward.reconcile.survey import Survey
 
 
 class NotRecordedError(Exception):
@@ -76,17 +78,7 @@ def past_surveys(
             problems.append(replace(error(problem.code, str(problem), hint=problem.hint), instance=instance.name))
             continue
         declaration, words = _declared_then(project, instance, then)
-        surveys.append(
-            surveyed(
-                declaration,
-                instance,
-                instance.platform.widest,
-                then.live,
-                as_of=run.as_of,
-                memory=None,
-                revisions=Revisions(),
-            )
-        )
+        surveys.append(_take_survey(declaration, instance, then.live, run.as_of))
         notes.append(Missing(instance=instance.name, partly=True, why=f"{_describe(then)}; {words}"))
     known = project.loaded.accounts
     accounts = {**known, **{survey.name: survey.accounts(known.get(survey.name, {})) for survey in surveys}}
@@ -97,10 +89,26 @@ def past_surveys(
     return report, tuple(surveys)
 
 
+def _take_survey(declaration: Declaration, instance: Instance, live: Live, as_of: datetime) -> Survey:
+    """Return what was live and what the files asked for; nothing is proposed for the past."""
+    traits = instance.platform.widest
+    desired = resolve(declaration, instance.name, traits, live, as_of=as_of)
+    policy = declaration.instances[instance.name].policy
+    return Survey(
+        name=instance.name, origin=instance.origin, platform=instance.platform, traits=traits, live=live, desired=desired,
+        proposal=Proposal(live=live, desired=desired, traits=traits, policy=policy), memory=None, as_of=as_of,
+    )  # fmt: skip
+
+
 def _build_plan(surveys: Sequence[Survey], run: Run) -> Plan:
-    """Return a plan of what differed then, of which nothing is judged or could be applied."""
+    """Return a plan without steps, which names the instances."""
     parts = tuple(compose(survey.proposal, instance=survey.name, origin=survey.origin) for survey in surveys)
     return Plan(tool=__version__, created=run.created, as_of=run.as_of, as_of_given=True, instances=parts)
+
+
+def as_recorded(explanation: Explanation) -> Explanation:
+    """Return an explanation without what only a plan of today could say: why something is missing, or stays."""
+    return replace(explanation, why_not=None, why_kept=None)
 
 
 def state_at(book: Book, instance: Instance, moment: datetime) -> PastState:

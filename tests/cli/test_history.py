@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from cli.conftest import Program
@@ -224,6 +225,48 @@ def test_nothing_is_recorded_while_a_run_is_open_or_before_the_first(company: Pr
     said = company("drift", "--record", "-v")
     assert said.code == 1
     assert "not-recorded" in said.out
+
+
+def test_what_a_run_takes_back_was_told_before(company: Program, sandbox: Sandbox) -> None:
+    """A rise that somebody made and the next apply took back stands in the history, as somebody else's doing."""
+    assert company("apply", "--yes").code == 0
+    with httpx.Client(base_url=sandbox.url) as http:
+        token = http.post("/api/auth/login", json=sandbox.fake.credentials).json()["token"]
+        http.headers["Authorization"] = f"Bearer {token}"
+        users = {user["username"]: user["id"] for user in http.get("/api/admin/users?pageSize=100").json()["data"]}
+        sites = {site["domain"]: site for site in http.get("/api/admin/websites?pageSize=100").json()["data"]}
+        team = sites["shop.example.org"]["teamId"]
+        raised = http.post(f"/api/teams/{team}/users/{users['anna']}", json={"role": "team-manager"})
+        assert raised.status_code == 200
+    assert company("apply", "--yes").code == 0
+    told = [(event["kind"], event["by_others"]) for event in items(company, "--user", "anna", "--role", "manage")]
+    assert told == [("raised", True), ("lowered", False)]
+
+
+def test_a_user_is_found_by_every_name(months: Program) -> None:
+    """By address and login in any letter case, as by handle."""
+    for name in ("ben@example.org", "BEN"):
+        assert items(months, "--user", name) == items(months, "--user", "ben")
+
+
+def test_what_may_be_missing_is_no_clean_exit(months: Program) -> None:
+    """Plans that would tell the ticket are gone, or there is no journal: 4, as where seals were not checked."""
+    for path in (months.folder / ".siteward").glob("*.plan.json"):
+        path.unlink()
+    said = months("history", "--ticket", "OPS-7")
+    assert (said.code, "is not there, so the cause" in said.out) == (4, True)
+    assert months("history", "--user", "ben").code == 0
+    said = months("history", "--journal-dir", "elsewhere")
+    assert (said.code, "there is no journal" in said.out) == (4, True)
+    said = months("journal", "verify", "--instance", "stats", "--journal-dir", "elsewhere", "--head", "ab")
+    assert (said.code, "no-journal" in said.out) == (1, True)
+
+
+def test_dates_beyond_all_calendars_are_words(months: Program) -> None:
+    """No traceback at either end."""
+    for option, date in (("--until", "9999-12-31"), ("--since", "0001-01-01")):
+        assert months("history", option, date).code in {0, 1}
+    assert months("matrix", "--at", "9999-12-31").code == 1
 
 
 @pytest.mark.parametrize("spoil", ["inside", "mode", "link", "json", "format", "gone"])

@@ -14,6 +14,8 @@ from cli.repo import edit
 from cli.test_main_job import ALLOWED, applied
 
 if TYPE_CHECKING:
+    import httpx
+
     from cli.conftest import Program
 
 KEY = {"SITEWARD_JOURNAL_KEY": "a key that is long enough"}
@@ -183,3 +185,28 @@ def test_who_still_has_access_is_not_erased(left: Program) -> None:
 def test_a_name_that_is_not_there_is_said(left: Program) -> None:
     """A misspelt one must not pass for an erased one."""
     assert "nothing-to-erase" in left("journal", "erase", "--user", "old-de", "--reason", "x").out
+
+
+def test_who_is_live_by_others_doing_is_not_erased(left: Program, admin: httpx.Client) -> None:
+    """Also an account that no apply has met: the journal has to tell when it goes."""
+    admin.post("/api/users", json={"username": "zoe", "password": "somebody-else", "role": "user"}).raise_for_status()
+    assert "state-recorded" in left("drift", "--record", "-v").out
+    before = journal_of(left).read_bytes()
+    said = left("journal", "erase", "--user", "zoe", "--reason", "x")
+    assert (said.code, "not-erasable" in said.out) == (1, True), said.out
+    assert journal_of(left).read_bytes() == before
+
+
+def test_erasing_takes_nobody_else_with_it(left: Program) -> None:
+    """A name that is part of another one's, or of who ran it, is not theirs; the address of a declared user is theirs."""
+    before = journal_of(left).read_bytes()
+    plans = sorted((left.folder / ".siteward").glob("*.plan.json"))
+    for name in ("o", "user", "host", "arl"):
+        assert "nothing-to-erase" in left("journal", "erase", "--user", name, "--reason", "x").out
+    said = left("journal", "erase", "--user", "carla@example.org", "--reason", "x")
+    assert said.code in {0, 1}
+    assert "journal-erased" not in said.out
+    assert journal_of(left).read_bytes() == before
+    assert sorted((left.folder / ".siteward").glob("*.plan.json")) == plans
+    assert left("journal", "erase", "--user", "nobody", "--reason", "x", "--journal-dir", "empty").code == 0
+    assert not (left.folder / "empty" / "stats.jsonl").exists()

@@ -114,7 +114,7 @@ def test_a_pattern_that_skips_a_site_of_somebody_else_is_pointed_at(tmp_path: Pa
     assert found.message == "`*.example.org` skips lab.example.org#f1 (belongs to petra), matched by id alone"
 
 
-def test_many_sites_of_others_are_counted_and_five_are_named(tmp_path: Path) -> None:
+def test_many_sites_of_others_are_counted_and_ten_are_named(tmp_path: Path) -> None:
     """A message stays readable however many sites a pattern skips, and nobody's are called so."""
     sites = {
         Scope("site", f"s{number}.example.org#{number}"): Site(
@@ -123,13 +123,13 @@ def test_many_sites_of_others_are_counted_and_five_are_named(tmp_path: Path) -> 
             domains=(f"s{number}.example.org",),
             by_id_only=True,
         )
-        for number in range(1, 8)
+        for number in range(1, 13)
     }
     seen = Live(access=Access(), sites=sites, me="siteward")
     (found,) = of(tmp_path, HEAD + USERS + grants('"*.example.org"'), seen).diagnostics
-    named = ", ".join(f"s{number}.example.org#{number} (belongs to nobody)" for number in range(1, 6))
+    named = ", ".join(f"s{number}.example.org#{number} (belongs to nobody)" for number in range(1, 11))
     assert found.message == (
-        f"`*.example.org` matches no site of stats but 7 sites: {named} and 2 more, matched by id alone"
+        f"`*.example.org` matches no site of stats but 12 sites: {named} and 2 more, matched by id alone"
     )
 
 

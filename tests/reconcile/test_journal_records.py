@@ -17,8 +17,11 @@ from reconcile.small_world import EDIT, HERE, ROBOT, VIEW, Clock, admin, grant, 
 from siteward.access.model import Access, Account, Grant, Scope, Subject, account_key, account_of
 from siteward.access.plan import Plan
 from siteward.access.state import DeclaredUser, Listing, Live, Memory
-from siteward.reconcile.journal.chain import erase_parts, link, verify
+from siteward.platforms import load
+from siteward.reconcile.events import events_of
+from siteward.reconcile.journal.chain import erase_parts, follow, link, verify
 from siteward.reconcile.journal.entries import (
+    Actor,
     BlockWaived,
     Intent,
     InvitationResent,
@@ -80,7 +83,7 @@ ENTRIES: st.SearchStrategy[list[Entry]] = st.lists(
         st.builds(lambda words: PartsErased(**AT, count=3, reason=words, last="ab"), TEXTS),
         st.builds(lambda words: JournalContinued(**AT, of="siteward.journal/1", lines=3, head="sha256:0", reason=words), st.none() | TEXTS),
         st.sampled_from([
-            RunResumed(**AT, lifted=("s1",)), RunAbandoned(**AT), Truncated(**AT, bytes=3), StateRecorded(**AT, complete=False, unread=("teams",)),
+            RunResumed(**AT, lifted=("s1",)), RunResumed(**AT, actor=Actor(actor="cleo@example.org", how="x")), RunAbandoned(**AT), Truncated(**AT, bytes=3), StateRecorded(**AT, complete=False, unread=("teams",)),
             RunEnded(**AT, outcomes={"done": 1}, last="ab"),
         ]),
     ),
@@ -149,6 +152,27 @@ def test_a_run_says_only_what_changed_since_the_one_before() -> None:
     ]
 
 
+def test_who_did_something_is_who_let_the_run_go_on_and_nobody_after_its_end() -> None:
+    """What a resumed run does is the doing of whoever resumed it; an invitation sent again belongs to no run."""
+    intent = Intent(step="s1", before=None, after=Account("ann"))
+    run = RunStarted(
+        **AT, plan="p", tool="", created=START, as_of=START, platform="umami", origin="", sites=0, grants=0, users={},
+        accounts=(), actor=Actor(actor="alice", how="GITHUB_ACTOR"),
+    )  # fmt: skip
+    done = StepsFinished(**AT, results=(Result(step="s1", status="done"),))
+    entries: list[Entry] = [
+        run, StepsIntended(**AT, steps=(intent,)), done, RunResumed(**AT, actor=Actor(actor="bob", how="GITHUB_ACTOR")), done,
+        RunEnded(**AT, outcomes={}, last=""), InvitationResent(at=START, run="", login="ann", status="sent"),
+    ]  # fmt: skip
+    records = verify(Path("stats.jsonl"), recorded(entries), None).records
+    found = events_of(
+        Path("stats.jsonl"), [(entry, False) for entry in entries], records, "stats", load("umami").widest
+    )
+    assert [(event.kind, event.ran and (event.ran.actor, event.ran.run)) for event in found] == [
+        ("created", ("alice", AT["run"])), ("created", ("bob", AT["run"])), ("invited", (None, "")),
+    ]  # fmt: skip
+
+
 # The live state
 
 
@@ -205,14 +229,22 @@ def test_what_was_not_read_is_as_it_was(tmp_path: Path) -> None:
 
 
 def test_what_others_did_is_told_once(tmp_path: Path) -> None:
-    """With the end of the next run and not again after that, also where that run left no end."""
+    """Before the next run, which may take it back, and not again after that, also where that run left no end."""
     eve = live_of(ROBOT, VIEW, Account("eve"))
     ended(tmp_path, live_of(ROBOT, VIEW), live_of(ROBOT, VIEW))
     clock = Clock()
     with opened(tmp_path, "stats", key=None, clock=clock) as book:
         book.begin(Plan(tool="", created=clock(), as_of=clock(), digest="sha256:1"), live=eve, **FACTS)
-    assert [part["part"] for part in ended(tmp_path, eve, eve)] == ["eve"]
     assert ended(tmp_path, eve, eve) == []
+    assert ended(tmp_path, eve, eve) == []
+    path = path_of(tmp_path, "stats")
+    told = [
+        (record.header["kind"], part["part"])
+        for record in follow(path, None).records
+        for part in record.read_parts()
+        if "others" in part
+    ]
+    assert told == [("record", "eve")]
 
 
 def test_a_rename_is_ours_and_what_others_gave_before_it_is_not(tmp_path: Path) -> None:
@@ -224,11 +256,15 @@ def test_a_rename_is_ours_and_what_others_gave_before_it_is_not(tmp_path: Path) 
     file.wanted = world(ROBOT, grant("anna", "a.test", "view"))
     file.declared_users["anna"] = DeclaredUser(handle="ann", at=HERE)
     rig.apply(only=lambda _, step: step.change.key == account_key("ann"))
-    end = verify(rig.journal(), rig.journal().read_bytes(), None).records[-1]
-    told = {(part["part"], side) for part in end.read_parts() for side in ("ours", "others") if side in part}
-    assert told == {("ann", "ours"), ("anna", "ours"), ("anna", "others")}
-    (others,) = [part["others"] for part in end.read_parts() if "others" in part]
-    assert [(sign, resource["role"]) for sign, resource in others] == [("+", "admin")]
+    records = follow(rig.journal(), None).records
+    told = [
+        (record.header["kind"], part["part"], side)
+        for record in records
+        for part in record.read_parts()
+        for side in ("ours", "others")
+        if side in part
+    ]
+    assert told == [("record", "ann", "others"), ("end", "ann", "ours"), ("end", "anna", "ours")]
     assert states(rig.journal())[-1] == server.access
 
 

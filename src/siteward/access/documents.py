@@ -112,7 +112,7 @@ def read_document(content: bytes, kind: type[_Document]) -> _Document:
     """
     try:
         data: Data = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise CodecError("", "this is not valid JSON") from None
     wanted = msgspec.structs.fields(kind)[0].default
     name = data.get("format") if isinstance(data, dict) else None

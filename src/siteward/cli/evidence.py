@@ -46,6 +46,8 @@ def make(session: Session, instances: tuple[str, ...], out: Path, sign: Path | N
 
     if not any(asked.values()):
         raise click.UsageError("say what it is about: --ticket, --user, --since or --until")
+    if session.privacy != "full":
+        raise click.UsageError("a bundle names people: say --privacy full, and keep it where that may be read")
     checkout = open_checkout(session, "evidence", names=instances)
     found = collect(checkout.project, checkout.book, checkout.instances, _read_question(checkout, asked))
     if any(said.blocks for said in found.said) or not found.events:
@@ -82,9 +84,7 @@ def verify(session: Session, bundle: Path, signers: Path | None) -> int:
     key = os.environ.get("SITEWARD_JOURNAL_KEY")
     said, files = check(bundle, Secret(key, "SITEWARD_JOURNAL_KEY") if key else None)
     said = (*said, *_check_signature(files, signers))
-    code = _leave(session, said)
-    unchecked = {"seals-not-checked", "evidence-not-sealed", "signature-not-checked"}
-    return code or (4 if any(told.code in unchecked for told in said) else 0)
+    return _leave(session, said)
 
 
 def _read_question(checkout: Checkout, asked: Mapping[str, str | None]) -> Question:
@@ -151,7 +151,18 @@ def _check_signature(files: Mapping[str, bytes], signers: Path | None) -> tuple[
     return (note("evidence-signed", f"signed by {who}"),)
 
 
+_UNSURE = frozenset(
+    {
+        "seals-not-checked", "evidence-not-sealed", "signature-not-checked", "no-journal", "unfinished-run",
+        "plan-not-kept", "older-not-proven",
+    }
+)  # fmt: skip
+"""What keeps a bundle from being whole, or from being proven."""
+
+
 def _leave(session: Session, said: tuple[Diagnostic, ...]) -> int:
+    """Print what is said, and return the exit code; 4 where something is missing or was not checked."""
     from siteward.access.report import Report
 
-    return session.leave(Report(command="evidence", diagnostics=said))
+    unsure = any(told.code in _UNSURE for told in said)
+    return session.leave(Report(command="evidence", diagnostics=said, stale=unsure))

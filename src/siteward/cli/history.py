@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def command(session: Session, instances: tuple[str, ...], **asked: str | None) -> int:
     """Tell every gain and loss of access that the journals have: when, by whom, why. Contacts nothing.
 
-    Leaves with 1 where a journal is broken, and with 4 where its seals could not be checked.
+    Leaves with 1 where a journal is broken, and with 4 where something asked for may be missing, or was not checked.
     """
     from siteward.access.report import Report
     from siteward.cli.checkout import open_checkout
@@ -45,19 +45,20 @@ def command(session: Session, instances: tuple[str, ...], **asked: str | None) -
     report = Report(command="history", diagnostics=tuple(found for found in said if found.blocks), accounts=accounts)
     notes = [found for found in said if not found.blocks]
     code = session.answer(lambda form, options: render(events, form, options, notes, accounts), report)
-    return code or (4 if any(found.code == UNCHECKED for found in said) else 0)
+    incomplete = {UNCHECKED, "no-journal", "unfinished-run", *(("plan-not-kept",) if asked["ticket"] else ())}
+    return code or (4 if any(found.code in incomplete for found in said) else 0)
 
 
 def _read_filter(checkout: Checkout, asked: dict[str, str | None]) -> Filter:
     """Return the filter that the options mean. Raises `UsageError` for a moment that is none."""
-    from siteward.reconcile.events import Filter
+    from siteward.reconcile.events import Filter, names_of
 
     role = asked["role"]
     power = _power_of(role) if role else None
     site = asked["site"]
     declared = checkout.project.declaration.sites.get(site or "")
     return Filter(
-        user=asked["user"], site=declared.domain if declared is not None else site, role=role, power=power,
+        users=names_of(checkout.project.declaration, asked["user"]) if asked["user"] else None, site=declared.domain if declared is not None else site, role=role, power=power,
         ticket=asked["ticket"], since=_moment(checkout, asked["since"], last=False),
         until=_moment(checkout, asked["until"], last=True), by=asked["by"],
     )  # fmt: skip

@@ -40,8 +40,7 @@ def verify(session: Session, instances: tuple[str, ...], head: str | None) -> in
     if head is not None and len(asked) != 1:
         raise click.UsageError("--head is the sum of one journal: name its instance with --instance")
     said = tuple(told for request in asked for told in journals.verify(request, head))
-    code = _leave(session, said)
-    return code or (4 if any(told.code == UNCHECKED for told in said) else 0)
+    return _leave(session, said, unsure=any(told.code == UNCHECKED for told in said))
 
 
 @command.command("migrate")
@@ -83,7 +82,8 @@ def _requests(session: Session, names: tuple[str, ...]) -> tuple[Request, ...]:
     return tuple(Request(book=checkout.book, instance=instance.name, clock=now) for instance in checkout.instances)
 
 
-def _leave(session: Session, said: tuple[Diagnostic, ...]) -> int:
+def _leave(session: Session, said: tuple[Diagnostic, ...], *, unsure: bool = False) -> int:
+    """Print what is said, and return the exit code; 4 where something could not be checked."""
     from siteward.access.report import Report
 
-    return session.leave(Report(command="journal", diagnostics=said))
+    return session.leave(Report(command="journal", diagnostics=said, stale=unsure))

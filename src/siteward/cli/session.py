@@ -120,7 +120,7 @@ class Session(Struct, frozen=True, kw_only=True):
         return 0 if self.exit_zero and code in {2, 3, 4} else code
 
     def answer(self, rendered: Callable[[str, Options], str], report: Report) -> int:
-        """Print and write an answer in every format asked for; return 1 where `report` has errors, else 0.
+        """Print and write an answer in every format asked for; return 1 where `report` has errors, 4 where it is stale.
 
         `rendered` turns a format and the options into text. The errors are printed on stderr.
         """
@@ -132,7 +132,7 @@ class Session(Struct, frozen=True, kw_only=True):
         for problem in errors:
             where = f"{problem.instance}: " if problem.instance else ""
             click.echo(show(f"error {problem.code}: {where}{problem.message}"), err=True)
-        return 1 if errors else 0
+        return 1 if errors else 4 if report.stale else 0
 
     def show(self, report: Report, *, err: bool = False) -> None:
         """Print the report as text, in the middle of a verb that goes on; on stdout, or with `err` on stderr."""
@@ -367,8 +367,11 @@ def parse_day(text: str | None, timezone: str, option: str, *, last: bool) -> da
     day = parse_instant(text, timezone, option)
     if day is None:
         return None
-    midnight = day.astimezone(ZoneInfo(timezone)).replace(hour=0)
-    return (midnight + timedelta(days=1 if last else 0)).astimezone(UTC)
+    try:
+        midnight = day.astimezone(ZoneInfo(timezone)).replace(hour=0)
+        return (midnight + timedelta(days=1 if last else 0)).astimezone(UTC)
+    except OverflowError:
+        raise click.UsageError(f"{option}: {text} is out of the range of dates") from None
 
 
 def parse_instant(text: str | None, timezone: str, option: str = "--as-of") -> datetime | None:
@@ -388,10 +391,13 @@ def parse_instant(text: str | None, timezone: str, option: str = "--as-of") -> d
             f"{option}: {text!r} is neither a date (2027-03-31) nor an instant with offset"
         ) from problem
     if moment.tzinfo is None and len(text) == len("2027-03-31"):
-        return moment.replace(hour=12, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+        moment = moment.replace(hour=12, tzinfo=ZoneInfo(timezone))
     if moment.tzinfo is None:
         raise click.UsageError(f"{option}: {text!r} needs an offset, such as {text}Z")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise click.UsageError(f"{option}: {text} is out of the range of dates") from None
 
 
 @contextmanager

@@ -16,32 +16,46 @@ from siteward.reconcile.apply.admission import unchecked
 from siteward.reconcile.apply.inputs import describe_trouble
 from siteward.reconcile.journal import plans
 from siteward.reconcile.journal.chain import JournalBrokenError, broken_by
-from siteward.reconcile.journal.entries import InvitationResent, RunStarted, StateRecorded, StepsFinished, StepsIntended
+from siteward.reconcile.journal.entries import (
+    InvitationResent,
+    PartsErased,
+    RunAbandoned,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    StateRecorded,
+    StepsFinished,
+    StepsIntended,
+)
 from siteward.reconcile.journal.reading import STATES, path_of, read
 from siteward.reconcile.journal.recorded import COME, GONE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from siteward.access.model import Key
     from siteward.access.plan import Step
     from siteward.access.traits import Traits
+    from siteward.declaration.load import Declaration
     from siteward.platforms.instance import Instance
     from siteward.reconcile.apply.target import Book
     from siteward.reconcile.journal.chain import Record
-    from siteward.reconcile.journal.entries import Entry
+    from siteward.reconcile.journal.entries import Actor, Entry
     from siteward.reconcile.journal.reading import Book as Content
+    from siteward.reconcile.journal.runs import Marked
 
 
 class Filter(Struct, frozen=True, kw_only=True):
     """The events that are asked for; what is `None` is not asked. `by` is an actor, or `others`.
 
+    `users` are the handles, logins and addresses of one user, in small letters.
+
     `role` is a native role or, with `power`, at least that much, before or after.
     """
 
-    user: str | None = None
+    users: frozenset[str] | None = None
     site: str | None = None
     role: str | None = None
     power: Power | None = None
@@ -68,11 +82,11 @@ class Filter(Struct, frozen=True, kw_only=True):
         return event.origin is not None and self.ticket in (event.origin.ticket or "").split("; ")
 
     def _is_of_user(self, event: Event) -> bool:
-        if self.user is None:
+        if self.users is None:
             return True
         sides = (side for side in (event.change.before, event.change.after) if isinstance(side, Account))
         names = {event.account, event.person, *(side.email for side in sides)}
-        return self.user.casefold() in {name.casefold() for name in names if name is not None}
+        return not self.users.isdisjoint(name.casefold() for name in names if name is not None)
 
     def _has_role(self, event: Event, traits: Traits) -> bool:
         if self.role is None and self.power is None:
@@ -116,16 +130,51 @@ def history(book: Book, instance: Instance, asked: Filter) -> tuple[tuple[Event,
     path = path_of(book.folder, instance.name)
     content = read(path, book.key)
     traits = instance.platform.widest
-    events = [event for event in _events(path, content, instance.name, traits) if asked.takes(event, traits)]
-    told = [warning("no-journal", f"there is no journal at {path}")] if not content.standing.entries else []
-    if not content.standing.checked:
-        told.append(unchecked(content.standing))
+    if asked.users is not None:
+        asked = replace(asked, users=_with_names_of(content, asked.users))
+    found = events_of(path, content.marked, content.chain.records, instance.name, traits)
+    events = [event for event in found if asked.takes(event, traits)]
+    told = list(_tell_gaps(path, content))
     events, lost = _with_origins(book.folder, instance.name, events)
     if lost:
         words = f"the stored plan of {plural(lost, 'run')} is not there, so the cause of its changes is not known"
         told.append(warning("plan-not-kept", words))
     events = [event for event in events if asked.takes_origin(event)]
     return tuple(events), tuple(replace(diagnostic, instance=instance.name) for diagnostic in told)
+
+
+def names_of(declaration: Declaration, name: str) -> frozenset[str]:
+    """Return the handle, logins and addresses of the user whom the file has under a name, in small letters."""
+    names = {name.casefold()}
+    for user in declaration.users.values():
+        known = (user.handle, user.email, *user.logins.values(), *user.previously)
+        own = {known_name.casefold() for known_name in known if known_name}
+        names |= own if names & own else set()
+    return frozenset(names)
+
+
+def _with_names_of(content: Content, users: frozenset[str]) -> frozenset[str]:
+    """Return the names of a user with those that the runs in a journal had for that user."""
+    pairs = {pair for entry in content.entries if isinstance(entry, RunStarted) for pair in entry.users.items()}
+    links = [{name.casefold() for name in pair} for pair in pairs if pair[0] != pair[1]]
+    names, found = frozenset[str](), users
+    while found != names:
+        names = found
+        found = names.union(*(link for link in links if names & link))
+    return names
+
+
+def _tell_gaps(path: Path, content: Content) -> Iterator[Diagnostic]:
+    """Yield what a journal cannot tell, or what it is not certain of."""
+    if not content.standing.entries:
+        yield warning("no-journal", f"there is no journal at {path}")
+    if not content.standing.checked:
+        yield unchecked(content.standing)
+    if content.unfinished is not None:
+        words = f"run {content.unfinished.began.run} has no end: what it was about to do last is not told"
+        yield warning("unfinished-run", words, hint="siteward apply --resume")
+    if erased := sum(entry.count for entry in content.entries if isinstance(entry, PartsErased)):
+        yield warning("parts-erased", f"{plural(erased, 'part')} erased on request: what they said is missing here")
 
 
 def _with_origins(folder: Path, instance: str, events: list[Event]) -> tuple[list[Event], int]:
@@ -157,6 +206,7 @@ class _Reading:
 
     def __init__(self) -> None:
         self.began: RunStarted | None = None
+        self.actor: Actor | None = None
         self.intents: dict[str, Change] = {}
         self.handles: dict[str, str] = {}
         self.recorded: datetime | None = None
@@ -165,18 +215,27 @@ class _Reading:
         """Take over what an entry says."""
         match entry:
             case RunStarted():
-                self.began, self.intents = entry, {}
+                self.began, self.actor, self.intents = entry, entry.actor, {}
                 self.handles |= {login: handle for handle, login in entry.users.items()}
+            case RunResumed():
+                self.actor = entry.actor
+            case RunEnded() | RunAbandoned():
+                self.began = self.actor = None
             case StepsIntended():
                 self.intents |= {intent.step: intent.change for intent in entry.steps}
             case _:
                 pass
 
 
-def _events(path: Path, content: Content, instance: str, traits: Traits) -> Iterator[Event]:
-    """Yield all events of a journal, oldest first, without their origins."""
-    reading, older = _Reading(), len(content.marked) - len(content.chain.records)
-    for number, (entry, is_sealed) in enumerate(content.marked, start=1):
+def events_of(
+    path: Path, marked: Sequence[Marked], records: Sequence[Record], instance: str, traits: Traits
+) -> Iterator[Event]:
+    """Yield all events that entries tell, oldest first, without their origins; the last of them are those of `records`.
+
+    Raises `JournalBrokenError`.
+    """
+    reading, older = _Reading(), len(marked) - len(records)
+    for number, (entry, is_sealed) in enumerate(marked, start=1):
         reading.note(entry)
         base = _Base(instance=instance, traits=traits, number=number, is_sealed=is_sealed, reading=reading)
         match entry:
@@ -189,7 +248,7 @@ def _events(path: Path, content: Content, instance: str, traits: Traits) -> Iter
                 pass
         if number > older and isinstance(entry, STATES):
             if not isinstance(entry, StateRecorded) and reading.recorded is not None:
-                yield from _of_others(path, content.chain.records[number - older - 1], entry, base)
+                yield from _of_others(path, records[number - older - 1], entry, base)
             reading.recorded = entry.at
 
 
@@ -213,14 +272,13 @@ class _Base(Struct, frozen=True, kw_only=True):
 
     def build_ours(self, entry: Entry, change: Change) -> Event:
         """Return the event of a change that the run which goes on made."""
-        return replace(self.build(entry, change), ran=_describe_run(self.reading.began), since=None)
+        return replace(self.build(entry, change), ran=_describe_run(self.reading.began, self.reading.actor), since=None)
 
 
-def _describe_run(began: RunStarted | None) -> Ran:
-    """Return the run that a journal has begun; an invitation that is sent again belongs to none."""
+def _describe_run(began: RunStarted | None, actor: Actor | None) -> Ran:
+    """Return the run that a journal has begun, and who let it go on last; an invitation sent again belongs to none."""
     if began is None:
         return Ran(run="", plan="")
-    actor = began.actor
     approvals = actor.approvals.approvals if actor is not None and actor.approvals is not None else ()
     return Ran(
         run=began.run, plan=began.plan, commit=began.commit, dirty=began.dirty,

@@ -16,9 +16,10 @@ from msgspec import Struct
 
 from siteward import __version__
 from siteward.access.codec import encode_resource
+from siteward.access.diagnostic import warning
 from siteward.access.documents import Evidence, Extract, Query, write_document
 from siteward.access.model import account_of
-from siteward.reconcile.events import Filter, histories
+from siteward.reconcile.events import Filter, histories, names_of
 from siteward.reconcile.journal.chain import erase_parts
 from siteward.reconcile.journal.entries import RunStarted
 from siteward.reconcile.journal.files import write_flushed
@@ -34,14 +35,16 @@ if TYPE_CHECKING:
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.event import Event
+    from siteward.declaration.load import Declaration
     from siteward.platforms.instance import Instance
     from siteward.reconcile.apply.target import Book
+    from siteward.reconcile.journal.chain import Part, Record
     from siteward.reconcile.journal.reading import Book as Content
     from siteward.reconcile.project import Project
 
 MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = f"{MANIFEST}.sig"
-_NEVER: Final = ("cut-end", "approvals-as-told", "actor-as-told", "access-between-records")
+NEVER_PROVEN: Final = ("cut-end", "approvals-as-told", "actor-as-told", "access-between-records")
 _SEPARATOR, _FIELDS = "\x1f", ("commit", "author", "authored", "committer", "committed", "subject")
 
 
@@ -67,10 +70,10 @@ class Question(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     made: datetime
 
-    @property
-    def filter(self) -> Filter:
-        """The events that are asked for."""
-        return Filter(ticket=self.ticket, user=self.user, since=self.since, until=self.until)
+    def filter(self, declaration: Declaration) -> Filter:
+        """Return the events that are asked for, of a user by all names that the file has."""
+        users = names_of(declaration, self.user) if self.user is not None else None
+        return Filter(ticket=self.ticket, users=users, since=self.since, until=self.until)
 
 
 def collect(project: Project, book: Book, instances: Sequence[Instance], question: Question) -> Collected:
@@ -78,13 +81,16 @@ def collect(project: Project, book: Book, instances: Sequence[Instance], questio
 
     A journal that is broken is an error in `said`, and nothing of it is in the files.
     """
-    events, said = histories(book, instances, question.filter)
+    events, said = histories(book, instances, question.filter(project.declaration))
     files: dict[str, bytes] = {}
     extracts: dict[str, Extract] = {}
     for instance in instances:
         own = [event for event in events if event.instance == instance.name]
         if own:
-            extract = _Extracting(read(path_of(book.folder, instance.name), book.key), own)
+            content = read(path_of(book.folder, instance.name), book.key)
+            extract = _Extracting(content, own)
+            if any(event.number <= len(content.marked) - len(content.chain.records) for event in own):
+                said = (*said, _tell_older(instance.name))
             files[journal_name(instance.name)] = extract.content
             files[f"access-{instance.name}.json"] = _write_json(extract.access)
             extracts[instance.name] = extract.described
@@ -100,7 +106,7 @@ def bundle(found: Collected, more: Mapping[str, bytes]) -> Mapping[str, bytes]:
         made=question.made, tool=__version__, privacy="full", instances=found.extracts,
         query=Query(ticket=question.ticket, user=question.user, since=question.since, until=question.until),
         files={name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
-        cannot_prove=tuple(_list_unproven(found.extracts)),
+        cannot_prove=tuple(_list_unproven(found)),
     )  # fmt: skip
     return {**files, MANIFEST: write_document(manifest)}
 
@@ -110,8 +116,16 @@ def journal_name(instance: str) -> str:
     return f"journal-{instance}.jsonl"
 
 
-def _list_unproven(extracts: Mapping[str, Extract]) -> Iterator[str]:
-    yield from _NEVER
+def _tell_older(instance: str) -> Diagnostic:
+    words = "some of this is told by the older file of the journal alone, which no extract proves"
+    return warning("older-not-proven", words, hint="give that file on as it is: <instance>.1.jsonl", instance=instance)
+
+
+def _list_unproven(found: Collected) -> Iterator[str]:
+    yield from NEVER_PROVEN
+    extracts = found.extracts
+    if any(said.code == "older-not-proven" for said in found.said):
+        yield "what-the-older-file-says"
     if any(not extract.sealed for extract in extracts.values()):
         yield "who-wrote-unsealed-records"
     if any(extract.unread for extract in extracts.values()):
@@ -119,48 +133,56 @@ def _list_unproven(extracts: Mapping[str, Extract]) -> Iterator[str]:
 
 
 class _Extracting:
-    """The extract of one journal for some events: from the record before the first of them to the last record there is.
+    """The extract of one journal for some events: every header, and the parts that concern them.
 
     `access` is the access of the accounts concerned before and after; `described` is what the manifest says.
     """
 
     def __init__(self, content: Content, events: Sequence[Event]) -> None:
-        older = len(content.marked) - len(content.chain.records)
-        concerned = {event.account for event in events} | {event.person for event in events if event.person}
-        records = content.chain.records
-        first = max(1, min(event.number for event in events) - older - 1)
-        kept = records[first - 1 :]
-        begin = kept[0].line - len(kept[0].parts)
-        lines = content.data[: content.chain.size].split(b"\n")[begin - 1 :]
+        names = {event.account for event in events} | {event.person for event in events if event.person}
         gone = [
-            record.line - len(record.parts) + place - begin + 1
-            for record in kept
+            record.line - len(record.parts) + place
+            for record in content.chain.records
             for place, part in record.number_parts()
-            if part["part"] not in {*concerned, ACTOR, NOBODY}
+            if not _belongs(part, names)
         ]
-        self.content = erase_parts(b"\n".join(lines), gone)
-        self.access = dict(_find_access(content, concerned, events))
+        self.content = erase_parts(content.data[: content.chain.size], gone)
+        older = len(content.marked) - len(content.chain.records)
+        self.access = find_access(content.standing.path, content.chain.records, older, events)
         unread = sorted({name for entry in content.entries if isinstance(entry, STATES) for name in entry.unread})
         self.described = Extract(
-            first=first, last=len(records), head=content.chain.head, sealed=all(record.is_keyed for record in kept),
-            unread=tuple(unread),
+            first=1, last=len(content.chain.records), head=content.chain.head,
+            sealed=all(record.is_keyed for record in content.chain.records), unread=tuple(unread),
         )  # fmt: skip
 
 
-def _find_access(content: Content, concerned: set[str], events: Sequence[Event]) -> Iterator[tuple[str, Any]]:
-    """Yield the access of some accounts as recorded before the first event and after the last; `None` without a record."""
-    path, records = content.standing.path, content.chain.records
-    older = len(content.marked) - len(records)
+def _belongs(part: Part, names: set[str]) -> bool:
+    """Return whether a part is one of these accounts', says who ran something, or tells of groups; else it is left out."""
+    if part["part"] == NOBODY:
+        return not part.keys().isdisjoint({"steps", "state", "ours", "others"})
+    return part["part"] in names or part["part"] == ACTOR
+
+
+def find_access(path: Path, records: Sequence[Record], older: int, events: Sequence[Event]) -> dict[str, Any]:
+    """Return the access of the accounts concerned as recorded before the first event and after the last.
+
+    `None` stands where there is no record of it; `older` is the number of entries before the first of the records.
+    """
+    names = {event.account for event in events}
     first, last = min(event.number for event in events) - older, max(event.number for event in events) - older
     states = [
         place for place, record in enumerate(records, start=1) if record.header["kind"] in {"state", "end", "record"}
     ]
     before = max((place for place in states if place < first), default=None)
-    after = min((place for place in states if place >= last), default=None)
-    for name, place in (("before", before), ("after", after)):
-        state = state_before(path, records, place) if place is not None else None
-        held = state and [encode_resource(state[key]) for key in sorted(state) if account_of(key) in concerned]
-        yield name, held
+    after = min((place for place in states if place >= max(last, 1)), default=None)
+    return {name: _hold(path, records, place, names) for name, place in (("before", before), ("after", after))}
+
+
+def _hold(path: Path, records: Sequence[Record], place: int | None, names: set[str]) -> list[Any] | None:
+    if place is None:
+        return None
+    state = state_before(path, records, place)
+    return [encode_resource(state[key]) for key in sorted(state) if account_of(key) in names]
 
 
 def _find_approvals(book: Book, instances: Sequence[Instance], events: Sequence[Event]) -> list[Any]:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward import __version__
-from siteward.access.diagnostic import Diagnostic, error
+from siteward.access.diagnostic import Diagnostic, error, plural
 from siteward.access.model import Access
 from siteward.access.plan import Plan, compose
 from siteward.access.proposal import Proposal
@@ -21,7 +21,7 @@ from siteward.access.state import Listing, Live, Record, Site
 from siteward.declaration.resolve import resolve
 from siteward.reconcile.dated import declaration_of
 from siteward.reconcile.journal.chain import JournalBrokenError
-from siteward.reconcile.journal.entries import RunStarted, StateRecorded
+from siteward.reconcile.journal.entries import PartsErased, RunStarted, StateRecorded
 from siteward.reconcile.journal.reading import STATES, path_of, read
 from siteward.reconcile.journal.recorded import state_before
 from siteward.reconcile.survey import Survey
@@ -51,6 +51,7 @@ class PastState(Struct, frozen=True, kw_only=True):
     """The state of an instance as recorded: at the record `at`, with the next one at `until`, if there is one.
 
     `number` is that of the record, `unread` names what was not read for it, and `began` is the run it ended.
+    `checked` is false where no key was there to check the seals, and `erased` counts parts that were erased.
     """
 
     live: Live
@@ -59,6 +60,8 @@ class PastState(Struct, frozen=True, kw_only=True):
     until: datetime | None
     unread: tuple[str, ...]
     began: RunStarted | None
+    checked: bool = True
+    erased: int = 0
 
 
 def past_surveys(
@@ -69,6 +72,7 @@ def past_surveys(
     Nothing is contacted. An instance without a recorded state is a diagnostic of the report.
     """
     surveys: list[Survey] = []
+    unchecked = False
     notes: list[Missing] = []
     problems: list[Diagnostic] = []
     for instance in instances:
@@ -77,6 +81,7 @@ def past_surveys(
         except (NotRecordedError, JournalBrokenError) as problem:
             problems.append(replace(error(problem.code, str(problem), hint=problem.hint), instance=instance.name))
             continue
+        unchecked = unchecked or not then.checked
         declaration, words = _declared_then(project, instance, then)
         surveys.append(_take_survey(declaration, instance, then.live, run.as_of))
         notes.append(Missing(instance=instance.name, partly=True, why=f"{_describe(then)}; {words}"))
@@ -84,7 +89,7 @@ def past_surveys(
     accounts = {**known, **{survey.name: survey.accounts(known.get(survey.name, {})) for survey in surveys}}
     report = Report(
         command=command, plan=_build_plan(surveys, run), diagnostics=tuple(problems), accounts=accounts,
-        texts=project.loaded.texts, recorded=tuple(notes),
+        texts=project.loaded.texts, recorded=tuple(notes), stale=unchecked,
     )  # fmt: skip
     return report, tuple(surveys)
 
@@ -133,7 +138,8 @@ def state_at(book: Book, instance: Instance, moment: datetime) -> PastState:
     began = _find_run(content, older + number)
     return PastState(
         live=_build_live(access, entry, began), at=entry.at, number=older + number + 1, until=later,
-        unread=entry.unread, began=began,
+        unread=entry.unread, began=began, checked=content.standing.checked,
+        erased=sum(entry.count for entry in content.entries if isinstance(entry, PartsErased)),
     )  # fmt: skip
 
 
@@ -171,4 +177,6 @@ def _describe(then: PastState) -> str:
     words = f"shown as recorded on {then.at:%Y-%m-%d %H:%M}Z ({number})"
     words += f", the next record is of {then.until:%Y-%m-%d %H:%M}Z" if then.until else ", the last record there is"
     words += "; what changed between records is told by the later one"
-    return words + (f"; not read for it: {', '.join(then.unread)}" if then.unread else "")
+    words += f"; not read for it: {', '.join(then.unread)}" if then.unread else ""
+    words += f"; {plural(then.erased, 'part')} of the journal erased on request" if then.erased else ""
+    return words + ("" if then.checked else "; its seals are not checked: SITEWARD_JOURNAL_KEY is not set")

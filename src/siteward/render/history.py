@@ -70,6 +70,7 @@ def _redact_event(event: Event, names: Names) -> Event:
     return replace(
         event,
         account=names.name(event.account),
+        person=event.person if event.person is None or names.name(event.person) == event.person else None,
         change=Change(names.side(event.change.before), names.side(event.change.after)),
         message=names.text(event.message),
         origin=names.origin(event.origin) if event.origin else None,

@@ -209,7 +209,13 @@ def _begin(given: ApplyInput, state: RunState, instance: Prepared, cancellation:
 def _continue(given: ApplyInput, state: RunState, instance: Prepared, run: Run) -> None:
     """Journal that a run goes on and the consents for that; report the consents it has from before."""
     state.add(instance.name, warn_resumed(run))
-    instance.journal.go_on(run, given.plan, allow_delete=given.options.allow_delete, lifted=instance.revalidated.lifted)
+    instance.journal.go_on(
+        run,
+        given.plan,
+        allow_delete=given.options.allow_delete,
+        lifted=instance.revalidated.lifted,
+        actor=given.book.actor,
+    )
     for name, acceptance in given.options.accept.items():
         if name not in run.sealed.accept and is_about(name, instance.name):
             instance.journal.waive(name, given.plan.digest, acceptance.reason)

@@ -261,7 +261,7 @@ def _sum_of_part(line: bytes) -> str:
 def _check_part(line: bytes) -> None:
     try:
         msgspec.json.decode(line, type=_PartLine)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _WrongLineError("this is no line of a journal: it was changed or cut") from None
 
 
@@ -285,7 +285,7 @@ def _decode_header(body: bytes) -> dict[str, Any]:
     try:
         chained = msgspec.json.decode(body, type=_HeaderLine)
         header = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _WrongLineError("this is no line of a journal: it was changed or cut") from None
     if chained.format != FORMAT:
         raise _WrongLineError(

@@ -155,6 +155,7 @@ class RunResumed(_Entry, frozen=True, kw_only=True):
     kind: Literal["resume"] = "resume"
     allow_delete: bool = False
     lifted: tuple[str, ...] = ()
+    actor: Actor | None = None
 
 
 class RunAbandoned(_Entry, frozen=True, kw_only=True):

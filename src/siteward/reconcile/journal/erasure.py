@@ -20,10 +20,11 @@ from siteward.reconcile.journal.files import move_flushed, replace_file, write_f
 from siteward.reconcile.journal.journal import locked
 from siteward.reconcile.journal.plans import delete_plans
 from siteward.reconcile.journal.reading import path_beside, path_of, read
+from siteward.reconcile.journal.recorded import key_of
 from siteward.reconcile.journal.records import ACTOR, NOBODY, Known, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from siteward.reconcile.apply.target import Book as Journals
@@ -66,6 +67,8 @@ def erase(journals: Journals, instance: str, user: str, reason: str, clock: Cloc
         names = _find_names(book, user)
         _refuse(book, names, path)
         numbers = [number for number, part in _number_parts(book) if _concerns(part, names)]
+        if not numbers:
+            return Erased(names=tuple(sorted(names)), parts=0, plans=0, left=())
         last = _forget(book, names)
         data = canonical(encode_entry(last)) if last is not None else None
         entry = PartsErased(
@@ -87,14 +90,35 @@ def erase(journals: Journals, instance: str, user: str, reason: str, clock: Cloc
 
 
 def _find_names(book: Book, user: str) -> frozenset[str]:
-    """Return the handles and logins that the runs in a journal had for a user."""
-    names = {user}
-    for entry in book.entries:
-        if isinstance(entry, RunStarted):
-            for handle, login in entry.users.items():
-                if {handle.casefold(), login.casefold()} & {name.casefold() for name in names}:
-                    names |= {handle, login}
-    return frozenset(names)
+    """Return the handles, logins and addresses that a journal has for a user, in whatever order it came to know them."""
+    links = {pair for entry in book.entries if isinstance(entry, RunStarted) for pair in entry.users.items()}
+    links |= {pair for _, part in _number_parts(book) for pair in _find_links(part)}
+    names, found = frozenset[str](), frozenset({user})
+    while found != names:
+        names = found
+        folded = {name.casefold() for name in names}
+        found = names.union(*(pair for pair in links if folded & {name.casefold() for name in pair}))
+    return names
+
+
+def _find_links(part: Part) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of names by which a part tells that two are one account: its address, and its new login."""
+    for account in _accounts_in(part):
+        yield from ((account["name"], other) for other in (account.get("email"), account.get("renamed")) if other)
+
+
+def _accounts_in(value: Any) -> Iterator[Mapping[str, Any]]:
+    match value:
+        case {"type": "account", "name": str()}:
+            yield value
+        case dict():
+            for inner in value.values():
+                yield from _accounts_in(inner)
+        case list():
+            for inner in value:
+                yield from _accounts_in(inner)
+        case _:
+            pass
 
 
 def _refuse(book: Book, names: frozenset[str], path: Path) -> None:
@@ -112,7 +136,9 @@ def _refuse(book: Book, names: frozenset[str], path: Path) -> None:
         return
     if folded & {name.casefold() for pair in memory.users.items() for name in pair}:
         raise NotErasableError(f"{who} is declared on {path.stem}", "take the user out of the file, and apply")
-    live = {name.casefold() for key in (memory.last or ()) if (name := account_of(key)) is not None}
+    beyond = book.last.beyond or () if book.last is not None else ()
+    keys = (*(memory.last or ()), *(key_of(difference) for difference in beyond if difference.after is not None))
+    live = {name.casefold() for key in keys if (name := account_of(key)) is not None}
     if folded & live:
         raise NotErasableError(
             f"{who} still has an account or access on {path.stem}", "end that first: `state: absent`, and apply"
@@ -136,7 +162,7 @@ def _concerns(part: Part, names: frozenset[str]) -> bool:
         words = rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(names)))})(?!\w)"
         texts = (part.get(member) for member in ("words", "waiver", "only", "reason"))
         return any(re.search(words, text, re.IGNORECASE) for value in texts for text in _texts_in(value))
-    if part["part"] == ACTOR and any(name in text.casefold() for name in folded for text in _texts_in(part)):
+    if part["part"] == ACTOR and folded & {text.casefold() for text in _texts_in(part)}:
         return True
     declared = part.get("declared")
     return isinstance(declared, dict) and str(declared.get("login")).casefold() in folded
@@ -171,8 +197,11 @@ def _forget(book: Book, names: frozenset[str]) -> LastApplied | None:
         identities={login: id_ for login, id_ in memory.identities.items() if is_other(login)},
         renamed={old: new for old, new in memory.renamed.items() if is_other(old) and is_other(new)},
         sends={key: sent for key, sent in memory.sends.items() if is_other(account_of(key))},
+        unsettled=tuple(write for write in memory.unsettled if is_other(account_of(write.change.key))),
     )
-    return replace(book.last, memory=left)
+    beyond = book.last.beyond
+    kept = None if beyond is None else tuple(one for one in beyond if is_other(account_of(key_of(one))))
+    return replace(book.last, memory=left, beyond=kept)
 
 
 def _find_needed(folder: Path) -> frozenset[str]:

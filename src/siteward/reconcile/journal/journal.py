@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from siteward.access.state import Live, Unsettled
     from siteward.reconcile.apply.target import Clock
     from siteward.reconcile.journal.chain import Part
-    from siteward.reconcile.journal.entries import Entry, ResendStatus, RunFacts
+    from siteward.reconcile.journal.entries import Actor, Entry, ResendStatus, RunFacts
     from siteward.reconcile.journal.reading import Book
     from siteward.reconcile.journal.runs import Run
     from siteward.transport.secrets import Secret
@@ -127,9 +127,12 @@ class Journal:
     def begin(self, plan: Plan, *, live: Live | None = None, **facts: Unpack[RunFacts]) -> None:
         """Write that a run of `plan` begins, with the facts that are not in the plan; gives up an unfinished run.
 
-        With the `live` state as it is then, that is recorded whole, where it has not been yet.
+        With the `live` state as it is then, that is recorded whole, where it has not been yet, else what others changed in
+        it since the last record: the run may take it back.
         """
         at = self._clock()
+        if live is not None and self.unfinished is None and self._differs(live):
+            self.compare_state(live)
         if self.unfinished is not None:
             self._add(RunAbandoned(at=at, run=self.unfinished.began.run))
         self._run = f"{at:%Y%m%dT%H%M%SZ}-{plan.digest.rpartition(':')[2][:8]}"
@@ -145,12 +148,21 @@ class Journal:
             entry = StateRecorded(at=at, run=self._run, complete=live.complete, unread=_list_unread(live))
             self._add(entry, whole_parts(self._recorded))
 
-    def go_on(self, run: Run, plan: Plan, *, allow_delete: bool = False, lifted: Iterable[str] = ()) -> None:
-        """Write that an unfinished run of `plan` goes on, and the consents given for that."""
+    def go_on(
+        self,
+        run: Run,
+        plan: Plan,
+        *,
+        allow_delete: bool = False,
+        lifted: Iterable[str] = (),
+        actor: Actor | None = None,
+    ) -> None:
+        """Write that an unfinished run of `plan` goes on, the consents given for that, and who lets it go on."""
         self._run = run.began.run
         at = self._clock()
         self._note_steps(plan)
-        self._add(RunResumed(at=at, run=self._run, allow_delete=allow_delete, lifted=tuple(sorted(lifted))))
+        words = tuple(sorted(lifted))
+        self._add(RunResumed(at=at, run=self._run, allow_delete=allow_delete, lifted=words, actor=actor))
 
     def waive(self, name: str, digest: str, reason: str) -> None:
         """Write that a block was lifted for the plan of that digest, and why."""
@@ -223,17 +235,23 @@ class Journal:
             raise NotComparableError(why)
         at = self._clock()
         before, now = self._recorded, at_rest(live.access)
-        if before is None:
-            self._recorded = dict(now)
-            entry = StateRecorded(at=at, run="", complete=live.complete, unread=_list_unread(live))
-            self._add(entry, whole_parts(self._recorded))
         state = see(now, before or {}, complete=live.complete)
+        self._recorded = state
+        if before is None:
+            entry = StateRecorded(at=at, run="", complete=live.complete, unread=_list_unread(live))
+            self._add(entry, whole_parts(state))
         differences = compare(before, state) if before is not None else ()
         last, digest = self._write_last("", self._last_memory, state)
         compared = StateCompared(at=at, run="", complete=live.complete, unread=_list_unread(live), last=digest)
         self._add(compared, changed_parts(differences, lambda key, _: key in self._written_before))
         move_flushed(last, path_beside(self.path, ".last.json"))
         return len(differences)
+
+    def _differs(self, live: Live) -> bool:
+        """Return whether the live state is another one than was recorded last."""
+        if self._recorded is None or self.memory is None or self.memory.last is None:
+            return False
+        return self._recorded != see(at_rest(live.access), self._recorded, complete=live.complete)
 
     def _write_last(self, run: str, memory: Memory, state: Mapping[Key, Resource]) -> tuple[Path, str]:
         """Write what a run leaves, beside where it belongs; return that path, and the digest."""

@@ -290,5 +290,5 @@ def _decode_last(path: Path, data: bytes) -> LastApplied:
         return decode_last(msgspec.json.decode(data))
     except CodecError as problem:
         raise broken_by(path, 0, problem) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise JournalBrokenError(path, 0, "this is not valid JSON") from None

@@ -17,6 +17,7 @@ from siteward.reconcile.journal.entries import (
     InvitationResent,
     JournalContinued,
     PartsErased,
+    RunResumed,
     RunStarted,
     StepsFinished,
     StepsIntended,
@@ -80,6 +81,8 @@ def split(entry: Entry, known: Known) -> tuple[dict[str, Any], list[Part]]:
                 parts.add(account_of(intent.change.key), "steps", [data])
         case StepsFinished():
             _split_results(entry, header, parts, known)
+        case RunResumed():
+            _split_actor(header, parts)
         case BlockWaived():
             header["name"] = class_of(entry.name)
             parts.add(_login_in(entry.name), "waiver", {"name": entry.name, "reason": header.pop("reason")})
@@ -125,10 +128,14 @@ def _login_in(name: str) -> str:
     return name.partition(":")[2].rpartition("@")[0]
 
 
-def _split_run(entry: RunStarted, header: dict[str, Any], parts: _Parts, known: Known) -> None:
-    del header["users"], header["ids"], header["accounts"], header["me"]
+def _split_actor(header: dict[str, Any], parts: _Parts) -> None:
     for member, value in (header.pop("actor") or {}).items():
         parts.add(ACTOR, member, value)
+
+
+def _split_run(entry: RunStarted, header: dict[str, Any], parts: _Parts, known: Known) -> None:
+    del header["users"], header["ids"], header["accounts"], header["me"]
+    _split_actor(header, parts)
     declared = {handle: (login, entry.ids.get(login)) for handle, login in entry.users.items()}
     for handle in known.users.keys() | declared.keys():
         if (now := declared.get(handle)) != known.users.get(handle):
@@ -196,6 +203,12 @@ def _join_run(header: dict[str, Any], parts: Iterable[Part], known: Known) -> No
         "accounts": sorted(accounts),
         "me": me,
     }
+
+
+def _join_resume(header: dict[str, Any], parts: Iterable[Part], _: Known) -> None:
+    for part in parts:
+        if part["part"] == ACTOR and "actor" in part:
+            header["actor"] = {member: part[member] for member in _ACTOR_MEMBERS & part.keys()}
 
 
 def _declare(users: dict[str, tuple[str, str | None]], handle: str, told: object) -> None:
@@ -267,6 +280,7 @@ _JOINS: Final[Mapping[str, tuple[frozenset[str], Callable[[dict[str, Any], list[
     MappingProxyType(
         {
             "run": (frozenset({"declared", "known", "self", "only"}) | _ACTOR_MEMBERS, _join_run),
+            "resume": (_ACTOR_MEMBERS, _join_resume),
             "intent": (frozenset({"steps"}), _join_intent),
             "outcome": (frozenset({"words", "ids"}), _join_results),
             "waiver": (frozenset({"waiver"}), _join_waiver),

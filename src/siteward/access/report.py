@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Account, Accounts, Grant, Power, Resource, Scope, account_of
@@ -117,7 +118,8 @@ class Report(Struct, frozen=True, kw_only=True):
     `next` is the next command, or one sentence. `applied` is true if writes were allowed, `confined` if only some steps
     of the plan were asked for: other blocked steps do not count then. `accounts` are the known account names of each
     instance with the handles of their declared users, by which outputs redact names; `None`, or a missing instance,
-    means that they are not known.
+    means that they are not known. `applying` is true for a plan that is about to be applied, so that what is needed and
+    was not given blocks.
     """
 
     command: str
@@ -127,6 +129,7 @@ class Report(Struct, frozen=True, kw_only=True):
     drift: tuple[DriftItem, ...] = ()
     applied: bool = False
     confined: bool = False
+    applying: bool = False
     interrupted: bool = False
     stale: bool = False
     files: int = 0
@@ -137,12 +140,22 @@ class Report(Struct, frozen=True, kw_only=True):
     accounts: Accounts | None = None
 
 
+def as_reviewed(report: Report) -> Report:
+    """Return a report as whoever reviews it reads it: what a plan needs of whoever applies it blocks no step."""
+    if report.plan is None or report.applying or report.command not in {"plan", "show"}:
+        return report
+    from siteward.access.needs import as_if_given  # noqa: PLC0415 — `validate` has no plan
+
+    return replace(report, plan=as_if_given(report.plan))
+
+
 def summarize(report: Report) -> Summary:
     """Return the numbers of a run.
 
     Only runnable steps are counted as changes; a step that is blocked, by itself or with its instance, counts as
     blocked and nowhere else, so that the numbers add up to the steps of the plan.
     """
+    report = as_reviewed(report)
     instances = report.plan.instances if report.plan is not None else ()
     steps = [(instance.instance, step) for instance in instances for step in instance.runnable]
     diagnostics = tuple(_list_diagnostics(report))
@@ -318,8 +331,10 @@ def exit_code(report: Report) -> int:
 
     0: nothing differs, or all is done. 1: an error in use, file, credentials or reachability. 2: differences
     (never from an apply). 3: a step or instance is blocked. 4: the plan was stale before anything was written, or
-    something readable was not read, or a blind spot is not accepted. 5: partly applied. 130: interrupted.
+    something readable was not read, or a blind spot is not accepted. 5: partly applied. 130: interrupted. What only
+    whoever applies can give blocks no plan.
     """
+    report = as_reviewed(report)
     return next((code for code, holds in EXITS if holds(report)), 0)
 
 

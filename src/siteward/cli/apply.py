@@ -182,6 +182,7 @@ def _plan_now(session: Session, checkout: Checkout, options: Options) -> Plan:
     accept = {name: acceptance.reason for name, acceptance in options.accept.items()}
     run = replace(checkout.run(accept=accept, allow_delete=options.allow_delete), only=options.only)
     report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run)
+    report = replace(report, applying=True)
     records = report.plan is not None and _is_recorded_empty(report.plan)
     if report.plan is None or not (records or any(part.runnable for part in report.plan.instances)):
         whole = options.only is None

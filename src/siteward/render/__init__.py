@@ -6,6 +6,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from siteward.access.report import as_reviewed
 from siteward.render.context import GroupBy, Options, Privacy, RenderContext, in_words, prepare
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def render(name: str, report: Report, options: Options | None = None) -> str:
     """Return `report` in the format of that name; raises `KeyError` for an unknown one."""
     module, _, function = FORMATS[name].partition(":")
     draw: Callable[[RenderContext], str] = getattr(import_module(module), function or "render")
-    return draw(prepare(report if name in _WITH_IDS else in_words(report), options or Options()))
+    shown = report if name == "json" else as_reviewed(report)  # as JSON a plan is whole, and may be applied
+    return draw(prepare(shown if name in _WITH_IDS else in_words(shown), options or Options()))
 
 
 __all__ = [

@@ -150,6 +150,8 @@ def _lead_lines(context: RenderContext) -> Iterator[str]:
             for parts in (words.consequences(context.summary), words.leftovers(context.summary))
             if parts
         )
+        if context.report.command != "drift" and (needs := words.needs(context.report.plan)):
+            yield f"Apply needs: {needs}"
 
 
 def _foot_lines(context: RenderContext) -> Iterator[str]:

@@ -117,7 +117,9 @@ def _headline(context: RenderContext) -> str:
     }.get(report.command, words.headline(of) if report.plan else words.findings(of))
     after = " · ".join((*words.consequences(of), *words.leftovers(of))) if report.plan and not of.outcomes else ""
     title = ", ".join(filter(None, (_TITLES.get(report.command, "Access plan"), words.partial(report.plan))))
-    return "\n\n".join(filter(None, (f"{mark}\n### {title}: {numbers}", after)))
+    needs = words.needs(report.plan) if report.command in {"plan", "show"} else ""
+    asked = f"**Apply needs:** {prose(needs)}" if needs else ""
+    return "\n\n".join(filter(None, (f"{mark}\n### {title}: {numbers}", after, asked)))
 
 
 def _last_line(context: RenderContext) -> str:

@@ -135,6 +135,8 @@ def _plan_total(plan: Plan, context: RenderContext, palette: Palette) -> Iterabl
     for parts in (words.consequences(context.summary), words.leftovers(context.summary)):
         if parts:
             yield f"      {palette.join(parts)}"
+    if needs := words.needs(plan):
+        yield f"{palette.paint('Apply needs:', 'bold')} {palette.text(needs)}"
     commit = f"commit {words.commit(plan)}" if plan.commit else ""
     yield palette.join((plan.digest, f"as of {words.moment(plan.as_of)}", commit))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from siteward.access.change import Change
     from siteward.access.dates import Due
     from siteward.access.diagnostic import Diagnostic
-    from siteward.access.plan import Cause, InstancePlan, Plan, Risk, Step
+    from siteward.access.plan import Cause, InstancePlan, Need, Plan, Risk, Step
     from siteward.access.report import DriftItem, DriftKind, Missing, Outcome, OutcomeStatus, Report, Summary
     from siteward.access.state import Origin
 
@@ -282,6 +282,21 @@ def leftovers(of: Summary) -> tuple[str, ...]:
         (of.blind, f"{plural(of.blind, 'blind spot')}"),
     )
     return tuple(text for count, text in parts if count)
+
+
+def needs(plan: Plan | None) -> str:
+    """Return what whoever applies a plan has to give, with the options for it; empty where it needs nothing."""
+    return " · ".join(_need(need) for need in plan.needs) if plan is not None else ""
+
+
+def _need(need: Need) -> str:
+    match need.need:
+        case "passwords":
+            return f"a file for {plural(need.steps, 'new password')} (`--passwords-out FILE`)"
+        case "deletions":
+            return f"consent to delete {plural(need.steps, 'account')} (`--allow-delete`)"
+        case "approval":
+            return f"the approval of {' or '.join(need.by)} for {plural(need.steps, 'step')}"
 
 
 def labels(of: Summary) -> tuple[str, ...]:

@@ -96,3 +96,30 @@ def test_what_needs_more_than_apply_can_give_is_blocked(stats: Program, umami: S
     plan = stats("plan")
     assert plan.code == 3
     assert "Apply needs" not in plan.out
+
+
+ENDED = """\
+users: {{{{anna: {{{{}}}}, jonas: {{{{}}}}}}}}
+grants:
+  - {{{{to: anna, role: admin, on: stats}}}}
+  - {{{{to: jonas, role: view, sites: docs.example.org, until: {}}}}}
+"""
+
+
+def test_the_summary_tells_how_much_is_declared(stats: Program, umami: Sandbox) -> None:
+    """Siteward's own account aside, 2 of the 29 accounts of that server."""
+    declare(stats, umami, ENDED.format("2099-01-01"))
+    assert "6 % of live accounts are declared" in stats("plan").out
+    assert "6 % of live accounts are declared" in stats("drift").out
+    summary = stats("plan", "--format", "json").json()["summary"]
+    assert (summary["declared"], summary["unmanaged"]) == (2, 27)
+
+
+def test_the_summary_tells_when_dates_were_last_carried_out(stats: Program, umami: Sandbox) -> None:
+    """Where a run has; before that there is nothing to say."""
+    declare(stats, umami, ENDED.format("2099-01-01"))
+    assert "dates were last" not in stats("plan").out
+    assert stats("apply", "--as-of", "2026-12-01", "--yes").code == 0
+    planned = stats("plan", "--as-of", "2027-01-01").out
+    assert "dates were last carried out for 2026-12-01" in planned
+    assert planned.count("dates were last") == 1

@@ -72,7 +72,7 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     `people` and `losing_everything` count a person once, and an account where it has no known person.
     `held_back` are steps that the mode leaves undone, `kept` those that a row of the file in error does, `left_out` those
-    that a selection does. `unread` are the instances that could not be read at all, `differences` those that no step
+    that a selection does. `declared` are the live accounts of declared users. `unread` are the instances that could not be read at all, `differences` those that no step
     changes.
     """
 
@@ -98,6 +98,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     kept: int = 0
     left_out: int = 0
     waiting: int = 0
+    declared: int = 0
     unmanaged: int = 0
     unmanaged_admins: int = 0
     ignored: int = 0
@@ -171,6 +172,7 @@ def summarize(report: Report) -> Summary:
         kept=sum(step.kept for instance in instances for step in instance.held_back),
         left_out=_count_left_out(report),
         waiting=sum(len(instance.waiting) for instance in instances),
+        declared=sum(instance.declared for instance in instances),
         unmanaged=sum(not account.ignored for instance in instances for account in instance.unmanaged),
         unmanaged_admins=sum(
             not account.ignored and account.power is Power.ADMIN

@@ -15,11 +15,11 @@ from msgspec.structs import replace
 
 from siteward.access.change import direction
 from siteward.access.dates import Alternatives
-from siteward.access.diagnostic import Severity, diagnostic, error, plural, warning
+from siteward.access.diagnostic import Severity, diagnostic, error, note, plural, warning
 from siteward.declaration.dates import later_starts, without_ends, without_starts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from siteward.access.diagnostic import Diagnostic
@@ -177,6 +177,14 @@ def describe_dates(plan: InstancePlan, memory: Memory | None) -> Diagnostic:
     hint = "siteward apply --only dates" if due else None
     severity = Severity.WARNING if due else Severity.NOTE
     return replace(diagnostic(severity, "dates-carried-out", words, hint=hint), instance=plan.instance)
+
+
+def note_dates(memories: Mapping[str, Memory | None]) -> Iterator[Diagnostic]:
+    """Yield for which moment dates were last carried out, for each instance by name on which a run has done so."""
+    for name, memory in memories.items():
+        if memory is not None and memory.dates_as_of is not None:
+            words = f"dates were last carried out for {_format(memory.dates_as_of)}"
+            yield note("dates-carried-out", words, instance=name)
 
 
 def _format(at: datetime) -> str:

@@ -25,6 +25,7 @@ from siteward.reconcile.apply.target import RESUME, Fresh
 from siteward.reconcile.dated import (
     Revisions,
     describe_dates,
+    note_dates,
     revisions_of,
 )
 from siteward.reconcile.drift import drift as drifted
@@ -173,8 +174,8 @@ def plan_and_survey(
     if run.only is not None and (unknown := find_unknown(run.only, project, surveys, accounts)):
         return replace(report, diagnostics=(*problems, *unknown)), ()
     command_next = RESUME if any(survey.cut_off for survey in surveys) else None
-    report = replace(report, plan=codec.seal(made), next=command_next)
-    return report, surveys
+    dates = tuple(note_dates({survey.name: survey.memory for survey in surveys})) if command == "plan" else ()
+    return replace(report, plan=codec.seal(made), next=command_next, diagnostics=dates), surveys
 
 
 def _sum_needs(surveys: Sequence[Survey], parts: Sequence[InstancePlan], run: Run) -> tuple[Need, ...]:

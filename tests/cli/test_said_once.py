@@ -123,3 +123,15 @@ def test_the_summary_tells_when_dates_were_last_carried_out(stats: Program, umam
     planned = stats("plan", "--as-of", "2027-01-01").out
     assert "dates were last carried out for 2026-12-01" in planned
     assert planned.count("dates were last") == 1
+
+
+def test_people_read_times_in_the_zone_of_the_policy(stats: Program, umami: Sandbox) -> None:
+    """And dates as the file has them; programs get UTC."""
+    declare(stats, umami, ENDED.format("2099-01-31") + "policy: {{timezone: Europe/Berlin}}\n")
+    planned = stats("plan", "--as-of", "2026-12-01").out
+    assert "until 2099-01-31 · " in planned.replace("\n", " · ")
+    assert "as of 2026-12-01 12:00+01:00" in planned
+    document = stats("plan", "--as-of", "2026-12-01", "--format", "json").json()
+    assert document["plan"]["as_of"] == "2026-12-01T11:00:00Z"
+    stats("apply", "--as-of", "2026-12-01", "--yes")
+    assert "dates were last carried out for 2026-12-01 12:00+01:00" in stats("drift", "--as-of", "2026-12-02").out

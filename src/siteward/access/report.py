@@ -120,7 +120,7 @@ class Report(Struct, frozen=True, kw_only=True):
     of the plan were asked for: other blocked steps do not count then. `accounts` are the known account names of each
     instance with the handles of their declared users, by which outputs redact names; `None`, or a missing instance,
     means that they are not known. `applying` is true for a plan that is about to be applied, so that what is needed and
-    was not given blocks.
+    was not given blocks. `timezone` is that of the policy, in which people read moments.
     """
 
     command: str
@@ -139,6 +139,7 @@ class Report(Struct, frozen=True, kw_only=True):
     next: str | None = None
     texts: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     accounts: Accounts | None = None
+    timezone: str = "UTC"
 
 
 def as_reviewed(report: Report) -> Report:

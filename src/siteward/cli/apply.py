@@ -136,7 +136,7 @@ def _carry_out(
 
     total = sum(len(part.runnable) for part in plan.instances) if plan else 0
     with progress_bar(session, total) as listener:
-        return verb(
+        report = verb(
             *(() if plan is None else (plan,)),
             checkout.targets(),
             checkout.book,
@@ -145,6 +145,7 @@ def _carry_out(
             clock=lambda: datetime.now(UTC),
             on_progress=listener,
         )
+    return replace(report, timezone=str(checkout.project.declaration.timezone))
 
 
 def _refuse_plan(plan_file: Path | None) -> None:

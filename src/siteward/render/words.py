@@ -64,10 +64,10 @@ def moment(at: datetime) -> str:
 
 
 def end(until: datetime) -> str:
-    """Return the moment at which something ends; midnight is 24:00 of the day before, which is the day in the file."""
+    """Return the moment at which something ends; where that is midnight, the day before, which is the day in the file."""
     if (until.hour, until.minute, until.second) != (0, 0, 0):
         return moment(until)
-    return moment(until - timedelta(days=1)).replace(" 00:00", " 24:00")
+    return (until - timedelta(days=1)).date().isoformat()
 
 
 def place(scope: Scope) -> str:

@@ -290,4 +290,4 @@ def test_hostile_live_names_are_harmless(checkout: Program, admin: Any) -> None:
     assert "\u202e" not in result.out
     assert "[/x]" in result.out
     for form in ("json", "markdown", "html", "csv", "sarif"):
-        assert checkout("plan", "--as-of", "2026-12-01", "--format", form).code == 3
+        assert checkout("plan", "--as-of", "2026-12-01", "--format", form).code == 2

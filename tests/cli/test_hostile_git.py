@@ -114,7 +114,7 @@ def test_a_dotenv_that_git_tracks_is_refused(checkout: Program) -> None:
     """What a branch can bring along chooses no credentials; taken out of git it is read again."""
     commit(checkout)
     dotenv(checkout)
-    assert checkout("plan", *AS_OF).code == 3
+    assert checkout("plan", *AS_OF).code == 2
     git(checkout, "add", "-f", ".env")
     for verb in ("plan", "drift", "doctor", "review"):
         result = checkout(verb)
@@ -123,7 +123,7 @@ def test_a_dotenv_that_git_tracks_is_refused(checkout: Program) -> None:
         assert ".env is tracked by git" in told
         assert "git rm --cached .env" in told
     git(checkout, "rm", "-q", "--cached", ".env")
-    assert checkout("plan", *AS_OF).code == 3
+    assert checkout("plan", *AS_OF).code == 2
 
 
 def test_a_dotenv_is_refused_where_git_cannot_tell(checkout: Program) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from httpx import Client
+
     from cli.conftest import Program
     from siteward.platforms.fakery import Sandbox
 
@@ -36,3 +38,100 @@ def test_what_has_no_effect_in_the_file_is_told_by_validate_alone(stats: Program
     shown = stats(verb).out
     assert "unused-group" not in shown
     assert "rule-of-nobody" not in shown
+
+
+NEWCOMER = "users: {{newcomer: {{}}}}\ngrants: [{{to: newcomer, role: view, sites: shop.example.org}}]\n"
+LEAVER = (
+    "users: {{{{tmp-agency: {{{{state: absent}}}}, anna: {{{{}}}}}}}}\n"
+    "grants: [{{{{to: anna, role: admin, on: stats}}}}]\npolicy: {{{{protect: [{}]}}}}\n"
+)
+
+
+def declare(program: Program, umami: Sandbox, text: str) -> None:
+    program.write((HEAD + text).format(url=umami.url))
+
+
+def test_a_place_for_passwords_is_a_need_and_no_block(stats: Program, umami: Sandbox) -> None:
+    """The plan is told whole; the option that apply needs is told once, in the summary and in the next command."""
+    declare(stats, umami, NEWCOMER)
+    plan = stats("plan", "--out", "plan.json")
+    assert plan.code == 2
+    assert "Apply needs: a file for 1 new password (`--passwords-out FILE`)\n" in plan.out
+    assert "next: siteward apply plan.json --passwords-out FILE\n" in plan.out
+    assert "1 account to create, 1 grant to add" in plan.out
+    assert "Blocked" not in plan.out
+    assert "0 errors" in plan.out
+    assert stats("show", "plan.json").code == 2
+
+
+def test_without_what_it_needs_apply_blocks(stats: Program, umami: Sandbox) -> None:
+    """As ever: with exit code 3, and nothing is written."""
+    declare(stats, umami, NEWCOMER)
+    stats("plan", "--out", "plan.json")
+    refused = stats("apply", "plan.json", "--yes")
+    assert refused.code == 3
+    assert "no-password-destination" in refused.out
+    assert umami.fake.writes == 0
+    assert stats("apply", "--yes").code == 3
+    assert stats("apply", "plan.json", "--yes", "--passwords-out", "passwords.txt").code == 0
+
+
+def test_the_consent_for_deletions_is_a_need_and_no_block(stats: Program, umami: Sandbox, admin: Client) -> None:
+    """A deletion stands among what is taken, where a reviewer looks for it."""
+    declare(stats, umami, LEAVER.format("root"))
+    plan = stats("plan", "--out", "plan.json")
+    assert plan.code == 2
+    assert "Apply needs: consent to delete 1 account (`--allow-delete`)\n" in plan.out
+    assert plan.out.rstrip().splitlines()[-2].endswith(" --allow-delete")
+    assert "1 account to delete" in plan.out
+    refused = stats("apply", "plan.json", "--yes")
+    assert refused.code == 3
+    assert "deletion-needs-consent" in refused.out
+    assert "tmp-agency" in [user["username"] for user in admin.get("/api/admin/users?pageSize=100").json()["data"]]
+
+
+def test_what_needs_more_than_apply_can_give_is_blocked(stats: Program, umami: Sandbox) -> None:
+    """Somebody protected is not deleted, whoever consents."""
+    declare(stats, umami, LEAVER.format("tmp-agency"))
+    plan = stats("plan")
+    assert plan.code == 3
+    assert "Apply needs" not in plan.out
+
+
+ENDED = """\
+users: {{{{anna: {{{{}}}}, jonas: {{{{}}}}}}}}
+grants:
+  - {{{{to: anna, role: admin, on: stats}}}}
+  - {{{{to: jonas, role: view, sites: docs.example.org, until: {}}}}}
+"""
+
+
+def test_the_summary_tells_how_much_is_declared(stats: Program, umami: Sandbox) -> None:
+    """Siteward's own account aside, 2 of the 29 accounts of that server."""
+    declare(stats, umami, ENDED.format("2099-01-01"))
+    assert "6 % of live accounts are declared" in stats("plan").out
+    assert "6 % of live accounts are declared" in stats("drift").out
+    summary = stats("plan", "--format", "json").json()["summary"]
+    assert (summary["declared"], summary["unmanaged"]) == (2, 27)
+
+
+def test_the_summary_tells_when_dates_were_last_carried_out(stats: Program, umami: Sandbox) -> None:
+    """Where a run has; before that there is nothing to say."""
+    declare(stats, umami, ENDED.format("2099-01-01"))
+    assert "dates were last" not in stats("plan").out
+    assert stats("apply", "--as-of", "2026-12-01", "--yes").code == 0
+    planned = stats("plan", "--as-of", "2027-01-01").out
+    assert "dates were last carried out for 2026-12-01" in planned
+    assert planned.count("dates were last") == 1
+
+
+def test_people_read_times_in_the_zone_of_the_policy(stats: Program, umami: Sandbox) -> None:
+    """And dates as the file has them; programs get UTC."""
+    declare(stats, umami, ENDED.format("2099-01-31") + "policy: {{timezone: Europe/Berlin}}\n")
+    planned = stats("plan", "--as-of", "2026-12-01").out
+    assert "until 2099-01-31 · " in planned.replace("\n", " · ")
+    assert "as of 2026-12-01 12:00+01:00" in planned
+    document = stats("plan", "--as-of", "2026-12-01", "--format", "json").json()
+    assert document["plan"]["as_of"] == "2026-12-01T11:00:00Z"
+    stats("apply", "--as-of", "2026-12-01", "--yes")
+    assert "dates were last carried out for 2026-12-01 12:00+01:00" in stats("drift", "--as-of", "2026-12-02").out

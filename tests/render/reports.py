@@ -181,6 +181,7 @@ def instance(*steps: Step, **more: Any) -> InstancePlan:
         steps=steps,
         listings=(Listing(name="users", rows=31, complete=True, proof="count"),),
         accounts=31,
+        declared=29,
         sites=12,
         grants=96,
         read_requests=4,

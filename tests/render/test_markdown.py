@@ -75,9 +75,7 @@ def test_what_cannot_fit_is_said_to_be_missing() -> None:
     assert hidden == "<!-- siteward:not-everything-fits -->"
     named = comment.count("`team-member → none`")
     assert named > 100
-    assert notice.startswith(
-        f"**Not everything fits: {2000 - named} changes that raise, lower or take access are not named"
-    )
+    assert notice.startswith(f"**Not everything fits: {2000 - named} changes of privileges and removals are not named")
     assert f"and {2000 - named} more changes, in the full report" in comment
     assert comment.rstrip().endswith("next: `siteward plan`")
     assert comment.count("<details>") == comment.count("</details>")

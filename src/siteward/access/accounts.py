@@ -121,11 +121,12 @@ class Classification:
 
 
 class Tally(Struct, frozen=True, kw_only=True):
-    """The unmanaged accounts, and the numbers of managed live accounts and grants."""
+    """The unmanaged accounts, and the numbers of managed live accounts and grants, and of declared live accounts."""
 
     unmanaged: tuple[UnmanagedAccount, ...]
     accounts: int
     grants: int
+    declared: int
 
 
 def tally(
@@ -151,6 +152,7 @@ def tally(
         unmanaged=tuple(sorted(unmanaged, key=lambda account: (account.ignored, -account.power, account.name))),
         accounts=len(ours),
         grants=_count_managed(grants, desired, ours),
+        declared=sum(classification.classify(name) == "declared" for name in names),
     )
 
 

@@ -87,9 +87,8 @@ class InstancePlan(Struct, frozen=True, kw_only=True):
     """The steps that one instance needs, and the knowledge that they were planned on.
 
     `origin` is scheme, host, port and base path. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
-    and `grants` count what was read and is managed, `read_accounts`, `read_sites` and `read_grants` all that was read.
-    `requests` and `seconds` are what applying is expected to
-    cost. `waiting` are keys already as wanted but for somebody's acceptance. `flawed` is true if the file asks
+    and `grants` count what was read and is managed, `declared` the live accounts of declared users, `read_accounts`,
+    `read_sites` and `read_grants` all that was read. `requests` and `seconds` are what applying is expected to cost. `waiting` are keys already as wanted but for somebody's acceptance. `flawed` is true if the file asks
     for what does not exist here, so that its wish is not wholly known. `emptied` are the
     accounts that lose all access. `left_out` are the steps that a selection leaves out (see `Plan.only`).
     """
@@ -114,6 +113,7 @@ class InstancePlan(Struct, frozen=True, kw_only=True):
     accounts: int = 0
     sites: int = 0
     grants: int = 0
+    declared: int = 0
     admins_before: int = 0
     admins_after: int = 0
     read_accounts: int = 0
@@ -202,8 +202,7 @@ def compose(
     """Return the plan of one instance: the proposed steps in order, each with its diagnostics and risks.
 
     `remarks` are the diagnostics of the guards and the platform's review; those of the proposal and of resolving the
-    file are added. `origin` is scheme, host, port and base path. `requests` and `seconds` are the expected
-    cost of the platform's bundles, `read_requests` is the number of requests that planning took.
+    file are added. `origin` is as in the plan, `requests` and `seconds` are the expected cost of the platform's bundles.
     """
     view = _View(proposal, remarks)
     steps, held_back = view.steps(proposal.proposed, "s"), view.steps(proposal.held_back, "h")
@@ -228,6 +227,7 @@ def compose(
         accounts=proposal.accounts,
         sites=proposal.sites,
         grants=proposal.grants,
+        declared=proposal.declared,
         read_accounts=len(_account_names(live)),
         read_sites=len(live.sites),
         read_grants=len(live.access.grants()),

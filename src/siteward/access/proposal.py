@@ -43,7 +43,8 @@ from siteward.access.traits import Traits
 class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     """The changes proposed for one instance, in order, and all that a guard needs to judge it.
 
-    `accounts`, `sites` and `grants` count what is live and managed; budgets are measured against them. `others` are the
+    `accounts`, `sites` and `grants` count what is live and managed; budgets are measured against them. `declared` counts
+    the live accounts of declared users. `others` are the
     accounts that bear the login of a known one and are not that one, `remade` such that a directory or sign-on may have
     made anew. `mismatched` has, by account, the objection to a declared user's account that no run knows and that has
     another e-mail. `excess` is what declared people hold beyond the declaration and no step takes.
@@ -66,6 +67,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     accounts: int = 0
     sites: int = 0
     grants: int = 0
+    declared: int = 0
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -187,9 +189,7 @@ def manage(
         others=others,
         mismatched=mismatched,
         remade=remade,
-        accounts=counts.accounts,
-        sites=len(desired.managed or ()),
-        grants=counts.grants,
+        accounts=counts.accounts, sites=len(desired.managed or ()), grants=counts.grants, declared=counts.declared,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Account, Accounts, Grant, Power, Resource, Scope, account_of
@@ -71,7 +72,7 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     `people` and `losing_everything` count a person once, and an account where it has no known person.
     `held_back` are steps that the mode leaves undone, `kept` those that a row of the file in error does, `left_out` those
-    that a selection does. `unread` are the instances that could not be read at all, `differences` those that no step
+    that a selection does. `declared` are the live accounts of declared users. `unread` are the instances that could not be read at all, `differences` those that no step
     changes.
     """
 
@@ -97,6 +98,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     kept: int = 0
     left_out: int = 0
     waiting: int = 0
+    declared: int = 0
     unmanaged: int = 0
     unmanaged_admins: int = 0
     ignored: int = 0
@@ -118,6 +120,8 @@ class Report(Struct, frozen=True, kw_only=True):
     of the plan were asked for: other blocked steps do not count then. `accounts` are the known account names of each
     instance with the handles of their declared users, by which outputs redact names; `None`, or a missing instance,
     means that they are not known. `recorded` says of instances that they are shown as recorded at a past moment.
+    `applying` is true for a plan that is about to be applied, so that what is needed and
+    was not given blocks. `timezone` is that of the policy, in which people read moments.
     """
 
     command: str
@@ -127,6 +131,7 @@ class Report(Struct, frozen=True, kw_only=True):
     drift: tuple[DriftItem, ...] = ()
     applied: bool = False
     confined: bool = False
+    applying: bool = False
     interrupted: bool = False
     stale: bool = False
     files: int = 0
@@ -136,6 +141,16 @@ class Report(Struct, frozen=True, kw_only=True):
     next: str | None = None
     texts: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     accounts: Accounts | None = None
+    timezone: str = "UTC"
+
+
+def as_reviewed(report: Report) -> Report:
+    """Return a report as whoever reviews it reads it: what a plan needs of whoever applies it blocks no step."""
+    if report.plan is None or report.applying or report.command not in {"plan", "show"}:
+        return report
+    from siteward.access.needs import as_if_given  # noqa: PLC0415 — `validate` has no plan
+
+    return replace(report, plan=as_if_given(report.plan))
 
 
 def summarize(report: Report) -> Summary:
@@ -144,6 +159,7 @@ def summarize(report: Report) -> Summary:
     Only runnable steps are counted as changes; a step that is blocked, by itself or with its instance, counts as
     blocked and nowhere else, so that the numbers add up to the steps of the plan.
     """
+    report = as_reviewed(report)
     instances = report.plan.instances if report.plan is not None else ()
     steps = [(instance.instance, step) for instance in instances for step in instance.runnable]
     diagnostics = tuple(_list_diagnostics(report))
@@ -159,6 +175,7 @@ def summarize(report: Report) -> Summary:
         kept=sum(step.kept for instance in instances for step in instance.held_back),
         left_out=_count_left_out(report),
         waiting=sum(len(instance.waiting) for instance in instances),
+        declared=sum(instance.declared for instance in instances),
         unmanaged=sum(not account.ignored for instance in instances for account in instance.unmanaged),
         unmanaged_admins=sum(
             not account.ignored and account.power is Power.ADMIN
@@ -323,8 +340,10 @@ def exit_code(report: Report) -> int:
 
     0: nothing differs, or all is done. 1: an error in use, file, credentials or reachability. 2: differences
     (never from an apply). 3: a step or instance is blocked. 4: the plan was stale before anything was written, or
-    something readable was not read, or a blind spot is not accepted. 5: partly applied. 130: interrupted.
+    something readable was not read, or a blind spot is not accepted. 5: partly applied. 130: interrupted. What only
+    whoever applies can give blocks no plan.
     """
+    report = as_reviewed(report)
     return next((code for code, holds in EXITS if holds(report)), 0)
 
 

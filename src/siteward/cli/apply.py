@@ -141,7 +141,7 @@ def _carry_out(
 
     total = sum(len(part.runnable) for part in plan.instances) if plan else 0
     with progress_bar(session, total) as listener:
-        return verb(
+        report = verb(
             *(() if plan is None else (plan,)),
             checkout.targets(),
             checkout.book,
@@ -150,6 +150,7 @@ def _carry_out(
             clock=now,
             on_progress=listener,
         )
+    return replace(report, timezone=str(checkout.project.declaration.timezone))
 
 
 def _refuse_plan(plan_file: Path | None) -> None:
@@ -187,6 +188,7 @@ def _plan_now(session: Session, checkout: Checkout, options: Options) -> Plan:
     accept = {name: acceptance.reason for name, acceptance in options.accept.items()}
     run = replace(checkout.run(accept=accept, allow_delete=options.allow_delete), only=options.only)
     report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run)
+    report = replace(report, applying=True)
     records = report.plan is not None and _is_recorded_empty(report.plan)
     if report.plan is None or not (records or any(part.runnable for part in report.plan.instances)):
         whole = options.only is None

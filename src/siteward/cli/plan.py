@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import error
+from siteward.access.report import as_reviewed
 from siteward.cli.base_option import option
 from siteward.cli.names import check_blocks, instance_option, journal_option
 from siteward.cli.selection import only_option, selection_of
@@ -21,6 +22,7 @@ from siteward.transport.link import MOST_WORKERS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from siteward.access.plan import Plan
     from siteward.access.report import Report
     from siteward.reconcile.survey import Survey
 
@@ -137,18 +139,29 @@ class _Flags(Struct, frozen=True, kw_only=True):
         words += ["--reason", self.reason] if self.accept and self.reason else []
         return "".join(f" {shlex.quote(word)}" for word in words)
 
+    def lacking(self, plan: Plan) -> str:
+        """Return the options that apply needs and that were not given here, as text for a shell."""
+        needs = {need.need for need in plan.needs}
+        delete = " --allow-delete" if "deletions" in needs and not self.allow_delete else ""
+        return delete + (" --passwords-out FILE" if "passwords" in needs and self.passwords_out is None else "")
+
 
 def _save_where_asked(report: Report, out: Path | None, flags: _Flags) -> Report:
     """Save the plan to `out`, if there is one; return the report with the command to run next."""
-    if report.next or report.plan is None or not any(part.runnable for part in report.plan.instances):
+    reviewed = as_reviewed(report).plan
+    if report.next or report.plan is None or reviewed is None or not any(part.runnable for part in reviewed.instances):
         if not report.next and report.plan is not None and any(part.left_out for part in report.plan.instances):
             report = replace(report, next="siteward plan, without --only")
         return report if out is None else _save_plan(report, out)
     if out is None:
-        return replace(report, next=f"siteward plan{flags.part} --out plan.json, then siteward apply plan.json")
+        lacking = flags.lacking(reviewed)
+        return replace(
+            report, next=f"siteward plan{flags.part} --out plan.json, then siteward apply plan.json{lacking}"
+        )
     saved = _save_plan(report, out)
     digest = saved.plan.digest if saved.plan else ""
-    return replace(saved, next=f"siteward apply {shlex.quote(str(out))}{flags.as_words(digest)}")
+    options = flags.as_words(digest) + flags.lacking(reviewed)
+    return replace(saved, next=f"siteward apply {shlex.quote(str(out))}{options}")
 
 
 def _save_plan(report: Report, out: Path) -> Report:

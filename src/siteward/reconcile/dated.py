@@ -19,7 +19,7 @@ from siteward.access.diagnostic import Severity, diagnostic, error, note, plural
 from siteward.declaration.dates import later_starts, without_ends, without_starts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from siteward.access.diagnostic import Diagnostic
@@ -187,6 +187,14 @@ def describe_record(instance: str, recorded_at: datetime | None) -> Diagnostic:
     when = f"last recorded on {_format(recorded_at)}" if recorded_at is not None else "never recorded"
     words = f"the live state was {when}"
     return note("state-of", words, hint="siteward drift --record", instance=instance)
+
+
+def note_dates(memories: Mapping[str, Memory | None]) -> Iterator[Diagnostic]:
+    """Yield for which moment dates were last carried out, for each instance by name on which a run has done so."""
+    for name, memory in memories.items():
+        if memory is not None and memory.dates_as_of is not None:
+            words = f"dates were last carried out for {_format(memory.dates_as_of)}"
+            yield note("dates-carried-out", words, instance=name)
 
 
 def _format(at: datetime) -> str:

@@ -26,6 +26,7 @@ from siteward.reconcile.dated import (
     Revisions,
     describe_dates,
     describe_record,
+    note_dates,
     revisions_of,
 )
 from siteward.reconcile.drift import drift as drifted
@@ -168,14 +169,20 @@ def plan_and_survey(
     )
     known = known_accounts(loaded.accounts, project.base_policy)
     accounts = {**known, **{survey.name: survey.accounts(known.get(survey.name, {})) for survey in surveys}}
-    report = Report(command=command, texts=loaded.texts, files=loaded.files, accounts=accounts)
+    report = replace(_report_on(project, command), accounts=accounts)
     if not parts:
         return replace(report, diagnostics=made.diagnostics), ()
     if run.only is not None and (unknown := find_unknown(run.only, project, surveys, accounts)):
         return replace(report, diagnostics=(*problems, *unknown)), ()
     command_next = RESUME if any(survey.cut_off for survey in surveys) else None
-    report = replace(report, plan=codec.seal(made), next=command_next)
-    return report, surveys
+    dates = tuple(note_dates({survey.name: survey.memory for survey in surveys})) if command == "plan" else ()
+    return replace(report, plan=codec.seal(made), next=command_next, diagnostics=dates), surveys
+
+
+def _report_on(project: Project, command: str) -> Report:
+    """Return a report that says nothing yet, with the texts and the time zone of the files."""
+    loaded, zone = project.loaded, str(project.declaration.timezone)
+    return Report(command=command, texts=loaded.texts, files=loaded.files, timezone=zone)
 
 
 def _sum_needs(surveys: Sequence[Survey], parts: Sequence[InstancePlan], run: Run) -> tuple[Need, ...]:

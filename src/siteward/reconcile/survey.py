@@ -14,12 +14,13 @@ from siteward.access.change import deletes_account
 from siteward.access.guards import judge
 from siteward.access.identity import follow
 from siteward.access.model import Access, account_of
+from siteward.access.needs import NEEDS, PASSWORDS
 from siteward.access.plan import InstancePlan, compose
 from siteward.access.proposal import manage
 from siteward.access.state import account_names
 from siteward.declaration.resolve import resolve
 from siteward.reconcile.apply.admission import pathless_bond
-from siteward.reconcile.apply.consent import CONSENTS, NEEDS, PASSWORDS, accepted_on
+from siteward.reconcile.apply.consent import CONSENTS, accepted_on
 from siteward.reconcile.apply.passwords import undeliverable
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import Fresh

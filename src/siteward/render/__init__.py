@@ -6,15 +6,17 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from siteward.access.report import as_reviewed
 from siteward.render.context import GroupBy, Options, Privacy, RenderContext, in_words, prepare
+from siteward.render.local_time import in_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from siteward.access.report import Report
 
-# Formats that show the ids of steps; the others name a step by what it does.
-_WITH_IDS = ("json", "csv")
+# Formats that show the ids of steps and moments in UTC; the others name a step by what it does.
+_FOR_PROGRAMS = ("json", "csv")
 _ANY = ("validate", "plan", "show", "apply", "drift")
 
 # The module of each format by name, with the function where it is not `render`. Modules are imported on demand.
@@ -59,7 +61,8 @@ def render(name: str, report: Report, options: Options | None = None) -> str:
     """Return `report` in the format of that name; raises `KeyError` for an unknown one."""
     module, _, function = FORMATS[name].partition(":")
     draw: Callable[[RenderContext], str] = getattr(import_module(module), function or "render")
-    return draw(prepare(report if name in _WITH_IDS else in_words(report), options or Options()))
+    shown = report if name == "json" else as_reviewed(report)  # as JSON a plan is whole, and may be applied
+    return draw(prepare(shown if name in _FOR_PROGRAMS else in_zone(in_words(shown)), options or Options()))
 
 
 __all__ = [

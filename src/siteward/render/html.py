@@ -147,9 +147,15 @@ def _lead_lines(context: RenderContext) -> Iterator[str]:
     if context.report.plan and not context.summary.outcomes:
         yield from (
             " · ".join(parts)
-            for parts in (words.consequences(context.summary), words.leftovers(context.summary))
+            for parts in (
+                words.consequences(context.summary),
+                words.leftovers(context.summary),
+                tuple(filter(None, (words.coverage(context.summary),))),
+            )
             if parts
         )
+        if context.report.command != "drift" and (needs := words.needs(context.report.plan)):
+            yield f"Apply needs: {needs}"
 
 
 def _foot_lines(context: RenderContext) -> Iterator[str]:

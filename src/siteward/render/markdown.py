@@ -54,6 +54,7 @@ _TITLES = {"validate": "Access files", "diff": "Access diff", "drift": "Access d
 _OUTCOMES = table(("", "instance", "who", "where", "change", "what happened"), ())
 _CUT = "\n\n**This comment is cut here: the rest is in the full report.**"
 _CHANGES = ("change", "changes")
+_MOST = 10**9  # more than any plan has
 _IN_LINE = 20
 """The names in one line of a brief form, so that a list is cut near the name that fits no more."""
 
@@ -70,13 +71,18 @@ def fitted(parts: Iterable[Part], foot: str) -> str:
     whole = fit(every, limit)
     if len(whole.text) <= limit and not whole.lacks:
         return whole.text + end
-    count = plural(whole.lacks, "change", "changes")
-    what = f"{count} that raise, lower or take access {'is' if whole.lacks == 1 else 'are'} not named here"
-    why = f"**Not everything fits: {what if whole.lacks else 'the end is missing'}.** Review the full report instead."
-    begin = f"{NOT_WHOLE}\n{why}\n\n"
-    text = fit(every, limit - len(begin)).text
-    mark, _, rest = (text if len(text) <= limit - len(begin) else _cut(text, limit - len(begin))).partition("\n")
+    short = fit(every, limit - len(_begin(_MOST)))
+    begin = _begin(short.lacks)
+    room = limit - len(begin)
+    mark, _, rest = (short.text if len(short.text) <= room else _cut(short.text, room)).partition("\n")
     return f"{mark}\n{begin}{rest}{end}"
+
+
+def _begin(lacks: int) -> str:
+    """Return the second and third line of a comment that is not whole."""
+    one, several = "change of privileges or removal is", "changes of privileges and removals are"
+    what = f"{plural(lacks, one, several)} not named here" if lacks else "the end is missing"
+    return f"{NOT_WHOLE}\n**Not everything fits: {what}.** Review the full report instead.\n\n"
 
 
 def _cut(text: str, limit: int) -> str:
@@ -115,9 +121,12 @@ def _headline(context: RenderContext) -> str:
         "drift": words.drifted(of),
         "apply": words.results(of) if of.outcomes else words.headline(of),
     }.get(report.command, words.headline(of) if report.plan else words.findings(of))
-    after = " · ".join((*words.consequences(of), *words.leftovers(of))) if report.plan and not of.outcomes else ""
+    told = (*words.consequences(of), *words.leftovers(of), *filter(None, (words.coverage(of),)))
+    after = " · ".join(told) if report.plan and not of.outcomes else ""
     title = ", ".join(filter(None, (_TITLES.get(report.command, "Access plan"), words.partial(report.plan))))
-    return "\n\n".join(filter(None, (f"{mark}\n### {title}: {numbers}", after)))
+    needs = words.needs(report.plan) if report.command in {"plan", "show"} else ""
+    asked = f"**Apply needs:** {prose(needs)}" if needs else ""
+    return "\n\n".join(filter(None, (f"{mark}\n### {title}: {numbers}", after, asked)))
 
 
 def _last_line(context: RenderContext) -> str:

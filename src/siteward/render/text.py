@@ -112,7 +112,8 @@ def _summary_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
         yield f"{palette.paint('Result:', 'bold')} {palette.text(words.results(numbers))}."
     if report.command == "drift" or numbers.drift:
         yield f"{palette.paint('Drift:', 'bold')} {palette.text(words.drifted(numbers))}."
-        yield from (f"      {palette.text(phrase)}" for phrase in words.dates(report))
+        if report.plan:
+            yield f"      {palette.join(_standing(context))}".rstrip()
     if report.command == "validate" or numbers.errors or numbers.warnings:
         yield _count_findings(context)
     if report.journal:
@@ -136,11 +137,18 @@ def _count_findings(context: RenderContext) -> str:
 def _plan_total(plan: Plan, context: RenderContext, palette: Palette) -> Iterable[str]:
     mark = f" ({words.partial(plan)})" if plan.only else ""
     yield f"{palette.paint(f'Plan{mark}:', 'bold')} {palette.text(words.headline(context.summary))}."
-    for parts in (words.consequences(context.summary), words.leftovers(context.summary)):
+    for parts in (words.consequences(context.summary), words.leftovers(context.summary), _standing(context)):
         if parts:
             yield f"      {palette.join(parts)}"
+    if needs := words.needs(plan):
+        yield f"{palette.paint('Apply needs:', 'bold')} {palette.text(needs)}"
     commit = f"commit {words.commit(plan)}" if plan.commit else ""
     yield palette.join((plan.digest, f"as of {words.moment(plan.as_of)}", commit))
+
+
+def _standing(context: RenderContext) -> tuple[str, ...]:
+    """Return how much is declared, and for which moment dates were last carried out."""
+    return tuple(filter(None, (words.coverage(context.summary), *words.dates(context.report))))
 
 
 def _after_differences(context: RenderContext) -> str:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 LEGEND = "+ new   ~ change   - revoke   ! high risk   ⊘ blocked   ? unmanaged   = skipped"
 NAMED = 5
-BELOW = " " * 10
+BELOW = " " * 8
 
 
 def plan_lines(context: RenderContext, palette: Palette) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from siteward.access.diagnostic import plural
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Key, Member, Resource, Scope, account_of, scope_of
+from siteward.render.repeats import Occurrence, tell_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from siteward.access.change import Change
     from siteward.access.dates import Due
     from siteward.access.diagnostic import Diagnostic
-    from siteward.access.plan import Cause, InstancePlan, Plan, Risk, Step
+    from siteward.access.plan import Cause, InstancePlan, Need, Plan, Risk, Step
     from siteward.access.report import DriftItem, DriftKind, Missing, Outcome, OutcomeStatus, Report, Summary
     from siteward.access.state import Origin
 
@@ -63,10 +64,10 @@ def moment(at: datetime) -> str:
 
 
 def end(until: datetime) -> str:
-    """Return the moment at which something ends; midnight is 24:00 of the day before, which is the day in the file."""
+    """Return the moment at which something ends; where that is midnight, the day before, which is the day in the file."""
     if (until.hour, until.minute, until.second) != (0, 0, 0):
         return moment(until)
-    return moment(until - timedelta(days=1)).replace(" 00:00", " 24:00")
+    return (until - timedelta(days=1)).date().isoformat()
 
 
 def place(scope: Scope) -> str:
@@ -284,6 +285,30 @@ def leftovers(of: Summary) -> tuple[str, ...]:
     return tuple(text for count, text in parts if count)
 
 
+def coverage(of: Summary) -> str:
+    """Return the share of the live accounts that are declared; empty where there are none. It never rounds up."""
+    live = of.declared + of.unmanaged
+    if not live:
+        return ""
+    share = f"{100 * of.declared // live} % of" if of.unmanaged else "all"
+    return f"{share} live accounts are declared"
+
+
+def needs(plan: Plan | None) -> str:
+    """Return what whoever applies a plan has to give, with the options for it; empty where it needs nothing."""
+    return " · ".join(_need(need) for need in plan.needs) if plan is not None else ""
+
+
+def _need(need: Need) -> str:
+    match need.need:
+        case "passwords":
+            return f"a file for {plural(need.steps, 'new password')} (`--passwords-out FILE`)"
+        case "deletions":
+            return f"consent to delete {plural(need.steps, 'account')} (`--allow-delete`)"
+        case "approval":
+            return f"the approval of {' or '.join(need.by)} for {plural(need.steps, 'step')}"
+
+
 def labels(of: Summary) -> tuple[str, ...]:
     """Return labels for a forge to put on a change request, most urgent first."""
     parts = (
@@ -332,11 +357,6 @@ def by_weight(said: Iterable[Diagnostic]) -> list[Diagnostic]:
     return sorted(said, key=weight)
 
 
-def told(said: Diagnostic) -> str:
-    """Return the message of a diagnostic, after the name of the instance that it names."""
-    return f"{said.instance}: {said.message}" if said.instance else said.message
-
-
 def findings(of: Summary) -> str:
     """Return the numbers of errors and warnings."""
     return f"{plural(of.errors, 'error')}, {plural(of.warnings, 'warning')}"
@@ -367,7 +387,7 @@ def three(outcome: Outcome) -> tuple[tuple[str, str], ...]:
 def dates(report: Report) -> tuple[str, ...]:
     """Return for which moment dates were last carried out, by instance, where that is no warning."""
     said = (found for found in report.diagnostics if found.code == "dates-carried-out" and not found.severity)
-    return tuple(map(told, said))
+    return tuple(f"{told.where}{told.said.message}" for told in tell_once(map(Occurrence, said)))
 
 
 def drifted(of: Summary) -> str:

@@ -282,7 +282,7 @@ def _journal_key(change: Change, memory: Memory) -> Key:
 
 
 def _format_moment(moment: datetime | None) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else "an unknown day"
+    return moment.strftime("%Y-%m-%d %H:%MZ") if moment else "an unknown day"
 
 
 def _note_segments(change: Change, entry: Entry) -> Diagnostic:

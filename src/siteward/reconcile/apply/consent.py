@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, warning
 from siteward.access.model import account_of
+from siteward.access.needs import DELETION, DEPENDS, PASSWORDS
 from siteward.access.policy import LIMIT_NAMES
 
 if TYPE_CHECKING:
@@ -37,9 +38,6 @@ CONSENTS: Mapping[str, str] = MappingProxyType(
 """The names that `--accept` takes, by the codes of the blocks they lift."""
 IDENTITY = "identity:"
 """The beginning of what `--accept` takes for one account: `identity:LOGIN@INSTANCE`."""
-DELETION, PASSWORDS, DEPENDS = "deletion-needs-consent", "no-password-destination", "depends-on-blocked"
-NEEDS = frozenset({DELETION, PASSWORDS, DEPENDS})
-"""The errors on steps that ask for something of whoever applies, and those on the steps that need these."""
 MISMATCH, ACCEPTED = "identity-mismatch", "; accepted: "
 _DIGITS = 16
 

@@ -1,0 +1,44 @@
+"""Needs: what only whoever applies can give, a destination for passwords or the consent to delete.
+
+A step that lacks one is blocked when it is applied. In a plan that is reviewed it is a change as any other, and the need
+is told once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from siteward.access.plan import InstancePlan, Plan, Step
+
+DELETION, PASSWORDS, DEPENDS = "deletion-needs-consent", "no-password-destination", "depends-on-blocked"
+NEEDS = frozenset({DELETION, PASSWORDS, DEPENDS})
+"""The errors on steps that ask for something of whoever applies, and those on the steps that need these."""
+
+
+def as_if_given(plan: Plan) -> Plan:
+    """Return a plan in which the steps that lack nothing but a need are not blocked."""
+    return replace(plan, instances=tuple(map(_give, plan.instances))) if plan.needs else plan
+
+
+def _give(part: InstancePlan) -> InstancePlan:
+    blocked: set[str] = set()
+    steps = []
+    for step in part.steps:  # what a step depends on stands before it
+        given = _lift(step, blocked)
+        if given.blocked:
+            blocked.add(step.id)
+        steps.append(given)
+    return replace(part, steps=tuple(steps))
+
+
+def _lift(step: Step, blocked: AbstractSet[str]) -> Step:
+    """Return a step without the errors of needs; unchanged where it has another, or depends on a step in `blocked`."""
+    errors = {said.code for said in step.diagnostics if said.blocks}
+    if not errors or errors - NEEDS or not blocked.isdisjoint(step.depends_on):
+        return step
+    return replace(step, diagnostics=tuple(said for said in step.diagnostics if not said.blocks))

@@ -6,6 +6,7 @@ A verb's module is imported only when it is called, so that `--help` imports lit
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -129,6 +130,9 @@ def run() -> None:
     """Run the command line and exit with the code that the report gives."""
     # CI stops a job by SIGTERM: it should end as tidily as one that is interrupted by hand.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what an encoding has no sign for is written out, and ends no run
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = main(prog_name="siteward", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt) as stop:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from cli.conftest import base_environment
+from cli.repo import commit
 
 if TYPE_CHECKING:
     from httpx import Client
@@ -135,3 +140,26 @@ def test_people_read_times_in_the_zone_of_the_policy(stats: Program, umami: Sand
     assert document["plan"]["as_of"] == "2026-12-01T11:00:00Z"
     stats("apply", "--as-of", "2026-12-01", "--yes")
     assert "dates were last carried out for 2026-12-01 12:00+01:00" in stats("drift", "--as-of", "2026-12-02").out
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp437", "latin-1"])
+def test_an_encoding_without_our_signs_ends_no_run(stats: Program, umami: Sandbox, encoding: str) -> None:
+    """As that of a redirected stdout on Windows: words stand for the signs, and the exit code is the plan's."""
+    declare(stats, umami, NEWCOMER)
+    environment = base_environment() | stats.env | {"PYTHONIOENCODING": encoding}
+    for form in ("text", "markdown", "html", "github"):
+        command = [sys.executable, "-m", "siteward", "plan", "--format", form]
+        done = subprocess.run(command, cwd=stats.folder, env=environment, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (2, b"")
+        assert form != "text" or "add  newcomer" in done.stdout.decode(encoding)
+
+
+def test_forges_get_paths_from_the_top_of_the_repository(program: Program) -> None:
+    """A job may work in a folder of it, or be told one."""
+    program.write("version: 1\ninstances: {}\nuser: {}\n", "infra/access/access.yaml")
+    commit(program)
+    told = program("-C", "infra/access", "validate", "--format", "github").out
+    assert "::error file=infra/access/access.yaml,line=3," in told
+    issues = program("-C", "infra/access", "validate", "--format", "gitlab").json()
+    assert {issue["location"]["path"] for issue in issues} == {"infra/access/access.yaml"}
+    assert "access.yaml:3" in program("-C", "infra/access", "validate").out

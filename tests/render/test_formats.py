@@ -49,7 +49,7 @@ SARIF = {
         },
         "run": {
             "type": "object",
-            "required": ["tool", "results"],
+            "required": ["tool", "results", "automationDetails"],
             "additionalProperties": False,
             "properties": {
                 "tool": {
@@ -58,15 +58,22 @@ SARIF = {
                     "properties": {
                         "driver": {
                             "type": "object",
-                            "required": ["name", "rules"],
+                            "required": ["name", "version", "informationUri", "rules"],
                             "additionalProperties": False,
                             "properties": {
                                 "name": {"type": "string"},
                                 "version": {"type": "string"},
+                                "informationUri": {"type": "string", "format": "uri"},
                                 "rules": {"type": "array", "uniqueItems": True, "items": {"$ref": "#/$defs/rule"}},
                             },
                         }
                     },
+                },
+                "automationDetails": {
+                    "type": "object",
+                    "required": ["id"],
+                    "additionalProperties": False,
+                    "properties": {"id": {"type": "string", "pattern": "^siteward/[a-z]+/$"}},
                 },
                 "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
                 "originalUriBaseIds": {"type": "object"},
@@ -76,7 +83,7 @@ SARIF = {
         },
         "rule": {
             "type": "object",
-            "required": ["id", "shortDescription", "fullDescription"],
+            "required": ["id", "name", "shortDescription", "fullDescription", "help", "helpUri"],
             "additionalProperties": False,
             "properties": {
                 "id": {"type": "string", "minLength": 1},
@@ -84,6 +91,7 @@ SARIF = {
                 "fullDescription": {"$ref": "#/$defs/message"},
                 "name": {"type": "string", "pattern": "^[A-Z][A-Za-z0-9]*$"},
                 "help": {"$ref": "#/$defs/message"},
+                "helpUri": {"type": "string", "format": "uri"},
                 "deprecatedIds": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"type": "string"}},
             },
         },
@@ -102,6 +110,8 @@ SARIF = {
                     "minProperties": 1,
                 },
                 "locations": {"type": "array", "minItems": 1, "maxItems": 1, "items": {"$ref": "#/$defs/location"}},
+                "relatedLocations": {"type": "array", "maxItems": 100, "items": {"$ref": "#/$defs/location"}},
+                "occurrenceCount": {"type": "integer", "minimum": 2},
             },
         },
         "location": {
@@ -180,6 +190,46 @@ def test_sarif_holds_to_its_schema(name: str) -> None:
     assert all(rules[result["ruleIndex"]] == result["ruleId"] for result in run_["results"])
     prints = [tuple(result["partialFingerprints"].items()) for result in run_["results"]]
     assert len(set(prints)) == len(prints)
+
+
+def test_lines_are_sorted_as_numbers() -> None:
+    """The ten that GitHub shows are the first ten."""
+    wrong = [reports.said("r", Severity.ERROR, f"wrong {at}", at=Span("access.yaml", at, 1)) for at in range(7, 21)]
+    report = Report(command="validate", diagnostics=tuple(reversed(wrong)))
+    lines = [int(found) for found in re.findall(r"line=(\d+)", render("github", report))]
+    assert lines == list(range(7, 17))
+    results = json.loads(render("sarif", report))["runs"][0]["results"]
+    starts = [result["locations"][0]["physicalLocation"]["region"]["startLine"] for result in results]
+    assert starts == list(range(7, 21))
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "path"),
+    [
+        ("access.yaml", Options(), "access.yaml"),
+        ("access.yaml", Options(top="/repo", below="infra/access"), "infra/access/access.yaml"),
+        ("../teams/shop.yaml", Options(top="/repo", below="infra/access"), "infra/teams/shop.yaml"),
+        ("/repo/infra/access.yaml", Options(top="/repo", below="."), "infra/access.yaml"),
+        ("/elsewhere/access.yaml", Options(top="/repo", below="."), "/elsewhere/access.yaml"),
+        ("/repository/access.yaml", Options(top="/repo", below="."), "/repository/access.yaml"),
+    ],
+)
+@pytest.mark.parametrize("form", ["github", "sarif", "junit"])
+def test_forges_find_files_from_the_top_of_the_repository(form: str, file: str, options: Options, path: str) -> None:
+    """Wherever in it the program was started."""
+    wrong = reports.said("rule", Severity.ERROR, "wrong", at=Span(file, 3, 1))
+    shown = render(form, Report(command="validate", diagnostics=(wrong,)), options)
+    assert f"{path}:3" in shown or f"file={path}," in shown or f'"uri": "{path}"' in shown
+
+
+def test_sarif_tells_the_other_places_of_equal_findings() -> None:
+    """As many as a reader can use; the number is of all."""
+    spare = [
+        reports.said("unused-group", Severity.WARNING, f"`g{at}`", at=Span("a.yaml", at + 1, 1)) for at in range(150)
+    ]
+    (result,) = json.loads(render("sarif", Report(command="validate", diagnostics=tuple(spare))))["runs"][0]["results"]
+    assert result["occurrenceCount"] == 150
+    assert len(result["relatedLocations"]) == 100
 
 
 def test_sarif_keeps_its_fingerprints_when_lines_move() -> None:
@@ -266,6 +316,31 @@ def test_junit_counts_what_it_lists(name: str) -> None:
     assert suite.get("tests") == root.get("tests") == str(len(cases))
     assert suite.get("failures") == str(sum(case.find("failure") is not None for case in cases))
     assert all(case.get("name") and case.get("classname") for case in cases)
+
+
+JUNIT = {  # what junit-10.xsd of Jenkins' xUnit plugin and Surefire's schema both have
+    "testsuites": {"tests", "failures", "errors", "name", "time"},
+    "testsuite": {"name", "tests", "failures", "errors", "skipped", "time"},
+    "testcase": {"name", "classname", "time"},
+    "failure": {"message", "type"},
+    "system-out": set(),
+    "properties": set(),
+    "property": {"name", "value"},
+}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_junit_has_no_attribute_that_a_common_schema_lacks(name: str) -> None:
+    for element in ET.fromstring(render("junit", REPORTS[name]())).iter():
+        assert set(element.attrib) <= JUNIT[element.tag]
+
+
+def test_junit_has_no_two_cases_of_one_name() -> None:
+    """GitLab and Jenkins take them for one."""
+    said = reports.said("rule", Severity.ERROR, "the same", at=Span("a.yaml", 1, 1))
+    twice = Report(command="validate", diagnostics=(said, replace(said, at=Span("a.yaml", 2, 1))))
+    names = [case.get("name") for case in ET.fromstring(render("junit", twice)).iter("testcase")]
+    assert names == ["the same", "the same (2)"]
 
 
 def test_junit_fails_for_drift_and_passes_without() -> None:

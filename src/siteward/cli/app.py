@@ -6,6 +6,7 @@ A verb's module is imported only when it is called, so that `--help` imports lit
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -140,12 +141,20 @@ def main(ctx: click.Context, /, **common: object) -> None:
     ctx.obj = {name: value for name, value in common.items() if value not in (None, False, 0)}
 
 
-def run() -> None:
-    """Run the command line and exit with the code that the report gives."""
+def _prepare_process() -> None:
+    """Let signals end a verb tidily, and let no text that an encoding lacks end it at all."""
     # CI stops a job by SIGTERM: it should end as tidily as one that is interrupted by hand.
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def run() -> None:
+    """Run the command line and exit with the code that the report gives."""
+    _prepare_process()
     interrupted = False
     try:
         code = main(prog_name="siteward", standalone_mode=False)

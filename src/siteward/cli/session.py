@@ -5,6 +5,7 @@ Also what the job's forge says of a change, where the declaration is found, and 
 
 from __future__ import annotations
 
+import codecs
 import functools
 import os
 import sys
@@ -93,6 +94,9 @@ def _text_at(table: object, name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+FOR_FORGES = frozenset({"github", "gitlab", "sarif", "junit"})
+"""The formats in which a place is a path from the top of the repository."""
+SIGNS = "⊘→·…✗≠✓╭─│╰"
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
@@ -115,7 +119,7 @@ class Session(Struct, frozen=True, kw_only=True):
         """Print and write the report in every format asked for; return the exit code."""
         from siteward.render import render
 
-        self._put_out(lambda form, options: render(form, report, options))
+        self._put_out(lambda form, options: render(form, report, _from_top(form, options)))
         code = exit_code(report)
         return 0 if self.exit_zero and code in {2, 3, 4} else code
 
@@ -160,7 +164,8 @@ class Session(Struct, frozen=True, kw_only=True):
             _print(rendered(name, self._options_for(sys.stdout)))
 
     def _options_for(self, stream: TextIO | None) -> Options:
-        return self._render_options(color=self._uses_color(stream), width=_columns_of(stream))
+        options = self._render_options(color=self._uses_color(stream), width=_columns_of(stream))
+        return options if _can_say_signs(stream) else replace(options, plain=True)
 
     def _render_options(self, *, color: bool, width: int | None = None) -> Options:
         from siteward.render import Options
@@ -303,6 +308,30 @@ def _columns_of(stream: TextIO | None) -> int | None:
         return os.get_terminal_size(stream.fileno()).columns or None if stream is not None else None
     except (OSError, ValueError):
         return None
+
+
+def _from_top(form: str, options: Options) -> Options:
+    """Return options with the place of the working directory in its repository, for the formats that forges read."""
+    if form not in FOR_FORGES:
+        return options
+    from siteward.reconcile.revisions.git import repository_of
+
+    here = Path.cwd().resolve()
+    repository = repository_of(here)
+    if repository is None:
+        return options
+    top = repository.top.resolve()
+    return replace(options, top=top.as_posix(), below=here.relative_to(top).as_posix())
+
+
+def _can_say_signs(stream: TextIO | None) -> bool:
+    """Return whether the encoding of a stream has the signs of text output; what is ASCII gets UTF-8 from click."""
+    try:
+        encoding = codecs.lookup(getattr(stream, "encoding", None) or "utf-8").name
+        SIGNS.encode("utf-8" if encoding == "ascii" else encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def _print(text: str) -> None:

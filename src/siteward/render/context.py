@@ -28,7 +28,8 @@ class Options(Struct, frozen=True, kw_only=True):
 
     `width` is the terminal's, in columns, or `None` where lines may be of any length. `plain` uses words and ASCII
     instead of symbols. `goes_on` is set where the command continues after this report, which then shows neither an exit
-    code nor a next step.
+    code nor a next step. `top` is the folder of the repository and `below` the path from there to the working directory;
+    forges look for files from the top.
     """
 
     color: bool = False
@@ -39,6 +40,8 @@ class Options(Struct, frozen=True, kw_only=True):
     width: int | None = None
     privacy: Privacy = "full"
     goes_on: bool = False
+    top: str = ""
+    below: str = ""
 
 
 class RenderContext(Struct, frozen=True, kw_only=True):

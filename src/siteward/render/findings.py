@@ -5,11 +5,13 @@ Equal ones are one finding; steps that give something, and drift, only where the
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import Severity, Span, diagnostic
 from siteward.render import words
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from siteward.access.report import DriftItem, Outcome, OutcomeStatus
-    from siteward.render.context import RenderContext
+    from siteward.render.context import Options, RenderContext
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -62,8 +64,29 @@ _LAST = len(Band)
 
 
 def collect(context: RenderContext) -> tuple[Finding, ...]:
-    """Return all findings of a report by severity, then urgency, then place: errors, risky steps, the rest."""
-    return tuple(sorted(_list_all(context), key=_order))
+    """Return all findings of a report by severity, then urgency, then place: errors, risky steps, the rest.
+
+    Their places are those in the repository, from its top.
+    """
+    placed = (
+        replace(
+            finding,
+            at=from_top(finding.at, context.options) if finding.at else None,
+            others=tuple(from_top(at, context.options) for at in finding.others),
+        )
+        for finding in _list_all(context)
+    )
+    return tuple(sorted(placed, key=_order))
+
+
+def from_top(at: Span, options: Options) -> Span:
+    """Return a place with the path of its file from the top of the repository; unchanged for one outside of it."""
+    if not options.top:
+        return at
+    if posixpath.isabs(at.file):
+        inside = at.file.startswith(f"{options.top}/")
+        return replace(at, file=at.file.removeprefix(f"{options.top}/")) if inside else at
+    return replace(at, file=posixpath.normpath(posixpath.join(options.below, at.file)))
 
 
 def _order(finding: Finding) -> tuple[int, int, str, int, int]:
@@ -81,7 +104,7 @@ def anchor(context: RenderContext) -> Span:
         *(diagnostic.at.file for diagnostic in report.diagnostics if diagnostic.at),
         "access.yaml",
     ]
-    return Span(next(filter(None, files)), 1, 1)
+    return from_top(Span(next(filter(None, files)), 1, 1), context.options)
 
 
 def fingerprints(findings: Iterable[Finding]) -> tuple[str, ...]:

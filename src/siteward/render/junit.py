@@ -1,7 +1,11 @@
-"""Renders a report as JUnit XML for test tabs: errors and drift are failed cases; without any, one case passes."""
+"""Renders a report as JUnit XML for test tabs: errors and drift are failed cases; without any, one case passes.
+
+Elements and attributes are those that the schemas of Jenkins (`junit-10.xsd`) and Surefire have in common.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -35,10 +39,15 @@ def render(context: RenderContext) -> str:
 
 def _cases(context: RenderContext) -> Iterator[Element]:
     findings = collect(context)
+    seen: Counter[tuple[str, str]] = Counter()
     for finding in findings:
-        yield _build_case(finding, failed=_fails(finding))
+        # Cases are identified by class and name, so these have neither the place nor the number of equal findings.
+        name = show(finding.name)
+        seen[finding.rule, name] += 1
+        number = seen[finding.rule, name]
+        yield _build_case(finding, name if number == 1 else f"{name} ({number})", failed=_fails(finding))
     if not any(map(_fails, findings)):
-        yield Element("testcase", {"classname": "siteward", "name": context.verdict})
+        yield Element("testcase", {"classname": "siteward", "name": context.verdict, "time": "0"})
 
 
 def _fails(finding: Finding) -> bool:
@@ -48,13 +57,10 @@ def _fails(finding: Finding) -> bool:
     )
 
 
-def _build_case(finding: Finding, *, failed: bool) -> Element:
+def _build_case(finding: Finding, name: str, *, failed: bool) -> Element:
+    """Return a finding as a case; its place is in the text, since common schemas have no attribute for it."""
     place = f"{finding.at.file}:{finding.at.line}" if finding.at else ""
-    # Cases are identified by class and name, so these have neither the place nor the number of equal findings.
-    case = Element("testcase", {"classname": show(finding.rule), "name": show(finding.name)})
-    if finding.at:
-        case.set("file", show(finding.at.file))
-        case.set("line", str(finding.at.line))
+    case = Element("testcase", {"classname": show(finding.rule), "name": name, "time": "0"})
     text = "\n".join(map(show, filter(None, (place, finding.message, *finding.help))))
     body = SubElement(case, "failure" if failed else "system-out")
     if failed:

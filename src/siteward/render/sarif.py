@@ -1,6 +1,7 @@
 """Renders findings as SARIF 2.1.0 for code scanning, each on the YAML line that causes it.
 
-The document is the subset that GitHub reads: rules, results with one physical location, fingerprints. GitHub accepts at
+The document is the subset that GitHub reads: rules, results with one physical location, fingerprints. Equal findings are
+one result, with the number of them and the other places. GitHub accepts at
 most 25 000 results in a run and shows the first 5 000, so the most urgent come first.
 """
 
@@ -10,6 +11,7 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from siteward import __version__
 from siteward.access.catalog import RULES, sentence
 from siteward.access.codec import encode_summary
 from siteward.access.diagnostic import Severity, Span
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from siteward.render.context import RenderContext
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-MOST = 25_000
+MOST, MOST_RELATED = 25_000, 100
+HOME = "pkg:pypi/siteward"
+"""The address of the program: a package URL, whose subpath leads to its documents."""
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
 
 
@@ -32,7 +36,8 @@ def render(context: RenderContext) -> str:
     index_of = {rule: index for index, rule in enumerate(rules)}
     identified, top = zip(kept, fingerprints(kept), strict=True), anchor(context)
     run = {
-        "tool": {"driver": _driver(rules, context)},
+        "tool": {"driver": _driver(rules)},
+        "automationDetails": {"id": f"siteward/{context.report.command}/"},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The folder of the root file's repository."}}},
         "results": [
@@ -48,29 +53,34 @@ def render(context: RenderContext) -> str:
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 
 
-def _driver(rules: tuple[str, ...], context: RenderContext) -> dict[str, object]:
-    driver: dict[str, object] = {"name": "siteward", "rules": [_rule(rule) for rule in rules]}
-    if context.report.plan:
-        driver["version"] = context.report.plan.tool
-    return driver
+def _driver(rules: tuple[str, ...]) -> dict[str, object]:
+    return {
+        "name": "siteward",
+        "version": __version__,
+        "informationUri": HOME,
+        "rules": [_rule(rule) for rule in rules],
+    }
 
 
 def _rule(code: str) -> dict[str, object]:
-    """Return a rule as the catalogue describes it; a rule of the owners' policy has only its id."""
+    """Return a rule as the catalogue describes it; one of the owners' policy has its id for a sentence."""
+    rule = RULES.get(code)
+    step = rule.step if rule else "look at `policy.rules` in the file, where this rule of your own stands"
     described: dict[str, object] = {
         "id": show(code),
+        "name": rule.name if rule else "".join(filter(str.isalnum, code.title())) or "Rule",
         "shortDescription": {"text": _escape_message(code.replace("-", " "))},
         "fullDescription": {"text": _escape_message(sentence(code))},
+        "help": {"text": _escape_message(f"Next: {step}")},
+        "helpUri": f"{HOME}#docs/rules.md",
     }
-    if rule := RULES.get(code):
-        described |= {"name": rule.name, "help": {"text": _escape_message(f"Next: {rule.step}")}}
-        if rule.formerly:
-            described["deprecatedIds"] = [rule.formerly]
+    if rule and rule.formerly:
+        described["deprecatedIds"] = [rule.formerly]
     return described
 
 
 def _result(finding: Finding, at: Span, rule: int, fingerprint: str) -> dict[str, object]:
-    return {
+    result: dict[str, object] = {
         "ruleId": show(finding.rule),
         "ruleIndex": rule,
         "level": _LEVELS[finding.severity],
@@ -78,6 +88,11 @@ def _result(finding: Finding, at: Span, rule: int, fingerprint: str) -> dict[str
         "partialFingerprints": {"siteward/v1": fingerprint},
         "locations": [{"physicalLocation": _location(at)}],
     }
+    if finding.count > 1:
+        result["occurrenceCount"] = finding.count
+    if finding.others:
+        result["relatedLocations"] = [{"physicalLocation": _location(other)} for other in finding.others[:MOST_RELATED]]
+    return result
 
 
 def _location(at: Span) -> dict[str, object]:

@@ -182,3 +182,11 @@ def test_a_finding_of_many_keeps_its_name_for_forges_when_one_more_comes() -> No
         for report in (two, three)
     ]
     assert prints[0] == prints[1]
+
+
+def test_drift_is_ordered_over_all_instances() -> None:
+    """What others changed on the last instance stands before what waits on the first."""
+    items = {item.kind: item for item in reports.drift().drift}
+    mixed = (items["unapplied"], replace(items["changed-since"], instance="web"))
+    shown = render("text", Report(command="drift", drift=mixed))
+    assert shown.index("changed since") < shown.index("web") < shown.index("declared and not applied")

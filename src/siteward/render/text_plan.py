@@ -312,11 +312,10 @@ def _unplanned_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
 
 
 def _blind_lines(instance: InstancePlan, palette: Palette, *, several: bool) -> Iterator[str]:
-    blind = ((words.unseen(instance), "cannot be seen"), (instance.accepted_blind, "cannot be seen, accepted"))
     on = f" on {instance.instance}" if several else ""
-    for spots, heading in blind:
+    for spots, mark in ((words.unseen(instance), ""), (instance.accepted_blind, ", accepted")):
         if spots:
-            yield "  " + palette.paint(palette.text(f"{heading}{on}: {', '.join(spots)}"), "dim")
+            yield "  " + palette.paint(palette.text(f"cannot be seen{on}{mark}: {', '.join(spots)}"), "dim")
 
 
 def _shorten(lines: Sequence[str], palette: Palette) -> Iterator[str]:
@@ -411,36 +410,34 @@ def _describe_stale(context: RenderContext) -> str:
 
 
 def drift_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
-    """Yield the drift, instance by instance, each kind under its own heading, real drift first.
+    """Yield the drift of all instances, each kind under its own heading, real drift first.
 
     Grants of unmanaged accounts are left out, since those accounts are listed by themselves, unless the grants changed
     since the last apply.
     """
-    kinds = list(words.DRIFT)
-    unmanaged = {
-        (part.instance, unmanaged_account.name) for part in context.instances for unmanaged_account in part.unmanaged
-    }
-    known = (
-        drift_item
-        for drift_item in context.report.drift
-        if drift_item.kind == "changed-since"
-        or (drift_item.instance, account_of(words.key_of(drift_item))) not in unmanaged
-    )
-    ordered = sorted(known, key=lambda item: (item.instance, kinds.index(item.kind)))
-    for number, (name, items) in enumerate(groupby(ordered, key=lambda item: item.instance)):
+    unmanaged = {(part.instance, account.name) for part in context.instances for account in part.unmanaged}
+    known = [
+        item
+        for item in context.report.drift
+        if item.kind == "changed-since" or (item.instance, account_of(words.key_of(item))) not in unmanaged
+    ]
+    kinds = [kind for kind in words.DRIFT if any(item.kind == kind for item in known)]
+    for number, kind in enumerate(kinds):
         if number:
             yield ""
-        yield palette.paint(palette.text(name), "bold")
-        for kind, part in groupby(items, key=lambda item: item.kind):
-            yield f"  {palette.paint(palette.text(words.DRIFT[kind]), 'dim' if kind == 'unapplied' else 'yellow')}"
-            yield from _drift_items(list(part), palette)
+        yield palette.paint(palette.text(words.DRIFT[kind]), "dim" if kind == "unapplied" else "yellow")
+        yield from _drift_items(sorted((item for item in known if item.kind == kind), key=_place_in_drift), palette)
+
+
+def _place_in_drift(item: DriftItem) -> tuple[str, str]:
+    return words.declared_user(words.key_of(item)), item.instance
 
 
 def _drift_items(items: Sequence[DriftItem], palette: Palette) -> Iterator[str]:
-    for item, line in zip(items, palette.table([_drift_cells(item, palette) for item in items], 4), strict=True):
+    for item, line in zip(items, palette.table([_drift_cells(item, palette) for item in items], 2), strict=True):
         yield line
         if item.note:
-            yield f"        {palette.paint(palette.text(item.note), 'dim')}"
+            yield f"      {palette.paint(palette.text(item.note), 'dim')}"
 
 
 def _drift_cells(item: DriftItem, palette: Palette) -> tuple[Cell, ...]:
@@ -450,6 +447,7 @@ def _drift_cells(item: DriftItem, palette: Palette) -> tuple[Cell, ...]:
     return (
         palette.glyph("-" if item.live is None else "+" if item.declared is None else "~"),
         palette.cell(words.declared_user(key), "bold"),
+        palette.cell(item.instance),
         palette.cell(words.where(key)),
         palette.cell(sides + last),
     )

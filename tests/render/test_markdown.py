@@ -15,6 +15,7 @@ from siteward.access.model import EVERYWHERE, Power
 from siteward.access.report import Report
 from siteward.render import render
 from siteward.render.fitting import Block, fit
+from siteward.render.markdown_escape import prose
 from siteward.render.view import DANGER, planned
 
 if TYPE_CHECKING:
@@ -124,6 +125,21 @@ def test_the_mark_finds_the_comment_again() -> None:
     assert first.startswith("<!-- siteward:plan stats matomo-eu ")
     assert render("markdown", Report(command="validate")).startswith("<!-- siteward:validate -->")
     assert render("markdown", reports.drift()).startswith("<!-- siteward:drift")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("name a file with `--passwords-out FILE`", "name a file with <code>&#45;&#45;passwords&#45;out FILE</code>"),
+        ("`siteward who-can` shows who; `native: true`", "`siteward who-can` shows who; `native: true`"),
+        ("one ` alone", "one <code>&#96;</code> alone"),
+        ("an empty pair ``", "an empty pair <code>&#96;&#96;</code>"),
+        ("`@all` and @all", "<code>&#64;all</code> and <code>&#64;all</code>"),
+    ],
+)
+def test_what_stands_in_backquotes_is_one_piece_of_code(text: str, shown: str) -> None:
+    """Without the backquotes, which a reader would see otherwise."""
+    assert prose(text) == shown
 
 
 @pytest.mark.parametrize("cell", ["a|b", "`x`", "a\\|b", "<b>"])

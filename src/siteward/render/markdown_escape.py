@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _TAME = re.compile(r"[A-Za-z0-9](?:[\w .,:@/()+=%→-]*[\w)%+-])?", re.ASCII)
+_QUOTED = re.compile(r"`([^`]+)`")
 _WORD = re.compile(r"(?![:/])[\w.,;:'\"()%=?→…/·-]*")
 _LIVELY = re.compile(r"_|://|www\.|\bGH-\d|\b[0-9a-f]{7,40}\b|:\w+:", re.IGNORECASE)
 
@@ -38,8 +39,13 @@ def _reference(char: str) -> str:
 
 
 def prose(text: str) -> str:
-    """Return a sentence in which each word that a forge could interpret becomes code."""
-    return " ".join(_escape_word(word) for word in show(text).split(" "))
+    """Return a sentence in which what stands in backquotes, and each word that a forge could interpret, becomes code."""
+    pieces = _QUOTED.split(show(text))  # what is quoted stands at the odd places
+    return "".join(_code(piece) if number % 2 else _escape_words(piece) for number, piece in enumerate(pieces))
+
+
+def _escape_words(text: str) -> str:
+    return " ".join(_escape_word(word) for word in text.split(" "))
 
 
 def _escape_word(word: str) -> str:

@@ -1,9 +1,10 @@
-"""What all tests share: golden files and how they are rewritten, and the size of property tests."""
+"""What all tests share: golden files and how they are rewritten, the size of property tests, and how tests are run."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,18 @@ Golden = Callable[[str, str], None]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files with what comes out now")
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C again where whoever started the tests made us deaf to it, as `nohup` and jobs in the background do."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Return one worker more than there are processors, since tests of the program wait for its processes."""
+    return (yield) + 1
 
 
 @pytest.fixture

@@ -139,8 +139,13 @@ def _refuse_unknown(project: Project, names: Iterable[str]) -> None:
 
 
 def _book_in(folder: Path, environment: Mapping[str, str], actor: Actor | None) -> Book:
+    return Book(folder=folder, key=journal_key(environment), actor=actor)
+
+
+def journal_key(environment: Mapping[str, str]) -> Secret | None:
+    """Return the key that seals journals, if there is one."""
     key = environment.get("SITEWARD_JOURNAL_KEY")
-    return Book(folder=folder, key=Secret(key, "SITEWARD_JOURNAL_KEY") if key else None, actor=actor)
+    return Secret(key, "SITEWARD_JOURNAL_KEY") if key else None
 
 
 def _past_moment(at: str | None, as_of: str | None, zone: str, moment: datetime) -> datetime | None:

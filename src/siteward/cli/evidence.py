@@ -78,11 +78,10 @@ def verify(session: Session, bundle: Path, signers: Path | None) -> int:
     """
     import os
 
+    from siteward.cli.checkout import journal_key
     from siteward.reconcile.evidence_check import check
-    from siteward.transport.secrets import Secret
 
-    key = os.environ.get("SITEWARD_JOURNAL_KEY")
-    said, files = check(bundle, Secret(key, "SITEWARD_JOURNAL_KEY") if key else None)
+    said, files = check(bundle, journal_key(os.environ))
     said = (*said, *_check_signature(files, signers))
     return _leave(session, said)
 

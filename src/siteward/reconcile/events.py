@@ -8,10 +8,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.change import Change
-from siteward.access.codec import CodecError, decode_resource
 from siteward.access.diagnostic import Diagnostic, plural, warning
 from siteward.access.event import Event, Ran, classify, concerned
 from siteward.access.model import Account, Grant, Power, Resource
+from siteward.access.serialize import CodecError
 from siteward.reconcile.apply.admission import unchecked
 from siteward.reconcile.apply.inputs import describe_trouble
 from siteward.reconcile.journal import plans
@@ -28,7 +28,8 @@ from siteward.reconcile.journal.entries import (
     StepsIntended,
 )
 from siteward.reconcile.journal.reading import STATES, path_of, read
-from siteward.reconcile.journal.recorded import COME, GONE
+from siteward.reconcile.journal.recorded import COME, GONE, read_changed
+from siteward.reconcile.journal.runs import linked_names, pairs_of_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -155,13 +156,7 @@ def names_of(declaration: Declaration, name: str) -> frozenset[str]:
 
 def _with_names_of(content: Content, users: frozenset[str]) -> frozenset[str]:
     """Return the names of a user with those that the runs in a journal had for that user."""
-    pairs = {pair for entry in content.entries if isinstance(entry, RunStarted) for pair in entry.users.items()}
-    links = [{name.casefold() for name in pair} for pair in pairs if pair[0] != pair[1]]
-    names, found = frozenset[str](), users
-    while found != names:
-        names = found
-        found = names.union(*(link for link in links if names & link))
-    return names
+    return frozenset(name.casefold() for name in linked_names(users, pairs_of_runs(content.entries)))
 
 
 def _tell_gaps(path: Path, content: Content) -> Iterator[Diagnostic]:
@@ -300,10 +295,9 @@ def _of_others(path: Path, record: Record, entry: Entry, base: _Base) -> Iterato
     for part in record.read_parts():
         sides: dict[Key, dict[str, Resource]] = {}
         try:
-            for sign, data in part.get("others", ()):
-                resource = decode_resource(data)
+            for sign, resource in read_changed(part, "others"):
                 sides.setdefault(resource.key, {})[sign] = resource
-        except (CodecError, TypeError, ValueError) as problem:
-            raise broken_by(path, record.line, CodecError("/others", str(problem))) from None
+        except CodecError as problem:
+            raise broken_by(path, record.line, problem) from None
         for both in sides.values():
             yield base.build(entry, Change(both.get(GONE), both.get(COME)))

@@ -24,7 +24,7 @@ from siteward.reconcile.journal.chain import erase_parts
 from siteward.reconcile.journal.entries import RunStarted
 from siteward.reconcile.journal.files import write_flushed
 from siteward.reconcile.journal.reading import STATES, path_of, read
-from siteward.reconcile.journal.recorded import state_before
+from siteward.reconcile.journal.recorded import TELLING, state_before
 from siteward.reconcile.journal.records import ACTOR, NOBODY
 from siteward.reconcile.revisions.git import GitError, ask
 
@@ -89,7 +89,7 @@ def collect(project: Project, book: Book, instances: Sequence[Instance], questio
         if own:
             content = read(path_of(book.folder, instance.name), book.key)
             extract = _Extracting(content, own)
-            if any(event.number <= len(content.marked) - len(content.chain.records) for event in own):
+            if any(event.number <= content.older for event in own):
                 said = (*said, _tell_older(instance.name))
             files[journal_name(instance.name)] = extract.content
             files[f"access-{instance.name}.json"] = _write_json(extract.access)
@@ -147,8 +147,7 @@ class _Extracting:
             if not _belongs(part, names)
         ]
         self.content = erase_parts(content.data[: content.chain.size], gone)
-        older = len(content.marked) - len(content.chain.records)
-        self.access = find_access(content.standing.path, content.chain.records, older, events)
+        self.access = find_access(content.standing.path, content.chain.records, content.older, events)
         unread = sorted({name for entry in content.entries if isinstance(entry, STATES) for name in entry.unread})
         self.described = Extract(
             first=1, last=len(content.chain.records), head=content.chain.head,
@@ -170,9 +169,7 @@ def find_access(path: Path, records: Sequence[Record], older: int, events: Seque
     """
     names = {event.account for event in events}
     first, last = min(event.number for event in events) - older, max(event.number for event in events) - older
-    states = [
-        place for place, record in enumerate(records, start=1) if record.header["kind"] in {"state", "end", "record"}
-    ]
+    states = [place for place, record in enumerate(records, start=1) if record.header["kind"] in TELLING]
     before = max((place for place in states if place < first), default=None)
     after = min((place for place in states if place >= max(last, 1)), default=None)
     return {name: _hold(path, records, place, names) for name, place in (("before", before), ("after", after))}

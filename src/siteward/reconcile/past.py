@@ -124,8 +124,11 @@ def state_at(book: Book, instance: Instance, moment: datetime) -> PastState:
     path = path_of(book.folder, instance.name)
     content = read(path, book.key)
     records = content.chain.records
-    older = len(content.marked) - len(records)
-    moments = [(number, entry) for number, (entry, _) in enumerate(content.marked[older:]) if isinstance(entry, STATES)]
+    moments = [
+        (number, entry)
+        for number, (entry, _) in enumerate(content.marked[content.older :])
+        if isinstance(entry, STATES)
+    ]
     begun = [number for number, entry in moments if isinstance(entry, StateRecorded)]
     known = [(number, entry) for number, entry in moments if begun and number >= begun[0]]
     by_then = [(number, entry) for number, entry in known if entry.at <= moment]
@@ -135,9 +138,9 @@ def state_at(book: Book, instance: Instance, moment: datetime) -> PastState:
     number, entry = by_then[-1]
     later = next((other.at for place, other in known if place > number), None)
     access = Access.of(state_before(path, records, number + 1))
-    began = _find_run(content, older + number)
+    began = _find_run(content, content.older + number)
     return PastState(
-        live=_build_live(access, entry, began), at=entry.at, number=older + number + 1, until=later,
+        live=_build_live(access, entry, began), at=entry.at, number=content.older + number + 1, until=later,
         unread=entry.unread, began=began, checked=content.standing.checked,
         erased=sum(entry.count for entry in content.entries if isinstance(entry, PartsErased)),
     )  # fmt: skip

@@ -15,13 +15,14 @@ from msgspec.structs import replace
 from siteward.access.codec import canonical
 from siteward.access.model import account_of
 from siteward.reconcile.journal.chain import JournalBrokenError, erase_parts, hash_line, link, verify
-from siteward.reconcile.journal.entries import LastApplied, PartsErased, RunStarted, encode_entry
+from siteward.reconcile.journal.entries import LastApplied, PartsErased, encode_entry
 from siteward.reconcile.journal.files import move_flushed, replace_file, write_flushed
 from siteward.reconcile.journal.journal import locked
 from siteward.reconcile.journal.plans import delete_plans
 from siteward.reconcile.journal.reading import path_beside, path_of, read
 from siteward.reconcile.journal.recorded import key_of
 from siteward.reconcile.journal.records import ACTOR, NOBODY, Known, split
+from siteward.reconcile.journal.runs import linked_names, pairs_of_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -91,14 +92,8 @@ def erase(journals: Journals, instance: str, user: str, reason: str, clock: Cloc
 
 def _find_names(book: Book, user: str) -> frozenset[str]:
     """Return the handles, logins and addresses that a journal has for a user, in whatever order it came to know them."""
-    links = {pair for entry in book.entries if isinstance(entry, RunStarted) for pair in entry.users.items()}
-    links |= {pair for _, part in _number_parts(book) for pair in _find_links(part)}
-    names, found = frozenset[str](), frozenset({user})
-    while found != names:
-        names = found
-        folded = {name.casefold() for name in names}
-        found = names.union(*(pair for pair in links if folded & {name.casefold() for name in pair}))
-    return names
+    told = {pair for _, part in _number_parts(book) for pair in _find_links(part)}
+    return linked_names(frozenset({user}), pairs_of_runs(book.entries) | told)
 
 
 def _find_links(part: Part) -> Iterator[tuple[str, str]]:

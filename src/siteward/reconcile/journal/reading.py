@@ -135,6 +135,11 @@ class Book(Struct, frozen=True, kw_only=True, dict=True):
         """The entries, oldest first."""
         return tuple(entry for entry, _ in self.marked)
 
+    @property
+    def older(self) -> int:
+        """The number of entries before the first record of the format that is written."""
+        return len(self.marked) - len(self.chain.records)
+
     @cached_property
     def last(self) -> LastApplied | None:
         """What the last ended run left. Raises `JournalBrokenError` where that cannot be read."""

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     Resources = Mapping[Key, Resource]
     """The live resources by key."""
 
+TELLING: Final = frozenset({"state", "end", "record"})
+"""The kinds of records that tell of the live state, the first of them the whole of it."""
+
 GONE: Final = "-"
 COME: Final = "+"
 
@@ -101,13 +104,14 @@ def rebuild(path: Path, records: Iterable[Record]) -> Iterator[tuple[Record, dic
     """
     state: dict[Key, Resource] | None = None
     for record in records:
+        kind = record.header["kind"]
+        if kind not in TELLING or (state is None and kind != "state"):
+            continue
         try:
-            if record.header["kind"] == "state":
+            if kind == "state" or state is None:
                 state = {resource.key: resource for resource in _read_state(record)}
-            elif record.header["kind"] in {"end", "record"} and state is not None:
-                _apply(state, record)
             else:
-                continue
+                _apply(state, record)
         except CodecError as problem:
             raise broken_by(path, record.line, problem) from None
         yield record, state
@@ -130,15 +134,23 @@ def _read_state(record: Record) -> Iterator[Resource]:
 def _apply(state: dict[Key, Resource], record: Record) -> None:
     for part in record.read_parts():
         for side in ("ours", "others"):
-            for at, told in enumerate(_members(part, side)):
-                path = f"/{side}/{at}"
-                if not isinstance(told, list) or len(told) != 2 or told[0] not in {GONE, COME}:
-                    raise CodecError(path, "should be - or + and a resource")
-                resource = decode_resource(told[1], path)
-                if told[0] == GONE:
+            for sign, resource in read_changed(part, side):
+                if sign == GONE:
                     state.pop(resource.key, None)
                 else:
                     state[resource.key] = resource
+
+
+def read_changed(part: Part, side: str) -> Iterator[tuple[str, Resource]]:
+    """Yield what a part says that we (`ours`) or others (`others`) changed: `GONE` or `COME`, and the resource.
+
+    Raises `CodecError`.
+    """
+    for at, told in enumerate(_members(part, side)):
+        path = f"/{side}/{at}"
+        if not isinstance(told, list) or len(told) != 2 or told[0] not in {GONE, COME}:
+            raise CodecError(path, "should be - or + and a resource")
+        yield told[0], decode_resource(told[1], path)
 
 
 def _members(part: Part, name: str) -> Collection[Any]:

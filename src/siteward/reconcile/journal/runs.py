@@ -1,4 +1,4 @@
-"""The runs in a journal: their intents and results, and the consents given for them."""
+"""The runs in a journal: their intents and results, the consents given for them, and the names they had for users."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from siteward.reconcile.journal.entries import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from siteward.access.change import Change
@@ -124,3 +124,18 @@ def _find_consents(entry: Entry) -> Consents:
             return Consents(accept={entry.name: entry.reason})
         case _:
             return Consents()
+
+
+def pairs_of_runs(entries: Iterable[Entry]) -> frozenset[tuple[str, str]]:
+    """Return the pairs of handle and login that runs had for users."""
+    return frozenset(pair for entry in entries if isinstance(entry, RunStarted) for pair in entry.users.items())
+
+
+def linked_names(names: frozenset[str], pairs: Collection[tuple[str, str]]) -> frozenset[str]:
+    """Return names with all that pairs link to them, directly or through others, in whatever case they are written."""
+    known, found = frozenset[str](), names
+    while found != known:
+        known = found
+        folded = {name.casefold() for name in known}
+        found = known.union(*(pair for pair in pairs if folded & {name.casefold() for name in pair}))
+    return known

@@ -228,3 +228,12 @@ def test_a_bundle_names_people_and_says_so(months: Program) -> None:
         said = months("evidence", "make", "--user", "anna", "--to", "hidden", "--privacy", privacy)
         assert (said.code, "a bundle names people" in said.err) == (1, True)
     assert not (months.folder / "hidden").exists()
+
+
+def test_a_broken_journal_is_an_error_in_words_and_nothing_is_written(months: Program) -> None:
+    journal = months.folder / ".siteward" / "stats.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b"OPS", b"ops", 1).replace(b"ben", b"bob", 1))
+    said = months("evidence", "make", "--ticket", "OPS-7", "--to", "bundle")
+    assert (said.code, "Traceback" in said.err) == (1, False)
+    assert "journal-broken" in said.out + said.err
+    assert not (months.folder / "bundle").exists()

@@ -82,19 +82,21 @@ def collect(project: Project, book: Book, instances: Sequence[Instance], questio
     A journal that is broken is an error in `said`, and nothing of it is in the files.
     """
     events, said = histories(book, instances, question.filter(project.declaration))
+    broken = {told.instance for told in said if told.blocks}
+    readable = (instance.name for instance in instances if instance.name not in broken)
+    contents = {name: read(path_of(book.folder, name), book.key) for name in readable}
     files: dict[str, bytes] = {}
     extracts: dict[str, Extract] = {}
-    for instance in instances:
-        own = [event for event in events if event.instance == instance.name]
+    for name, content in contents.items():
+        own = [event for event in events if event.instance == name]
         if own:
-            content = read(path_of(book.folder, instance.name), book.key)
             extract = _Extracting(content, own)
             if any(event.number <= content.older for event in own):
-                said = (*said, _tell_older(instance.name))
-            files[journal_name(instance.name)] = extract.content
-            files[f"access-{instance.name}.json"] = _write_json(extract.access)
-            extracts[instance.name] = extract.described
-    files["approvals.json"] = _write_json(_find_approvals(book, instances, events))
+                said = (*said, _tell_older(name))
+            files[journal_name(name)] = extract.content
+            files[f"access-{name}.json"] = _write_json(extract.access)
+            extracts[name] = extract.described
+    files["approvals.json"] = _write_json(_find_approvals(contents, events))
     files["commits.json"] = _write_json(_find_commits(project.path.parent, events))
     return Collected(question=question, files=files, extracts=extracts, events=events, said=said)
 
@@ -182,17 +184,17 @@ def _hold(path: Path, records: Sequence[Record], place: int | None, names: set[s
     return [encode_resource(state[key]) for key in sorted(state) if account_of(key) in names]
 
 
-def _find_approvals(book: Book, instances: Sequence[Instance], events: Sequence[Event]) -> list[Any]:
+def _find_approvals(contents: Mapping[str, Content], events: Sequence[Event]) -> list[Any]:
     """Return who ran and approved the runs concerned, as told."""
     runs = {event.ran.run for event in events if event.ran is not None}
     found = []
-    for instance in instances:
-        for entry in read(path_of(book.folder, instance.name), book.key).entries:
+    for name, content in contents.items():
+        for entry in content.entries:
             if isinstance(entry, RunStarted) and entry.run in runs and entry.actor is not None:
                 told = entry.actor
                 approvals = json.loads(write_document(told.approvals)) if told.approvals is not None else None
                 found.append(
-                    {"instance": instance.name, "run": entry.run, "actor": told.actor, "how": told.how,
+                    {"instance": name, "run": entry.run, "actor": told.actor, "how": told.how,
                      "triggered_by": told.triggered_by, "run_url": told.run_url, "approvals": approvals}
                 )  # fmt: skip
     return found

@@ -65,8 +65,8 @@ def test_a_group_s_purpose_and_former_names(tmp_path: Path) -> None:
 
 def test_a_directory_is_a_file_or_a_server() -> None:
     source, row = _document()
-    staff, hq = build_directories(row.directories, source, []).values()
-    assert (staff.file, staff.ldap, hq.file) == ("people/staff.csv", None, None)
+    staff, hq = build_directories(row.directories, source, [], {"staff": "people/staff.yaml"}).values()
+    assert (staff.file, staff.written, staff.ldap, hq.file) == ("people/staff.csv", "people/staff.yaml", None, None)
     attributes = {"id": "entryUUID", "handle": "uid", "email": "mail", "name": "cn"}
     assert hq.ldap == Ldap(url="ldaps://ldap.example.org", base="dc=example,dc=org", filter="(mail=*)", map=attributes)
     assert hq.shrink is not None

@@ -89,7 +89,7 @@ def test_who_was_taken_in_is_no_dead_line(tmp_path: Path) -> None:
 
 
 INCLUDING = HEAD + "include: [{path: team.yaml, at_most: edit}]\ngroups: {leads: {from: {tag: lead}}}\n"
-GRANTS = "grants: [{to: leads, role: manage, sites: a.example.org}]\nusers: {anna: {tags: [lead]}}\n"
+GRANTS = "policy: {wildcards: {at_most: manage}}\ngrants: [{to: leads, role: manage, sites: a.example.org}]\nusers: {anna: {tags: [lead]}}\n"
 
 
 def test_a_file_with_bounds_puts_nobody_into_groups_of_others(tmp_path: Path) -> None:
@@ -100,6 +100,68 @@ def test_a_file_with_bounds_puts_nobody_into_groups_of_others(tmp_path: Path) ->
     assert (found.code, str(found.at)) == ("beyond-include", f"{tmp_path / 'team.yaml'}:1:21")
     unbound = INCLUDING.replace(", at_most: edit", "")
     assert not read_text(tmp_path, unbound + GRANTS, team=team).diagnostics
+
+
+@pytest.mark.parametrize("holder", ["leads", "outer"])
+@pytest.mark.parametrize(("role", "most", "codes"), [
+    ("edit", "", ["wildcard-too-powerful"]),
+    ("edit", "policy: {wildcards: {at_most: edit}}\n", []),
+    ("view", "", []),
+])  # fmt: skip
+def test_it_gives_no_more_than_a_pattern_may(
+    tmp_path: Path, holder: str, role: str, most: str, codes: list[str]
+) -> None:
+    """Whoever comes in later gets it without a line of their own, also by a group that holds such a group."""
+    text = f"{most}groups: {{leads: {{from: {{tag: lead}}}}, outer: [leads, ben]}}\n"
+    text += f"grants: [{{to: {holder}, role: {role}, sites: a.example.org}}]\n"
+    blocking = [found for found in read_text(tmp_path, HEAD + USERS + text).diagnostics if found.blocks]
+    assert [found.code for found in blocking] == codes
+    assert all(found.at is not None and found.at.column > 10 for found in blocking)
+
+
+@pytest.mark.parametrize("state", ["suspended", "absent", "alumni"])
+def test_nobody_who_has_no_access_is_taken_in(tmp_path: Path, state: str) -> None:
+    text = f"users: {{anna: {{tags: [lead]}}, ben: {{tags: [lead], state: {state}}}}}\ngroups: {{it: {{from: {{tag: lead}}}}}}\n"
+    text += "grants: [{to: it, role: view, sites: a.example.org}]\n"
+    assert sorted(expand(declared(tmp_path, HEAD + text).groups)["it"]) == ["anna"]
+
+
+STAFF = """\
+directory: staff
+users:
+  ann: {id: "1", email: ann@example.org}
+  bob: {id: "2", state: suspended}
+  cid: {id: "3", until: 2020-01-31}
+groups:
+  staff-web-analytics: {members: [ann, cid]}
+"""
+FROM_STAFF = (
+    HEAD
+    + """\
+directories: {staff: {file: staff.csv}}
+include: [{path: staff.yaml, directory: staff}]
+groups: {it: {from: {directory: staff, group: "Web Analytics"}}}
+grants: [{to: it, role: view, sites: a.example.org}]
+"""
+)
+
+
+def test_a_directory_s_group_is_that_of_its_file(tmp_path: Path) -> None:
+    """By the name of the directory and of the group; `until` and `state` of the file count as anybody's."""
+    (tmp_path / "staff.yaml").write_text(STAFF)
+    declaration = declared(tmp_path, FROM_STAFF)
+    assert sorted(expand(declaration.groups)["it"]) == ["ann", "cid"]
+    assert declaration.users["bob"].state("stats") == "suspended"
+    assert declaration.users["cid"].window.end is not None
+    assert expand(declaration.groups)["it"]["ann"][0].via == (
+        "group it", "directory staff, group Web Analytics", "group staff-web-analytics",
+    )  # fmt: skip
+
+
+def test_a_group_that_the_directory_lacks_is_named(tmp_path: Path) -> None:
+    (tmp_path / "staff.yaml").write_text(STAFF)
+    (found,) = read_text(tmp_path, FROM_STAFF.replace("Web Analytics", "Web Analytic")).diagnostics[:1]
+    assert (found.code, found.suggestion) == ("unknown-user", "web-analytics")
 
 
 def test_who_is_in_a_group_in_error_keeps_what_is_there(tmp_path: Path) -> None:

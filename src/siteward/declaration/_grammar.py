@@ -1634,6 +1634,16 @@ SCHEMAS: dict[str, Any] = {
        },
        'email': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
        'name': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
+       'state': {
+        'type': 'typed-dict-field',
+        'schema': {'type': 'literal', 'expected': ['suspended']},
+        'required': False,
+       },
+       'until': {
+        'type': 'typed-dict-field',
+        'schema': {'type': 'str', 'metadata': {'hint': 'write it as 2027-03-31'}},
+        'required': False,
+       },
       },
       'computed_fields': [],
       'extra_behavior': 'forbid',

@@ -245,12 +245,13 @@ class Ldap(Struct, frozen=True, kw_only=True):
 class Directory(Struct, frozen=True, kw_only=True):
     """A directory of people: a `file`, relative to the root file, or an `ldap` server.
 
-    `shrink` is how many people may be gone from one listing to the next. A complete listing holds `at_least` so many
+    `written` is the included file that its people are written to, as the root file has its path. `shrink` is how many people may be gone from one listing to the next. A complete listing holds `at_least` so many
     people, and the `witnesses` among them.
     """
 
     name: str
     file: str | None = None
+    written: str | None = None
     ldap: Ldap | None = None
     shrink: Limit | None = None
     at_least: int | None = None

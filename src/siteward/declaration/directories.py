@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -26,9 +28,12 @@ SUFFIXES = (".csv", ".json", ".ldif")
 
 
 def build_directories(
-    rows: Mapping[str, DirectoryRow], source: Source, diagnostics: list[Diagnostic]
+    rows: Mapping[str, DirectoryRow], source: Source, diagnostics: list[Diagnostic], written: Mapping[str, str]
 ) -> dict[str, Directory]:
-    """Return the directories of the root file by name; what is wrong with them is added to `diagnostics`."""
+    """Return the directories of the root file by name; what is wrong with them is added to `diagnostics`.
+
+    `written` are the paths of the files that their people are written to.
+    """
     built: dict[str, Directory] = {}
     for name, row in rows.items():
         location = Location(source, ("directories", name))
@@ -37,6 +42,7 @@ def build_directories(
         built[name] = Directory(
             name=name,
             file=row.file,
+            written=written.get(name),
             ldap=Ldap(url=ldap.url, base=ldap.base, filter=ldap.filter, map=to_builtins(ldap.map)) if ldap else None,
             shrink=Limit(count=shrink.count, percent=shrink.percent, at=location.at("shrink")) if shrink else None,
             at_least=expects.at_least if expects else None,
@@ -94,6 +100,20 @@ def check_file(file: DirectoryFile, directory: str, source: Source) -> Iterator[
 def to_included(file: DirectoryFile) -> Included:
     """Return the people and groups of a directory as those of a file that is included."""
     return Included(
-        users={handle: UserRow(id=row.id, email=row.email, name=row.name) for handle, row in file.users.items()},
+        users={
+            handle: UserRow(id=row.id, email=row.email, name=row.name, state=row.state or {}, until=row.until)
+            for handle, row in file.users.items()
+        },
         groups={name: GroupRow(members=[*row.members]) for name, row in file.groups.items()},
     )
+
+
+def group_name(directory: str, group: str) -> str:
+    """Return the name that a directory's group has in the file its people are written to."""
+    return f"{directory}-{slug(group)}"
+
+
+def slug(text: str) -> str:
+    """Return a text as a name of a file: small letters, digits, dots and dashes, without accents; it may be empty."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().casefold()
+    return re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")

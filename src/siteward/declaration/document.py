@@ -446,6 +446,10 @@ class ListedUserRow(Row, frozen=True):
     id: Annotated[Word, Meta(description="The directory's id of the person.")]
     email: Annotated[str | None, Meta(description="The address.")] = None
     name: Annotated[str | None, Meta(description="A name for people.")] = None
+    state: Annotated[
+        Literal["suspended"] | None, Meta(description="suspended: disabled in the directory, or not in it any more.")
+    ] = None
+    until: Annotated[Date | None, Meta(description="The last day that the directory gives.")] = None
 
 
 class ListedGroupRow(Row, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from siteward.access.state import joined
 from siteward.access.window import ALWAYS, Window
-from siteward.declaration.declared import Member
+from siteward.declaration.declared import EVERY, Member
+from siteward.declaration.directories import group_name
 
 if TYPE_CHECKING:
     from siteward.declaration.declared import Group as GroupLine
@@ -37,21 +38,26 @@ People: TypeAlias = Mapping[str, tuple[Way, ...]]
 
 
 def filled(groups: Mapping[str, GroupLine], users: Mapping[str, User]) -> Mapping[str, GroupLine]:
-    """Return the groups with all whom they take in by themselves among their members; nobody comes from a directory.
+    """Return the groups with all whom they take in by themselves among their members.
 
-    Who left for good is in no group. The groups that `all: members` speaks of are those that list their members.
+    Who left or is suspended everywhere is taken into none. The members of a directory's group are those of the group
+    of the file that is written from it. The groups that `all: members` speaks of are those that list their members.
     """
     if not any(group.intakes for group in groups.values()):
         return groups
-    here = [user for user in users.values() if not user.left]
+    here = [user for user in users.values() if user.state(EVERY) == "active"]
     listed = [group.handle for group in groups.values() if not group.intakes and not group.external]
     return {
-        name: replace(group, members=(*group.members, *_take_in(group, here, listed))) if group.intakes else group
+        name: replace(group, members=(*group.members, *_take_in(group, here, listed, groups)))
+        if group.intakes
+        else group
         for name, group in groups.items()
     }
 
 
-def _take_in(group: GroupLine, users: Sequence[User], listed: Sequence[str]) -> Iterator[Member]:
+def _take_in(
+    group: GroupLine, users: Sequence[User], listed: Sequence[str], groups: Collection[str]
+) -> Iterator[Member]:
     """Yield whom a group takes in by itself, of these users and the groups that list their members."""
     for intake in group.intakes:
         match intake.by, intake.value:
@@ -64,8 +70,10 @@ def _take_in(group: GroupLine, users: Sequence[User], listed: Sequence[str]) -> 
             case "tag", tag:
                 names = (user.handle for user in users if tag in user.tags)
             case _:
-                names = ()
-        yield from (Member(name, by=f"{intake.by} {intake.value}") for name in names)
+                written = group_name(intake.value, intake.group or "")
+                names = [written] if written in groups else []
+        by = f"{intake.by} {intake.value}" + (f", group {intake.group}" if intake.group else "")
+        yield from (Member(name, by=by) for name in names)
 
 
 def expand(groups: Mapping[str, GroupLine]) -> Mapping[str, People]:

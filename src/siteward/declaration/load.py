@@ -218,15 +218,15 @@ class Loaded(Struct, frozen=True, kw_only=True):
     """The result of loading: the declaration, `None` where a diagnostic blocks it, and all diagnostics by place.
 
     `usable` is the declaration also where only rows are wrong, which it names (`Declaration.faults`); `None` where more is.
-
-    `source` are the files that were read. `accounts` are the account names that the files speak of (see
-    `Declaration.accounts`), also where something is wrong with them.
+    `draft` holds whatever could be read, to look names up in. `source` are the files that were read. `accounts` are the
+    account names that they speak of (see `Declaration.accounts`), also where something is wrong with them.
     """
 
     declaration: Declaration | None
     diagnostics: tuple[Diagnostic, ...]
     source: Files
     usable: Declaration | None = None
+    draft: Declaration | None = None
     accounts: Accounts = MappingProxyType({})
 
     @property
@@ -277,6 +277,7 @@ def load(
     return Loaded(
         declaration=None if errors else declaration,
         usable=_with_faults(declaration, errors, reading) if errors and declaration is not None else declaration,
+        draft=declaration,
         diagnostics=said,
         source=files,
         accounts=declaration.accounts() if declaration is not None else {},
@@ -336,7 +337,8 @@ class _Reading(Struct):
         source, root = valid.source, valid.model
         self.sources.append(source)
         at_root = Builder(source, self._find_zone(root, source))
-        directories = self._build_directories(root, source)
+        written = {row.directory: row.path for row in _list_includes(root) if row.directory is not None}
+        directories = build_directories(root.directories, source, self.diagnostics, written)
         parts: list[tuple[Builder, _Valid[Any], Bound | None]] = [
             (at_root, valid, None),
             *self._read_includes(valid.includes, at_root, directories),
@@ -366,10 +368,6 @@ class _Reading(Struct):
         for builder, *_ in parts:
             self.diagnostics += (*builder.diagnostics, *not_yet(builder.source))
         return canonical(declaration, self.dropped)
-
-    def _build_directories(self, root: Document, source: Source) -> Mapping[str, Directory]:
-        """Return the directories by name; what is wrong with them is reported."""
-        return build_directories(root.directories, source, self.diagnostics) if root.directories else {}
 
     def _judge_journal(self, folder: str, source: Source) -> Iterator[Diagnostic]:
         """Yield an error where the file leads the journal out of its own folder, by itself or through a link."""

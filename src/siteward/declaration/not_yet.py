@@ -16,13 +16,9 @@ if TYPE_CHECKING:
 ANY = "*"
 """The step of a path that stands for every key of a table and every item of a list."""
 
-_DIRECTORY = "no directory is asked, and nobody comes from one"
 _APPROVAL = "nobody is asked to approve"
 NOT_YET: Mapping[tuple[str, ...], str] = {
-    ("directories",): _DIRECTORY,
-    ("include", ANY, "directory"): _DIRECTORY,
-    ("groups", ANY, "from", "directory"): _DIRECTORY,
-    ("groups", ANY, "from", ANY, "directory"): _DIRECTORY,
+    ("directories", ANY, "ldap"): "no server is asked; name a `file` that is exported from it",
     ("groups", ANY, "previously"): "no group is renamed on a platform",
     ("users", ANY, "keys"): "no key is looked for, and none is counted as old",
     ("users", ANY, "also"): "nothing lists it when somebody leaves",

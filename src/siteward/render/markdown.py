@@ -50,7 +50,13 @@ if TYPE_CHECKING:
 LIMIT = 60_000
 NOT_WHOLE = "<!-- siteward:not-everything-fits -->"
 """The hidden line, the second of a comment, by which a recipe knows that the comment does not show all that matters."""
-_TITLES = {"validate": "Access files", "diff": "Access diff", "drift": "Access drift", "apply": "Access applied"}
+_TITLES = {
+    "validate": "Access files",
+    "diff": "Access diff",
+    "drift": "Access drift",
+    "apply": "Access applied",
+    "people refresh": "People of a directory",
+}
 _OUTCOMES = table(("", "instance", "who", "where", "change", "what happened"), ())
 _CUT = "\n\n**This comment is cut here: the rest is in the full report.**"
 _CHANGES = ("change", "changes")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.access.window import Window
     from siteward.declaration.context import Context
-    from siteward.declaration.declared import Bound, Grant, Group, Instance
+    from siteward.declaration.declared import Bound, Declaration, Grant, Group, Instance
     from siteward.declaration.groups import Way
     from siteward.declaration.selector import Selector
 
@@ -155,26 +155,47 @@ def _surely_reached(context: Context, grant: Grant) -> Iterable[Instance]:
 
 
 def wildcards(context: Context) -> Iterator[Diagnostic]:
-    """Report grants on a pattern with more power than the policy allows patterns."""
+    """Report grants on a pattern, or to a group that takes people in by itself, with more power than these may give."""
+    drawing = _find_drawing(context.declaration)
     for grant in context.declaration.grants or ():
         for number, written in enumerate(grant.sites):
             if "*" in written and not written.startswith("!"):
-                yield from _find_too_wide(context, grant, number)
+                yield from _find_too_wide(context, grant, "sites", number, "name the sites")
                 break
+        for number, name in enumerate(grant.to):
+            if name in drawing:
+                yield from _find_too_wide(context, grant, "to", number, "name the people")
 
 
-def _find_too_wide(context: Context, grant: Grant, number: int) -> Iterator[Diagnostic]:
-    """Yield an error about the pattern at `number` for the first instance where it is too powerful."""
+def _find_drawing(declaration: Declaration) -> frozenset[str]:
+    """Return the groups that take people in by themselves, and those that hold such a group."""
+    groups = declaration.groups.values()
+    drawing = {group.handle for group in groups if group.intakes}
+    while True:
+        more = {
+            group.handle
+            for group in groups
+            if any(not member.excludes and member.by is None and member.name in drawing for member in group.members)
+        }
+        if more <= drawing:
+            return frozenset(drawing)
+        drawing |= more
+
+
+def _find_too_wide(context: Context, grant: Grant, key: str, number: int, instead: str) -> Iterator[Diagnostic]:
+    """Yield an error about the pattern or group at `number` of `key` for the first instance where it is too powerful."""
     for instance in context.instances(grant).values():
-        means = context.meaning(grant, instance, "site")
+        means = context.meaning(
+            grant, instance, "site" if grant.sites else "metasite" if grant.metasites else "instance"
+        )
         most = instance.policy.wildcards_at_most
         if isinstance(means, Meaning) and means.power > most:
-            pattern = grant.sites[number]
+            wide = (grant.sites if key == "sites" else grant.to)[number]
             message = (
-                f"`{pattern}` may give {most.word} at most, and `{grant.role}` is {means.power.word} on {instance.name}"
+                f"`{wide}` may give {most.word} at most, and `{grant.role}` is {means.power.word} on {instance.name}"
             )
-            hint = "name the sites, or raise `policy.wildcards.at_most`"
-            at = grant.location.at("sites", number)
+            hint = f"{instead}, or raise `policy.wildcards.at_most`"
+            at = grant.location.at(key, number)
             yield problem("wildcard-too-powerful", message, at, hint=hint, instance=instance.name)
             return
 

@@ -11,6 +11,7 @@ from siteward.access.patterns import matching
 from siteward.access.policy import names_of_role
 from siteward.access.traits import is_public
 from siteward.declaration.declared import EVERY
+from siteward.declaration.directories import group_name, slug
 from siteward.declaration.groups import MAX_NESTING
 from siteward.declaration.roles import PORTABLE
 from siteward.declaration.selector import parse
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.policy import Rule
     from siteward.declaration.context import Context
-    from siteward.declaration.declared import Group, Location
+    from siteward.declaration.declared import Group, Intake, Location
 
 MAX_NAME = 255
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}").fullmatch
@@ -282,6 +283,21 @@ def known_intakes(context: Context) -> Iterator[Diagnostic]:
                 message = f"there is no directory `{intake.value}`"
                 known = tuple(declaration.directories)
                 yield problem("unknown-directory", message, at, word=intake.value, allowed=known)
+            elif intake.by == "directory" and whole:
+                yield from _unknown_listed_group(context, group, intake)
+
+
+def _unknown_listed_group(context: Context, group: Group, intake: Intake) -> Iterator[Diagnostic]:
+    """Report a group that the directory's file does not hold."""
+    prefix = group_name(intake.value, "")
+    listed = [name.removeprefix(prefix) for name in context.declaration.groups if name.startswith(prefix)]
+    if slug(intake.group or "") not in listed:
+        at = group.location.at(*intake.path, "group")
+        message = f"the file of the directory `{intake.value}` holds no group `{intake.group}`"
+        hint = (
+            None if listed else f"it holds no group; export them too, and run `siteward people refresh {intake.value}`"
+        )
+        yield problem("unknown-user", message, at, word=intake.group, known=listed, hint=hint)
 
 
 def tags_of_others(context: Context) -> Iterator[Diagnostic]:
@@ -304,7 +320,8 @@ def unused_groups(context: Context) -> Iterator[Diagnostic]:
     used |= {member.name for group in declaration.groups.values() for member in group.members}
     used |= {rule.not_with for row in declaration.instances.values() for rule in row.policy.rules if rule.not_with}
     for name, group in declaration.groups.items():
-        if name not in used and group.native is None and name not in context.twice:
+        directory = "directory" in group.location.source.data  # nobody chooses what stands in the file of one
+        if name not in used and group.native is None and name not in context.twice and not directory:
             yield problem(
                 "unused-group", f"nothing uses the group `{name}`", group.location.key(), severity=Severity.WARNING
             )

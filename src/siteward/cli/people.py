@@ -1,0 +1,183 @@
+"""`siteward people`: writes the people of a directory into the file that the declaration includes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from siteward.access.diagnostic import join_some, near, plural, problem
+from siteward.access.report import Report
+from siteward.cli.session import Session, StoppedError, find_config, with_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.declaration.declared import Directory
+    from siteward.declaration.load import Loaded
+    from siteward.people.listing import Listing
+    from siteward.people.refresh import Demands
+
+
+@click.group("people")
+def command() -> None:
+    """Take people and their groups over from the directories that know them."""
+
+
+@command.command("refresh")
+@click.argument("names", metavar="[DIRECTORY]...", nargs=-1)
+@click.option("--check", is_flag=True, help="Write nothing; leave with 2 where a file would change.")
+@click.option("--same", metavar="NAME=ID", multiple=True, help="The person of that name has a new id in the directory.")
+@click.option(
+    "--other", metavar="NAME=ID", multiple=True, help="Whoever has that id is somebody new, to be called NAME."
+)
+@with_session("text", "markdown", "json", without=("--group-by", "--exit-zero"))
+def refresh(
+    session: Session, names: tuple[str, ...], same: tuple[str, ...], other: tuple[str, ...], *, check: bool
+) -> int:
+    """Read the exports of directories and write who is there into the included files, for a pull request.
+
+    Nothing is applied. People are matched by the directory's id alone; whoever is missing is suspended, and an export
+    that is cut, empty, or lost more people than `shrink` allows changes nothing.
+    """
+    from siteward.reconcile.project import read
+
+    path = find_config(session)
+    loaded = read(path)
+    directories = _choose(loaded, names)
+    if len(directories) != 1 and (same or other):
+        raise click.UsageError("--same and --other are about one directory: name it")
+    confirmed = _pairs("--same", same), _pairs("--other", other)
+    codes = [_refresh(session, loaded, directory, *confirmed, check=check) for directory in directories]
+    return 1 if 1 in codes else max(codes)
+
+
+def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
+    """Return the names and ids of an option; raises `UsageError` for a value without a sign between the two."""
+    pairs = [text.rpartition("=") for text in given]
+    if any(not name or not id_ for name, _, id_ in pairs):
+        raise click.UsageError(f"{option}: write NAME=ID")
+    return {name: id_ for name, _, id_ in pairs}
+
+
+def _choose(loaded: Loaded, names: tuple[str, ...]) -> list[Directory]:
+    """Return the chosen directories, all of them without names; raises `StoppedError` where their rows are wrong.
+
+    What is wrong elsewhere in the files is for `validate`: a refresh may be what mends it.
+    """
+    known: Mapping[str, Directory] = loaded.draft.directories if loaded.draft is not None else {}
+    blocking = tuple(found for found in loaded.diagnostics if found.blocks)
+    if not known:
+        if blocking:
+            raise StoppedError(Report(command="people refresh", diagnostics=blocking, texts=loaded.texts))
+        raise click.UsageError("the file declares no `directories`")
+    for name in names:
+        if name not in known:
+            nearest = near(name, known)
+            raise click.UsageError(
+                f"there is no directory {name!r}" + (f"; did you mean {nearest!r}?" if nearest else "")
+            )
+    chosen = [known[name] for name in dict.fromkeys(names or known)]
+    wrong = tuple(found for found in blocking if any(_is_about(found, directory) for directory in chosen))
+    if wrong:
+        raise StoppedError(Report(command="people refresh", diagnostics=wrong, texts=loaded.texts))
+    return chosen
+
+
+def _is_about(found: Diagnostic, directory: Directory) -> bool:
+    """Return whether a diagnostic stands in the row of a directory."""
+    key, row = directory.location.key(), directory.location.at()
+    return (
+        found.at is not None and found.at.file == key.file and key.line <= found.at.line <= max(key.line, row.end_line)
+    )
+
+
+def _refresh(
+    session: Session,
+    loaded: Loaded,
+    directory: Directory,
+    same: Mapping[str, str],
+    other: Mapping[str, str],
+    *,
+    check: bool,
+) -> int:
+    """Refresh the file of one directory, print what changes, and return the exit code."""
+    from siteward.people.file import print_people, read_people
+    from siteward.people.listing import ListingError
+    from siteward.people.refresh import refresh as compare
+    from siteward.reconcile.outputs import write_output
+    from siteward.render.people import render
+
+    root = loaded.source.root.parent
+    file = _find_written(directory)
+    path, called = root / file, str(loaded.source.called.parent / file)
+    try:
+        listing = _read_listing(loaded, directory)
+        before = read_people(path, called)
+    except ListingError as wrong:
+        return session.leave(Report(command="people refresh", diagnostics=wrong.diagnostics, texts=loaded.texts))
+    result = compare(listing, before, _find_demands(loaded, directory, called, same, other))
+    if any(found.blocks for found in result.diagnostics):
+        return session.leave(Report(command="people refresh", diagnostics=result.diagnostics, texts=loaded.texts))
+    text = print_people(directory.name, result.people)
+    changes = not path.exists() or path.read_text(encoding="utf-8") != text
+    if changes and not check:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_output(path, text.encode())
+    lines = [(change.what, change.who, change.detail) for change in result.changes]
+    told = (*listing.told, *_tell_strays(listing))
+    code = session.answer(
+        lambda form, options: render(directory.name, called, lines, told, form, options),
+        Report(command="people refresh"),
+    )
+    return code or (2 if changes and check else 0)
+
+
+def _find_written(directory: Directory) -> str:
+    """Return the included file of a directory; raises `StoppedError` where no include names it."""
+    if directory.written is None:
+        message = f"no `include` names the file that the people of `{directory.name}` are written to"
+        hint = f"add it: include: [{{path: people/{directory.name}.yaml, directory: {directory.name}}}]"
+        raise StoppedError(
+            Report(command="people refresh", diagnostics=(problem("missing-key", message, directory.at, hint=hint),))
+        )
+    return directory.written
+
+
+def _read_listing(loaded: Loaded, directory: Directory) -> Listing:
+    """Return what a directory lists; raises `ListingError`, and `StoppedError` where its file leads out of the folder."""
+    from siteward.people.export import read_export
+
+    file = directory.file or ""
+    if not loaded.source.holds(file):
+        message = f"`{file}` leads out of the folder of this file"
+        outside = problem("include-outside", message, directory.location.at("file"))
+        raise StoppedError(Report(command="people refresh", diagnostics=(outside,), texts=loaded.texts))
+    return read_export(loaded.source.root.parent / file, str(loaded.source.called.parent / file))
+
+
+def _find_demands(
+    loaded: Loaded, directory: Directory, called: str, same: Mapping[str, str], other: Mapping[str, str]
+) -> Demands:
+    """Return what a listing of a directory must keep; the names of all other files are taken."""
+    from siteward.people.refresh import Demands
+
+    draft = loaded.draft
+    rows = (*draft.users.values(), *draft.groups.values()) if draft is not None else ()
+    return Demands(
+        directory=directory.name,
+        at=directory.at,
+        shrink=directory.shrink,
+        at_least=directory.at_least,
+        witnesses=directory.witnesses,
+        taken=frozenset(row.handle for row in rows if row.at.file != called),
+        same=same,
+        others={id_: name for name, id_ in other.items()},
+    )
+
+
+def _tell_strays(listing: Listing) -> Iterator[str]:
+    """Yield a sentence about each group with members who are nobody in the listing."""
+    for group, strays in listing.strays.items():
+        yield f"{plural(len(strays), 'member')} of {group} {'is' if len(strays) == 1 else 'are'} nobody in it: {join_some(strays)}"

@@ -15,17 +15,17 @@ FLOORS = {
     "access": set(),
     "transport": {"access"},  # for `hosts` alone: what is judged in the file and what is connected to is read by one
     "declaration": {"access"},
-    "people": {"access", "declaration"},
+    "directory": {"access", "declaration"},
     "render": {"access"},
     "platforms": {"access", "transport"},
     "reconcile": {"access", "declaration", "platforms", "transport"},
-    "cli": {"access", "declaration", "people", "platforms", "reconcile", "render", "transport"},
+    "cli": {"access", "declaration", "directory", "platforms", "reconcile", "render", "transport"},
 }
 THIRD_PARTY = {
     "access": {"msgspec", "idna", "confusable_homoglyphs"},
     "transport": {"msgspec", "httpx", "httpcore", "psycopg", "keyring"},
     "declaration": {"msgspec", "yaml", "ruamel", "pydantic", "pydantic_core", "annotated_types", "typing_extensions"},
-    "people": {"msgspec"},
+    "directory": {"msgspec"},
     "render": {"msgspec", "jinja2", "markupsafe"},
     "platforms": {"msgspec", "httpx", "pydantic", "werkzeug", "waitress", "_typeshed", "psycopg"},
     "reconcile": {"msgspec", "httpx", "filelock", "pyrage", "deepdiff"},

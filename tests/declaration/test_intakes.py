@@ -102,18 +102,16 @@ def test_a_file_with_bounds_puts_nobody_into_groups_of_others(tmp_path: Path) ->
     assert not read_text(tmp_path, unbound + GRANTS, team=team).diagnostics
 
 
-@pytest.mark.parametrize("holder", ["leads", "outer"])
+@pytest.mark.parametrize("to", ["leads", "outer"])
 @pytest.mark.parametrize(("role", "most", "codes"), [
     ("edit", "", ["wildcard-too-powerful"]),
     ("edit", "policy: {wildcards: {at_most: edit}}\n", []),
     ("view", "", []),
 ])  # fmt: skip
-def test_it_gives_no_more_than_a_pattern_may(
-    tmp_path: Path, holder: str, role: str, most: str, codes: list[str]
-) -> None:
+def test_it_gives_no_more_than_a_pattern_may(tmp_path: Path, to: str, role: str, most: str, codes: list[str]) -> None:
     """Whoever comes in later gets it without a line of their own, also by a group that holds such a group."""
     text = f"{most}groups: {{leads: {{from: {{tag: lead}}}}, outer: [leads, ben]}}\n"
-    text += f"grants: [{{to: {holder}, role: {role}, sites: a.example.org}}]\n"
+    text += f"grants: [{{to: {to}, role: {role}, sites: a.example.org}}]\n"
     blocking = [found for found in read_text(tmp_path, HEAD + USERS + text).diagnostics if found.blocks]
     assert [found.code for found in blocking] == codes
     assert all(found.at is not None and found.at.column > 10 for found in blocking)

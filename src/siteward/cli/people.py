@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from siteward.access.diagnostic import Diagnostic
-    from siteward.declaration.declared import Directory
+    from siteward.declaration.declared import Directory, Group, User
     from siteward.declaration.load import Loaded
-    from siteward.people.listing import Listing
-    from siteward.people.refresh import Demands
+    from siteward.directory.listing import Listing
+    from siteward.directory.refresh import Demands
 
 
 @click.group("people")
@@ -86,11 +86,10 @@ def _choose(loaded: Loaded, names: tuple[str, ...]) -> list[Directory]:
 
 
 def _is_about(found: Diagnostic, directory: Directory) -> bool:
-    """Return whether a diagnostic stands in the row of a directory."""
-    key, row = directory.location.key(), directory.location.at()
-    return (
-        found.at is not None and found.at.file == key.file and key.line <= found.at.line <= max(key.line, row.end_line)
-    )
+    """Return whether a diagnostic stands in the section of directories, up to the row of one."""
+    section, row = directory.location.source.key_at(("directories",)), directory.location.at()
+    last = max(directory.at.line, row.end_line)
+    return found.at is not None and found.at.file == section.file and section.line <= found.at.line <= last
 
 
 def _refresh(
@@ -103,9 +102,9 @@ def _refresh(
     check: bool,
 ) -> int:
     """Refresh the file of one directory, print what changes, and return the exit code."""
-    from siteward.people.file import print_people, read_people
-    from siteward.people.listing import ListingError
-    from siteward.people.refresh import refresh as compare
+    from siteward.directory.file import print_people, read_people
+    from siteward.directory.listing import ListingError
+    from siteward.directory.refresh import refresh as compare
     from siteward.reconcile.outputs import write_output
     from siteward.render.people import render
 
@@ -147,7 +146,7 @@ def _find_written(directory: Directory) -> str:
 
 def _read_listing(loaded: Loaded, directory: Directory) -> Listing:
     """Return what a directory lists; raises `ListingError`, and `StoppedError` where its file leads out of the folder."""
-    from siteward.people.export import read_export
+    from siteward.directory.export import read_export
 
     file = directory.file or ""
     if not loaded.source.holds(file):
@@ -161,10 +160,10 @@ def _find_demands(
     loaded: Loaded, directory: Directory, called: str, same: Mapping[str, str], other: Mapping[str, str]
 ) -> Demands:
     """Return what a listing of a directory must keep; the names of all other files are taken."""
-    from siteward.people.refresh import Demands
+    from siteward.directory.refresh import Demands
 
     draft = loaded.draft
-    rows = (*draft.users.values(), *draft.groups.values()) if draft is not None else ()
+    rows: list[User | Group] = [*draft.users.values(), *draft.groups.values()] if draft is not None else []
     return Demands(
         directory=directory.name,
         at=directory.at,

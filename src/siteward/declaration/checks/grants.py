@@ -171,15 +171,16 @@ def _find_drawing(declaration: Declaration) -> frozenset[str]:
     """Return the groups that take people in by themselves, and those that hold such a group."""
     groups = declaration.groups.values()
     drawing = {group.handle for group in groups if group.intakes}
-    while True:
+    while drawing:
         more = {
             group.handle
             for group in groups
             if any(not member.excludes and member.by is None and member.name in drawing for member in group.members)
         }
         if more <= drawing:
-            return frozenset(drawing)
+            break
         drawing |= more
+    return frozenset(drawing)
 
 
 def _find_too_wide(context: Context, grant: Grant, key: str, number: int, instead: str) -> Iterator[Diagnostic]:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from siteward.access.diagnostic import Diagnostic, Span
-from siteward.people.listing import MAX_TEXT, Listing, ListingError, Person, collect, incomplete, malformed
+from siteward.directory.listing import MAX_TEXT, Listing, ListingError, Person, collect, incomplete, malformed
 
 IDS = ("entryuuid", "objectguid", "nsuniqueid", "ipauniqueid")
 """The attributes that stay of an entry for good, by server: OpenLDAP, Active Directory, 389 DS, FreeIPA."""
@@ -203,7 +203,8 @@ def _part_key(part: str) -> str:
         lambda found: bytes.fromhex(found[1].decode()) if found[1] else found[2], value.strip().encode()
     )
     text = unicodedata.normalize("NFC", plain.decode("utf-8", "replace")).casefold()
-    return f"{kind.strip().casefold()}={' '.join(text.split())}"
+    shown = re.sub(r"([\\,+])", r"\\\1", " ".join(text.split()))
+    return f"{kind.strip().casefold()}={shown}"
 
 
 def _parse(called: str, text: str) -> Iterator[Entry]:

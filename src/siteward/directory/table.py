@@ -16,7 +16,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from siteward.access.diagnostic import Diagnostic, Span
-from siteward.people.listing import MAX_TEXT, Listing, ListingError, Person, collect, malformed
+from siteward.directory.listing import MAX_TEXT, Listing, ListingError, Person, collect, malformed
 
 Row = Mapping[str, str]
 """A row of a table by its header in small letters; empty cells are left out."""

@@ -8,8 +8,8 @@ from siteward.declaration.document import DirectoryFile
 from siteward.declaration.generate import quoted
 from siteward.declaration.grammar import fitted, said
 from siteward.declaration.yaml_reader import read
-from siteward.people.listing import ListingError
-from siteward.people.refresh import Known, People
+from siteward.directory.listing import ListingError
+from siteward.directory.refresh import Known, People
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

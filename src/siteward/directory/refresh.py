@@ -13,10 +13,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Span, problem
 from siteward.access.policy import Limit
-from siteward.people.listing import Listing, Person, incomplete
+from siteward.directory.listing import Listing, Person, incomplete
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -98,16 +99,12 @@ def refresh(listing: Listing, before: People, demands: Demands) -> Refreshed:
             )
     for handle, known in before.users.items():
         if handle not in users:
-            users[handle] = Known(**{**_fields(known), "suspended": True})
+            users[handle] = replace(known, suspended=True)
     groups = _name_groups(listing, handles, demands, diagnostics)
     after = People(users=dict(sorted(users.items())), groups=groups)
     changes = tuple(sorted(_compare(before, after, {person.id for person in listing.people})))
     diagnostics += _too_many_gone(before, after, demands)
     return Refreshed(people=after, changes=changes, diagnostics=tuple(diagnostics))
-
-
-def _fields(known: Known) -> dict[str, str | bool | None]:
-    return {name: getattr(known, name) for name in Known.__struct_fields__}
 
 
 def _missing_witnesses(listing: Listing, before: People, demands: Demands) -> Iterator[Diagnostic]:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from siteward.access.diagnostic import Diagnostic, Span
-from siteward.people.listing import MAX_TEXT, Listing, ListingError, Person, collect, incomplete, malformed
+from siteward.directory.listing import MAX_TEXT, Listing, ListingError, Person, collect, incomplete, malformed
 
 Entry = Mapping[str, Any]
 
@@ -53,7 +53,7 @@ def _read_scim(data: Entry, start: Span) -> Listing:
         raise ListingError(incomplete(message, start, hint="join all pages into one list that begins with number 1"))
     users = [entry for entry in entries if not _is_group(entry)]
     faults: list[Diagnostic] = []
-    people = list(_each(users, _read_scim_user, start, faults))
+    people = list(_read_each(users, _read_scim_user, start, faults))
     groups: dict[str, list[str]] = {}
     strays: dict[str, list[str]] = {}
     ids = {person.id for person in people}
@@ -107,7 +107,7 @@ def _read_okta(entries: list[Any], start: Span) -> Listing:
     faults: list[Diagnostic] = []
     users = [_fold(entry) for entry in _list_of(entries, "the list", start)]
     waiting = [user for user in users if user.get("status") in _OKTA_NOT_YET]
-    people = list(_each([user for user in users if user not in waiting], _read_okta_user, start, faults))
+    people = list(_read_each([user for user in users if user not in waiting], _read_okta_user, start, faults))
     told = (f"{len(waiting)} who are not active yet are left out",) if waiting else ()
     return Listing(people=collect(people, faults), told=told)
 
@@ -136,7 +136,7 @@ def _read_google(data: Entry, start: Span) -> Listing:
         raise ListingError(incomplete("a `nextPageToken` says that another page follows", start))
     faults: list[Diagnostic] = []
     users = [_fold(entry) for entry in _list_of(data["users"], "users", start)]
-    return Listing(people=collect(_each(users, _read_google_user, start, faults), faults))
+    return Listing(people=collect(_read_each(users, _read_google_user, start, faults), faults))
 
 
 def _read_google_user(entry: Entry, at: Span) -> Person:
@@ -153,7 +153,7 @@ def _read_google_user(entry: Entry, at: Span) -> Person:
     )
 
 
-def _each(
+def _read_each(
     entries: list[Entry], read: Callable[[Entry, Span], Person], start: Span, faults: list[Diagnostic]
 ) -> Iterator[Person]:
     """Yield the person of each entry; what is wrong with one is added to `faults`, with its number."""

@@ -6,10 +6,10 @@ import stat
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Span, problem
-from siteward.people.ldif import read_ldif
-from siteward.people.listing import Listing, ListingError, malformed
-from siteward.people.scim import read_json
-from siteward.people.table import read_table
+from siteward.directory.ldif import read_ldif
+from siteward.directory.listing import Listing, ListingError, malformed
+from siteward.directory.scim import read_json
+from siteward.directory.table import read_table
 
 if TYPE_CHECKING:
     from pathlib import Path

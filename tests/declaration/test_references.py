@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -116,9 +116,9 @@ def test_two_hundred_thousand_references_in_another_case_stay_fast(tmp_path: Pat
     from msgspec.structs import replace
 
     many = tuple(replace(line, to=(line.to[0].upper(),)) for line in declaration.grants) * 100
-    began = perf_counter()
+    began = process_time()
     result = canonical(replace(declaration, grants=many))
-    assert perf_counter() - began < 3
+    assert process_time() - began < 10  # a search through all names for each would take minutes
     assert result.grants is not None
     assert result.grants[-1].to == ("u499",)
 

@@ -20,7 +20,6 @@ _APPROVAL = "nobody is asked to approve"
 NOT_YET: Mapping[tuple[str, ...], str] = {
     ("directories", ANY, "ldap"): "no server is asked; name a `file` that is exported from it",
     ("groups", ANY, "previously"): "no group is renamed on a platform",
-    ("users", ANY, "keys"): "no key is looked for, and none is counted as old",
     ("users", ANY, "also"): "nothing lists it when somebody leaves",
     ("policy", "reviews"): "no review is due by it",
     ("policy", "waivers"): "every finding is told",

@@ -83,12 +83,25 @@ def prepare(report: Report, options: Options) -> RenderContext:
     """Return the context of `report`: redacted as `options.privacy` asks, with the numbers of the whole."""
     plan = report.plan
     return RenderContext(
-        report=_redact(report, options.privacy),
+        report=_redact(_without_secrets(report), options.privacy),
         summary=summarize(report),
         code=exit_code(report),
         parts={instance.instance: _summarize_instance(report, instance) for instance in plan.instances} if plan else {},
         options=options,
     )
+
+
+def _without_secrets(report: Report) -> Report:
+    """Return a report whose excerpts leave out the lines in which a secret was found: logs are read by many."""
+    found = [said.at for said in report.diagnostics if said.code == "secret-in-file" and said.at is not None]
+    if not found:
+        return report
+    texts = dict(report.texts)
+    for at in found:
+        hidden = range(at.line, max(at.line, at.end_line) + 1)
+        lines = enumerate(texts.get(at.file, ()), 1)
+        texts[at.file] = tuple("(not shown: it holds a secret)" if number in hidden else line for number, line in lines)
+    return replace(report, texts=texts)
 
 
 def in_words(report: Report) -> Report:

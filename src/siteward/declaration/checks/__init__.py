@@ -8,6 +8,8 @@ from siteward.declaration.checks.extras import EXTRAS_CHECKS
 from siteward.declaration.checks.grants import GRANT_CHECKS
 from siteward.declaration.checks.lookalikes import lookalikes
 from siteward.declaration.checks.names import NAME_CHECKS
+from siteward.declaration.checks.secrets import secrets
+from siteward.declaration.checks.services import SERVICE_CHECKS
 from siteward.declaration.checks.sites import SITE_CHECKS
 from siteward.declaration.checks.users import USER_CHECKS
 from siteward.declaration.context import Context
@@ -19,7 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECKS", "Context", "findings"]
 
-CHECKS = (*NAME_CHECKS, lookalikes, *USER_CHECKS, *SITE_CHECKS, *GRANT_CHECKS, *EXTRAS_CHECKS)
+CHECKS = (
+    *NAME_CHECKS,
+    lookalikes,
+    *USER_CHECKS,
+    *SERVICE_CHECKS,
+    secrets,
+    *SITE_CHECKS,
+    *GRANT_CHECKS,
+    *EXTRAS_CHECKS,
+)
 """All checks. A new one is a function from `Context` to diagnostics, added to the tuple of its module."""
 
 

@@ -204,19 +204,6 @@ def known_once(context: Context) -> Iterator[Diagnostic]:
                 yield problem("key-twice", message, user.location.at("keys", number, "name"), related=related)
 
 
-def owners(context: Context) -> Iterator[Diagnostic]:
-    """Report owners of services that are no user of the file."""
-    for user in context.declaration.users.values():
-        if user.owner is not None and not context.known("users", user.owner) and not context.some_include_is_missing():
-            yield problem(
-                "unknown-user",
-                f"there is no user `{user.owner}`",
-                user.location.at("owner"),
-                word=user.owner,
-                known=context.declaration.users,
-            )
-
-
 USER_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     addresses,
     accounts,
@@ -226,5 +213,4 @@ USER_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     platform_features,
     former_names,
     known_once,
-    owners,
 )

@@ -1,0 +1,55 @@
+"""The check for secrets in free texts: a reason or a key's description is no place for the key itself."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from siteward.access.diagnostic import problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.declaration.context import Context
+    from siteward.declaration.declared import Location
+    from siteward.declaration.source import Path
+
+_SECRETS = re.compile(
+    r"AGE-SECRET-KEY-1|-----BEGIN [A-Z ]*PRIVATE KEY|\beyJ[\w-]{8,}\.[\w-]{8,}\.|\bgh[pousr]_\w{30,}|\bgithub_pat_\w{20,}"
+    r"|\bglpat-[\w-]{15,}|\bxox[abprs]-[\w-]{10,}|\bBearer [\w.~+/-]{16,}|(?<![\w-])[0-9a-f]{32}(?![\w-])"
+)
+"""How keys, tokens and sessions begin or look. 32 hexadecimal digits are a `token_auth` of Matomo; ids are not looked at."""
+
+
+def secrets(context: Context) -> Iterator[Diagnostic]:
+    """Report free texts that look like a secret; the message does not repeat them."""
+    for location, path, text in _list_texts(context):
+        if text is not None and _SECRETS.search(text):
+            hint = "take it out and make a new one: whoever reads the file has it now, and its history keeps it"
+            yield problem("secret-in-file", "this looks like a secret", location.at(*path), hint=hint)
+
+
+def _list_texts(context: Context) -> Iterator[tuple[Location, Path, str | None]]:
+    """Yield the free texts of the file, each with its place; an id, login or address is none."""
+    declaration = context.declaration
+    for user in declaration.users.values():
+        yield user.location, ("reason",), user.reason
+        yield user.location, ("ticket",), user.ticket
+        yield user.location, ("name",), user.name
+        yield from ((user.location, ("also", number), text) for number, text in enumerate(user.also))
+        for number, key in enumerate(user.keys):
+            yield user.location, ("keys", number, "name"), key.name
+            yield user.location, ("keys", number, "used_by"), key.used_by
+    for group in declaration.groups.values():
+        yield group.location, ("description",), group.description
+        yield group.location, ("ticket",), group.ticket
+        for number, member in enumerate(group.members):
+            if member.by is None and (member.reason or member.ticket):
+                where = group.member_path(number)[len(group.location.path) :]
+                yield group.location, (*where, "reason"), member.reason
+                yield group.location, (*where, "ticket"), member.ticket
+    for grant in declaration.grants or ():
+        if grant.reason is not None or grant.ticket is not None:
+            yield grant.location, ("reason",), grant.reason
+            yield grant.location, ("ticket",), grant.ticket

@@ -15,7 +15,7 @@ FLOORS = {
     "access": set(),
     "transport": {"access"},  # for `hosts` alone: what is judged in the file and what is connected to is read by one
     "declaration": {"access"},
-    "directory": {"access", "declaration"},
+    "directory": {"access", "declaration", "transport"},
     "render": {"access"},
     "platforms": {"access", "transport"},
     "reconcile": {"access", "declaration", "platforms", "transport"},
@@ -23,7 +23,7 @@ FLOORS = {
 }
 THIRD_PARTY = {
     "access": {"msgspec", "idna", "confusable_homoglyphs"},
-    "transport": {"msgspec", "httpx", "httpcore", "psycopg", "keyring"},
+    "transport": {"msgspec", "httpx", "httpcore", "psycopg", "keyring", "ldap3"},
     "declaration": {"msgspec", "yaml", "ruamel", "pydantic", "pydantic_core", "annotated_types", "typing_extensions"},
     "directory": {"msgspec"},
     "render": {"msgspec", "jinja2", "markupsafe"},
@@ -167,7 +167,7 @@ def test_the_list_of_those_that_start_programs_is_true() -> None:
 
 
 NETWORK = {
-    "asyncio", "ftplib", "http.client", "http.server", "httpcore", "httpx", "imaplib", "poplib", "psycopg", "smtplib", "socket", "socketserver",
+    "asyncio", "ftplib", "ldap3", "http.client", "http.server", "httpcore", "httpx", "imaplib", "poplib", "psycopg", "smtplib", "socket", "socketserver",
     "ssl", "telnetlib", "urllib.request", "xmlrpc",
 }  # fmt: skip
 """What connections are opened with."""

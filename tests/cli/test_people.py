@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+
+from directory.slapd import PASSWORD, READER, SUFFIX, company, modify, serve
 
 if TYPE_CHECKING:
     from cli.conftest import Program
@@ -132,3 +135,34 @@ def test_no_address_is_told_where_names_are_redacted(staffed: Program, form: str
     assert shown in result.out or form == "json"
     assert "@" not in result.out
     assert "Berg" not in result.out
+
+
+def test_a_server_is_asked_with_the_credentials_of_the_directory(
+    staffed: Program, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """From LDAP to the file; whoever is gone is told by the word that fits, and a cut listing changes nothing."""
+    limits = f'limits dn.exact="{READER}" size.prtotal=unlimited'
+    with serve(tmp_path_factory.mktemp("slapd"), company(600), more=limits) as port:
+        row = f'staff: {{ldap: {{url: "ldap://127.0.0.1:{port}", base: "{SUFFIX}"}}, expects: {{at_least: 500}}}}'
+        path = staffed.folder / "access.yaml"
+        path.write_text(path.read_text().replace("staff: {file: people/staff.csv, expects: {people: [anna]}}", row))
+        missing = staffed("people", "refresh")
+        assert (missing.code, "SITEWARD_STAFF_BIND_DN" in missing.out + missing.err) == (1, True)
+        staffed.env |= {"SITEWARD_STAFF_BIND_DN": READER, "SITEWARD_STAFF_BIND_PASSWORD": PASSWORD}
+        first = staffed("people", "refresh")
+        assert first.code == 0, first.out + first.err
+        file = staffed.folder / "people" / "staff.yaml"
+        written = file.read_text()
+        assert "staff-web-analytics: {members: [p1]}" in written
+        modify(port, f"dn: uid=p9,ou=People,{SUFFIX}\nchangetype: delete\n")
+        second = staffed("people", "refresh")
+        assert "left p9 gone from the directory" in " ".join(second.out.split())
+        assert staffed("people", "refresh", "--check").code == 0
+        assert PASSWORD not in file.read_text() + second.out + second.err
+    with serve(tmp_path_factory.mktemp("slapd"), company(600)) as port:
+        path.write_text(re.sub(r"127\.0\.0\.1:\d+\", base", f'127.0.0.1:{port}", base', path.read_text()))
+        before = file.read_bytes()
+        cut = staffed("people", "refresh")
+        assert cut.code == 1
+        assert "ended the listing early" in cut.out + cut.err
+        assert file.read_bytes() == before

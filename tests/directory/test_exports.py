@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from siteward.directory.entries import dn_key
 from siteward.directory.export import read_export
-from siteward.directory.ldif import dn_key, read_ldif
+from siteward.directory.ldif import read_ldif
 from siteward.directory.listing import Listing, ListingError
 from siteward.directory.scim import read_json
 from siteward.directory.table import read_table

@@ -17,13 +17,15 @@ _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//")
 _LONGEST_NAME, _LONGEST_LABEL, _LONGEST_URL = 253, 63, 2048
 
-_URL = re.compile(r"(?P<scheme>[Hh][Tt][Tt][Pp][Ss]?)://(?P<authority>[^/?#]*)(?P<rest>.*)")
+_URL = re.compile(r"(?P<scheme>[A-Za-z]{3,5})://(?P<authority>[^/?#]*)(?P<rest>.*)")
 _CLEAN = re.compile(r"[^\s\x00-\x1f\x7f\\\ud800-\udfff]+")
 _PLACE = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]+)(?::(?P<port>[0-9]{1,5})?)?")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9_-]*[a-z0-9])?")
 _IPV4 = re.compile(r"[0-9]+(\.[0-9]+){3}")
-_PORTS = {"http": 80, "https": 443}
-_FORM = "write it as https://stats.example.org"
+_PORTS = {"http": 80, "https": 443, "ldap": 389, "ldaps": 636}
+_FORMS = {"https": "write it as https://stats.example.org", "ldaps": "write it as ldaps://ldap.example.org"}
+HTTP, LDAP = ("http", "https"), ("ldap", "ldaps")
+"""The schemes of an address that an instance, or a directory, may have; the second one of each is encrypted."""
 _PART = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,=:@-]|%[0-9A-Fa-f]{2})+")
 _CODED = re.compile("%([0-9A-Fa-f]{2})")
 _NEEDLESSLY_CODED = re.compile(r"[A-Za-z0-9_~-]")
@@ -73,40 +75,42 @@ def domain_in(text: str) -> str:
     return _with_port(authority.rpartition("@")[2].removesuffix(":"), _PORTS.get(scheme))
 
 
-def origin_of(url: str) -> str:
+def origin_of(url: str, schemes: tuple[str, str] = HTTP) -> str:
     """Return scheme, host and port that httpx will connect to for `url`, the port only where it is not the usual one.
 
-    Raises `AddressError` for what is no http or https address, holds a user or a password, or has a host that is not
+    Raises `AddressError` for what is no address of these schemes, holds a user or a password, or has a host that is not
     ASCII or that httpx does not take. Path, query and fragment are not looked at beyond the characters in them.
     """
     found = _URL.fullmatch(url) if _CLEAN.fullmatch(url) and len(url) <= _LONGEST_URL else None
-    if found is None:
-        raise AddressError("bad-url", "this is not a valid http or https address", _FORM)
-    scheme, authority = found["scheme"].lower(), found["authority"]
+    scheme = found["scheme"].lower() if found else ""
+    wrong, form = f"this is not a valid {' or '.join(schemes)} address", _FORMS[schemes[1]]
+    if found is None or scheme not in schemes:
+        raise AddressError("bad-url", wrong, form)
+    authority = found["authority"]
     if "@" in authority:
         hint = "give them beside the address; a file is no place for secrets"
         raise AddressError("secret-in-file", "credentials in the address", hint)
     place = _PLACE.fullmatch(authority)
     port = int(place["port"] or _PORTS[scheme]) if place else 0
     if place is None or not 0 < port < 65536:
-        raise AddressError("bad-url", "this is not a valid http or https address", _FORM)
+        raise AddressError("bad-url", wrong, form)
     host = place["host"]
     if not host.isascii() and _is_host(fold(host)):
         hint = f"write {fold(host)} in its place, if that is the server you mean"
         raise AddressError("host-not-ascii", "the host of the address is not written in ASCII", hint)
     host = host.lower()
     if not host.isascii() or not _is_host(host):
-        raise AddressError("bad-url", "the address names no host that can be connected to", _FORM)
+        raise AddressError("bad-url", "the address names no host that can be connected to", form)
     return f"{scheme}://{host}" + ("" if port == _PORTS[scheme] else f":{port}")
 
 
-def address_of(url: str) -> str:
+def address_of(url: str, schemes: tuple[str, str] = HTTP) -> str:
     """Return the origin of `url` with its base path, without a final slash: what an instance is told apart by.
 
     The path is written as it is sent. Raises `AddressError` as `origin_of` does, and for a path that servers read in
     several ways (dots, empty parts, coded slashes): what is judged would not be what is reached.
     """
-    origin = origin_of(url)
+    origin = origin_of(url, schemes)
     found = _URL.fullmatch(url)
     path = re.split("[?#]", found["rest"], maxsplit=1)[0].rstrip("/") if found else ""
     return origin + "".join(f"/{_base_part(part)}" for part in path.split("/")[1:])

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import join_some, near, plural, problem
+from siteward.access.hosts import LDAP
 from siteward.access.report import Report
 from siteward.cli.session import Session, StoppedError, find_config, with_session
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from siteward.declaration.declared import Directory, Group, User
     from siteward.declaration.load import Loaded
     from siteward.directory.listing import Listing
-    from siteward.directory.refresh import Demands
+    from siteward.directory.refresh import Demands, People
 
 
 @click.group("people")
@@ -112,8 +114,8 @@ def _refresh(
     file = _find_written(directory)
     path, called = root / file, str(loaded.source.called.parent / file)
     try:
-        listing = _read_listing(loaded, directory)
         before = read_people(path, called)
+        listing = _ask_server(session, loaded, directory, before) if directory.ldap else _read_export(loaded, directory)
     except ListingError as wrong:
         return session.leave(Report(command="people refresh", diagnostics=wrong.diagnostics, texts=loaded.texts))
     result = compare(listing, before, _find_demands(loaded, directory, called, same, other))
@@ -144,7 +146,26 @@ def _find_written(directory: Directory) -> str:
     return directory.written
 
 
-def _read_listing(loaded: Loaded, directory: Directory) -> Listing:
+def _ask_server(session: Session, loaded: Loaded, directory: Directory, before: People) -> Listing:
+    """Return what the server of a directory lists; raises `ListingError` and `PlatformError`."""
+    from siteward.cli.checkout import environment_of, keyring_of, reading_deadline
+    from siteward.directory.server import explain_absences, read_server
+    from siteward.transport.ldap import FIELDS, LdapReader
+    from siteward.transport.secrets import find
+
+    ldap = directory.ldap
+    if ldap is None:
+        raise TypeError(f"{directory.name} has no server")
+    env = environment_of(loaded.source.root.parent)
+    secrets = find(directory.name, FIELDS, url=ldap.url, env=env, keyring=keyring_of(), schemes=LDAP)
+    with LdapReader(directory.name, ldap.url, secrets, env, reading_deadline(session, env)) as reader:
+        listing = read_server(reader, ldap, directory.at)
+        there = {person.id for person in listing.people}
+        missing = [known.id for known in before.users.values() if known.id not in there and not known.suspended]
+        return replace(listing, absences=explain_absences(reader, ldap, missing, directory.at))
+
+
+def _read_export(loaded: Loaded, directory: Directory) -> Listing:
     """Return what a directory lists; raises `ListingError`, and `StoppedError` where its file leads out of the folder."""
     from siteward.directory.export import read_export
 

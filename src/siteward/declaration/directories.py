@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import to_builtins
 
 from siteward.access.diagnostic import problem
+from siteward.access.hosts import LDAP, AddressError, address_of
 from siteward.access.policy import Limit
 from siteward.declaration.build import listed
 from siteward.declaration.declared import Directory, Ldap, Location
@@ -64,11 +65,20 @@ def _check(name: str, row: DirectoryRow, location: Location) -> Iterator[Diagnos
         message = f"`{row.file}` is no file that a directory can be read from"
         hint = f"name one of {', '.join(SUFFIXES)}, by its path relative to this file, with /"
         yield problem("wrong-value", message, location.at("file"), hint=hint)
-    if row.ldap is not None and "@" in row.ldap.url:
-        hint = (
+    if row.ldap is not None:
+        yield from _check_address(name, row.ldap.url, location)
+
+
+def _check_address(name: str, url: str, location: Location) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the address of a server: no form of one, credentials in it."""
+    at = location.at("ldap", "url")
+    try:
+        address_of(url, LDAP)
+    except AddressError as wrong:
+        given = (
             f"give them as {variable(name)}_BIND_DN and {variable(name)}_BIND_PASSWORD; a file is no place for secrets"
         )
-        yield problem("secret-in-file", "the address holds credentials", location.at("ldap", "url"), hint=hint)
+        yield problem(wrong.code, str(wrong), at, hint=given if wrong.code == "secret-in-file" else wrong.hint)
 
 
 def _is_export(written: str) -> bool:

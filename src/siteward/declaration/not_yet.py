@@ -18,7 +18,6 @@ ANY = "*"
 
 _APPROVAL = "nobody is asked to approve"
 NOT_YET: Mapping[tuple[str, ...], str] = {
-    ("directories", ANY, "ldap"): "no server is asked; name a `file` that is exported from it",
     ("groups", ANY, "previously"): "no group is renamed on a platform",
     ("users", ANY, "also"): "nothing lists it when somebody leaves",
     ("policy", "reviews"): "no review is due by it",

@@ -38,13 +38,14 @@ class Listing(Struct, frozen=True, kw_only=True):
     """The people of a directory, and the ids of the members of its groups by the group's name.
 
     `told` are sentences about what the export does not say; `strays` are members of groups that are nobody in it, as
-    the export names them, by group.
+    the export names them, by group. `absences` says of ids that were asked for one by one why they are not in it.
     """
 
     people: tuple[Person, ...]
     groups: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     told: tuple[str, ...] = ()
     strays: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    absences: Mapping[str, str] = MappingProxyType({})
 
 
 class ListingError(Exception):

@@ -20,7 +20,7 @@ from siteward.access.policy import Limit
 from siteward.directory.listing import Listing, Person, incomplete
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 DEFAULT_SHRINK = Limit(count=None, percent=2)
 """How many may be gone from one listing to the next where the directory says nothing (see `allowed`)."""
@@ -102,7 +102,7 @@ def refresh(listing: Listing, before: People, demands: Demands) -> Refreshed:
             users[handle] = replace(known, suspended=True)
     groups = _name_groups(listing, handles, demands, diagnostics)
     after = People(users=dict(sorted(users.items())), groups=groups)
-    changes = tuple(sorted(_compare(before, after, {person.id for person in listing.people})))
+    changes = tuple(sorted(_compare(before, after, listing)))
     diagnostics += _too_many_gone(before, after, demands)
     return Refreshed(people=after, changes=changes, diagnostics=tuple(diagnostics))
 
@@ -256,19 +256,18 @@ def group_name(directory: str, group: str) -> str:
     return f"{directory}-{slug(group)}"
 
 
-def _compare(before: People, after: People, listed: Iterable[str]) -> Iterator[Change]:
+def _compare(before: People, after: People, listing: Listing) -> Iterator[Change]:
     """Yield what changes, person by person and group by group."""
-    there = set(listed)
+    there = {person.id for person in listing.people}
     for handle, now in after.users.items():
         was = before.users.get(handle)
         if was is None:
             yield Change("added", handle, "suspended" if now.suspended else "")
             continue
         if was.suspended != now.suspended:
-            gone = "" if now.id in there else "not in the listing any more"
-            yield Change(
-                "left" if now.suspended else "back", handle, gone or ("disabled there" if now.suspended else "")
-            )
+            absence = listing.absences.get(now.id, "not in the listing any more")
+            why = "disabled there" if now.id in there else absence
+            yield Change("left", handle, why) if now.suspended else Change("back", handle)
         for name in ("id", "email", "name", "until"):
             if getattr(was, name) != getattr(now, name):
                 yield Change(

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-from siteward.access.hosts import AddressError, address_of, origin_of
+from siteward.access.hosts import HTTP, AddressError, address_of, origin_of
 from siteward.transport.errors import InsecureError, OriginMismatchError, SecretMissingError, SelfMismatchError
 from siteward.transport.headers import read_headers
 from siteward.transport.link import is_loopback
@@ -120,6 +120,7 @@ def find(
     env: Mapping[str, str],
     optional: Iterable[str] = (),
     keyring: Keyring | None = None,
+    schemes: tuple[str, str] = HTTP,
 ) -> Secrets:
     """Return the credentials of `instance` for the server at `url`; `fields` must be found, `optional` ones may be.
 
@@ -127,7 +128,7 @@ def find(
     server (promise 13 of the README), `SecretMissingError` naming the places for the first of `fields` that has none, and
     `BadHeadersError` for extra headers that cannot be sent.
     """
-    bound(instance, url, env)
+    bound(instance, url, env, schemes)
     values: dict[str, Secret] = {}
     for field in fields:
         secret = _look_up(instance, field, env, keyring)
@@ -145,8 +146,8 @@ def variable(instance: str, field: str) -> str:
     return f"{PREFIX}_{instance}_{field}".replace("-", "_").upper()
 
 
-def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
-    """Check that the credentials of `instance` may be sent to `url`.
+def bound(instance: str, url: str, env: Mapping[str, str], schemes: tuple[str, str] = HTTP) -> None:
+    """Check that the credentials of `instance`, which may be a directory, may be sent to `url`.
 
     Anybody who can edit the file can write any address into it. So the address must stand a second time beside the
     credentials; only for a server on this machine it may be missing there. Plain http to another machine must be allowed
@@ -154,7 +155,7 @@ def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
     path is for every path of its host in this release (see `pathless_bond`). Raises `OriginMismatchError` or `InsecureError`.
     """
     name = variable(instance, "url")
-    wanted = _address(url, "the url in the file")
+    wanted = _address(url, "the url in the file", schemes)
     if not env.get(name):
         if is_loopback(wanted):
             return
@@ -162,16 +163,20 @@ def bound(instance: str, url: str, env: Mapping[str, str]) -> None:
             f"the credentials of {instance} are bound to no address, so nothing is sent to {wanted}",
             hint=f"if that is the right address, set {name}={wanted} beside them",
         )
-    allowed = _address(env[name], name)
-    if allowed not in {wanted, origin_of(wanted)}:
+    allowed = _address(env[name], name, schemes)
+    if allowed not in {wanted, origin_of(wanted, schemes)}:
         raise OriginMismatchError(
             f"the file sends the credentials of {instance} to {wanted}, but they are for {allowed}; nothing was sent",
             hint=f"correct `url` in the file, or {name} if the server has moved",
         )
-    if wanted.startswith("http:") and not is_loopback(wanted) and env.get(variable(instance, "insecure")) != "1":
+    if (
+        wanted.startswith(f"{schemes[0]}:")
+        and not is_loopback(wanted)
+        and env.get(variable(instance, "insecure")) != "1"
+    ):
         raise InsecureError(
-            f"{wanted} is plain http, and the credentials of {instance} would travel unencrypted; nothing was sent",
-            hint=f"use https, or set {variable(instance, 'insecure')}=1 if the way there is safe",
+            f"{wanted} is plain {schemes[0]}, and the credentials of {instance} would travel unencrypted; nothing was sent",
+            hint=f"use {schemes[1]}, or set {variable(instance, 'insecure')}=1 if the way there is safe",
         )
 
 
@@ -247,9 +252,9 @@ def scrubbed(text: str, forms: Iterable[str]) -> str:
     return text
 
 
-def _address(url: str, what: str) -> str:
+def _address(url: str, what: str, schemes: tuple[str, str]) -> str:
     try:
-        return address_of(url)
+        return address_of(url, schemes)
     except AddressError as error:
         raise OriginMismatchError(f"{what} is not usable: {error}; nothing was sent", hint=error.hint) from None
 

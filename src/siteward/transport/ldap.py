@@ -77,7 +77,7 @@ class LdapReader:
     def __enter__(self) -> Self:
         """Connect and bind; raises `UnreachableError`, `UnauthenticatedError`, `OriginMismatchError` and `OutOfTimeError`."""
         bound(self._name, self._address, self._env, LDAP)
-        self._connection = self._in_time(self._open)
+        self._connection = self._in_time(self._open, drop=lambda late: late.unbind())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -149,6 +149,8 @@ class LdapReader:
                     connection.unbind()  # closes the socket
                     self._judge_bind(connection.result)
         except client.core.exceptions.LDAPExceptionError as wrong:
+            if connection.socket is not None:
+                connection.socket.close()  # a handshake that failed leaves it open
             raise UnreachableError(f"{self._address} did not answer: {self._clean(str(wrong))}") from None
         return connection
 
@@ -198,10 +200,10 @@ class LdapReader:
             )
         return [_read_entry(row) for row in response]
 
-    def _in_time(self, call: Callable[[], T]) -> T:
+    def _in_time(self, call: Callable[[], T], drop: Callable[[T], object] = lambda _: None) -> T:
         """Return what a call returns, within the time of the run; raises `OutOfTimeError`."""
         try:
-            return in_time(call, self._deadline.left)
+            return in_time(call, self._deadline.left, drop=drop)
         except TimeoutError:
             raise OutOfTimeError(self._address) from None
 

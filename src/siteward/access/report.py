@@ -72,7 +72,7 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     `people` and `losing_everything` count a person once, and an account where it has no known person.
     `held_back` are steps that the mode leaves undone, `kept` those that a row of the file in error does, `left_out` those
-    that a selection does. `declared` are the live accounts of declared users. `unread` are the instances that could not be read at all, `differences` those that no step
+    that a selection does. `waived` are those of the warnings that a waiver silences. `declared` are the live accounts of declared users. `unread` are the instances that could not be read at all, `differences` those that no step
     changes.
     """
 
@@ -104,6 +104,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     ignored: int = 0
     errors: int = 0
     warnings: int = 0
+    waived: int = 0
     unread: int = 0
     unreadable: int = 0
     blind: int = 0
@@ -185,6 +186,7 @@ def summarize(report: Report) -> Summary:
         ignored=sum(account.ignored for instance in instances for account in instance.unmanaged),
         errors=sum(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics),
         warnings=sum(diagnostic.severity is Severity.WARNING for diagnostic in diagnostics),
+        waived=sum(diagnostic.waived is not None for diagnostic in diagnostics),
         unread=len(missing(report)),
         unreadable=sum(_count_unread(instance) for instance in instances),
         blind=sum(len(_find_blind(instance)) for instance in instances),

@@ -18,6 +18,7 @@ from siteward.access.needs import NEEDS, PASSWORDS
 from siteward.access.plan import InstancePlan, compose
 from siteward.access.proposal import manage
 from siteward.access.state import account_names
+from siteward.access.waivers import silenced
 from siteward.declaration.resolve import resolve
 from siteward.reconcile.apply.admission import pathless_bond
 from siteward.reconcile.apply.consent import CONSENTS, accepted_on
@@ -178,7 +179,7 @@ class Survey(Struct, frozen=True, kw_only=True):
 
     def _compose(self, proposal: Proposal, remarks: Iterable[Diagnostic], read_requests: int) -> InstancePlan:
         bundles = self.platform.bundle(proposal.changes, self.live)
-        return compose(
+        part = compose(
             proposal,
             remarks,
             instance=self.name,
@@ -187,6 +188,8 @@ class Survey(Struct, frozen=True, kw_only=True):
             seconds=math.fsum(bundle.seconds for bundle in bundles),
             read_requests=read_requests,
         )
+        told = silenced(part.diagnostics, self.name, proposal.policy.waivers, self.as_of)
+        return replace(part, diagnostics=told)
 
     def fresh(self, passwords: Passwords) -> Fresh:
         """Return the instance as apply takes it: planned without any acceptance, with new passwords for `passwords`."""

@@ -359,7 +359,13 @@ def by_weight(said: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 def findings(of: Summary) -> str:
     """Return the numbers of errors and warnings."""
-    return f"{plural(of.errors, 'error')}, {plural(of.warnings, 'warning')}"
+    silent = f" ({waived(of)})" if of.waived else ""
+    return f"{plural(of.errors, 'error')}, {plural(of.warnings, 'warning')}{silent}"
+
+
+def waived(of: Summary) -> str:
+    """Return the number of warnings that waivers silence; empty where there is none."""
+    return f"{plural(of.waived, 'warning')} waived" if of.waived else ""
 
 
 def results(of: Summary) -> str:

@@ -27,7 +27,7 @@ def seen_of(said: Diagnostic, instance: str = "stats") -> str:
 
 
 def waiver(said: Diagnostic = ORPHAN, **fields: Any) -> Waiver:
-    whole = {"rule": said.code, "about": said.thing, "reason": "press page", "seen": seen_of(said)}
+    whole: dict[str, Any] = {"rule": said.code, "about": said.thing, "reason": "press page", "seen": seen_of(said)}
     end = {"until": AS_OF + timedelta(days=30), "ends": "2026-12-30"}
     return Waiver(**(whole | end | fields))
 

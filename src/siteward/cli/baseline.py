@@ -69,12 +69,10 @@ def _make(checkout: Checkout, surveys: tuple[Survey, ...], report: Report, reaso
 def _show(session: Session, made: Baseline, report: Report) -> None:
     """Print the edit as a patch; with names hidden where only some may be published, and then of no use to git."""
     from siteward.cli.review import patch
-    from siteward.render.privacy import Pseudonyms
+    from siteward.render.privacy import veil
 
-    text = "".join(patch(made.edit))
-    if session.privacy == "handles":
-        text = Pseudonyms(report.accounts or {}).of(None).text(text)
-    session.answer(lambda _form, _options: "" if session.privacy == "counts" else text, Report(command="baseline"))
+    text = veil("".join(patch(made.edit)), report.accounts or {}, session.privacy)
+    session.answer(lambda _form, _options: text, Report(command="baseline"))
 
 
 def _write(made: Baseline) -> None:

@@ -214,6 +214,13 @@ def errors_of(report: Report, privacy: Privacy) -> tuple[Diagnostic, ...]:
     return tuple(names.of(error.instance).diagnostic(error) for error in errors)
 
 
+def veil(text: str, accounts: Accounts, privacy: Privacy) -> str:
+    """Return a text with lines of the files as `privacy` asks: with names hidden, and with counts nothing of it."""
+    if privacy == "full":
+        return text
+    return "" if privacy == "counts" else Pseudonyms(accounts).of(None).text(text)
+
+
 def _rows_in_error(report: Report) -> Iterator[Diagnostic]:
     """Yield the errors of rows of the file, each with the instance for which it leaves open what is declared."""
     for instance in report.plan.instances if report.plan is not None else ():

@@ -18,6 +18,7 @@ from siteward.access.diff import Revision, compare
 from siteward.access.hosts import domain_in
 from siteward.access.model import account_of, scope_of
 from siteward.access.policy import strictest
+from siteward.access.proposal import manage
 from siteward.access.traits import SITE_KINDS, is_site
 from siteward.declaration.groups import expand
 from siteward.declaration.instances import variable
@@ -31,11 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
+    from siteward.access.change import Change
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Scope
     from siteward.access.policy import Policy
     from siteward.access.proposal import Proposal
-    from siteward.access.state import DeclaredUser, Desired, Kind, Live
+    from siteward.access.state import DeclaredUser, Desired, Kind, Live, Memory
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Instance
     from siteward.declaration.load import Declaration
@@ -138,6 +140,16 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         return {
             handle: identity.account for handle, identity in known.by_handle.items() if handle.casefold() not in former
         }
+
+    def asked_before(
+        self, instance: str, traits: Traits, live: Live, as_of: datetime, memory: Memory | None
+    ) -> frozenset[Change] | None:
+        """Return the changes that the files at the base ask for on what was read; `None` without such files."""
+        before = self._find_before(instance)
+        if before is None or self.base is None:
+            return None
+        wish = resolve(self.base, before.name, traits, live, as_of=as_of, memory=memory)
+        return frozenset(manage(live, wish, traits, before.policy, memory).changes)
 
     def as_before(self, instance: str, proposal: Proposal, as_of: datetime) -> Iterator[Proposal]:
         """Yield the proposal with its users as at the base, where that differs: the rules must hold for these too.

@@ -33,7 +33,7 @@ from siteward.render.certification import render as rendered_review
 from siteward.render.diff import render as rendered_diff
 from siteward.render.matrix import Matrix
 from siteward.render.matrix import render as rendered_matrix
-from siteward.render.privacy import errors_of, veil
+from siteward.render.privacy import errors_of, redact_text
 from strategies import NOW, desires, lives, memories, policies, spans, traits
 
 if TYPE_CHECKING:
@@ -210,8 +210,8 @@ def test_no_line_of_an_edit_names_whom_it_may_not(world: World) -> None:
     """What `baseline` shows is lines of the file, with what stands around them."""
     lines = (f"+    - {{about: {world.texts[2]}, reason: {world.texts[0]}}}", *(f"   {text}" for text in world.texts))
     for privacy in PRIVACIES:
-        names_nobody(veil("\n".join(lines), world.accounts, privacy))
-    assert veil("+    - {about: blog}\n", world.accounts, "handles") == "+    - {about: blog}\n"
+        names_nobody(redact_text("\n".join(lines), world.accounts, privacy))
+    assert redact_text("+    - {about: blog}\n", world.accounts, "handles") == "+    - {about: blog}\n"
 
 
 def ledger_of(world: World) -> Ledger:

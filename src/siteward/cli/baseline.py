@@ -69,9 +69,9 @@ def _make(checkout: Checkout, surveys: tuple[Survey, ...], report: Report, reaso
 def _show(session: Session, made: Baseline, report: Report) -> None:
     """Print the edit as a patch; with names hidden where only some may be published, and then of no use to git."""
     from siteward.cli.review import patch
-    from siteward.render.privacy import veil
+    from siteward.render.privacy import redact_text
 
-    text = veil("".join(patch(made.edit)), report.accounts or {}, session.privacy)
+    text = redact_text("".join(patch(made.edit)), report.accounts or {}, session.privacy)
     session.answer(lambda _form, _options: text, Report(command="baseline"))
 
 

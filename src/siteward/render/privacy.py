@@ -214,7 +214,7 @@ def errors_of(report: Report, privacy: Privacy) -> tuple[Diagnostic, ...]:
     return tuple(names.of(error.instance).diagnostic(error) for error in errors)
 
 
-def veil(text: str, accounts: Accounts, privacy: Privacy) -> str:
+def redact_text(text: str, accounts: Accounts, privacy: Privacy) -> str:
     """Return a text with lines of the files as `privacy` asks: with names hidden, and with counts nothing of it."""
     if privacy == "full":
         return text

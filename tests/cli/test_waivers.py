@@ -197,6 +197,27 @@ def test_a_change_cannot_bring_its_own_waiver(company: Program) -> None:
     assert codes(told(company, "--base", "HEAD")) == []
 
 
+def test_a_new_instance_and_a_first_file_bring_no_waiver(company: Program) -> None:
+    """What the base does not know stands in one revision alone."""
+    commit(company)
+    company("baseline", "--reason", "as found: OPS-1", "--write")
+    edit(company, ("  stats: {", "  other: {"), ("on: stats}", "on: other}"))
+    text = (company.folder / "access.yaml").read_text().replace("on: stats", "on: other")
+    company.write(text)
+    company.env |= {name.replace("STATS", "OTHER"): value for name, value in company.env.items()}
+    seen = dict(re.findall(r"warning ([a-z-]+): .*\n.*\n      seen ([0-9a-f]{16})", company("plan", "-v").out))
+    assert set(seen) == set(RULES)
+    for rule, digits in seen.items():
+        text = re.sub(rf"(rule: {rule},.*seen: )[0-9a-f]{{16}}", rf"\g<1>{digits}", text)
+    company.write(text)
+    assert codes(told(company)) == RULES
+    assert codes(told(company, "--base", "HEAD")) == []
+    company.write(text, "new.yaml")
+    company.moment = NOW
+    assert codes(company("plan", "-c", "new.yaml", "-f", "json").json()) == RULES
+    assert codes(company("plan", "-c", "new.yaml", "-f", "json", "--base", "HEAD").json()) == []
+
+
 def test_a_waiver_is_short(company: Program) -> None:
     """At most 400 days; a longer one silences nothing and is an error at its line."""
     seen = {

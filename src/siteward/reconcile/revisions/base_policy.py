@@ -118,9 +118,11 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         return replace(desired, names=names, memberships={**gone, **desired.memberships})
 
     def policy(self, instance: str) -> Policy:
-        """Return the policy that holds on an instance of the checkout."""
+        """Return the policy that holds on an instance of the checkout; what the base does not know, nothing waives."""
         own, before = self.head.instances[instance].policy, self._find_before(instance)
-        return own if before is None else strictest(own, self._label_rules(before.policy))
+        if before is None:
+            return replace(own, waivers=()) if self.base is not None or self.ref else own
+        return strictest(own, self._label_rules(before.policy))
 
     def _label_rules(self, policy: Policy) -> Policy:
         """Return the base's policy with rules that name the base as their revision, and no line of the checkout."""

@@ -74,7 +74,7 @@ def test_a_directory_is_a_file_or_a_server() -> None:
     assert (hq.at_least, hq.witnesses) == (4500, ("anna", "ben"))
 
 
-def test_a_policy_s_reviews_waivers_and_managers() -> None:
+def test_a_policy_s_reviews_and_managers() -> None:
     source, row = _document()
     known = Known(instances=("stats",), groups=Names(["analysts"]), rules=frozenset(), attested=frozenset(), whole=True)
     builder = Builder(source, UTC)
@@ -82,15 +82,25 @@ def test_a_policy_s_reviews_waivers_and_managers() -> None:
     assert builder.diagnostics == []
     assert policy.managers_min == 1
     assert policy.reviews == {"admins": 90, "services": 365, "everybody": 365}
-    (waiver,) = policy.waivers
-    assert (waiver.rule, waiver.on, waiver.about) == ("public-access", ("stats",), "blog.example.org")
-    assert waiver.until == datetime(2027, 7, 1, tzinfo=UTC)
     assert [(rule.at_most_for, rule.not_with, rule.login) for rule in policy.rules] == [
         (90, None, None), (None, "analysts", None), (None, None, None), (None, None, "*@example.org"),
     ]  # fmt: skip
 
 
-WAIVER = Waiver(rule="public-access", reason="press page", until=datetime(2027, 7, 1, tzinfo=UTC))
+def test_a_policy_s_waivers(tmp_path: Path) -> None:
+    """Every instance has them, with their place and their end as the file says it."""
+    row = "{rule: public-access, on: stats, about: blog, reason: press, until: 2027-06-30, seen: 1f0c9b2d77aa03e4}"
+    loaded = read_text(tmp_path, f"{HEAD}policy:\n  timezone: Europe/Berlin\n  waivers:\n    - {row}\n")
+    assert loaded.declaration is not None
+    (waiver,) = loaded.declaration.instances["stats"].policy.waivers
+    assert (waiver.rule, waiver.on, waiver.about) == ("public-access", ("stats",), "blog")
+    assert (waiver.until, waiver.ends) == (datetime(2027, 6, 30, 22, tzinfo=UTC), "2027-06-30")
+    assert (waiver.reason, waiver.seen) == ("press", "1f0c9b2d77aa03e4")
+    assert waiver.at is not None
+    assert waiver.at.line == HEAD.count("\n") + 4
+
+
+WAIVER = Waiver(rule="public-access", reason="press page", until=datetime(2027, 7, 1, tzinfo=UTC), seen="0" * 16)
 
 
 @pytest.mark.parametrize("turned", [False, True])

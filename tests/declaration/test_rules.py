@@ -33,6 +33,7 @@ ELSEWHERE = {
     "unknown-site", "ambiguous-site", "matches-nothing", "skips-sites", "not-managed", "incomparable-roles", "external-group",
     "former-login-remains", "renamed-account", "no-account-ids", "dead-line", "edit-brings-tags", "account-not-there",
     "key-overdue",
+    "waiver-too-long", "waiver-ended",
 }  # fmt: skip
 
 

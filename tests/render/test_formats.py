@@ -380,7 +380,7 @@ def test_json_has_every_key_for_every_report(name: str) -> None:
     for diagnostic in document["diagnostics"]:
         assert set(diagnostic) == {
             "code", "formerly", "severity", "message", "at", "about", "instance", "hint", "suggestion", "allowed", "related",
-            "effect", "count", "who",
+            "effect", "count", "who", "thing", "seen", "waived",
         }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from siteward.access.certification import Horizon, review
 from siteward.access.codec import seal
-from siteward.access.diagnostic import Diagnostic, Severity
+from siteward.access.diagnostic import Accepted, Diagnostic, Severity
 from siteward.access.diff import Comparison, Revision, compare
 from siteward.access.effective import Ledger, effective, ledger
 from siteward.access.explanation import Checkup, Explanation, Grantee, with_beside
@@ -26,13 +26,14 @@ from siteward.access.proposal import manage
 from siteward.access.report import Missing, Outcome, OutcomeStatus, Report
 from siteward.access.state import Desired, Live, Memory, account_names
 from siteward.reconcile.drift import drift as drifted
+from siteward.reconcile.waivers import list_waived
 from siteward.render import FORMATS, SERVES, Options, render
 from siteward.render.answers import checkups, explanations, holdings
 from siteward.render.certification import render as rendered_review
 from siteward.render.diff import render as rendered_diff
 from siteward.render.matrix import Matrix
 from siteward.render.matrix import render as rendered_matrix
-from siteward.render.privacy import errors_of
+from siteward.render.privacy import errors_of, redact_text
 from strategies import NOW, desires, lives, memories, policies, spans, traits
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def worlds(draw: st.DrawFn) -> World:
     judged = judge(proposal, as_of=NOW, allow_delete=draw(st.booleans()), remarks=remarks)
     plan = compose(proposal, (*remarks, *judged), instance="stats", origin="https://stats.example.org")
     touched = {name for step in (*plan.steps, *plan.held_back) if (name := account_of(step.change.key))}
+    plan = replace(plan, diagnostics=(*plan.diagnostics, *_waivable(texts)))
     plan = replace(plan, emptied=plan.emptied or tuple(sorted(touched)))  # rare in a world that is drawn
     return World(table, live, desired, memory, plan, texts)
 
@@ -120,6 +122,14 @@ def _remark(texts: tuple[str, ...], draw: st.DrawFn, about: tuple[str, ...] | No
     )
 
 
+def _waivable(texts: tuple[str, ...]) -> tuple[Diagnostic, Diagnostic]:
+    """Return a finding that may be waived and one that is, about a team that has somebody's name."""
+    found = Diagnostic(
+        code="ghost-member", severity=Severity.WARNING, message=texts[0], hint=texts[1], thing=texts[2], seen="a" * 16
+    )
+    return found, replace(found, thing=texts[3], seen="b" * 16, waived=Accepted(texts[0], "2027-01-31"))
+
+
 def told(world: World) -> Diagnostic:
     return Diagnostic(
         code="says", severity=Severity.ERROR, message=world.texts[0], hint=world.texts[1], instance="stats"
@@ -128,7 +138,9 @@ def told(world: World) -> Diagnostic:
 
 def plan_of(world: World) -> Plan:
     gone = replace(told(world), instance="web")
-    return seal(Plan(tool="0.1.0", created=NOW, as_of=NOW, instances=(world.plan,), diagnostics=(gone, told(world))))
+    waived = list_waived((world.plan,))
+    said = (gone, told(world))
+    return seal(Plan(tool="0.1.0", created=NOW, as_of=NOW, instances=(world.plan,), diagnostics=said, waived=waived))
 
 
 def planned(world: World, command: str) -> Report:
@@ -191,6 +203,15 @@ def test_no_format_of_a_report_names_whom_it_may_not(verb: str, world: World) ->
                 names_nobody(render(form, report, Options(privacy=privacy, verbose=True)))
         for diagnostic in errors_of(report, privacy) if report.accounts else ():
             names_nobody(f"{diagnostic.message} {diagnostic.hint} {diagnostic.about}")
+
+
+@given(world=worlds())
+def test_no_line_of_an_edit_names_whom_it_may_not(world: World) -> None:
+    """What `baseline` shows is lines of the file, with what stands around them."""
+    lines = (f"+    - {{about: {world.texts[2]}, reason: {world.texts[0]}}}", *(f"   {text}" for text in world.texts))
+    for privacy in PRIVACIES:
+        names_nobody(redact_text("\n".join(lines), world.accounts, privacy))
+    assert redact_text("+    - {about: blog}\n", world.accounts, "handles") == "+    - {about: blog}\n"
 
 
 def ledger_of(world: World) -> Ledger:

@@ -357,7 +357,10 @@ def _warn_public_sites(classification: Classification) -> Iterator[Diagnostic]:
         ):
             fact = f"{grant.scope} is open to everybody ({grant.subject.name}: {grant.role})"
             hint = "say `public: true` or `public: false` for this site and instance"
-            finding = warning("public-access", f"{fact}, and the file does not say so", hint=hint)
+            site = classification.live.sites.get(grant.scope)
+            facts = (f"site {site.id}" if site is not None else "", f"role {grant.role}")
+            message = f"{fact}, and the file does not say so"
+            finding = warning("public-access", message, hint=hint, thing=grant.scope.name, facts=facts)
             in_scope = desired.managed is None or grant.scope in desired.managed
             if desired.closed is None or in_scope:  # in scope and without a word: the site's own row is in error
                 yield finding

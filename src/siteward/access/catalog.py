@@ -22,18 +22,22 @@ if TYPE_CHECKING:
 
 THE_FILE = "The file"
 _ENTRY = re.compile(
-    r"^- \*\*`(?P<code>[a-z0-9-]+)`\*\* (?:\(formerly `(?P<former>[a-z0-9-]+)`\) )?(?P<sentence>.+?) \*Next:\* (?P<step>.+)$"
+    r"^- \*\*`(?P<code>[a-z0-9-]+)`\*\* (?:\(formerly `(?P<former>[a-z0-9-]+)`\) )?(?P<waivable>\(waivable\) )?(?P<sentence>.+?) \*Next:\* (?P<step>.+)$"
 )
 
 
 class Rule(Struct, frozen=True):
-    """A rule: its id, a sentence with its demand or fact, the next step, the part that reports it, and its former id."""
+    """A rule: its id, a sentence with its demand or fact, the next step, the part that reports it, and its former id.
+
+    `waivable` is true where the owners may live with what it finds (`policy.waivers`).
+    """
 
     code: str
     sentence: str
     step: str
     raised_by: str
     formerly: str | None = None
+    waivable: bool = False
 
     @property
     def name(self) -> str:
@@ -52,7 +56,7 @@ def _parse_rules(page: str) -> Iterator[Rule]:
         entry = _ENTRY.match(line)
         if entry is None:
             raise ValueError(f"this line of the catalogue is no rule: {line}")
-        yield Rule(entry["code"], entry["sentence"], entry["step"], raised_by, entry["former"])
+        yield Rule(entry["code"], entry["sentence"], entry["step"], raised_by, entry["former"], bool(entry["waivable"]))
 
 
 def _with_former_ids(page: str) -> str:
@@ -71,6 +75,8 @@ FILE_RULES: Mapping[str, str] = MappingProxyType(
     {rule.code: rule.sentence for rule in RULES.values() if rule.raised_by == THE_FILE}
 )
 """The sentences of the rules that a declaration can break, by id."""
+WAIVABLE: frozenset[str] = frozenset(rule.code for rule in RULES.values() if rule.waivable)
+"""The ids of the rules whose findings a waiver may silence."""
 RESERVED: frozenset[str] = frozenset({*RULES, *FORMERLY.values()})
 """The ids that no rule of the owners may have: the current ones, and the former ones, which reports still name."""
 

@@ -52,6 +52,13 @@ class Span(Struct, frozen=True, order=True):
         return f"{self.file}:{self.line}:{self.column}"
 
 
+class Accepted(Struct, frozen=True):
+    """Why the owners live with a finding, and until when, as their waiver says it."""
+
+    reason: str
+    until: str
+
+
 class Diagnostic(Struct, frozen=True, kw_only=True):
     """One thing a person should know.
 
@@ -60,7 +67,9 @@ class Diagnostic(Struct, frozen=True, kw_only=True):
     belong to it (mails: to whom). `local` is true for an error of one row of the file, which keeps nobody else's access
     from being changed; `differs` for a difference between live and declared access that no step changes.
     `suggestion` is text that may replace what `at` spans; `allowed` lists what would be right there, `related` the
-    other places that matter. `instance` is the instance it speaks of, if one.
+    other places that matter. `instance` is the instance it speaks of, if one. `thing` names what a waiver may be
+    about, `facts` are what makes it this finding and no other; from them comes `seen`, its fingerprint (see
+    `access.waivers`), and `waived` is what a waiver says of it.
     """
 
     code: str
@@ -79,6 +88,10 @@ class Diagnostic(Struct, frozen=True, kw_only=True):
     formerly: str | None = None
     local: bool = False
     differs: bool = False
+    thing: str | None = None
+    facts: tuple[str, ...] = ()
+    seen: str | None = None
+    waived: Accepted | None = None
 
     @property
     def blocks_all(self) -> bool:
@@ -106,6 +119,8 @@ class Fields(TypedDict, total=False):
     instance: str | None
     local: bool
     differs: bool
+    thing: str | None
+    facts: tuple[str, ...]
 
 
 def diagnostic(severity: Severity, code: str, message: str, **fields: Unpack[Fields]) -> Diagnostic:

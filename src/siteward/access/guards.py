@@ -40,12 +40,17 @@ CONFIRM = (
 )
 """The hint while only the file names the account of the credentials; callers insert the name of the instance."""
 
+DELETION = "deletion-needs-consent"
+"""The rule id of the error on a deletion that this run was not allowed."""
 FROM_ABSENCE = frozenset({"silence", "unmanaged", "left"})
 """The causes of removals that follow from something that is not in a listing or in the file."""
 
 
 class Case(Struct, frozen=True, kw_only=True, dict=True):
-    """A proposal, the consents of this run (see `judge`), and the keys that are blocked so far."""
+    """A proposal, the consents of this run (see `judge`), and the keys that are blocked so far.
+
+    `refused` are those that are blocked by more than the lack of consent to a deletion.
+    """
 
     proposal: Proposal
     as_of: datetime
@@ -55,6 +60,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     mails: int = 0
     remarks: tuple[Diagnostic, ...] = ()
     blocked: frozenset[Key] = frozenset()
+    refused: frozenset[Key] = frozenset()
     begun: Begun | None = None
 
     @cached_property
@@ -114,6 +120,7 @@ def judge(  # noqa: PLR0913 — all but the proposal are named, and most optiona
         mails=mails,
         remarks=tuple(remarks),
         blocked=_find_blocked(given),
+        refused=_find_blocked(given),
         begun=begun,
     )
     diagnostics: list[Diagnostic] = []
@@ -121,7 +128,8 @@ def judge(  # noqa: PLR0913 — all but the proposal are named, and most optiona
         news = tuple(guard(case))
         if news:
             diagnostics.extend(news)
-            case = replace(case, blocked=case.blocked | _find_blocked(news))
+            refused = _find_blocked(said for said in news if said.code != DELETION)
+            case = replace(case, blocked=case.blocked | _find_blocked(news), refused=case.refused | refused)
     return tuple(diagnostics)
 
 
@@ -393,9 +401,7 @@ def keep_accounts(case: Case) -> Iterator[Diagnostic]:
                 about=proposed.key,
             )
         elif not case.allow_delete:
-            yield error(
-                "deletion-needs-consent", "an account is deleted only with `--allow-delete`", about=proposed.key
-            )
+            yield error(DELETION, "an account is deleted only with `--allow-delete`", about=proposed.key)
 
 
 def keep_rules(case: Case) -> Iterator[Diagnostic]:
@@ -447,13 +453,15 @@ def tell_managers(case: Case) -> Iterator[Diagnostic]:
 
 
 def keep_budgets(case: Case) -> Iterator[Diagnostic]:
-    """Refuse a plan that removes or grants more at once than the policy's limits allow."""
+    """Refuse a plan that removes or grants more at once than the policy's limits allow.
+
+    A deletion counts whether or not consent is given already: who consents has seen what the whole would spend.
+    """
+    left_out = unreachable_steps(case.refused, case.proposal)
     mails = case.mails + sum(
-        remark.count
-        for remark in case.remarks
-        if remark.effect == "mail" and remark.about not in case.unreachable_steps
+        remark.count for remark in case.remarks if remark.effect == "mail" and remark.about not in left_out
     )
-    spending = Spending(case.proposal, case.unreachable_steps, mails)
+    spending = Spending(case.proposal, left_out, mails)
     yield from budgets(spending, case.accept, case.begun)
 
 

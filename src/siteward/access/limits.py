@@ -3,7 +3,7 @@
 What counts: `removals`, accounts that lose all access or are deleted; `revocations`, grants taken or lowered;
 `escalations`, grants that gain what the platform lists as powerful; `expiries`, grants taken or lowered because their
 time has come; `mails`. What goes through a group counts once for each of its members. What has expired counts as that
-and nothing else. Blocked steps do not count: they are not done.
+and nothing else. Blocked steps do not count: they are not done. Deletions that wait for consent do.
 """
 
 from __future__ import annotations

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from siteward.access.guards import DELETION
+
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from siteward.access.plan import InstancePlan, Plan, Step
 
-DELETION, PASSWORDS, DEPENDS = "deletion-needs-consent", "no-password-destination", "depends-on-blocked"
+PASSWORDS, DEPENDS = "no-password-destination", "depends-on-blocked"
 NEEDS = frozenset({DELETION, PASSWORDS, DEPENDS})
 """The errors on steps that ask for something of whoever applies, and those on the steps that need these."""
 

@@ -48,7 +48,9 @@ class Step(Struct, frozen=True, kw_only=True):
     so that a thing deleted and made anew between plan and apply is not taken for the old one. `due` is the date that
     causes the step, if one does: an end that has passed or a start that has come; where it also `waits`, it gives what
     the file at the last completed apply did not, and only an apply of everything does it.
-    `depends_on` lists the ids of steps that must be done first.
+    `depends_on` lists the ids of steps that must be done first. `undoes` is true where it puts back what the last run
+    left and others have changed since; `pending` where the files at the base ask for it too, and not only this change
+    of them; without a base it is `None`.
     """
 
     id: str
@@ -67,6 +69,8 @@ class Step(Struct, frozen=True, kw_only=True):
     ids: Mapping[Key, str] = MappingProxyType({})
     depends_on: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    undoes: bool = False
+    pending: bool | None = None
 
     @property
     def blocked(self) -> bool:

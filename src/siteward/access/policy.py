@@ -30,6 +30,8 @@ APPROVAL = "approval"
 """What a rule can ask for and only an apply can judge."""
 SET_BACK = timedelta(hours=1)
 """What a number of days may have beyond 24 hours each: clocks are set back once in a year."""
+MOST_WAIVED = 400
+"""The most days from now to the last day of a waiver."""
 FIELDS = ("ticket", "reason", "until", "email")
 """The fields that a rule can ask for."""
 REVIEWED = ("admins", "services", "everybody")
@@ -50,7 +52,7 @@ class Limit(Struct, frozen=True, kw_only=True):
 class Waiver(Struct, frozen=True, kw_only=True):
     """A finding that the owners live with: its rule, on which instances (`None`: all) and about what, until when.
 
-    `seen` is the digest of the finding, or the beginning of it.
+    `seen` is the fingerprint of the finding, `ends` the end as the file says it.
     """
 
     rule: str
@@ -58,7 +60,16 @@ class Waiver(Struct, frozen=True, kw_only=True):
     about: str | None = None
     reason: str
     until: datetime
-    seen: str | None = None
+    ends: str = ""
+    seen: str
+    at: Span | None = None
+
+    def __str__(self) -> str:
+        return f"the waiver of `{self.rule}`{f' about {self.about}' if self.about is not None else ''}"
+
+    def is_too_long(self, now: datetime) -> bool:
+        """Return whether it ends later than any may; its last day counts whole, in whatever time zone."""
+        return self.until - now > timedelta(days=MOST_WAIVED + 1)
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -140,8 +151,27 @@ def strictest(first: Policy, second: Policy) -> Policy:
             for name in REVIEWED
             if (days := _chosen(min, first.reviews.get(name), second.reviews.get(name))) is not None
         },
-        waivers=tuple(waiver for waiver in first.waivers if waiver in second.waivers),
+        waivers=_common_waivers(first.waivers, second.waivers),
     )
+
+
+def _common_waivers(first: Iterable[Waiver], second: Iterable[Waiver]) -> tuple[Waiver, ...]:
+    """Return what waivers of both silence, as waivers of `first`: on the instances of both, until the sooner end."""
+    others = tuple(second)
+    found: list[Waiver] = []
+    for waiver in first:
+        for other in others:
+            about = {about for about in (waiver.about, other.about) if about is not None}
+            on = waiver.on if other.on is None else other.on if waiver.on is None else _both(waiver.on, other.on)
+            if (waiver.rule, waiver.seen) == (other.rule, other.seen) and len(about) < 2 and on != ():
+                sooner = min(waiver, other, key=lambda end: end.until)
+                named = next(iter(about), None)
+                found.append(replace(waiver, on=on, about=named, until=sooner.until, ends=sooner.ends))
+    return tuple(dict.fromkeys(found))
+
+
+def _both(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in first if name in second)
 
 
 def _limit(policy: Policy, name: str) -> Limit:

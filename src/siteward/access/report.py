@@ -72,7 +72,8 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     `people` and `losing_everything` count a person once, and an account where it has no known person.
     `held_back` are steps that the mode leaves undone, `kept` those that a row of the file in error does, `left_out` those
-    that a selection does. `declared` are the live accounts of declared users. `unread` are the instances that could not be read at all, `differences` those that no step
+    that a selection does. `waived` are those of the warnings that a waiver silences. `caused` and
+    `pending` are, with a base, the steps that the change of the files causes, and those that it does not. `declared` are the live accounts of declared users. `unread` are the instances that could not be read at all, `differences` those that no step
     changes.
     """
 
@@ -90,6 +91,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     losing_everything: int = 0
     admins_gained: int = 0
     admins_lost: int = 0
+    caused: int = 0
+    pending: int = 0
     people: int = 0
     sites: int = 0
     mails: int = 0
@@ -104,6 +107,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     ignored: int = 0
     errors: int = 0
     warnings: int = 0
+    waived: int = 0
     unread: int = 0
     unreadable: int = 0
     blind: int = 0
@@ -185,6 +189,7 @@ def summarize(report: Report) -> Summary:
         ignored=sum(account.ignored for instance in instances for account in instance.unmanaged),
         errors=sum(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics),
         warnings=sum(diagnostic.severity is Severity.WARNING for diagnostic in diagnostics),
+        waived=sum(diagnostic.waived is not None for diagnostic in diagnostics),
         unread=len(missing(report)),
         unreadable=sum(_count_unread(instance) for instance in instances),
         blind=sum(len(_find_blind(instance)) for instance in instances),
@@ -318,13 +323,20 @@ def _extras(grant: Grant) -> frozenset[str]:
 
 def _count_weights(steps: Iterable[tuple[str, Step]]) -> dict[str, int]:
     risks: dict[str, set[tuple[str, str | None]]] = {}
-    raised = 0
+    raised = caused = pending = 0
     for instance, step in steps:
         raised += step.raises
+        caused += step.pending is False
+        pending += step.pending is True
         for risk in step.risks:
             risks.setdefault(risk, set()).add((instance, account_of(step.change.key)))
     names = {"admins_gained": "becomes-admin", "admins_lost": "loses-admin"}
-    return {"powers_raised": raised, **{name: len(risks.get(risk, ())) for name, risk in names.items()}}
+    return {
+        "powers_raised": raised,
+        "caused": caused,
+        "pending": pending,
+        **{name: len(risks.get(risk, ())) for name, risk in names.items()},
+    }
 
 
 def _count_unread(plan: InstancePlan) -> int:

@@ -114,11 +114,13 @@ class StepRow(_Row, frozen=True, kw_only=True):
     ids: tuple[tuple[Key, str], ...] = ()
     mails: int
     origin: int | None = None
+    pending: bool | None = None
     person: str | None = None
     raises: bool = False
     reversible: bool
     risk: Risk
     risks: tuple[str, ...] = ()
+    undoes: bool = False
     waits: bool = False
 
 
@@ -196,11 +198,13 @@ class Tables:
             ids=ids,
             mails=sum([effect.count for effect in said if effect.effect == "mail"]) if said else 0,
             origin=self._place_origin(step.origin),
+            pending=step.pending,
             person=step.person,
             raises=step.raises,
             reversible=not destroys and not (said and step.effects("irreversible")),
             risk=step.risk,
             risks=step.risks,
+            undoes=step.undoes,
             waits=step.waits,
         )
 
@@ -295,6 +299,8 @@ class ReadTables:
             risks=row.risks,
             ids=MappingProxyType(ids),
             depends_on=row.depends_on,
+            undoes=row.undoes,
+            pending=row.pending,
             diagnostics=tuple(decode(said, f"{path}/diagnostics/{at}") for at, said in enumerate(row.diagnostics)),
         )
 

@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "who-can": ("explain:who_can", "List who holds a role or more on a site."),
     "matrix": ("matrix", "Show who holds what: people by sites, live and declared."),
     "review": ("review", "List every right to decide on, and turn decisions into an edit."),
+    "baseline": ("baseline", "Waive what is found now and may be waived, for a time."),
     "import": ("import_", "Write a first file from the live state of an instance."),
     "history": ("history", "Tell who gained and lost what, when, by whom and why, as the journals have it."),
     "evidence": ("evidence", "Bundle what the journals say of a ticket, a person or a time, with what proves it."),
@@ -56,6 +57,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "who-can": ("siteward who-can admin shop.example.org",),
     "matrix": ("siteward matrix -o matrix.html",),
     "review": ("siteward review -o review.csv", "siteward review --decisions review.csv --write"),
+    "baseline": ('siteward baseline --reason "as found at the start, OPS-12" --write',),
     "import": (
         "siteward import --instance stats --platform umami --url https://stats.example.org --set layout=per-site",
     ),

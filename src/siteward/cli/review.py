@@ -106,7 +106,7 @@ def _turn_into_edit(
     except BadDecisionsError as problem:
         unreadable = error("bad-decisions", str(problem))
         raise StoppedError(Report(command="review", diagnostics=(unreadable,))) from problem
-    click.echo("".join(_patch(edit)), nl=False)
+    click.echo("".join(patch(edit)), nl=False)
     if write:
         _write_all(edit)
     for decision in edit.needless:
@@ -146,7 +146,7 @@ def _refusal(theirs: str, ours: str, changed: tuple[str, ...]) -> StoppedError:
     return StoppedError(Report(command="review", diagnostics=(stale,), stale=True))
 
 
-def _patch(edit: Edit) -> Iterator[str]:
+def patch(edit: Edit) -> Iterator[str]:
     """Yield the edit as a patch that git and patch understand."""
     for name, text in sorted(edit.texts.items()):
         before = Path(name).read_text(encoding="utf-8").splitlines(keepends=True)

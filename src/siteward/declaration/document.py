@@ -56,9 +56,9 @@ Duration: TypeAlias = Annotated[
 """A number of days."""
 
 Seen: TypeAlias = Annotated[
-    str, Meta(pattern=r"^[0-9a-f]{16,64}$(?!\n)", extra={"hint": "write the 16 digits that the finding shows"})
+    str, Meta(pattern=r"^[0-9a-f]{16}$(?!\n)", extra={"hint": "write the 16 digits that `siteward plan -v` shows"})
 ]
-"""The digest of a finding, or its first 16 hexadecimal digits or more."""
+"""The fingerprint of a finding: 16 hexadecimal digits."""
 
 
 class Row(Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
@@ -257,10 +257,10 @@ class WaiverRow(Row, frozen=True, kw_only=True):
 
     rule: Annotated[Text, Meta(description="The id of the finding's rule.")]
     on: Annotated[Names | None, Meta(description="The instances; without it: all.")] = None
-    about: Annotated[Text | None, Meta(description="The site or account that it is about.")] = None
+    about: Annotated[Text | None, Meta(description="The site, team or group that it is about.")] = None
     reason: Annotated[Text, Meta(description="Why this is so.")]
-    until: Annotated[Date, Meta(description="The last day.")]
-    seen: Annotated[Seen | None, Meta(description="The digest of what was seen; another finding is not waived.")] = None
+    until: Annotated[Date, Meta(description="The last day, within 400 days.")]
+    seen: Annotated[Seen, Meta(description="The fingerprint of what was seen; another finding is not waived.")]
 
 
 class LimitsRow(Row, frozen=True):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import near, plural, problem
+from siteward.access.diagnostic import FORMERLY, near, plural, problem
 from siteward.access.hosts import domain_in
 from siteward.access.policy import LIMIT_NAMES, REVIEWED, Limit, Policy, Rule, Waiver
 from siteward.declaration.build import POWERS, days_of, listed
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from siteward.access.diagnostic import Span
     from siteward.declaration.build import Builder
-    from siteward.declaration.document import InstancePolicyRow, LimitRow, MatchKey, PolicyRow, RuleRow
+    from siteward.declaration.document import InstancePolicyRow, LimitRow, MatchKey, PolicyRow, RuleRow, WaiverRow
     from siteward.declaration.references import Names
 
 _DEMANDS = ("require", "at_most", "at_most_for", "not_with", "login")
@@ -66,17 +66,10 @@ class Policies(Struct):
         )
 
     def _build_waivers(self, row: PolicyRow, location: Location) -> Iterator[Waiver]:
-        """Yield the waivers whose end is a date; rules and instances that there are not are reported."""
-        if not row.waivers:
-            return
-        from siteward.access.catalog import RULES  # noqa: PLC0415 — most files have no waivers
-
-        rules = RULES.keys() | self.known.rules
+        """Yield the waivers whose end is a date; what they name wrongly is reported."""
         for number, waiver in enumerate(row.waivers):
             at = Location(location.source, (*location.path, "waivers", number))
-            if waiver.rule not in rules:
-                message = f"there is no rule `{waiver.rule}`"
-                self._refuse_name("unknown-rule", message, at.at("rule"), waiver.rule, rules)
+            self._check_waived(waiver, at)
             on = None if waiver.on is None else listed(waiver.on)
             for position, name in enumerate(on or ()):
                 if name not in self.known.instances:
@@ -85,8 +78,33 @@ class Policies(Struct):
             until = self.builder.parse_moment(waiver.until, "until", at, "until")
             if until is not None:
                 yield Waiver(
-                    rule=waiver.rule, on=on, about=waiver.about, reason=waiver.reason, until=until, seen=waiver.seen
+                    rule=waiver.rule,
+                    on=on,
+                    about=waiver.about,
+                    reason=waiver.reason,
+                    until=until,
+                    ends=waiver.until,
+                    seen=waiver.seen,
+                    at=at.at(),
                 )
+
+    def _check_waived(self, row: WaiverRow, at: Location) -> None:
+        """Report a rule that there is not or that nobody may waive, and a pattern in place of a name."""
+        from siteward.access.catalog import RULES, WAIVABLE  # noqa: PLC0415 — most files have no waivers
+
+        allowed, rule = sorted(WAIVABLE), row.rule
+        if rule in RULES or rule in self.known.rules:
+            if rule not in WAIVABLE:
+                message = f"findings of `{rule}` cannot be waived"
+                self._refuse_name("not-waivable", message, at.at("rule"), rule, allowed)
+        elif rule in FORMERLY.values():
+            now = next(code for code, former in FORMERLY.items() if former == rule)
+            self._report("unknown-rule", f"there is no rule `{rule}`", at.at("rule"), hint=f"it is called `{now}` now")
+        else:
+            self._refuse_name("unknown-rule", f"there is no rule `{rule}`", at.at("rule"), rule, allowed)
+        if row.about is not None and "*" in row.about:
+            message = f"`{row.about}` is no name: a waiver is about one thing, and takes no pattern"
+            self._report("wrong-value", message, at.at("about"), hint="write the name as `siteward plan -v` shows it")
 
     def laid(self, base: Policy, row: InstancePolicyRow, location: Location) -> Policy:
         """Return `base` overridden by a row: numbers are replaced, protected accounts and rules are added."""

@@ -21,7 +21,7 @@ from siteward.declaration.references import lowered, names_of
 from siteward.declaration.window import write_edge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from siteward.access.diagnostic import Span
@@ -100,6 +100,13 @@ def decide(
     return rewrite.edit(decisions)
 
 
+def edit_file(source: Source, change: Callable[[CommentedMap], None]) -> Edit:
+    """Return the edit of one file that a function makes in its data."""
+    file = _File(source.text)
+    change(file.data)
+    return Edit(texts={source.file: text} if (text := file.text()) != file.before else {})
+
+
 class _Rewrite(Struct, dict=True):
     """The files while they are edited, and the decisions by grant.
 
@@ -132,8 +139,6 @@ class _Rewrite(Struct, dict=True):
     def _names(self) -> Names:
         """The declared names of users and groups."""
         return names_of(self.declaration)
-
-    # -- decisions
 
     def take(self, decision: Decision) -> None:
         """Sort a decision into cuts, added grants, and the two lists of those without an edit."""

@@ -316,7 +316,7 @@ def edited(project: Project, surveys: Sequence[Survey], review: Review, decision
     undone = (f"{line.what} ({line.at}): what it gave is still there; apply first, then remove it" for line in live)
     edit = replace(edit, undone=(*edit.undone, *undone))
     if edit.texts:
-        _prove(project, surveys, made, edit)
+        prove(project, surveys, made, edit)
     return edit
 
 
@@ -385,8 +385,11 @@ def _write_role(grant: Grant, traits: Traits) -> str:
     return role.portable if role is not None and role.portable is not None else f"{traits.platform}:{grant.role}"
 
 
-def _prove(project: Project, surveys: Sequence[Survey], made: Sequence[Decision], edit: Edit) -> None:
-    """Resolve the edited files and compare with the decisions; raises `BadDecisionsError` where they differ."""
+def prove(project: Project, surveys: Sequence[Survey], made: Sequence[Decision], edit: Edit) -> Declaration:
+    """Resolve the edited files and compare with the decisions; return what they declare.
+
+    Raises `BadDecisionsError` where that differs.
+    """
     declaration = _load_edited(project, edit)
     for survey in surveys:
         after = survey.desired_by(declaration)
@@ -399,6 +402,7 @@ def _prove(project: Project, surveys: Sequence[Survey], made: Sequence[Decision]
             if not _is_as_decided(decided.get(key), old.get(key), new.get(key)):
                 why = f"{account} on {words_of(scope)} would not be as decided"
                 raise BadDecisionsError(f"these decisions cannot be written down surely: {why}; edit the file by hand")
+    return declaration
 
 
 Right = tuple[str, frozenset[str] | None, datetime | None]

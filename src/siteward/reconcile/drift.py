@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.change import Change, direction
 from siteward.access.model import Account, Key, Subject, account_key, account_of, scope_of
 from siteward.access.renames import touched
 from siteward.access.report import DriftItem, DriftKind
@@ -28,11 +29,11 @@ from siteward.reconcile.apply.revalidate import reached
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from siteward.access.change import Change
     from siteward.access.excess import Excess
     from siteward.access.model import Resource
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.state import Desired, Live, Memory
+    from siteward.access.traits import Traits
 
 HELD_BACK = "the mode of this instance leaves it"
 KEPT = "kept, because a row of the file is in error"
@@ -66,6 +67,28 @@ def drift(
     items += [_build_rename_item(case, old, new, live) for old, new in sorted(desired.renamed.items())]
     items += [_build_excess_item(case, kept) for kept in excess if kept.live.key not in changed]
     return tuple(items)
+
+
+def find_undone(
+    plan: InstancePlan, live: Live, desired: Desired, memory: Memory | None, traits: Traits
+) -> frozenset[Key]:
+    """Return the keys of the steps that put back what the last run left and others have changed since.
+
+    So does a step that takes all of something to which others have added.
+    """
+    if memory is None or memory.last is None:
+        return frozenset()
+    return frozenset(
+        item.step.change.key
+        for item in drift(plan, live, desired, memory)
+        if item.kind == "changed-since" and item.step is not None and _puts_back(item, traits)
+    )
+
+
+def _puts_back(item: DriftItem, traits: Traits) -> bool:
+    if item.declared is not None or item.journalled is None or item.live is None:
+        return item.declared == item.journalled
+    return direction(Change(item.journalled, item.live), traits) == "open"
 
 
 class _Case(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from siteward.access.diagnostic import Diagnostic, error, note
 from siteward.access.plan import Need, Plan
 from siteward.access.report import Report
 from siteward.declaration.unmatched import nowhere
+from siteward.declaration.waivers import judge_ends, waivers_of
 from siteward.platforms.interface import no_blame
 from siteward.reconcile.apply.target import RESUME, Fresh
 from siteward.reconcile.dated import (
@@ -36,6 +37,7 @@ from siteward.reconcile.journal.reading import tell_heads
 from siteward.reconcile.project import known_accounts
 from siteward.reconcile.selection import find_unknown
 from siteward.reconcile.survey import Snapshot, Survey, surveyed, take_survey
+from siteward.reconcile.waivers import find_unused, list_waived
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -147,27 +149,10 @@ def plan_and_survey(
         for result, requests in seen
         if isinstance(result, Survey)
     )
-    loaded = project.loaded
-    made = Plan(
-        tool=__version__,
-        created=run.created,
-        as_of=run.as_of,
-        as_of_given=run.as_of_given,
-        config=project.path.name,
-        config_digest=loaded.digest,
-        commit=project.commit.id if project.commit else None,
-        dirty=bool(project.commit and project.commit.dirty),
-        files=loaded.files,
-        only=run.only.words if run.only else (),
-        instances=parts,
-        diagnostics=(
-            *project.said,
-            *nowhere(project.declaration, {survey.name: survey.live for survey in surveys}),
-            *problems,
-        ),
-        needs=_sum_needs(surveys, parts, run),
-    )
-    known = known_accounts(loaded.accounts, project.base_policy)
+    unmatched = nowhere(project.declaration, {survey.name: survey.live for survey in surveys})
+    said = (*project.said, *unmatched, *problems, *_judge_waivers(project, parts, run))
+    made = replace(_join(project, parts, run), diagnostics=said, needs=_sum_needs(surveys, parts, run))
+    known = known_accounts(project.loaded.accounts, project.base_policy)
     accounts = {**known, **{survey.name: survey.accounts(known.get(survey.name, {})) for survey in surveys}}
     report = replace(_report_on(project, command), accounts=accounts)
     if not parts:
@@ -179,10 +164,36 @@ def plan_and_survey(
     return replace(report, plan=codec.seal(made), next=command_next, diagnostics=dates), surveys
 
 
+def _join(project: Project, parts: tuple[InstancePlan, ...], run: Run) -> Plan:
+    """Return the plan of a project's instances, without what is said of it as a whole."""
+    loaded = project.loaded
+    return Plan(
+        tool=__version__,
+        created=run.created,
+        as_of=run.as_of,
+        as_of_given=run.as_of_given,
+        config=project.path.name,
+        config_digest=loaded.digest,
+        commit=project.commit.id if project.commit else None,
+        dirty=bool(project.commit and project.commit.dirty),
+        files=loaded.files,
+        only=run.only.words if run.only else (),
+        instances=parts,
+        waived=list_waived(parts),
+    )
+
+
 def _report_on(project: Project, command: str) -> Report:
     """Return a report that says nothing yet, with the texts and the time zone of the files."""
     loaded, zone = project.loaded, str(project.declaration.timezone)
     return Report(command=command, texts=loaded.texts, files=loaded.files, timezone=zone)
+
+
+def _judge_waivers(project: Project, parts: Sequence[InstancePlan], run: Run) -> tuple[Diagnostic, ...]:
+    """Return what is to be said of the waivers of the files; what is of nothing is told of a whole plan alone."""
+    waivers, every = waivers_of(project.declaration), project.declaration.instances
+    unused = () if run.only is not None else find_unused(waivers, parts, every, run.as_of)
+    return (*judge_ends(waivers, run.as_of, run.created), *unused)
 
 
 def _sum_needs(surveys: Sequence[Survey], parts: Sequence[InstancePlan], run: Run) -> tuple[Need, ...]:

@@ -15,6 +15,7 @@ from siteward.access.report import Report
 from siteward.declaration.checks import Context, findings
 from siteward.declaration.dead import find_dead_lines, tell
 from siteward.declaration.load import Loaded, load
+from siteward.declaration.waivers import judge_ends, waivers_of
 from siteward.transport.redacted import Redacted
 
 if TYPE_CHECKING:
@@ -83,19 +84,21 @@ def validate(
     more = (*base_policy.remarks, *judged(base_policy, loaded.diagnostics, as_of)) if base_policy is not None else ()
     return Report(
         command="validate",
-        diagnostics=(*loaded.diagnostics, *more, *_tell_dead_lines(loaded.usable, as_of)),
+        diagnostics=(*loaded.diagnostics, *more, *_tell_what_ends(loaded.usable, as_of)),
         texts=loaded.texts,
         files=loaded.files,
         accounts=known_accounts(loaded.accounts, base_policy),
     )
 
 
-def _tell_dead_lines(
+def _tell_what_ends(
     declaration: Declaration | None, as_of: Callable[[Declaration], datetime] | None
 ) -> Iterator[Diagnostic]:
     if declaration is None or as_of is None:
-        return iter(())
-    return tell(find_dead_lines(declaration, as_of(declaration)))
+        return
+    now = as_of(declaration)
+    yield from tell(find_dead_lines(declaration, now))
+    yield from judge_ends(waivers_of(declaration), now, now)
 
 
 def known_accounts(accounts: Accounts, base_policy: BasePolicy | None) -> Accounts:

@@ -18,6 +18,7 @@ from siteward.access.needs import NEEDS, PASSWORDS
 from siteward.access.plan import InstancePlan, compose
 from siteward.access.proposal import manage
 from siteward.access.state import account_names
+from siteward.access.waivers import silenced
 from siteward.declaration.resolve import resolve
 from siteward.reconcile.apply.admission import pathless_bond
 from siteward.reconcile.apply.consent import CONSENTS, accepted_on
@@ -29,6 +30,7 @@ from siteward.reconcile.dated import (
     find_alternatives,
     let_ends_pass,
 )
+from siteward.reconcile.drift import find_undone
 from siteward.reconcile.own_account import claim_of, own_account
 from siteward.reconcile.selection import confine
 from siteward.reconcile.unsettled import settled
@@ -38,9 +40,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
+    from siteward.access.change import Change
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.limits import Begun
     from siteward.access.model import Key, Resource
+    from siteward.access.plan import Step
     from siteward.access.proposal import Proposal
     from siteward.access.state import Desired, Live, Memory
     from siteward.access.traits import Traits
@@ -60,8 +64,8 @@ Snapshot: TypeAlias = "tuple[Traits, Live]"
 class Survey(Struct, frozen=True, kw_only=True):
     """The state of one instance: live, desired, and the proposal that follows.
 
-    `confirmed` is true where more than the file names the account of the credentials.
-    `cut_off` is true where an apply was interrupted here; `journal_head` is the last sum of its journal,
+    `before` are the changes that the files at the base ask for, `None` without one. `confirmed` is true where more than
+    the file names the account of the credentials. `cut_off` is true where an apply was interrupted here; `journal_head` is the last sum of its journal,
     which has the live state of `recorded_at` last.
     """
 
@@ -77,6 +81,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     base_policy: BasePolicy | None = None
     confirmed: bool = False
     cut_off: bool = False
+    before: frozenset[Change] | None = None
     journal_head: str = ""
     recorded_at: datetime | None = None
 
@@ -178,7 +183,7 @@ class Survey(Struct, frozen=True, kw_only=True):
 
     def _compose(self, proposal: Proposal, remarks: Iterable[Diagnostic], read_requests: int) -> InstancePlan:
         bundles = self.platform.bundle(proposal.changes, self.live)
-        return compose(
+        part = compose(
             proposal,
             remarks,
             instance=self.name,
@@ -187,6 +192,15 @@ class Survey(Struct, frozen=True, kw_only=True):
             seconds=math.fsum(bundle.seconds for bundle in bundles),
             read_requests=read_requests,
         )
+        told = silenced(part.diagnostics, self.name, proposal.policy.waivers, self.as_of)
+        undone = find_undone(part, self.live, self.desired, self.memory, self.traits)
+        return replace(part, diagnostics=told, steps=tuple(self._mark(step, undone) for step in part.steps))
+
+    def _mark(self, step: Step, undone: Collection[Key]) -> Step:
+        """Return a step with what it undoes, and whether it is of this change of the files."""
+        pending = None if self.before is None else step.change in self.before
+        undoes = step.change.key in undone
+        return replace(step, undoes=undoes, pending=pending) if undoes or pending is not None else step
 
     def fresh(self, passwords: Passwords) -> Fresh:
         """Return the instance as apply takes it: planned without any acceptance, with new passwords for `passwords`."""
@@ -253,10 +267,11 @@ def surveyed(
     )  # fmt: skip
     proposal = manage(live, desired, traits, policy, memory, base=earlier, alternatives=alternatives)
     told = _insert_name(proposal.diagnostics, instance.name)
+    before = base_policy.asked_before(instance.name, traits, live, as_of, memory) if base_policy else None
     return Survey(
         name=instance.name, origin=instance.origin, platform=instance.platform, traits=traits, live=live, desired=desired,
         proposal=replace(proposal, diagnostics=(*pathless_bond(instance), *objections, *longer, *told)),
-        memory=memory, as_of=as_of, base_policy=base_policy, confirmed=confirmed,
+        memory=memory, as_of=as_of, base_policy=base_policy, confirmed=confirmed, before=before,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -44,7 +45,7 @@ class Options(Struct, frozen=True, kw_only=True):
     below: str = ""
 
 
-class RenderContext(Struct, frozen=True, kw_only=True):
+class RenderContext(Struct, frozen=True, kw_only=True, dict=True):
     """A report prepared for rendering.
 
     `report` has names redacted as `options.privacy` asks, and no persons or places where only counts may be shown.
@@ -57,10 +58,16 @@ class RenderContext(Struct, frozen=True, kw_only=True):
     parts: Mapping[str, Summary] = MappingProxyType({})
     options: Options
 
-    @property
+    @cached_property
     def instances(self) -> tuple[InstancePlan, ...]:
-        """The instances of the plan, if there is one."""
-        return self.report.plan.instances if self.report.plan else ()
+        """The instances of the plan, if there is one, without the findings that are waived."""
+        return tuple(map(_without_waived, self.report.plan.instances)) if self.report.plan else ()
+
+    @cached_property
+    def waived(self) -> tuple[tuple[str, Diagnostic], ...]:
+        """The findings that are waived, each with its instance."""
+        parts = self.report.plan.instances if self.report.plan else ()
+        return tuple((part.instance, said) for part in parts for said in part.diagnostics if said.waived is not None)
 
     @property
     def verdict(self) -> str:
@@ -102,6 +109,12 @@ def _without_secrets(report: Report) -> Report:
         lines = enumerate(texts.get(at.file, ()), 1)
         texts[at.file] = tuple("(not shown: it holds a secret)" if number in hidden else line for number, line in lines)
     return replace(report, texts=texts)
+
+
+def _without_waived(part: InstancePlan) -> InstancePlan:
+    if all(said.waived is None for said in part.diagnostics):
+        return part
+    return replace(part, diagnostics=tuple(said for said in part.diagnostics if said.waived is None))
 
 
 def in_words(report: Report) -> Report:

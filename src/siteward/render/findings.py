@@ -32,6 +32,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     `subject` identifies what it is about without the line, so that it stays the same finding when lines move.
     `urgency` sorts findings of the same severity, lowest first. `others` are the further places of equal findings.
     `name` is the message without what may change from run to run: how many these are, and of several whom they name.
+    `waived` is the reason for which a waiver silences it.
     """
 
     rule: str
@@ -44,6 +45,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     others: tuple[Span, ...] = ()
     count: int = 1
     name: str = ""
+    waived: str = ""
 
 
 _STEPS: dict[Band, tuple[str, Severity]] = {
@@ -66,17 +68,30 @@ _LAST = len(Band)
 def collect(context: RenderContext) -> tuple[Finding, ...]:
     """Return all findings of a report by severity, then urgency, then place: errors, risky steps, the rest.
 
-    Their places are those in the repository, from its top.
+    Their places are those in the repository, from its top. What is waived is not among them.
     """
-    placed = (
+    return tuple(sorted((_place(finding, context) for finding in _list_all(context)), key=_order))
+
+
+def collect_waived(context: RenderContext) -> tuple[Finding, ...]:
+    """Return the findings that waivers silence, each with the reason and the end of its waiver."""
+    return tuple(
         replace(
-            finding,
-            at=from_top(finding.at, context.options) if finding.at else None,
-            others=tuple(from_top(at, context.options) for at in finding.others),
+            _place(_build(tell_once((Occurrence(said, instance),))[0], context, _LAST), context),
+            waived=f"{said.waived.reason} (until {said.waived.until})",
         )
-        for finding in _list_all(context)
+        for instance, said in context.waived
+        if said.waived is not None
     )
-    return tuple(sorted(placed, key=_order))
+
+
+def _place(finding: Finding, context: RenderContext) -> Finding:
+    """Return a finding with its places from the top of the repository."""
+    return replace(
+        finding,
+        at=from_top(finding.at, context.options) if finding.at else None,
+        others=tuple(from_top(at, context.options) for at in finding.others),
+    )
 
 
 def from_top(at: Span, options: Options) -> Span:

@@ -68,6 +68,10 @@ def _totals(context: RenderContext) -> Iterator[str]:
     yield f"siteward: {words.findings(context.summary)}, exit {context.code}"
     if context.report.plan:
         yield f"siteward: {words.headline(context.summary)}"
+        if known := words.standing(context.report, context.summary):
+            yield show(f"siteward: {known}")
+        if (needs := words.needs(context.report.plan)) and context.report.command in {"plan", "show"}:
+            yield show(f"siteward: apply needs {needs}")
     if context.summary.outcomes:
         yield f"siteward: {words.results(context.summary)}"
     if context.summary.drift:

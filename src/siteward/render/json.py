@@ -7,6 +7,7 @@ of a saved plan, which `show` and `apply` can read.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict
@@ -44,6 +45,7 @@ def document(context: RenderContext) -> JSON:
         "plan": as_data(report.plan) if report.plan and context.options.privacy != "counts" else None,
         "outcomes": list(map(_outcome_data, report.outcomes)),
         "drift": list(map(_drift_data, report.drift)),
+        "waived": list(starmap(_waived_data, context.waived)),
         "files": report.files,
         "applied": report.applied,
         "interrupted": report.interrupted,
@@ -71,7 +73,15 @@ def diagnostic(said: Diagnostic) -> JSON:
         "effect": said.effect,
         "count": said.count,
         "who": said.who,
+        "thing": said.thing,
+        "seen": said.seen,
+        "waived": None if said.waived is None else asdict(said.waived),
     }
+
+
+def _waived_data(instance: str, said: Diagnostic) -> JSON:
+    """Return a finding that a waiver silences, with the reason and the end of that."""
+    return {**diagnostic(said), "instance": instance}
 
 
 def _span_data(at: Span | None) -> JSON | None:

@@ -75,6 +75,10 @@ def _totals(context: RenderContext) -> Iterator[tuple[str, str]]:
     yield "findings", words.findings(context.summary)
     if context.report.plan:
         yield "plan", words.headline(context.summary)
+        if known := words.standing(context.report, context.summary):
+            yield "standing", show(known)
+        if (needs := words.needs(context.report.plan)) and context.report.command in {"plan", "show"}:
+            yield "needs", show(needs)
     if context.summary.drift:
         yield "drift", words.drifted(context.summary)
     if context.summary.outcomes:

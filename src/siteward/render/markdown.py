@@ -127,8 +127,8 @@ def _headline(context: RenderContext) -> str:
         "drift": words.drifted(of),
         "apply": words.results(of) if of.outcomes else words.headline(of),
     }.get(report.command, words.headline(of) if report.plan else words.findings(of))
-    told = (*words.consequences(of), *words.leftovers(of), *filter(None, (words.coverage(of),)))
-    after = " · ".join(told) if report.plan and not of.outcomes else ""
+    told = (*words.consequences(of), *words.leftovers(of), words.coverage(of)) if not of.outcomes else ()
+    after = " · ".join(filter(None, (*told, words.waived(of)))) if report.plan else ""
     title = ", ".join(filter(None, (_TITLES.get(report.command, "Access plan"), words.partial(report.plan))))
     needs = words.needs(report.plan) if report.command in {"plan", "show"} else ""
     asked = f"**Apply needs:** {prose(needs)}" if needs else ""

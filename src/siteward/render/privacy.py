@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from siteward.access.catalog import sentence
 from siteward.access.change import Change
+from siteward.access.diagnostic import Accepted
 from siteward.access.model import Account, Accounts, Grant, Group, Key, Member, Power, Resource, Subject, account_of
 
 if TYPE_CHECKING:
@@ -100,7 +101,12 @@ class Names:
             suggestion=_apply(self.text, said.suggestion),
             allowed=tuple(map(self.text, said.allowed)),
             who=_apply(self.text, said.who),
+            thing=_apply(self.text, said.thing),
+            waived=_apply(self._accepted, said.waived),
         )
+
+    def _accepted(self, waived: Accepted) -> Accepted:
+        return Accepted(self.text(waived.reason), waived.until)
 
     def wordless(self, said: Diagnostic) -> Diagnostic:
         """Return a diagnostic with its rule, place and effect, and the catalogue's sentence in place of its texts."""
@@ -112,6 +118,8 @@ class Names:
             suggestion=None,
             allowed=(),
             who=None,
+            thing=None,
+            waived=_apply(lambda waived: Accepted(UNTOLD, waived.until), said.waived),
         )
 
     def key(self, key: Key) -> Key:
@@ -206,6 +214,13 @@ def errors_of(report: Report, privacy: Privacy) -> tuple[Diagnostic, ...]:
     return tuple(names.of(error.instance).diagnostic(error) for error in errors)
 
 
+def redact_text(text: str, accounts: Accounts, privacy: Privacy) -> str:
+    """Return a text with lines of the files as `privacy` asks: with names hidden, and with counts nothing of it."""
+    if privacy == "full":
+        return text
+    return "" if privacy == "counts" else Pseudonyms(accounts).of(None).text(text)
+
+
 def _rows_in_error(report: Report) -> Iterator[Diagnostic]:
     """Yield the errors of rows of the file, each with the instance for which it leaves open what is declared."""
     for instance in report.plan.instances if report.plan is not None else ():
@@ -249,7 +264,7 @@ class _Redaction:
         return replace(
             plan,
             only=tuple(map(self._names.of(None).text, plan.only)),
-            waived=tuple(replace(waived, about=self._names.of(None).text(waived.about)) for waived in plan.waived),
+            waived=tuple(replace(waived, about=self._waived(waived.about)) for waived in plan.waived),
             instances=tuple(map(self._instance, plan.instances)),
             diagnostics=tuple(
                 names.wordless(diagnostic) if self._report.accounts is None else names.diagnostic(diagnostic)
@@ -257,6 +272,9 @@ class _Redaction:
                 for names in (self._names.of(diagnostic.instance),)
             ),
         )
+
+    def _waived(self, about: str) -> str:
+        return UNTOLD if self._report.accounts is None else self._names.of(None).text(about)
 
     def _instance(self, instance: InstancePlan) -> InstancePlan:
         names, known = self._names.of(instance.instance), instance.instance in self._known

@@ -42,7 +42,8 @@ class Told(Struct, frozen=True, kw_only=True):
     """A finding and its equals.
 
     `said` is the first of them and `count` how many different ones they are. `about` are the people, else the sites, that
-    they are about, where these are several, `instances` and `places` where they were found; each is named once. `subject` identifies the finding without
+    they are about, where these are several, `instances` and `places` where they were found; each is named once. `seen` are the fingerprints of those that may be waived, each
+    with what a waiver names. `subject` identifies the finding without
     any of that; `pattern` is its message without these names.
     """
 
@@ -53,6 +54,7 @@ class Told(Struct, frozen=True, kw_only=True):
     about: tuple[str, ...] = ()
     instances: tuple[str, ...] = ()
     places: tuple[Span, ...] = ()
+    seen: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
@@ -69,7 +71,7 @@ class Told(Struct, frozen=True, kw_only=True):
     def more(self, *, every: bool = False) -> tuple[str, ...]:
         """Return what stands below the finding: how many it stands for, with `every` one also where they are."""
         at = f"at {', '.join(map(str, self.places))}" if every and len(self.places) > 1 else ""
-        return tuple(filter(None, (self.in_all(every=every), at)))
+        return tuple(filter(None, (self.in_all(every=every), at, *(self.seen if every else ()))))
 
 
 def tell_once(found: Iterable[Occurrence]) -> tuple[Told, ...]:
@@ -100,7 +102,14 @@ def merge(equal: Sequence[Occurrence]) -> Told:
         about=about,
         instances=tuple(instances),
         places=tuple(places),
+        seen=tuple(dict.fromkeys(_tell_seen(occurrence) for occurrence in equal if occurrence.said.seen)),
     )
+
+
+def _tell_seen(found: Occurrence) -> str:
+    """Return the fingerprint of a finding with what a waiver of it names."""
+    about = f", about {found.said.thing}" if found.said.thing is not None else ""
+    return f"seen {found.said.seen} (on {_instance(found)}{about})"
 
 
 def _subject(found: Occurrence) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from siteward import __version__
 from siteward.access.catalog import RULES, sentence
 from siteward.access.codec import encode_summary
 from siteward.access.diagnostic import Severity, Span
-from siteward.render.findings import Finding, anchor, collect, fingerprints
+from siteward.render.findings import Finding, anchor, collect, collect_waived, fingerprints
 from siteward.render.safe import show
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: 
 
 def render(context: RenderContext) -> str:
     """Return one SARIF log with one run."""
-    findings = collect(context)
+    findings = (*collect(context), *collect_waived(context))
     kept = findings[:MOST]
     rules = tuple(dict.fromkeys(finding.rule for finding in kept))
     index_of = {rule: index for index, rule in enumerate(rules)}
@@ -88,6 +88,9 @@ def _result(finding: Finding, at: Span, rule: int, fingerprint: str) -> dict[str
         "partialFingerprints": {"siteward/v1": fingerprint},
         "locations": [{"physicalLocation": _location(at)}],
     }
+    if finding.waived:
+        justification = show(finding.waived)
+        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": justification}]
     if finding.count > 1:
         result["occurrenceCount"] = finding.count
     if finding.others:

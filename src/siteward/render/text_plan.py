@@ -79,7 +79,20 @@ def reported_lines(context: RenderContext, palette: Palette) -> list[str]:
     lines = [line for finding in told for line in _told_lines(finding, context, palette)]
     if not palette.options.quiet:
         lines += _unplanned_lines(context, palette)
+    if notes:
+        lines += _waived_lines(context, palette)
     return [palette.paint(REPORTED, "bold"), *lines] if lines else []
+
+
+def _waived_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
+    """Yield the findings that are waived, each with the reason and the end of its waiver."""
+    if context.waived:
+        yield f"  {palette.paint('Waived', 'bold')}"
+    for instance, said in context.waived:
+        named = f"{instance}: " if len(context.instances) > 1 else ""
+        yield f"    {palette.text(f'{said.code}: {named}{said.message}')}"
+        if said.waived is not None:
+            yield f"      {palette.paint(palette.text(f'until {said.waived.until}: {said.waived.reason}'), 'dim')}"
 
 
 def objection_lines(context: RenderContext, palette: Palette) -> list[str]:

@@ -164,7 +164,7 @@ def _build_section(
 
 
 def _by_band(steps: Sequence[Planned], by: GroupBy) -> dict[Band, list[Planned]]:
-    """Return the bands that there are, most urgent first, with their steps in order."""
+    """Return the bands that there are, most urgent first, with their steps in order: what was pending before is last."""
     new = {(item.instance, item.step.change.key) for item in steps if item.band is Band.CREATED}
     by_band: dict[Band, list[Planned]] = {}
     for item in sorted(steps, key=_sort_by_person if by == "person" else _sort_by_site):
@@ -175,14 +175,14 @@ def _by_band(steps: Sequence[Planned], by: GroupBy) -> dict[Band, list[Planned]]
     return dict(sorted(by_band.items()))
 
 
-def _sort_by_person(item: Planned) -> tuple[str, str, str, Key]:
+def _sort_by_person(item: Planned) -> tuple[bool, str, str, str, Key]:
     key = item.step.change.key
-    return words.person(item.step), item.instance, words.declared_user(key), key
+    return item.step.pending is True, words.person(item.step), item.instance, words.declared_user(key), key
 
 
-def _sort_by_site(item: Planned) -> tuple[str, str, str, Key]:
+def _sort_by_site(item: Planned) -> tuple[bool, str, str, str, Key]:
     key = item.step.change.key
-    return words.where(key), item.instance, words.person(item.step), key
+    return item.step.pending is True, words.where(key), item.instance, words.person(item.step), key
 
 
 class Collapsed(Struct, frozen=True):

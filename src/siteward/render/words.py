@@ -36,6 +36,8 @@ CAUSES: dict[Cause, str] = {
     "left": "left the file",
 }
 DUE: dict[Due, str] = {"end": "end date passed", "start": "start date reached"}
+UNDOES = "undoes a change made outside"
+SINCE: dict[bool | None, str] = {None: "", False: "because of this change", True: "was pending before"}
 # In the order in which outcomes are shown: failures first.
 OUTCOMES: dict[OutcomeStatus, str] = {
     "unknown": "unknown",
@@ -176,7 +178,8 @@ def because(step: Step) -> tuple[str, ...]:
     """
     dated = DUE[step.due] if step.due and step.cause != "expired" else ""
     reasons = tuple(filter(None, (CAUSES[step.cause], dated, *_reasons(step.origin))))
-    return reasons or (() if step.origin else ("live only",))
+    known = reasons or (() if step.origin else ("live only",))
+    return tuple(filter(None, (*known, UNDOES if step.undoes else "", SINCE[step.pending])))
 
 
 def partial(plan: Plan | None) -> str:
@@ -259,6 +262,7 @@ def held_back(instance: InstancePlan) -> str:
 def consequences(of: Summary) -> tuple[str, ...]:
     """Return the plan's consequences in phrases: people affected, privileges, admins and mails."""
     parts = (
+        (of.caused or of.pending, f"{plural(of.caused, 'step')} because of this change, {of.pending} pending before"),
         (of.people or of.sites, f"{plural(of.people, 'person', 'people')} and {plural(of.sites, 'site')} affected"),
         (of.powers_raised, f"{plural(of.powers_raised, 'privilege')} increased"),
         (of.admins_gained, f"{plural(of.admins_gained, 'admin')} gained"),
@@ -292,6 +296,11 @@ def coverage(of: Summary) -> str:
         return ""
     share = f"{100 * of.declared // live} % of" if of.unmanaged else "all"
     return f"{share} live accounts are declared"
+
+
+def standing(report: Report, of: Summary) -> str:
+    """Return how much is declared, and for which moment dates were last carried out; empty where neither is known."""
+    return " · ".join(filter(None, (coverage(of), *dates(report)))) if report.plan is not None else ""
 
 
 def needs(plan: Plan | None) -> str:
@@ -359,7 +368,13 @@ def by_weight(said: Iterable[Diagnostic]) -> list[Diagnostic]:
 
 def findings(of: Summary) -> str:
     """Return the numbers of errors and warnings."""
-    return f"{plural(of.errors, 'error')}, {plural(of.warnings, 'warning')}"
+    silent = f" ({waived(of)})" if of.waived else ""
+    return f"{plural(of.errors, 'error')}, {plural(of.warnings, 'warning')}{silent}"
+
+
+def waived(of: Summary) -> str:
+    """Return the number of warnings that waivers silence; empty where there is none."""
+    return f"{plural(of.waived, 'warning')} waived" if of.waived else ""
 
 
 def results(of: Summary) -> str:

@@ -429,7 +429,8 @@ def _report_strays(strays: Mapping[str, set[str]]) -> Iterator[Diagnostic]:
         names = sorted(strays.get(kind, ()))
         if names:
             count = plural(len(names), noun)
-            yield warning(code, message.format(count=count, names=join_some(names)), hint=hint)
+            facts = (kind, *names)  # all of them, of which the message names some
+            yield warning(code, message.format(count=count, names=join_some(names)), hint=hint, facts=facts)
 
 
 def _report_asleep(rows: Rows) -> Iterator[Diagnostic]:

@@ -293,15 +293,23 @@ def _report_groups(lists: _Lists, names: dict[str, str]) -> Iterator[Diagnostic]
     for group in lists.groups:
         name, external = group.attributes.name, group.attributes.external_id
         people = {member.id for member in lists.members[group.id]} & names.keys() - owners
-        sites = sum(row.attributes.access != NO_ACCESS for row in lists.reaches[group.id])
-        sites += sum(row.id == group.id and row.attributes.permission != NO_ACCESS for _, row in group_levels)
-        if not people or not sites or (lists.settings.native and not external):
+        reached = [
+            f"{row.id} {row.attributes.access}" for row in lists.reaches[group.id] if row.attributes.access != NO_ACCESS
+        ]
+        reached += [
+            f"{scope} {row.attributes.permission}"
+            for scope, row in group_levels
+            if row.id == group.id and row.attributes.permission != NO_ACCESS
+        ]
+        if not people or not reached or (lists.settings.native and not external):
             continue
         source = f"whose members come from {external}" if lists.settings.native else "and groups are not managed here"
         yield (note if lists.settings.native else warning)(
             "unmanaged-group",
-            f"{plural(len(people), 'account')} can reach {plural(sites, 'site')} through the group {name}, {source}",
+            f"{plural(len(people), 'account')} can reach {plural(len(reached), 'site')} through the group {name}, {source}",
             hint="`siteward who-can` shows who" + ("" if lists.settings.native else "; `native: true` manages groups"),
+            thing=name,
+            facts=(group.id, *(f"member {person}" for person in people), *(f"reaches {place}" for place in reached)),
         )
 
 

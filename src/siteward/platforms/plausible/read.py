@@ -186,10 +186,12 @@ def _report_open(place: Place) -> Iterator[Diagnostic]:
     who = "an editor of the site or of the team"
     if place.public:
         message = f"{place.domain} is public: everybody can see its statistics"
-        yield warning("public-dashboard", message, hint=f"{who} makes it private in Plausible, in the site's settings")
+        hint = f"{who} makes it private in Plausible, in the site's settings"
+        yield warning("public-dashboard", message, hint=hint, thing=place.domain, facts=("public",))
     for link in place.links:
         message = f"{place.domain} has the shared link {link}: whoever knows it sees the statistics"
-        yield warning("shared-link", message, hint=f"{who} deletes it in Plausible, in the site's settings")
+        hint = f"{who} deletes it in Plausible, in the site's settings"
+        yield warning("shared-link", message, hint=hint, thing=place.domain, facts=(f"link {link}",))
 
 
 # --- refresh ----------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Diagnostic, note, plural, warning
@@ -52,6 +53,8 @@ def _report_orphans(state: NativeState) -> Iterator[Diagnostic]:
                 "orphan-site",
                 f"site {state.labels[site_id]} ({row.name}) belongs to nobody; only admins see it",
                 hint="Umami can only delete it; one SQL update of website.user_id gives it an owner",
+                thing=state.labels[site_id],
+                facts=(site_id,),
             )
 
 
@@ -64,11 +67,18 @@ def open_sites(state: NativeState) -> dict[Scope, tuple[Diagnostic, ...]]:
                 f"site {state.labels[site_id]} has a public link: whoever knows it reads the statistics",
                 hint=f"{_find_closer(state, site_id)} deletes it in Umami, in the settings of the website; that does not "
                 "end tokens already given out, only a new APP_SECRET does",
+                thing=state.labels[site_id],
+                facts=(site_id, f"link {_digest(share)}"),
             ),
         )
         for site_id in _sort_by_label(state)
-        if state.rows.sites[site_id].share is not None
+        if (share := state.rows.sites[site_id].share) is not None
     }
+
+
+def _digest(share: str) -> str:
+    """Return a digest of the part of a link that opens it: who knows that part needs nothing else."""
+    return sha256(share.encode()).hexdigest()
 
 
 def _find_closer(state: NativeState, site_id: str) -> str:
@@ -108,7 +118,8 @@ def _report_teams(state: NativeState) -> Iterator[Diagnostic]:
             yield from _report_memberships(state, team)
         owned_by = owners(team)
         if not owned_by:
-            yield warning("team-without-owner", f"team {team.name} has no owner; only admins can manage it")
+            message = f"team {team.name} has no owner; only admins can manage it"
+            yield warning("team-without-owner", message, thing=team.name, facts=(team.id,))
         if state.layout == "per-site" and team.id in state.sites_of:
             yield from _report_layout(state, team, owned_by)
         left = team.id not in state.sites_of and team.name.startswith(MANAGED) and owned_by == (state.me,)
@@ -117,18 +128,22 @@ def _report_teams(state: NativeState) -> Iterator[Diagnostic]:
                 "left-over-team",
                 f"team {team.name} has no site any more and still has {', '.join(others)} in it",
                 hint="it opens nothing; it is used again when its site needs a team, or delete it in Umami",
+                thing=team.name,
+                facts=(team.id, *(f"member {member.user_id}" for member in team.members)),
             )
 
 
 def _report_memberships(state: NativeState, team: TeamRow) -> Iterator[Diagnostic]:
     """Warn of the ghosts and the duplicates in one team (API.md section 5)."""
-    ghosts = sum(member.user is None for member in team.members)
+    ghosts = [member for member in team.members if member.user is None]
     if ghosts:
         yield warning(
             "ghost-member",
-            f"team {team.name} has {plural(ghosts, 'membership')} of accounts that do not exist or "
+            f"team {team.name} has {plural(len(ghosts), 'membership')} of accounts that do not exist or "
             "are marked as deleted",
             hint="they grant nothing; an admin can remove them by their account id",
+            thing=team.name,
+            facts=(team.id, *(f"member {ghost.user_id} {ghost.role}" for ghost in ghosts)),
         )
     for user_id, memberships in people(team).items():
         if len(memberships) > 1:
@@ -148,6 +163,8 @@ def _report_layout(state: NativeState, team: TeamRow, owned_by: tuple[str, ...])
             "shared-team",
             f"team {team.name} has {_list_names('site', sites)}; a grant on one of them is a grant on all",
             hint="layout per-site wants a team for each; give these sites the same grants, or split them in Umami",
+            thing=team.name,
+            facts=(team.id, *(f"site {site_id}" for site_id in state.sites_of[team.id])),
         )
     others = sorted(state.rows.users[user_id].username for user_id in owned_by if user_id != state.me)
     if others:

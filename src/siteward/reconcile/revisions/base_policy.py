@@ -18,6 +18,7 @@ from siteward.access.diff import Revision, compare
 from siteward.access.hosts import domain_in
 from siteward.access.model import account_of, scope_of
 from siteward.access.policy import strictest
+from siteward.access.proposal import manage
 from siteward.access.traits import SITE_KINDS, is_site
 from siteward.declaration.groups import expand
 from siteward.declaration.instances import variable
@@ -31,11 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
+    from siteward.access.change import Change
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Scope
     from siteward.access.policy import Policy
     from siteward.access.proposal import Proposal
-    from siteward.access.state import DeclaredUser, Desired, Kind, Live
+    from siteward.access.state import DeclaredUser, Desired, Kind, Live, Memory
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Instance
     from siteward.declaration.load import Declaration
@@ -116,9 +118,11 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         return replace(desired, names=names, memberships={**gone, **desired.memberships})
 
     def policy(self, instance: str) -> Policy:
-        """Return the policy that holds on an instance of the checkout."""
+        """Return the policy that holds on an instance of the checkout; what the base does not know, nothing waives."""
         own, before = self.head.instances[instance].policy, self._find_before(instance)
-        return own if before is None else strictest(own, self._label_rules(before.policy))
+        if before is None:
+            return replace(own, waivers=()) if self.base is not None or self.ref else own
+        return strictest(own, self._label_rules(before.policy))
 
     def _label_rules(self, policy: Policy) -> Policy:
         """Return the base's policy with rules that name the base as their revision, and no line of the checkout."""
@@ -138,6 +142,16 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         return {
             handle: identity.account for handle, identity in known.by_handle.items() if handle.casefold() not in former
         }
+
+    def asked_before(
+        self, instance: str, traits: Traits, live: Live, as_of: datetime, memory: Memory | None
+    ) -> frozenset[Change] | None:
+        """Return the changes that the files at the base ask for on what was read; `None` without such files."""
+        before = self._find_before(instance)
+        if before is None or self.base is None:
+            return None
+        wish = resolve(self.base, before.name, traits, live, as_of=as_of, memory=memory)
+        return frozenset(manage(live, wish, traits, before.policy, memory).changes)
 
     def as_before(self, instance: str, proposal: Proposal, as_of: datetime) -> Iterator[Proposal]:
         """Yield the proposal with its users as at the base, where that differs: the rules must hold for these too.

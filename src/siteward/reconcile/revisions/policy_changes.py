@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.model import Power
-    from siteward.access.policy import Limit, Rule
+    from siteward.access.policy import Limit, Rule, Waiver
     from siteward.declaration.declared import Bound, Declaration, Instance, User
     from siteward.declaration.selector import Selector
 
@@ -155,6 +155,8 @@ def _find_place(path: Path, instance: Instance) -> Span:
             place = policy.limits[name].at
         case ("policy", "rules", name, *_):
             place = next((rule.at for rule in policy.rules if rule.id == name), None)
+        case ("policy", "waivers", name, *_):
+            place = next((waiver.at for waiver in policy.waivers if _name_waiver(waiver) == name), None)
         case _:
             pass
     return place or instance.at
@@ -193,8 +195,16 @@ def _write_policy(policy: Policy) -> dict[str, Any]:
         "rules": {rule.id: _write_rule(rule) for rule in policy.rules},
         "managers": {"min": policy.managers_min or None},
         "reviews": {name: _write_days(policy.reviews.get(name)) for name in REVIEWED},
-        "waivers": [to_builtins(waiver) for waiver in policy.waivers],
+        "waivers": {_name_waiver(waiver): _write_waiver(waiver) for waiver in policy.waivers},
     }
+
+
+def _name_waiver(waiver: Waiver) -> str:
+    return " ".join(filter(None, (waiver.rule, waiver.about, waiver.seen)))
+
+
+def _write_waiver(waiver: Waiver) -> dict[str, Any]:
+    return {"on": list(waiver.on or ()), "reason": waiver.reason, "until": waiver.ends}
 
 
 def _write_limit(limit: Limit) -> dict[str, int | None]:

@@ -529,7 +529,7 @@ def test_an_edit_that_would_not_be_valid_is_refused(tmp_path: Path) -> None:
         carried_out(found, ("carla", SHOP, Answer(word="change", role="boss")))
     assert str(refused.value).startswith("the edited files would not be valid: ")
     assert "`boss`" in str(refused.value)
-    assert "access.yaml:21:21)" in str(refused.value)
+    assert "access.yaml:22:9: role: boss)" in str(refused.value)
 
 
 def test_an_edit_that_means_something_else_is_refused(tmp_path: Path) -> None:

@@ -124,16 +124,15 @@ def _turn_into_edit(
 
 
 def _write_all(edit: Edit) -> None:
-    from siteward.reconcile.certify import BadDecisionsError, write_edit
+    from siteward.reconcile.certify import BadDecisionsError, write_all
 
-    for name, text in edit.texts.items():
-        try:
-            write_edit(Path(name), text)
-        except OSError as problem:
-            raise click.ClickException(f"cannot write {name}: {problem.strerror}") from problem
-        except BadDecisionsError as problem:
-            told = error("bad-decisions", str(problem))
-            raise StoppedError(Report(command="review", diagnostics=(told,))) from problem
+    try:
+        write_all(edit)
+    except OSError as problem:
+        raise click.ClickException(f"cannot write {problem.filename}: {problem.strerror}") from problem
+    except BadDecisionsError as problem:
+        told = error("bad-decisions", str(problem))
+        raise StoppedError(Report(command="review", diagnostics=(told,))) from problem
 
 
 def _refusal(theirs: str, ours: str, changed: tuple[str, ...]) -> StoppedError:
@@ -149,5 +148,11 @@ def _refusal(theirs: str, ours: str, changed: tuple[str, ...]) -> StoppedError:
 def _patch(edit: Edit) -> Iterator[str]:
     """Yield the edit as a patch that git and patch understand."""
     for name, text in sorted(edit.texts.items()):
-        before = Path(name).read_text(encoding="utf-8").splitlines(keepends=True)
-        yield from unified_diff(before, text.splitlines(keepends=True), f"a/{name}", f"b/{name}", n=1)
+        before = _lines(edit.before[name] if name in edit.before else Path(name).read_bytes().decode())
+        for line in unified_diff(before, _lines(text), f"a/{name}", f"b/{name}", n=1):
+            yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines as patches count them, each with its end."""
+    return [f"{line}\n" for line in text.split("\n")[:-1]] + ([last] if (last := text.rpartition("\n")[2]) else [])

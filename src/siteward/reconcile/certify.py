@@ -27,6 +27,7 @@ from siteward.access.model import EVERYWHERE
 from siteward.access.patterns import fold
 from siteward.declaration.dead import find_dead_lines
 from siteward.declaration.rewrite import Decision, Edit, decide, str_of
+from siteward.declaration.splice import CannotEditError
 from siteward.reconcile.outputs import write_output
 from siteward.reconcile.project import read
 from siteward.reconcile.revisions.git import GitError, ask_about_files
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from siteward.access.state import Desired
     from siteward.access.traits import Traits
     from siteward.declaration.dead import DeadLine
-    from siteward.declaration.load import Declaration
+    from siteward.declaration.load import Declaration, Loaded
     from siteward.declaration.rewrite import Given, Word
     from siteward.reconcile.project import Project
     from siteward.reconcile.survey import Survey
@@ -305,14 +306,11 @@ def edited(project: Project, surveys: Sequence[Survey], review: Review, decision
     why = f"access review {review.digest[:19]}"
     seen = frozenset(survey.name for survey in surveys if survey.live.complete)
     live = [line for line in gone if _is_still_live(line, surveys)]
-    edit = decide(
-        project.declaration,
-        made,
-        _map_grants(review.items),
-        why,
-        seen=seen,
-        dead=[line for line in gone if line not in live],
-    )
+    dead_now = [line for line in gone if line not in live]
+    try:
+        edit = decide(project.declaration, made, _map_grants(review.items), why, seen=seen, dead=dead_now)
+    except CannotEditError as problem:
+        raise BadDecisionsError(str(problem)) from problem
     undone = (f"{line.what} ({line.at}): what it gave is still there; apply first, then remove it" for line in live)
     edit = replace(edit, undone=(*edit.undone, *undone))
     if edit.texts:
@@ -428,11 +426,29 @@ def words_of(scope: Scope) -> str:
     return "the whole instance" if scope == EVERYWHERE else str(scope)
 
 
-def write_edit(path: Path, text: str) -> None:
-    """Write an edited file of the declaration; its mode stays. Raises `BadDecisionsError` for a link, and `OSError`."""
+def write_edit(path: Path, text: str, before: str | None = None) -> None:
+    """Write an edited file of the declaration as a whole; its mode stays.
+
+    `before` is the text that the edit was made from. Raises `BadDecisionsError` for a link, and where the file is not
+    `before` any more, and `OSError`.
+    """
+    _refuse_to_write(path, before)
+    write_output(path, text.encode())
+
+
+def write_all(edit: Edit) -> None:
+    """Write all files of an edit, or none where one of them is a link or not as it was read; raises as `write_edit`."""
+    for name in edit.texts:
+        _refuse_to_write(Path(name), edit.before.get(name))
+    for name, text in edit.texts.items():
+        write_edit(Path(name), text, edit.before.get(name))
+
+
+def _refuse_to_write(path: Path, before: str | None) -> None:
     if path.is_symlink():
         raise BadDecisionsError(f"{path} is a link; edit the file that it leads to, or put the file in its place")
-    write_output(path, text.encode())
+    if before is not None and path.read_bytes() != before.encode():
+        raise BadDecisionsError(f"{path} has changed since it was read; nothing was written, do it again")
 
 
 def _load_edited(project: Project, edit: Edit) -> Declaration:
@@ -442,11 +458,18 @@ def _load_edited(project: Project, edit: Edit) -> Declaration:
         for name in project.loaded.texts:
             path = Path(folder) / Path(name).relative_to(root)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(edit.texts.get(name) or Path(name).read_text(encoding="utf-8"), encoding="utf-8")
+            path.write_bytes((edit.texts.get(name) or project.loaded.source.texts.whole(name)).encode())
         loaded = read(Path(folder) / project.path.name, called=project.path)
     if loaded.declaration is None:
-        problem = next((diagnostic for diagnostic in loaded.diagnostics if diagnostic.blocks), None)
-        raise BadDecisionsError(
-            f"the edited files would not be valid: {problem.message if problem else 'unknown'} ({problem.at if problem else ''})"
-        )
+        raise BadDecisionsError(f"the edited files would not be valid: {_first_error(loaded)}")
     return loaded.declaration
+
+
+def _first_error(loaded: Loaded) -> str:
+    """Return the first error of edited files, with the line that it is about: nobody else sees the edited text."""
+    problem = next((diagnostic for diagnostic in loaded.diagnostics if diagnostic.blocks), None)
+    if problem is None or problem.at is None:
+        return problem.message if problem is not None else "unknown"
+    lines = loaded.texts.get(problem.at.file, ())
+    line = lines[problem.at.line - 1].strip() if problem.at.line <= len(lines) else ""
+    return f"{problem.message} ({problem.at}: {line})"

@@ -230,7 +230,11 @@ class _Rewrite(Struct, dict=True):
         file = self._open_file(grant.location.source)
         number = int(grant.location.path[1])
         entry = file.entries[number]
-        after = [kept for handle, cut in cuts.items() for kept in self._keep_rest(grant, entry, handle, cut)]
+        after = [
+            kept
+            for handle, cut in cuts.items()
+            for kept in _unite(list(self._keep_rest(grant, entry, handle, cut)), entry, self._instances_of(grant))
+        ]
         written = entry["to"]
         self._take_out_users(entry, tuple(cuts))
         if not entry["to"] and after:
@@ -372,6 +376,29 @@ class _File(Editable):
                 for row in (*(() if number in self.gone else (entry,)), *self.after.get(number, ()))
             ]
         return super().text()
+
+
+def _unite(copies: list[Entry], entry: Entry, instances: Sequence[str]) -> list[Entry]:
+    """Return the entries for one user with those that differ by `on` alone as one; without `on` where that is all."""
+    united: list[Entry] = []
+    for copy in copies:
+        same = next((other for other in united if _without_on(other) == _without_on(copy)), None)
+        if same is None:
+            united.append(copy)
+            continue
+        on = [*_listed(same["on"]), *_listed(copy["on"])]
+        same["on"] = on
+        if "on" not in entry and set(on) == set(instances):
+            del same["on"]
+    return united
+
+
+def _without_on(entry: Entry) -> Entry:
+    return {key: value for key, value in entry.items() if key != "on"}
+
+
+def _listed(names: Any) -> list[str]:
+    return list(names) if isinstance(names, list) else [names]
 
 
 def _turn_into(entry: Entry, kept: Entry, written: object) -> None:

@@ -21,29 +21,30 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.certification import DeadRow
-from siteward.access.effective import Index, ledger
+from siteward.access.effective import ledger
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE
 from siteward.access.patterns import fold
 from siteward.declaration.dead import find_dead_lines
 from siteward.declaration.rewrite import Decision, Edit, decide, str_of
 from siteward.declaration.splice import CannotEditError
+from siteward.reconcile.offline import rights_of
 from siteward.reconcile.outputs import write_output
 from siteward.reconcile.project import read
 from siteward.reconcile.revisions.git import GitError, ask_about_files
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from siteward.access.certification import Item, Review
     from siteward.access.diagnostic import Span
     from siteward.access.effective import Ledger
     from siteward.access.model import Grant, Scope
-    from siteward.access.state import Desired
     from siteward.access.traits import Traits
     from siteward.declaration.dead import DeadLine
     from siteward.declaration.load import Declaration, Loaded
     from siteward.declaration.rewrite import Given, Word
+    from siteward.reconcile.offline import Right
     from siteward.reconcile.project import Project
     from siteward.reconcile.survey import Survey
 
@@ -391,27 +392,12 @@ def _prove(project: Project, surveys: Sequence[Survey], made: Sequence[Decision]
         decided = {
             (decision.account, decision.scope): decision for decision in made if decision.instance == survey.name
         }
-        old, new = _collect_rights(survey.desired), _collect_rights(after)
+        old, new = rights_of(survey.desired), rights_of(after)
         for account, scope in sorted(old.keys() | new.keys()):
             key = account, scope
             if not _is_as_decided(decided.get(key), old.get(key), new.get(key)):
                 why = f"{account} on {words_of(scope)} would not be as decided"
                 raise BadDecisionsError(f"these decisions cannot be written down surely: {why}; edit the file by hand")
-
-
-Right = tuple[str, frozenset[str] | None, datetime | None]
-"""A role, its extras, and the end of the grant."""
-
-
-def _collect_rights(desired: Desired) -> Mapping[tuple[str, Scope], Right]:
-    """Return the declared right of each account on each scope, directly or through a group."""
-    rights: dict[tuple[str, Scope], Right] = {}
-    for account, scopes in Index(desired.access).by_account.items():
-        for scope, ways in scopes.items():
-            grant = max((grant for grant, _ in ways), key=lambda grant: (grant.role, sorted(grant.extras or ())))
-            origin = desired.origins.get(grant.key)
-            rights[account, scope] = (grant.role, grant.extras, origin.until if origin else None)
-    return rights
 
 
 def _is_as_decided(decision: Decision | None, old: Right | None, new: Right | None) -> bool:
@@ -452,17 +438,24 @@ def _refuse_to_write(path: Path, before: str | None) -> None:
 
 
 def _load_edited(project: Project, edit: Edit) -> Declaration:
-    """Load the edited files from a temporary folder. Raises `BadDecisionsError` where they are not valid."""
+    """Load the edited files. Raises `BadDecisionsError` where they are not valid."""
+    loaded = load_with(project, edit.texts)
+    if loaded.declaration is None:
+        raise BadDecisionsError(f"the edited files would not be valid: {_first_error(loaded)}")
+    return loaded.declaration
+
+
+def load_with(
+    project: Project, texts: Mapping[str, str], as_of: Callable[[Declaration], datetime] | None = None
+) -> Loaded:
+    """Load the files of a project as they were read, with other `texts` for some, by way of a temporary folder."""
     root = project.path.parent
     with TemporaryDirectory(prefix="siteward-") as folder:
         for name in project.loaded.texts:
             path = Path(folder) / Path(name).relative_to(root)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes((edit.texts.get(name) or project.loaded.source.texts.whole(name)).encode())
-        loaded = read(Path(folder) / project.path.name, called=project.path)
-    if loaded.declaration is None:
-        raise BadDecisionsError(f"the edited files would not be valid: {_first_error(loaded)}")
-    return loaded.declaration
+            path.write_bytes((texts.get(name) or project.loaded.source.texts.whole(name)).encode())
+        return read(Path(folder) / project.path.name, called=project.path, as_of=as_of)
 
 
 def _first_error(loaded: Loaded) -> str:

@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "grant": ("amend:grant", "Grant a role by an edit of the file, shown as a patch."),
     "revoke": ("amend:revoke", "Take a right from a user by an edit of the file, shown as a patch."),
     "elevate": ("amend:elevate", "Grant a role for a time by an edit of the file, shown as a patch."),
+    "adopt": ("adopt", "Declare what is live and undeclared by an edit of the file, shown as a patch."),
     "ending": ("ends", "List what ends soon, by who answers for it; contacts nothing."),
     "import": ("import_", "Write a first file from the live state of an instance."),
     "history": ("history", "Tell who gained and lost what, when, by whom and why, as the journals have it."),
@@ -66,6 +67,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "revoke": ("siteward revoke anna on shop.example.org --write", "siteward revoke anna on stats"),
     "elevate": ('siteward elevate anna admin on stats --for 4h --ticket INC-7 --reason "restore" --write',),
+    "adopt": (
+        "siteward adopt user:petra --ticket OPS-7",
+        "siteward adopt all --instance stats --write",
+        "siteward adopt --decisions review.csv --write",
+    ),
     "ending": ("siteward ending --within 30d", "siteward ending -f csv -o ending.csv"),
     "import": (
         "siteward import --instance stats --platform umami --url https://stats.example.org --set layout=per-site",

@@ -334,7 +334,7 @@ class _Rewrite(Struct, dict=True):
                 continue
             users = self._open_root().data.setdefault("users", {})
             user: Entry = {"logins": {instance: account}, "state": {instance: "suspended"}, "reason": self.why}
-            users[_choose_handle(account, (*self.declaration.users, *users, *self.declaration.groups))] = user
+            users[choose_handle(account, (*self.declaration.users, *users, *self.declaration.groups))] = user
 
     def _append_grants(self, entries: Sequence[Entry]) -> None:
         """Put entries at the end of the root file's grants."""
@@ -455,7 +455,7 @@ def _name_in(member: Any) -> str:
     return str(member.get("user")) if isinstance(member, dict) else str(member)
 
 
-def _choose_handle(account: str, taken: Iterable[str]) -> str:
+def choose_handle(account: str, taken: Iterable[str]) -> str:
     """Return a handle that no user or group has in any letter case, made from an account's name."""
     names = set(map(lowered, taken))
     base = re.sub(r"[^A-Za-z0-9._-]+", "-", account.partition("@")[0]).strip("-._") or "account"

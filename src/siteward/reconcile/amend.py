@@ -79,19 +79,16 @@ class Amendment(Struct, frozen=True, kw_only=True):
 def grant(project: Project, wish: Wish, as_of: datetime) -> Amendment:
     """Return the edit that grants what is wished. Raises `CannotAmendError`."""
     asked = _Asked(project, wish, as_of)
-    if project.declaration.grants is None:
-        hint = "declare everything first with `siteward import`, or write `grants: []` and see what a plan would take"
-        message = "the file has no `grants` yet: with the first one, all that it does not grant would be taken away"
-        raise CannotAmendError(error("no-grants", message, at=project.declaration.root, hint=hint))
+    refuse_first_grant(project)
     instance = next(iter(project.declaration.instances.values()))  # instances stand in the root file only
     file = Editable(instance.location.source)
     file.data["grants"] = [*(file.data.get("grants") or ()), asked.row()]
-    edit = _edit_of(file, instance.location.source.file)
-    after = _load(project, edit, as_of)
+    edit = edit_of(file, instance.location.source.file)
+    after = load_checked(project, edit, as_of)
     missing = asked.prove_gain(after)
     if missing is not None:
         return Amendment(edit=Edit(texts={}), said=missing)
-    return Amendment(edit=edit, findings=_new_findings(project, after, as_of), loaded=after)
+    return Amendment(edit=edit, findings=new_findings(project, after, as_of), loaded=after)
 
 
 def revoke(project: Project, wish: Wish, as_of: datetime) -> Amendment:
@@ -113,20 +110,29 @@ def revoke(project: Project, wish: Wish, as_of: datetime) -> Amendment:
         raise CannotAmendError(error("cannot-edit", str(refused))) from refused
     if edit.undone or not edit.texts:
         return Amendment(edit=Edit(texts={}), said=said, undone=edit.undone)
-    after = _load(project, edit, as_of)
+    after = load_checked(project, edit, as_of)
     asked.prove_loss(after)
     said = (*said, *asked.list_kept_by_mode(decisions))
-    return Amendment(edit=edit, said=said, findings=_new_findings(project, after, as_of), loaded=after)
+    return Amendment(edit=edit, said=said, findings=new_findings(project, after, as_of), loaded=after)
 
 
-def _edit_of(file: Editable, name: str) -> Edit:
+def refuse_first_grant(project: Project) -> None:
+    """Raise `CannotAmendError` for a file without `grants`, which manages none so far."""
+    if project.declaration.grants is None:
+        hint = "declare everything first with `siteward import`, or write `grants: []` and see what a plan would take"
+        message = "the file has no `grants` yet: with the first one, all that it does not grant would be taken away"
+        raise CannotAmendError(error("no-grants", message, at=project.declaration.root, hint=hint))
+
+
+def edit_of(file: Editable, name: str) -> Edit:
+    """Return the edit of one file; raises `CannotAmendError` where it would change more than is meant."""
     try:
         return Edit(texts={name: file.text()}, before={name: file.before})
     except CannotEditError as refused:
         raise CannotAmendError(error("cannot-edit", str(refused))) from refused
 
 
-def _load(project: Project, edit: Edit, as_of: datetime) -> Loaded:
+def load_checked(project: Project, edit: Edit, as_of: datetime) -> Loaded:
     """Load the edited files; raises `CannotAmendError` with every error in them."""
     after = load_with(project, edit.texts, lambda _: as_of)
     if after.declaration is None:
@@ -135,7 +141,7 @@ def _load(project: Project, edit: Edit, as_of: datetime) -> Loaded:
     return after
 
 
-def _new_findings(project: Project, after: Loaded, as_of: datetime) -> tuple[Diagnostic, ...]:
+def new_findings(project: Project, after: Loaded, as_of: datetime) -> tuple[Diagnostic, ...]:
     """Return what is said of the edited files and was not said before, whatever its place."""
     before = {(said.code, said.message) for said in load_with(project, {}, lambda _: as_of).diagnostics}
     return tuple(said for said in after.diagnostics if (said.code, said.message) not in before)

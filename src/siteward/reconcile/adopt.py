@@ -74,7 +74,7 @@ def choose(items: Iterable[Item], ledgers: Iterable[Ledger], words: Sequence[str
         (ledger.instance, entry.account)
         for ledger in ledgers
         for entry in ledger.entries
-        if entry.kind == "undeclared" and not entry.holdings
+        if not entry.holdings and entry.kind not in {"self", "public"} and entry.handle not in declaration.users
     )
     known = {f"user:{fold(name)}" for item in open_items for name in (item.account, item.handle, item.email) if name}
     known |= {f"user:{fold(account)}" for _, account in bare}
@@ -160,7 +160,7 @@ def adopt(
 
 
 def _tell_gain(item: Item, handles: Mapping[tuple[str, str], str]) -> str:
-    handle = item.handle or handles[item.instance, item.account]
+    handle = handles.get((item.instance, item.account)) or item.handle
     role = item.live.role if item.live is not None else ""
     return f"{item.power.name.lower()}: {handle} is given {role} on {words_of(item.scope)} of {item.instance} by the file now"
 
@@ -200,10 +200,14 @@ class _Adoption:
                 )
             else:
                 undone.append(f"{item.account} on {item.instance}, {words_of(item.scope)}: {why}")
-        new = {(item.instance, item.account) for item in self.chosen.items if item.handle is None}
+        new = {(item.instance, item.account) for item in self.chosen.items if self._is_new(item)}
         without = new - {(item.instance, item.account) for item in items}
         self.bare = sorted({*self.bare, *without} - refused.keys())
         return tuple(items), tuple(undone)
+
+    def _is_new(self, item: Item) -> bool:
+        """Return whether a right is of nobody whom the files declare; the journal may know them from before."""
+        return item.handle not in self.declaration.users
 
     def _why_not(self, item: Item, survey: Survey) -> str | None:
         """Return why a right cannot be declared, if it cannot."""
@@ -226,9 +230,9 @@ class _Adoption:
         source = next(iter(self.declaration.instances.values())).location.source
         file = Editable(source)
         users = file.data.setdefault("users", {})
-        accounts = dict.fromkeys(
-            (item.instance, item.account) for item in items if item.handle is None
-        ) | dict.fromkeys(self.bare)
+        accounts = dict.fromkeys((item.instance, item.account) for item in items if self._is_new(item)) | dict.fromkeys(
+            self.bare
+        )
         for instance, account in accounts:
             self._add_user(users, instance, account)
         for instance, account in self.bare:
@@ -244,11 +248,10 @@ class _Adoption:
         same = self._find_same(users, email, instance)
         if same is not None:
             self.handles[instance, account] = same
-            if same in users:
-                known = users[same]
-                wanted = known.get("email") if survey.traits.login == "email" else same
-                if fold_login(str(wanted), survey.traits) != fold_login(account, survey.traits):
-                    known["logins"] = {**_table(known.get("logins")), instance: account}
+            known = users[same]
+            wanted = known.get("email") if survey.traits.login == "email" else same
+            if fold_login(str(wanted), survey.traits) != fold_login(account, survey.traits):
+                known["logins"] = {**_table(known.get("logins")), instance: account}
             return
         others = (*self.declaration.users, *self.declaration.groups, *users)
         handle = choose_handle(account, (*others, *self._others(instance, account, email)))
@@ -294,7 +297,7 @@ class _Adoption:
             live, survey = item.live, self.surveys[item.instance]
             if live is None:
                 continue
-            handle = item.handle or self.handles[item.instance, item.account]
+            handle = self.handles.get((item.instance, item.account)) or item.handle or ""
             key = (
                 handle,
                 _role_of(live, survey.traits),
@@ -335,7 +338,7 @@ class _Adoption:
             left += [
                 f"not adopted, so the next plan changes it: {change.action} {change.key[-1]} of {account_of(change.key)} on {name}"
                 for change in proposal.changes
-                if account_of(change.key) in accounts and change not in survey.proposal.changes
+                if account_of(change.key) in accounts and change.before is not None
             ]
         return tuple(left)
 

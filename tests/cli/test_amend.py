@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from cli.conftest import base_environment
 
 if TYPE_CHECKING:
     from cli.conftest import Program
@@ -155,3 +158,26 @@ def test_what_ends_soon_is_listed_by_owner(offline: Program) -> None:
     (owner,) = offline("ending", "-f", "json").json()["owners"]
     assert (owner["owner"], owner["items"][0]["at"]) == ("ben", "access.yaml:12:5")
     assert "anna" not in offline("ending", "--privacy", "counts").out
+
+
+@pytest.mark.parametrize(
+    "content", [FILE.replace("\n", "\r\n"), FILE.rstrip("\n"), FILE.replace("\n", "\r\n").rstrip()]
+)
+def test_the_patch_is_right_for_every_line_end(offline: Program, content: str) -> None:
+    """Also for a file without a last line break: applied by git, it is what `--write` writes."""
+    path = offline.folder / "access.yaml"
+    path.write_bytes(content.encode())
+    subprocess.run(["git", "init", "-q"], cwd=offline.folder, check=True)
+    shown = subprocess.run(
+        [sys.executable, "-m", "siteward", "grant", "anna", "edit", "shop"],
+        cwd=offline.folder, env=base_environment(), capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    subprocess.run(["git", "apply", "-"], input=shown, cwd=offline.folder, check=True)
+    patched = path.read_bytes()
+    path.write_bytes(content.encode())
+    assert offline("grant", "anna", "edit", "shop", "--write").code == 0
+    assert path.read_bytes() == patched
+    row = b"  - {to: anna, role: edit, sites: shop}"
+    end = b"\r\n" if b"\r\n" in patched else b"\n"
+    last = end if content.endswith("\n") else b""
+    assert patched == content.encode() + (row + last if last else end + row)

@@ -21,6 +21,7 @@ from siteward.declaration.roles import PORTABLE, Meaning, meaning
 from siteward.declaration.selector import parse
 from siteward.declaration.splice import CannotEditError, Editable
 from siteward.declaration.subjects import identities
+from siteward.declaration.window import write_edge
 from siteward.reconcile.certify import load_with, words_of
 from siteward.reconcile.offline import UNKNOWN, KnownWorld, moments_of
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Scope
     from siteward.access.state import Origin
     from siteward.access.window import Window
-    from siteward.declaration.load import Loaded
+    from siteward.declaration.load import Declaration, Loaded
     from siteward.reconcile.offline import Held
     from siteward.reconcile.project import Project
 
@@ -301,10 +302,24 @@ class _Asked:
         edited = after.declaration
         if edited is None:
             return
-        for moment in moments_of((self.declaration, edited), self.as_of, self.wish.window):
+        dated = (*self._windows(self.declaration), *self._windows(edited))
+        for moment in moments_of(dated, self.as_of, self.wish.window):
             for instance in self.declaration.instances:
                 before = self.world.held(self.declaration, instance, moment)
                 yield instance, moment, before, self.world.held(edited, instance, moment)
+
+    def _windows(self, declaration: Declaration) -> Iterator[Window]:
+        """Yield the windows of all rows by which the subject may have something, and of others in the same groups."""
+        groups = expand(declaration.groups)
+        people = set(groups.get(self.subject, {self.subject: ()}))
+        inside = {self.subject, *people, *(name for name, members in groups.items() if people & members.keys())}
+        for line in declaration.grants or ():
+            if inside.intersection(line.to):
+                yield line.window
+        for name in inside & declaration.groups.keys():
+            yield from (member.window for member in declaration.groups[name].members)
+        for handle in inside & declaration.users.keys():
+            yield declaration.users[handle].window
 
     # -- what is taken
 
@@ -313,7 +328,7 @@ class _Asked:
         decisions: dict[object, Decision] = {}
         given: dict[tuple[Span, str], set[tuple[str, str]]] = defaultdict(set)
         said: dict[str, None] = {}
-        for moment in moments_of((self.declaration,), self.as_of):
+        for moment in moments_of(self._windows(self.declaration), self.as_of):
             for instance in self.declaration.instances:
                 held = self.world.held(self.declaration, instance, moment)
                 for (account, scope), origin in _origins(held):
@@ -363,7 +378,7 @@ class _Asked:
         origin = held.origin(account, scope)
         via = [self.declaration.groups.get(step.removeprefix("group ")) for step in origin.via] if origin else []
         groups = "".join(f", by the group {group.handle} ({_place(group.at)})" for group in via if group is not None)
-        end = f" until {until.isoformat(timespec='minutes')}" if until is not None else ""
+        end = f" until {write_edge(until, self.declaration.timezone, last=True)}" if until is not None else ""
         verb = "loses" if loses else "holds"
         line = f" ({_place(origin.at)})" if origin is not None else ""
         return f"{user} {verb} {role} on {self._words(instance, scope)} of {instance}{end}{line}{groups}"

@@ -15,7 +15,6 @@ from siteward.access.effective import Index
 from siteward.access.hosts import domain_in
 from siteward.access.model import Access, Account, Scope
 from siteward.access.state import Live, Site
-from siteward.declaration.dates import windows
 from siteward.declaration.resolve import resolve
 from siteward.declaration.selector import parse
 from siteward.declaration.selectors import Scopes
@@ -92,12 +91,11 @@ def rights_of(desired: Desired) -> Rights:
     return rights
 
 
-def moments_of(declarations: Iterable[Declaration], as_of: datetime, *more: Window | None) -> tuple[datetime, ...]:
-    """Return a moment and all later ones at which something begins or ends, in order, up to `MOST_MOMENTS`.
+def moments_of(dated: Iterable[Window], as_of: datetime, *more: Window | None) -> tuple[datetime, ...]:
+    """Return a moment and all later ones at which some windows begin or end, in order, up to `MOST_MOMENTS`.
 
     The edges of `more` windows are always among them.
     """
-    dated = (window for declaration in declarations for window in windows(declaration))
     edges, asked = _edges(dated, as_of), _edges(filter(None, more), as_of)
     return tuple(sorted({as_of, *sorted(edges)[:MOST_MOMENTS], *asked}))
 

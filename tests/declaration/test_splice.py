@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from declaration.awkward import AWKWARD
+from siteward.declaration import nodes
 from siteward.declaration.splice import CannotEditError, Editable
-from siteward.declaration.yaml_reader import read
+from siteward.declaration.yaml_reader import read, slow_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -143,6 +144,21 @@ def test_several_edits_at_once_mean_what_they_mean_together(name: str) -> None:
             assert "is repeated at" in str(problem)  # noqa: PT017 — most edits are possible
         else:
             assert meaning(after) == meant
+
+
+@pytest.mark.parametrize("name", ["in lines", "in brackets, CRLF", "long texts", "markers, no last line break"])
+def test_the_parser_in_python_leads_to_the_same_edits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the extension in C is missing."""
+    before = AWKWARD[name]
+    fast = [opened(before) for _ in range(8)]
+    with monkeypatch.context() as patch:
+        patch.setattr(nodes, "open_events", slow_events)
+        slow = [opened(before) for _ in range(8)]
+    for files in (fast, slow):
+        kinds = list(changes(opened(before).data, random.Random(name)))
+        for file, (change, *_) in zip(files, kinds, strict=False):
+            change(file.data)
+    assert [file.text() for file in fast] == [file.text() for file in slow]
 
 
 def _check(before: str, change: Callable[[Any], None], wanted: Any, section: str, numbers: set[int]) -> int:

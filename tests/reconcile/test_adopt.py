@@ -116,6 +116,22 @@ def test_a_login_of_somebody_else_is_not_claimed(tmp_path: Path) -> None:
     assert users == {"petra-2": {"logins": {"it": "petra"}}}
 
 
+@pytest.mark.parametrize("there_already", [True, False])
+def test_an_address_is_proof_of_who_it_is(tmp_path: Path, *, there_already: bool) -> None:
+    """The account becomes a login of the user who has the address, unless that one has an account here already: no two have it."""
+    found = there(tmp_path)
+    accounts = [Account("petra", "Ana@example.org"), *([Account("anna")] if there_already else [])]
+    traits = replace(found.survey.traits, keeps_email=True)
+    seen = replace(found.survey, traits=traits, live=replace(found.survey.live, access=Access(accounts)))
+    work = adopting._Adoption(found.rig.project, {"it": seen}, adopting.Chosen(items=()))
+    users: dict[str, dict[str, object]] = {"anna": {"email": "ana@example.org"}}
+    work._add_user(users, "it", "petra")
+    if there_already:
+        assert users["petra"] == {}
+    else:
+        assert users == {"anna": {"email": "ana@example.org", "logins": {"it": "petra"}}}
+
+
 def test_words_that_name_nothing_are_told_with_what_was_meant(tmp_path: Path) -> None:
     """All at once; a declared person without anything undeclared is none."""
     found = there(tmp_path)

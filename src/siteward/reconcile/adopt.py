@@ -255,6 +255,8 @@ class _Adoption:
             return
         others = (*self.declaration.users, *self.declaration.groups, *users)
         handle = choose_handle(account, (*others, *self._others(instance, account, email)))
+        if email is not None and email.casefold() in self._addresses(users):
+            email = None  # two accounts of one person here: no user can have both
         user: dict[str, object] = {"email": email} if email is not None else {}
         login = email if survey.traits.login == "email" else handle
         if login is None or fold_login(login, survey.traits) != fold_login(account, survey.traits):
@@ -268,6 +270,12 @@ class _Adoption:
         found = next((known.email for known in survey.live.access.accounts() if known.name == account), None)
         email = account if survey.traits.login == "email" else found if survey.traits.keeps_email else None
         return email if email and is_address(email) and name_fault(email) is None else None
+
+    def _addresses(self, users: Mapping[str, Mapping[str, object]]) -> set[str]:
+        """Return the addresses that users of the files, or new ones, have."""
+        known = (user.email for user in self.declaration.users.values())
+        new = (str(user.get("email", "")) for user in users.values())
+        return {address.casefold() for address in (*known, *new) if address}
 
     def _find_same(self, users: Mapping[str, Mapping[str, object]], email: str | None, instance: str) -> str | None:
         """Return the user of the root file who has an address, and no account on the instance yet."""

@@ -221,6 +221,7 @@ SHORT = {
     "access/patterns.py": "the one way in which a pattern is read, for all of access",
     "cli/completion.py": _VERB,
     "cli/drift.py": _VERB,
+    "cli/ends.py": _VERB,
     "cli/matrix.py": _VERB,
     "cli/show.py": _VERB,
     "cli/validate.py": _VERB,

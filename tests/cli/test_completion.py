@@ -33,6 +33,11 @@ printf '%s\\n' "${COMPREPLY[@]}"
         (("explain", "kof"), "kofi-mensah"),
         (("explain", "anna", "sho"), "shop"),
         (("who-can", "view", "blog.e"), "blog.example.org"),
+        (("grant", "kof"), "kofi-mensah"),
+        (("grant", "analy"), "analysts"),
+        (("elevate", "anna", "adm"), "admin"),
+        (("revoke", "anna", "sho"), "shop"),
+        (("revoke", "anna", "stat"), "stats"),
     ],
 )
 def test_bash_completes(words: tuple[str, ...], answer: str, checkout: Program) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -125,3 +126,27 @@ def test_a_second_file_begins_no_journal_for_the_first_ones_project(program: Pro
         program.write(text)
         assert program("import", "--instance", "it", "--out", "look.yaml").code == 0
         assert not (program.folder / ".siteward" / "it.jsonl").exists()
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_adopting_all_from_nothing_leaves_nothing_to_plan(place: tuple[Program, str, str], *, remembered: bool) -> None:
+    """The same round by `adopt`, on a file that declares nobody: what cannot be declared is told, and no step follows."""
+    program, platform, _ = place
+    settings = () if platform == "piwik-pro" else SETTINGS[platform]
+    assert _import(place, *settings)[0] == 0
+    path = program.folder / "access.yaml"
+    if not remembered:
+        shutil.rmtree(program.folder / ".siteward")
+    head = path.read_text(encoding="utf-8").partition("\nsites:")[0]
+    path.write_text(
+        f"{head.replace('    native: true', '    # lists follow')}\nusers: {{}}\ngrants: []\n", encoding="utf-8"
+    )
+    done = program("adopt", "all", "--write")
+    assert done.code in {0, 3}, done.out + done.err
+    assert (done.code == 3) == ("left to you" in done.err)
+    assert program("validate").code == 0
+    planned = program("plan", "--format", "json").json()
+    steps = [step for instance in planned["plan"]["instances"] for step in instance["steps"]]
+    told = done.err.count("not adopted, so the next plan changes it")
+    assert len(steps) == told
+    assert ("unmanaged: revoke" in done.err) != remembered

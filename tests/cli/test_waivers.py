@@ -158,7 +158,7 @@ def test_a_finding_comes_back_when_its_facts_change(waived: Program, admin: http
     data = told(waived)
     assert codes(data) == ["ghost-member", "orphan-site"]
     (unused,) = (said for said in data["plan"]["diagnostics"] if said["code"] == "waiver-unused")
-    assert unused["at"]["line"] == 12
+    assert unused["at"]["line"] == 13
     assert "of no finding" in unused["message"]
 
 

@@ -14,6 +14,7 @@ from siteward.access.model import EVERYWHERE, Access, Scope, Subject, grant_key
 from siteward.access.state import Live, Site
 from siteward.declaration.resolve import resolve
 from siteward.declaration.rewrite import Decision, Edit, Word, decide, str_of
+from siteward.declaration.splice import CannotEditError
 from strategies import NOW
 
 if TYPE_CHECKING:
@@ -576,3 +577,141 @@ def test_who_is_in_a_group_by_a_tag_and_by_name_leaves_it(tmp_path: Path) -> Non
     found = declared(tmp_path, HEAD + text)
     (_, after) = changed(tmp_path, carried_out(found, decision(found, "anna", "revoke")))
     assert "members: [ben, '!anna']" in after
+
+
+# -- the bytes around: files in which a printer of whole documents changes more than is meant
+
+
+def after(folder: Path, content: str, *said: tuple[str, Word, Scope], **files: str) -> str:
+    """Return the text of a file after decisions on it."""
+    found = declared(folder, content, **files)
+    edit = carried_out(found, *(decision(found, handle, word, scope) for handle, word, scope in said))
+    return edit.texts[str(folder / "access.yaml")]
+
+
+SECTIONS = f"""\
+{HEAD}{USERS}groups:
+  readers:
+    - anna    # first
+    - ben     # second
+
+# Who may do what. Ask the platform team before you edit this.
+grants:
+  - {{to: readers, role: view, sites: shop.example.org}}
+"""
+
+
+def test_the_comment_above_the_next_section_stays(tmp_path: Path) -> None:
+    """The last member of a list in lines takes its own line with it, and no other."""
+    assert after(tmp_path, SECTIONS, ("ben", "revoke", SHOP)) == SECTIONS.replace("    - ben     # second\n", "")
+
+
+def test_a_new_group_stands_below_the_one_it_comes_from(tmp_path: Path) -> None:
+    """And not below the comment of the next section."""
+    content = SECTIONS + "  - {to: readers, role: edit, sites: blog.example.org}\n# Portable names.\nroles: {}\n"
+    row = "  - {to: %s, role: view, sites: shop.example.org}\n"
+    end = "    - ben     # second\n"
+    assert after(tmp_path, content, ("ben", "revoke", SHOP)) == content.replace(
+        end, f"{end}  readers-without-ben: [readers, '!ben']\n"
+    ).replace(row % "readers", row % "readers-without-ben")
+
+
+def test_a_new_grant_stands_below_the_one_it_comes_from(tmp_path: Path) -> None:
+    """And not below the comment of the next section."""
+    both = "{to: [anna, ben], role: view, sites: [shop.example.org, blog.example.org]}"
+    content = f"{HEAD}{USERS}grants:\n  - {both}\n# above policy\npolicy: {{timezone: UTC}}\n"
+    assert after(tmp_path, content, ("anna", "revoke", SHOP)) == content.replace(
+        both,
+        "{to: [ben], role: view, sites: [shop.example.org, blog.example.org]}\n"
+        "  - {to: anna, role: view, sites: [blog.example.org]}",
+    )
+
+
+IN_LINES = f"""\
+{HEAD}{USERS}grants:
+  # the shop's
+  - to: anna  # who
+    # what
+    role: manage  # what for
+    sites:  # where
+      # one
+      - shop.example.org  # first
+      # between
+      - blog.example.org  # second
+    reason: runs both
+  # the end
+"""
+
+
+def test_a_grant_in_lines_stays_one(tmp_path: Path) -> None:
+    """Its comments stay, and what is kept of it beside others stands in the same way."""
+    gone = "      - shop.example.org  # first\n"
+    assert after(tmp_path, IN_LINES, ("anna", "revoke", SHOP)) == IN_LINES.replace(gone, "")
+    shared = IN_LINES.replace("to: anna  # who", "to:\n      - anna  # she\n      - ben  # he")
+    lines = ("  - to: anna", "    role: manage", "    sites: [blog.example.org]", "    reason: runs both", "")
+    left = shared.replace("      - anna  # she\n", "").replace("  # the end\n", "\n".join(lines) + "  # the end\n")
+    assert after(tmp_path, shared, ("anna", "revoke", SHOP)) == left
+
+
+@pytest.mark.parametrize("mark", ["\n", "\r\n"])
+def test_document_markers_and_the_comments_at_the_end_stay(tmp_path: Path, mark: str) -> None:
+    """Whatever the line ends are, and whether there is one at the end."""
+    content = f"---  # begins\n{HEAD}{USERS}grants:\n  - {VIEW}  # one\n  - {OTHER}\n# the last\n...\n# behind"
+    gone = after(tmp_path, content.replace("\n", mark), ("anna", "revoke", SHOP))
+    assert gone == content.replace(f"  - {VIEW}  # one\n", "").replace("\n", mark)
+
+
+@pytest.mark.parametrize("end", ["\r\n", ""])
+def test_line_ends_stay_as_they_are(tmp_path: Path, end: str) -> None:
+    """New lines have those of the lines around them."""
+    both = "{to: anna, role: view, sites: [shop.example.org, blog.example.org]}"
+    content = f"{HEAD}{USERS}# a comment\ngrants:\n  - {OTHER}\n  - {both}".replace("\n", "\r\n") + end
+    gone = after(tmp_path, content, ("anna", "revoke", SHOP))
+    assert gone == content.replace(both, "{to: anna, role: view, sites: [blog.example.org]}")
+
+
+SHARED = f"""\
+{HEAD}{USERS}groups:
+  readers: &r [anna, ben]  # both
+  others: *r
+grants:
+  - {{to: readers, role: view, sites: shop.example.org}}
+  - {{to: others, role: edit, sites: blog.example.org}}
+"""
+
+
+def test_an_edit_of_what_an_alias_repeats_is_refused(tmp_path: Path) -> None:
+    """With both places, and nothing else is expanded."""
+    with pytest.raises(CannotEditError) as refused:
+        after(tmp_path, SHARED, ("anna", "revoke", SHOP))
+    first, again = (SHARED[: SHARED.index(sign)].count("\n") + 1 for sign in ("&r", "*r"))
+    assert str(refused.value) == (
+        f"`&r` at {tmp_path / 'access.yaml'}:{first}:12 is repeated at {tmp_path / 'access.yaml'}:{again}:11,"
+        " which would change too: write both out by hand"
+    )
+    beside = SHARED + f"  - {VIEW.replace('anna', 'cem')}\n"
+    assert after(tmp_path, beside, ("cem", "revoke", SHOP)) == SHARED
+
+
+COMMENTED = f"""\
+{HEAD}{USERS}groups:
+  readers: [anna, ben]
+grants:
+  # the shop
+  - {{to: readers, role: view, sites: shop.example.org}}  # OPS-1
+  - to: anna
+    role: view
+    sites: blog.example.org
+"""
+
+
+def test_a_file_with_comments_that_a_printer_would_break_is_edited(tmp_path: Path) -> None:
+    """A comment before the first row, one behind it, and a row in lines below: only the member goes."""
+    assert after(tmp_path, COMMENTED, ("ben", "revoke", SHOP)) == COMMENTED.replace("[anna, ben]", "[anna]")
+
+
+def test_a_tab_before_a_comment_is_no_obstacle(tmp_path: Path) -> None:
+    """What `validate` reads can be edited, and the tab stays."""
+    content = f"{HEAD}{USERS}grants:\n  - {OTHER}\t# one\n  - to: anna\n    role: view\n    sites:\n      - shop.example.org \t# first\n      - blog.example.org\n"
+    gone = "      - shop.example.org \t# first\n"
+    assert after(tmp_path, content, ("anna", "revoke", SHOP)) == content.replace(gone, "")

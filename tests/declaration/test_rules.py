@@ -141,7 +141,7 @@ def _codes(path: Path) -> Iterator[str]:
             yield from (_text(argument) for argument in given if name in MAKERS and _is_code(argument))
         elif isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
             codes = (_text(elt) for elt in node.value.elts[:1] if _is_code(elt))
-            yield from (code for code in codes if code not in get_args(Ending))
+            yield from (code for code in codes if code not in {*get_args(Ending), "row", "new"})
         elif isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "code" and node.value is not None:
             yield _text(node.value)
 

@@ -108,7 +108,7 @@ def test_the_parser_in_python_gives_the_same(tree: Any) -> None:
     text = json.dumps(tree, ensure_ascii=False, indent=1).replace("\x7f", "\\u007f")
     fast = _composed(text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compose, "_open_events", slow_events)
+        patch.setattr(compose, "open_events", slow_events)
         slow = _composed(text)
     assert slow.data == fast.data
     for path, _ in _walk(fast.data):

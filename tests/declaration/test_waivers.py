@@ -42,8 +42,8 @@ def test_waivers_are_added_and_all_else_stays(layout: str, tmp_path: Path) -> No
     after = read_text(tmp_path, edited)
     assert after.declaration is not None, after.diagnostics
     found = waivers_of(after.declaration)
-    assert [(waiver.rule, waiver.seen) for waiver in found] == [*((one.rule, one.seen) for one in NEW), *known]
-    assert [(waiver.on, waiver.about, waiver.reason, waiver.until, waiver.ends) for waiver in found[:2]] == [
+    assert [(waiver.rule, waiver.seen) for waiver in found] == [*known, *((one.rule, one.seen) for one in NEW)]
+    assert [(waiver.on, waiver.about, waiver.reason, waiver.until, waiver.ends) for waiver in found[-2:]] == [
         (one.on, one.about, one.reason, one.until, one.ends) for one in NEW
     ]
     comments = [line.partition("#")[2] for line in text.splitlines() if "#" in line]

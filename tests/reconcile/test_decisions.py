@@ -529,7 +529,7 @@ def test_an_edit_that_would_not_be_valid_is_refused(tmp_path: Path) -> None:
         carried_out(found, ("carla", SHOP, Answer(word="change", role="boss")))
     assert str(refused.value).startswith("the edited files would not be valid: ")
     assert "`boss`" in str(refused.value)
-    assert "access.yaml:21:21)" in str(refused.value)
+    assert "access.yaml:22:9: role: boss)" in str(refused.value)
 
 
 def test_an_edit_that_means_something_else_is_refused(tmp_path: Path) -> None:
@@ -642,3 +642,19 @@ def test_an_edit_is_not_written_through_a_link(tmp_path: Path) -> None:
     with pytest.raises(BadDecisionsError, match="is a link"):
         certify.write_edit(link, "version: 2\n")
     assert target.read_text() == "version: 1\n"
+
+
+def test_files_that_changed_since_they_were_read_are_not_written(tmp_path: Path) -> None:
+    """And of several files none is, so that no half of an edit stands."""
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_bytes(b"a: 1\r\n")
+    second.write_bytes(b"b: 1\n")
+    first.chmod(0o640)
+    texts = {str(first): "a: 2\r\n", str(second): "b: 2\n"}
+    made = Edit(texts=texts, before={str(first): "a: 1\r\n", str(second): "b: 0\n"})
+    with pytest.raises(BadDecisionsError, match=r"b\.yaml has changed since it was read; nothing was written"):
+        certify.write_all(made)
+    assert (first.read_bytes(), second.read_bytes()) == (b"a: 1\r\n", b"b: 1\n")
+    certify.write_all(replace(made, before={str(first): "a: 1\r\n", str(second): "b: 1\n"}))
+    assert (first.read_bytes(), second.read_bytes()) == (b"a: 2\r\n", b"b: 2\n")
+    assert first.stat().st_mode & 0o777 == 0o640

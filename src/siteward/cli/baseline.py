@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +11,7 @@ from msgspec.structs import replace
 from siteward.access.diagnostic import error, plural
 from siteward.access.policy import MOST_WAIVED
 from siteward.access.report import Report, missing
+from siteward.cli.edits import patch_of, write_edits
 from siteward.cli.names import instance_option, journal_option
 from siteward.cli.session import Session, StoppedError, with_session
 
@@ -48,7 +48,7 @@ def command(session: Session, instances: tuple[str, ...], reason: str, days: int
     made = _make(checkout, surveys, report, reason, last_day.isoformat())
     _show(session, made, report)
     if write:
-        _write(made)
+        write_edits(made.edit, "baseline")
     _tell(session, made, write=write)
     return 0 if all(survey.live.complete for survey in surveys) or session.exit_zero else 4
 
@@ -68,24 +68,10 @@ def _make(checkout: Checkout, surveys: tuple[Survey, ...], report: Report, reaso
 
 def _show(session: Session, made: Baseline, report: Report) -> None:
     """Print the edit as a patch; with names hidden where only some may be published, and then of no use to git."""
-    from siteward.cli.review import patch
     from siteward.render.privacy import redact_text
 
-    text = redact_text("".join(patch(made.edit)), report.accounts or {}, session.privacy)
+    text = redact_text("".join(patch_of(made.edit)), report.accounts or {}, session.privacy)
     session.answer(lambda _form, _options: text, Report(command="baseline"))
-
-
-def _write(made: Baseline) -> None:
-    """Write the edited file; raises `ClickException` where that fails, and `StoppedError` for one that is a link."""
-    from siteward.reconcile.certify import BadDecisionsError, write_edit
-
-    for name, text in made.edit.texts.items():
-        try:
-            write_edit(Path(name), text)
-        except OSError as problem:
-            raise click.ClickException(f"cannot write {name}: {problem.strerror}") from problem
-        except BadDecisionsError as problem:
-            raise _refusal(problem) from problem
 
 
 def _refusal(problem: Exception) -> StoppedError:

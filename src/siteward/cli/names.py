@@ -38,6 +38,23 @@ def sites(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
     )
 
 
+def subjects(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
+    """Return the declared users and groups whose names start with `begun`."""
+    return _complete(ctx, param, begun, lambda declaration: (*declaration.users, *declaration.groups))
+
+
+def roles(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
+    """Return the portable and the declared roles that start with `begun`."""
+    from siteward.declaration.roles import PORTABLE
+
+    return _complete(ctx, param, begun, lambda declaration: (*PORTABLE, *declaration.roles))
+
+
+def places(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
+    """Return the handles and domains of sites, and the instances, that start with `begun`."""
+    return sorted({*sites(ctx, param, begun), *instances(ctx, param, begun)})
+
+
 def _complete(
     ctx: click.Context, _param: click.Parameter, begun: str, names: Callable[[Declaration], Iterable[str]]
 ) -> list[str]:

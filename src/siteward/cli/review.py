@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +11,13 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, warning
 from siteward.access.report import Report, doubtful, missing
+from siteward.cli.edits import patch_of, write_edits
 from siteward.cli.names import at_option, instance_option, journal_option
 from siteward.cli.session import Session, StoppedError, with_session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from siteward.access.certification import Review
     from siteward.cli.checkout import Checkout
-    from siteward.declaration.rewrite import Edit
     from siteward.reconcile.survey import Survey
 
 
@@ -106,9 +103,9 @@ def _turn_into_edit(
     except BadDecisionsError as problem:
         unreadable = error("bad-decisions", str(problem))
         raise StoppedError(Report(command="review", diagnostics=(unreadable,))) from problem
-    click.echo("".join(patch(edit)), nl=False)
+    click.echo("".join(patch_of(edit)), nl=False)
     if write:
-        _write_all(edit)
+        write_edits(edit, "review")
     for decision in edit.needless:
         session.say(f"nothing to edit: {decision}")
     for decision in edit.undone:
@@ -123,19 +120,6 @@ def _turn_into_edit(
     return 3 if edit.undone and not session.exit_zero else 0
 
 
-def _write_all(edit: Edit) -> None:
-    from siteward.reconcile.certify import BadDecisionsError, write_edit
-
-    for name, text in edit.texts.items():
-        try:
-            write_edit(Path(name), text)
-        except OSError as problem:
-            raise click.ClickException(f"cannot write {name}: {problem.strerror}") from problem
-        except BadDecisionsError as problem:
-            told = error("bad-decisions", str(problem))
-            raise StoppedError(Report(command="review", diagnostics=(told,))) from problem
-
-
 def _refusal(theirs: str, ours: str, changed: tuple[str, ...]) -> StoppedError:
     """Return the error for decisions of the review `theirs` where `ours` is the current one; `changed` names the items."""
     stale = warning(
@@ -144,10 +128,3 @@ def _refusal(theirs: str, ours: str, changed: tuple[str, ...]) -> StoppedError:
         hint=f"make a new one; not as they were seen: {', '.join(changed) or 'the order of lines in the files'}",
     )
     return StoppedError(Report(command="review", diagnostics=(stale,), stale=True))
-
-
-def patch(edit: Edit) -> Iterator[str]:
-    """Yield the edit as a patch that git and patch understand."""
-    for name, text in sorted(edit.texts.items()):
-        before = Path(name).read_text(encoding="utf-8").splitlines(keepends=True)
-        yield from unified_diff(before, text.splitlines(keepends=True), f"a/{name}", f"b/{name}", n=1)

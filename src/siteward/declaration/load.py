@@ -7,7 +7,6 @@ server is contacted. The settings and widest abilities of platforms are handed i
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Mapping
 from datetime import UTC
 from pathlib import Path
 from types import MappingProxyType
@@ -28,11 +27,11 @@ from siteward.declaration.instances import Instances, collisions
 from siteward.declaration.not_yet import not_yet
 from siteward.declaration.policies import Known
 from siteward.declaration.references import Names, canonical
-from siteward.declaration.source import split_lines
+from siteward.declaration.source import Texts
 from siteward.declaration.yaml_reader import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, tzinfo
 
     from siteward.access.model import Accounts
@@ -53,29 +52,6 @@ MAX_FILES = 1_000
 """The most files that a root file may include."""
 
 SUFFIXES = (".yaml", ".yml")
-
-
-class Texts(Mapping[str, tuple[str, ...]]):
-    """The lines of each file by its name; a text is split only when its lines are asked for."""
-
-    def __init__(self) -> None:
-        self._texts: dict[str, str] = {}
-        self._lines: dict[str, tuple[str, ...]] = {}
-
-    def add(self, file: str, text: str) -> None:
-        """Remember a file's text."""
-        self._texts[file] = text
-
-    def __getitem__(self, file: str) -> tuple[str, ...]:
-        if file not in self._lines:
-            self._lines[file] = split_lines(self._texts[file])
-        return self._lines[file]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._texts)
-
-    def __len__(self) -> int:
-        return len(self._texts)
 
 
 class Files(Struct):

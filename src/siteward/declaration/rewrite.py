@@ -9,15 +9,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from functools import cached_property
-from io import StringIO
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from siteward.declaration.groups import expand
 from siteward.declaration.references import lowered, names_of
+from siteward.declaration.splice import Editable, Keys
 from siteward.declaration.window import write_edge
 
 if TYPE_CHECKING:
@@ -37,11 +36,8 @@ Word = Literal["keep", "revoke", "change"]
 Given = tuple[str, str]
 """A right: an instance, and a scope there as `str_of` writes it."""
 
-_GONE = "siteward-gone-"
-"""The mark that stands in place of a removed grant until the file is written, so that comments around it stay."""
-
-_LAYOUTS = ((2, 4, 2), (2, 2, 0), (4, 4, 2), (4, 6, 4), (4, 2, 0), (4, 4, 0))
-"""The usual layouts: the indent of mappings, that of lists, and the offset of the dash, in spaces."""
+Entry = dict[str, Any]
+"""A row as it stands in a file, or is to stand there."""
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -69,11 +65,12 @@ class Decision(Struct, frozen=True, kw_only=True):
 class Edit(Struct, frozen=True, kw_only=True):
     """The result of an edit.
 
-    `texts` are the new texts of the files that change, by name. `undone` describes the decisions that no edit can carry
-    out, `needless` those that need none.
+    `texts` are the new texts of the files that change, by name, `before` the texts that they were made from. `undone`
+    describes the decisions that no edit can carry out, `needless` those that need none.
     """
 
     texts: Mapping[str, str]
+    before: Mapping[str, str] = MappingProxyType({})
     undone: tuple[str, ...] = ()
     needless: tuple[str, ...] = ()
 
@@ -90,8 +87,9 @@ def decide(
     """Return the edit of the declaration's files that carries decisions out.
 
     `given` holds the rights that a grant gives a user on the instances that were read, by the place of the grant and
-    the user's handle. `dead` are lines that are taken out. `seen` are the instances that were read completely; rights on other instances stay. `why` is the
-    `reason` of added grants.
+    the user's handle. `dead` are lines that are taken out. `seen` are the instances that were read completely; rights on
+    other instances stay. `why` is the `reason` of added grants. Raises `CannotEditError` where an edit would change more
+    than was decided.
     """
     rewrite = _Rewrite(declaration, given, why, seen)
     for decision in decisions:
@@ -100,11 +98,12 @@ def decide(
     return rewrite.edit(decisions)
 
 
-def edit_file(source: Source, change: Callable[[CommentedMap], None]) -> Edit:
-    """Return the edit of one file that a function makes in its data."""
-    file = _File(source.text)
+def edit_file(source: Source, change: Callable[[dict[str, Any]], None]) -> Edit:
+    """Return the edit of one file that a function makes in its data; raises `CannotEditError` (see `Editable.text`)."""
+    file = Editable(source)
     change(file.data)
-    return Edit(texts={source.file: text} if (text := file.text()) != file.before else {})
+    text = file.text()
+    return Edit(texts={source.file: text} if text != file.before else {}, before={source.file: file.before})
 
 
 class _Rewrite(Struct, dict=True):
@@ -121,7 +120,7 @@ class _Rewrite(Struct, dict=True):
     seen: frozenset[str]
     files: dict[str, _File] = {}
     cuts: dict[tuple[Span, str], dict[str, list[Decision]]] = {}
-    added: dict[Span, list[CommentedMap]] = field(default_factory=lambda: defaultdict(list))
+    added: dict[Span, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     undone: list[str] = []
     needless: list[str] = []
 
@@ -177,15 +176,15 @@ class _Rewrite(Struct, dict=True):
         grant = self._grants.get(origin.at)
         entry = self._build_entry(decision, decision.role or (grant.role if grant else ""))
         if decision.role is None and grant is not None and grant.extras is not None:
-            entry["extras"] = _make_list(sorted(grant.extras))
+            entry["extras"] = sorted(grant.extras)
         why = grant or origin  # the line's own: what the user and the membership say stays with them
         for key, value in (("ticket", why.ticket), ("reason", why.reason)):
             if value is not None:
                 entry[key] = value
         self.added[origin.at].append(entry)
 
-    def _build_entry(self, decision: Decision, role: str) -> CommentedMap:
-        entry = _make_mapping({"to": decision.handle, "role": role})
+    def _build_entry(self, decision: Decision, role: str) -> Entry:
+        entry: Entry = {"to": decision.handle, "role": role}
         if decision.scope.kind != "instance":
             entry[f"{decision.scope.kind}s"] = decision.selector
         if decision.scope.kind == "instance" or len(self.declaration.instances) > 1:
@@ -226,7 +225,8 @@ class _Rewrite(Struct, dict=True):
         if self.added.get(self.declaration.root):
             self._append_grants(self.added[self.declaration.root])
         texts = {name: text for name, file in self.files.items() if (text := file.text()) != file.before}
-        return Edit(texts=texts, undone=tuple(self.undone), needless=tuple(dict.fromkeys(self.needless)))
+        before = {name: self.files[name].before for name in texts}
+        return Edit(texts=texts, before=before, undone=tuple(self.undone), needless=tuple(dict.fromkeys(self.needless)))
 
     def _rewrite_grant(self, grant: Grant, cuts: Mapping[str, Mapping[str, Sequence[Decision]]]) -> None:
         """Take users out of a grant, and put after it what they keep of it and what they get instead.
@@ -236,15 +236,22 @@ class _Rewrite(Struct, dict=True):
         file = self._open_file(grant.location.source)
         number = int(grant.location.path[1])
         entry = file.entries[number]
-        after = [kept for handle, cut in cuts.items() for kept in self._keep_rest(grant, entry, handle, cut)]
+        after = [
+            kept
+            for handle, cut in cuts.items()
+            for kept in _unite(list(self._keep_rest(grant, entry, handle, cut)), entry, self._instances_of(grant))
+        ]
+        written = entry["to"]
         self._take_out_users(entry, tuple(cuts))
+        if not entry["to"] and after:
+            _turn_into(entry, after.pop(0), written)
         file.after[number] = [*after, *self.added.get(grant.at, ())]
         if not entry["to"]:
             file.gone.add(number)
 
     def _keep_rest(
-        self, grant: Grant, entry: CommentedMap, handle: str, cut: Mapping[str, Sequence[Decision]]
-    ) -> Iterator[CommentedMap]:
+        self, grant: Grant, entry: Entry, handle: str, cut: Mapping[str, Sequence[Decision]]
+    ) -> Iterator[Entry]:
         """Yield the entries for one user alone that keep those rights of the grant that were not taken away."""
         given = self.given.get((grant.at, handle), frozenset())
         rest = [instance for instance in self._instances_of(grant) if instance not in cut]
@@ -262,14 +269,12 @@ class _Rewrite(Struct, dict=True):
     def _instances_of(self, grant: Grant) -> Sequence[str]:
         return grant.on if grant.on is not None else tuple(self.declaration.instances)
 
-    def _copy_entry(self, grant: Grant, handle: str, on: tuple[str, ...] | None, entry: CommentedMap) -> CommentedMap:
+    def _copy_entry(self, grant: Grant, handle: str, on: tuple[str, ...] | None, entry: Entry) -> Entry:
         """Return the entry for one user alone, ending when what they had by the grant would have ended."""
-        copy = _make_mapping(
-            {key: _make_list(value) if isinstance(value, list) else value for key, value in entry.items()}
-        )
+        copy = {key: list(value) if isinstance(value, list) else value for key, value in entry.items()}
         copy["to"] = handle
         if on is not None:
-            copy["on"] = on[0] if len(on) == 1 else _make_list(on)
+            copy["on"] = on[0] if len(on) == 1 else list(on)
         end = next((origin.until for origin in self._cut_origins(grant.at, handle)), None)
         if end is not None and (grant.window.end is None or end < grant.window.end):
             copy["until"] = self._write_end(end)
@@ -285,7 +290,7 @@ class _Rewrite(Struct, dict=True):
     def _write_end(self, end: datetime) -> str:
         return write_edge(end, self.declaration.timezone, last=True)
 
-    def _take_out_users(self, entry: CommentedMap, handles: Sequence[str]) -> None:
+    def _take_out_users(self, entry: Entry, handles: Sequence[str]) -> None:
         """Take users out of the `to` of an entry, by name and through each group."""
         written = entry["to"] if isinstance(entry["to"], list) else [entry["to"]]
         kept = []
@@ -294,7 +299,7 @@ class _Rewrite(Struct, dict=True):
             inside = [handle for handle in handles if handle in self._members.get(meant, {})]
             if meant not in handles:
                 kept.append(self._narrow_group(meant, inside) if inside else name)
-        entry["to"] = kept[0] if len(kept) == 1 and not isinstance(entry["to"], list) else _make_list(kept)
+        entry["to"] = kept[0] if len(kept) == 1 and not isinstance(entry["to"], list) else kept
 
     def _narrow_group(self, group: str, handles: Sequence[str]) -> str:
         """Return the name of a group like this one without some users.
@@ -310,7 +315,8 @@ class _Rewrite(Struct, dict=True):
         if not apart:
             return group
         name = f"{group}-without-{'-'.join(apart)}"
-        groups.setdefault(name, _make_list([group, *(f"!{handle}" for handle in apart)]))
+        if name not in groups:
+            groups.put_after(group, name, [group, *(f"!{handle}" for handle in apart)])
         return name
 
     def _is_all_taken(self, grant: Grant, handle: str) -> bool:
@@ -332,19 +338,16 @@ class _Rewrite(Struct, dict=True):
             if words != {"revoke"}:
                 self.undone.append(f"{account} on {instance}: revoke everything it holds, or declare it first")
                 continue
-            users = self._open_root().data.setdefault("users", CommentedMap())
-            user = _make_mapping(
-                {"logins": _make_mapping({instance: account}), "state": _make_mapping({instance: "suspended"})}
-            )
-            user["reason"] = self.why
-            users[_choose_handle(account, (*self.declaration.users, *users, *self.declaration.groups))] = user
+            users = self._open_root().data.setdefault("users", {})
+            user: Entry = {"logins": {instance: account}, "state": {instance: "suspended"}, "reason": self.why}
+            users[choose_handle(account, (*self.declaration.users, *users, *self.declaration.groups))] = user
 
-    def _append_grants(self, entries: Sequence[CommentedMap]) -> None:
+    def _append_grants(self, entries: Sequence[Entry]) -> None:
         """Put entries at the end of the root file's grants."""
         file = self._open_root()
         last = len(file.entries) - 1
         if last < 0:
-            file.data["grants"] = CommentedSeq(entries)
+            file.data["grants"] = list(entries)
         else:
             file.after[last] = [*file.after.get(last, ()), *entries]
 
@@ -354,65 +357,66 @@ class _Rewrite(Struct, dict=True):
 
     def _open_file(self, source: Source) -> _File:
         if source.file not in self.files:
-            self.files[source.file] = _File(source.text)
+            self.files[source.file] = _File(source)
         return self.files[source.file]
 
 
-class _File:
-    """One file that is read, edited and written with its comments and layout.
+class _File(Editable):
+    """One file that is edited.
 
     `after` are the new entries by the number of the grant after which they stand, `gone` the numbers of removed grants.
     """
 
-    def __init__(self, text: str) -> None:
-        self.before = text
-        self._yaml = YAML()
-        self._yaml.preserve_quotes = True
-        self._yaml.width = 1_000_000  # long lines of the file are not wrapped
-        self.data: CommentedMap = self._yaml.load(text)
-        self._choose_layout()
-        self.after: dict[int, Sequence[CommentedMap]] = {}
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
+        self.entries: Sequence[Entry] = tuple(self.data.get("grants") or ())
+        self.after: dict[int, Sequence[Entry]] = {}
         self.gone: set[int] = set()
-
-    @property
-    def entries(self) -> Sequence[CommentedMap]:
-        """The grants as they stand in the file."""
-        return self.data.get("grants") or ()
-
-    def _choose_layout(self) -> None:
-        """Write henceforth in the layout that changes the fewest lines of the text."""
-        before = self.before.splitlines()
-        changed: dict[tuple[int, int, int], int] = {}
-        for layout in _LAYOUTS:
-            self._yaml.indent(*layout)
-            after = self._dump().splitlines()
-            different = sum(old != new for old, new in zip(before, after, strict=False))
-            changed[layout] = different + abs(len(before) - len(after))
-            if not changed[layout]:
-                return
-        self._yaml.indent(*min(changed, key=changed.__getitem__))
-
-    def _dump(self) -> str:
-        out = StringIO()
-        self._yaml.dump(self.data, out)
-        return out.getvalue()
 
     def text(self) -> str:
         """Return the text of the edited file. To be called once: it carries the edits out."""
-        entries = self.data.get("grants")
-        for number in sorted({*self.after, *self.gone}, reverse=True):  # from the end, so that numbers stay right
-            for entry in reversed(self.after.get(number, ())):
-                entries.insert(number + 1, entry)
-            if number in self.gone and entries.fa.flow_style():
-                del entries[number]  # in brackets, where no entry has a line of its own
-            elif number in self.gone:
-                entries[number] = f"{_GONE}{number}"
-        if entries and all(isinstance(entry, str) for entry in entries):
-            self.data["grants"] = _make_list([])
-        return re.sub(rf"(?m)^\s*- {_GONE}\d+[^\n]*\n", "", self._dump())
+        if self.after or self.gone:
+            self.data["grants"] = [
+                row
+                for number, entry in enumerate(self.entries)
+                for row in (*(() if number in self.gone else (entry,)), *self.after.get(number, ()))
+            ]
+        return super().text()
 
 
-def _leave_out_scope(entry: CommentedMap, decision: Decision) -> bool:
+def _unite(copies: list[Entry], entry: Entry, instances: Sequence[str]) -> list[Entry]:
+    """Return the entries for one user with those that differ by `on` alone as one; without `on` where that is all."""
+    united: list[Entry] = []
+    for copy in copies:
+        same = next((other for other in united if _without_on(other) == _without_on(copy)), None)
+        if same is None:
+            united.append(copy)
+            continue
+        on = [*_listed(same["on"]), *_listed(copy["on"])]
+        same["on"] = on
+        if "on" not in entry and set(on) == set(instances):
+            del same["on"]
+    return united
+
+
+def _without_on(entry: Entry) -> Entry:
+    return {key: value for key, value in entry.items() if key != "on"}
+
+
+def _listed(names: Any) -> list[str]:
+    return list(names) if isinstance(names, list) else [names]
+
+
+def _turn_into(entry: Entry, kept: Entry, written: object) -> None:
+    """Let an entry stay where it is, as what one user keeps of it; `written` were its users."""
+    to = kept["to"]
+    for key in [key for key in entry if key not in kept]:
+        del entry[key]
+    entry.update(kept)
+    entry["to"] = written if written in (to, [to]) else to
+
+
+def _leave_out_scope(entry: Entry, decision: Decision) -> bool:
     """Take the scope of a decision out of an entry; return whether the entry still names another."""
     key = f"{decision.scope.kind}s"
     written = entry.get(key)
@@ -420,17 +424,17 @@ def _leave_out_scope(entry: CommentedMap, decision: Decision) -> bool:
     kept = [word for word in words if word != decision.selector and word not in decision.names]
     if len(kept) == len(words):
         kept.append(f"!{decision.selector}")
-    entry[key] = _make_list(kept)
+    entry[key] = kept
     return any(not word.startswith("!") for word in kept)
 
 
-def _remove_member(groups: CommentedMap, group: str, handle: str, names: Names) -> None:
+def _remove_member(groups: Keys, group: str, handle: str, names: Names) -> None:
     """Remove a user from a group: as a member, or by an exclusion where another group or `from` brings them in."""
     written = groups[group]
     members = written.get("members", ()) if isinstance(written, dict) else written
     if isinstance(members, str):
         members = [members]
-    kept = _make_list([member for member in members if names.find(_name_in(member)) != handle])
+    kept = [member for member in members if names.find(_name_in(member)) != handle]
     brought = len(kept) == len(members) or (isinstance(written, dict) and "from" in written)
     if brought and f"!{handle}" not in kept:
         kept.append(f"!{handle}")
@@ -440,24 +444,16 @@ def _remove_member(groups: CommentedMap, group: str, handle: str, names: Names) 
         groups[group] = kept
 
 
-def _take_out_member(data: CommentedMap, path: Path) -> None:
-    """Take the member at a path out of its list; in one of a line each it leaves a mark, so that comments around it stay.
-
-    One that stands without a list leaves an empty one.
-    """
+def _take_out_member(data: Keys, path: Path) -> None:
+    """Take the member at a path out of its list; one that stands without a list leaves an empty one."""
     *around, number = path
     members: Any = data
     for step in around:
         members = members[step]
-    if not isinstance(members, CommentedSeq):
-        members[number] = _make_list([])
-        return
-    if members.fa.flow_style():
-        del members[number]
-        return
-    members[number] = f"{_GONE}{number}"
-    if all(isinstance(member, str) and member.startswith(_GONE) for member in members):
-        del members[:]
+    if isinstance(members, list):
+        del members[int(number)]
+    else:
+        members[number] = []
 
 
 def _name_in(member: Any) -> str:
@@ -465,21 +461,7 @@ def _name_in(member: Any) -> str:
     return str(member.get("user")) if isinstance(member, dict) else str(member)
 
 
-def _make_list(values: Iterable[Any]) -> CommentedSeq:
-    """Return a list that is written in brackets."""
-    sequence = CommentedSeq(values)
-    sequence.fa.set_flow_style()
-    return sequence
-
-
-def _make_mapping(values: Mapping[str, Any]) -> CommentedMap:
-    """Return a mapping that is written in braces."""
-    mapping = CommentedMap(values)
-    mapping.fa.set_flow_style()
-    return mapping
-
-
-def _choose_handle(account: str, taken: Iterable[str]) -> str:
+def choose_handle(account: str, taken: Iterable[str]) -> str:
     """Return a handle that no user or group has in any letter case, made from an account's name."""
     names = set(map(lowered, taken))
     base = re.sub(r"[^A-Za-z0-9._-]+", "-", account.partition("@")[0]).strip("-._") or "account"

@@ -8,13 +8,14 @@ when it is asked for.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from siteward.access.diagnostic import Span
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -134,6 +135,33 @@ class Source:
         line, column = place >> COLUMN_BITS, place & _COLUMN
         text = self.lines[line] if line < len(self.lines) else ""
         return Span(self.file, line + 1, column + 1, line + 1, _find_end(text, column, value) + 1)
+
+
+class Texts(Mapping[str, tuple[str, ...]]):
+    """The lines of each file by its name; a text is split only when its lines are asked for."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+        self._lines: dict[str, tuple[str, ...]] = {}
+
+    def add(self, file: str, text: str) -> None:
+        """Remember a file's text."""
+        self._texts[file] = text
+
+    def whole(self, file: str) -> str:
+        """Return a file's text as it was read, line breaks included."""
+        return self._texts[file]
+
+    def __getitem__(self, file: str) -> tuple[str, ...]:
+        if file not in self._lines:
+            self._lines[file] = split_lines(self._texts[file])
+        return self._lines[file]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
 
 
 def _rename_keys(value: Value, names: Mapping[Path, str], around: set[Path], at: Path) -> Value:

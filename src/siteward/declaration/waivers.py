@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from siteward.access.diagnostic import error, plural, warning
@@ -37,23 +36,17 @@ def judge_ends(waivers: Iterable[Waiver], as_of: datetime, now: datetime) -> Ite
 
 def add_waivers(declaration: Declaration, waivers: Sequence[Waiver]) -> Edit:
     """Return the edit that writes waivers into the root file; one of the same finding that is there is renewed."""
-    from ruamel.yaml.comments import CommentedMap, CommentedSeq  # noqa: PLC0415 — checking a file edits none
+    from siteward.declaration.rewrite import edit_file  # noqa: PLC0415 — checking a file edits none
 
-    from siteward.declaration.rewrite import edit_file  # noqa: PLC0415
-
-    def write(data: CommentedMap) -> None:
-        policy = data.setdefault("policy", CommentedMap())
-        if "waivers" not in policy:
-            policy.insert(0, "waivers", CommentedSeq())  # what stands last may have the comments of what follows
-        rows = policy["waivers"]
+    def write(data: dict[str, Any]) -> None:
+        rows = data.setdefault("policy", {}).setdefault("waivers", [])
         known = {(str(row.get("rule")), str(row.get("seen"))): row for row in rows}
-        for waiver in reversed(waivers):
+        for waiver in waivers:
             row = known.get((waiver.rule, waiver.seen))
             if row is None:
-                row = CommentedMap()
-                row.fa.set_flow_style()
-                rows.insert(0, row)
-            row.update(_write(waiver))
+                rows.append(_write(waiver))
+            else:
+                row.update(_write(waiver))
 
     instance = next(iter(declaration.instances.values()))  # instances stand in the root file only
     return edit_file(instance.location.source, write)
@@ -61,6 +54,5 @@ def add_waivers(declaration: Declaration, waivers: Sequence[Waiver]) -> Edit:
 
 def _write(waiver: Waiver) -> dict[str, Any]:
     about = {"about": waiver.about} if waiver.about is not None else {}
-    until = date.fromisoformat(waiver.ends)  # as a date it is written without quotes
     on = {"on": waiver.on[0]} if waiver.on else {}
-    return {"rule": waiver.rule, **on, **about, "reason": waiver.reason, "until": until, "seen": waiver.seen}
+    return {"rule": waiver.rule, **on, **about, "reason": waiver.reason, "until": waiver.ends, "seen": waiver.seen}

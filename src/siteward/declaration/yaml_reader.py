@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import yaml
 from yaml.error import MarkedYAMLError, YAMLError
@@ -31,7 +31,7 @@ from siteward.access.diagnostic import Diagnostic, Span, error
 from siteward.declaration.source import COLUMN_BITS, Items, Source, Table, split_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from yaml.error import Mark
 
@@ -159,6 +159,9 @@ _DOCUMENT: object = DocumentStartEvent
 _DOCUMENT_END: object = DocumentEndEvent
 _STREAM_END: object = StreamEndEvent
 _BEGINS = frozenset({_TABLE, _ITEMS})
+_KINDS: Mapping[object, Literal["map", "list", "scalar", "alias"]] = {
+    _TABLE: "map", _ITEMS: "list", _SCALAR: "scalar", _ALIAS: "alias",
+}  # fmt: skip
 _ENDS = frozenset({_TABLE_END, _ITEMS_END})
 
 
@@ -214,13 +217,18 @@ def slow_events(text: str) -> Callable[[], Event]:
     return slow
 
 
-def _open_events(text: str) -> Callable[[], Event]:
+def open_events(text: str) -> Callable[[], Event]:
     """Return a function that returns the next event of the fastest parser there is."""
     if not yaml.__with_libyaml__:
         return slow_events(text)
     from yaml._yaml import CParser  # noqa: PLC0415 — the extension may be missing
 
     return cast("Callable[[], Event]", CParser(text).get_event)
+
+
+def kind_of(event: Event) -> Literal["map", "list", "scalar", "alias"] | None:
+    """Return what an event begins; `None` for the end of a map or list, and for what is no value."""
+    return _KINDS.get(type(event))
 
 
 def _pack_place(event: Event) -> int:
@@ -237,7 +245,7 @@ class _YamlReader:
         self.places: array[int] = array("Q")
         self.faults: list[Diagnostic] = []
         self.holes: list[Path] = []
-        self._next = _open_events(text)
+        self._next = open_events(text)
         self._asking = split_lines(text) if "?" in text else None
         self._shared: dict[str, str] = {}
         self._plain: set[str] = set()  # those known to be text, although they begin as other values can

@@ -21,28 +21,30 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.certification import DeadRow
-from siteward.access.effective import Index, ledger
+from siteward.access.effective import ledger
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE
 from siteward.access.patterns import fold
 from siteward.declaration.dead import find_dead_lines
 from siteward.declaration.rewrite import Decision, Edit, decide, str_of
+from siteward.declaration.splice import CannotEditError
+from siteward.reconcile.offline import rights_of
 from siteward.reconcile.outputs import write_output
 from siteward.reconcile.project import read
 from siteward.reconcile.revisions.git import GitError, ask_about_files
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from siteward.access.certification import Item, Review
     from siteward.access.diagnostic import Span
     from siteward.access.effective import Ledger
     from siteward.access.model import Grant, Scope
-    from siteward.access.state import Desired
     from siteward.access.traits import Traits
     from siteward.declaration.dead import DeadLine
-    from siteward.declaration.load import Declaration
+    from siteward.declaration.load import Declaration, Loaded
     from siteward.declaration.rewrite import Given, Word
+    from siteward.reconcile.offline import Right
     from siteward.reconcile.project import Project
     from siteward.reconcile.survey import Survey
 
@@ -305,14 +307,11 @@ def edited(project: Project, surveys: Sequence[Survey], review: Review, decision
     why = f"access review {review.digest[:19]}"
     seen = frozenset(survey.name for survey in surveys if survey.live.complete)
     live = [line for line in gone if _is_still_live(line, surveys)]
-    edit = decide(
-        project.declaration,
-        made,
-        _map_grants(review.items),
-        why,
-        seen=seen,
-        dead=[line for line in gone if line not in live],
-    )
+    dead_now = [line for line in gone if line not in live]
+    try:
+        edit = decide(project.declaration, made, _map_grants(review.items), why, seen=seen, dead=dead_now)
+    except CannotEditError as problem:
+        raise BadDecisionsError(str(problem)) from problem
     undone = (f"{line.what} ({line.at}): what it gave is still there; apply first, then remove it" for line in live)
     edit = replace(edit, undone=(*edit.undone, *undone))
     if edit.texts:
@@ -396,28 +395,13 @@ def prove(project: Project, surveys: Sequence[Survey], made: Sequence[Decision],
         decided = {
             (decision.account, decision.scope): decision for decision in made if decision.instance == survey.name
         }
-        old, new = _collect_rights(survey.desired), _collect_rights(after)
+        old, new = rights_of(survey.desired), rights_of(after)
         for account, scope in sorted(old.keys() | new.keys()):
             key = account, scope
             if not _is_as_decided(decided.get(key), old.get(key), new.get(key)):
                 why = f"{account} on {words_of(scope)} would not be as decided"
                 raise BadDecisionsError(f"these decisions cannot be written down surely: {why}; edit the file by hand")
     return declaration
-
-
-Right = tuple[str, frozenset[str] | None, datetime | None]
-"""A role, its extras, and the end of the grant."""
-
-
-def _collect_rights(desired: Desired) -> Mapping[tuple[str, Scope], Right]:
-    """Return the declared right of each account on each scope, directly or through a group."""
-    rights: dict[tuple[str, Scope], Right] = {}
-    for account, scopes in Index(desired.access).by_account.items():
-        for scope, ways in scopes.items():
-            grant = max((grant for grant, _ in ways), key=lambda grant: (grant.role, sorted(grant.extras or ())))
-            origin = desired.origins.get(grant.key)
-            rights[account, scope] = (grant.role, grant.extras, origin.until if origin else None)
-    return rights
 
 
 def _is_as_decided(decision: Decision | None, old: Right | None, new: Right | None) -> bool:
@@ -432,25 +416,57 @@ def words_of(scope: Scope) -> str:
     return "the whole instance" if scope == EVERYWHERE else str(scope)
 
 
-def write_edit(path: Path, text: str) -> None:
-    """Write an edited file of the declaration; its mode stays. Raises `BadDecisionsError` for a link, and `OSError`."""
-    if path.is_symlink():
-        raise BadDecisionsError(f"{path} is a link; edit the file that it leads to, or put the file in its place")
+def write_edit(path: Path, text: str, before: str | None = None) -> None:
+    """Write an edited file of the declaration as a whole; its mode stays.
+
+    `before` is the text that the edit was made from. Raises `BadDecisionsError` for a link, and where the file is not
+    `before` any more, and `OSError`.
+    """
+    _refuse_to_write(path, before)
     write_output(path, text.encode())
 
 
+def write_all(edit: Edit) -> None:
+    """Write all files of an edit, or none where one of them is a link or not as it was read; raises as `write_edit`."""
+    for name in edit.texts:
+        _refuse_to_write(Path(name), edit.before.get(name))
+    for name, text in edit.texts.items():
+        write_edit(Path(name), text, edit.before.get(name))
+
+
+def _refuse_to_write(path: Path, before: str | None) -> None:
+    if path.is_symlink():
+        raise BadDecisionsError(f"{path} is a link; edit the file that it leads to, or put the file in its place")
+    if before is not None and path.read_bytes() != before.encode():
+        raise BadDecisionsError(f"{path} has changed since it was read; nothing was written, do it again")
+
+
 def _load_edited(project: Project, edit: Edit) -> Declaration:
-    """Load the edited files from a temporary folder. Raises `BadDecisionsError` where they are not valid."""
+    """Load the edited files. Raises `BadDecisionsError` where they are not valid."""
+    loaded = load_with(project, edit.texts)
+    if loaded.declaration is None:
+        raise BadDecisionsError(f"the edited files would not be valid: {_first_error(loaded)}")
+    return loaded.declaration
+
+
+def load_with(
+    project: Project, texts: Mapping[str, str], as_of: Callable[[Declaration], datetime] | None = None
+) -> Loaded:
+    """Load the files of a project as they were read, with other `texts` for some, by way of a temporary folder."""
     root = project.path.parent
     with TemporaryDirectory(prefix="siteward-") as folder:
         for name in project.loaded.texts:
             path = Path(folder) / Path(name).relative_to(root)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(edit.texts.get(name) or Path(name).read_text(encoding="utf-8"), encoding="utf-8")
-        loaded = read(Path(folder) / project.path.name, called=project.path)
-    if loaded.declaration is None:
-        problem = next((diagnostic for diagnostic in loaded.diagnostics if diagnostic.blocks), None)
-        raise BadDecisionsError(
-            f"the edited files would not be valid: {problem.message if problem else 'unknown'} ({problem.at if problem else ''})"
-        )
-    return loaded.declaration
+            path.write_bytes((texts.get(name) or project.loaded.source.texts.whole(name)).encode())
+        return read(Path(folder) / project.path.name, called=project.path, as_of=as_of)
+
+
+def _first_error(loaded: Loaded) -> str:
+    """Return the first error of edited files, with the line that it is about: nobody else sees the edited text."""
+    problem = next((diagnostic for diagnostic in loaded.diagnostics if diagnostic.blocks), None)
+    if problem is None or problem.at is None:
+        return problem.message if problem is not None else "unknown"
+    lines = loaded.texts.get(problem.at.file, ())
+    line = lines[problem.at.line - 1].strip() if problem.at.line <= len(lines) else ""
+    return f"{problem.message} ({problem.at}: {line})"

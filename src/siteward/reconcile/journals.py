@@ -120,8 +120,8 @@ def _verify(asked: Request, head: str | None) -> Iterator[Diagnostic]:
     if content.chain.truncated:
         words = f"{plural(content.chain.truncated, 'byte')} at the end of {path} were cut off by a crash"
         yield warning("journal-cut-off", words, hint="the next apply takes them away, and says so in the journal")
-    older = {content.first.head} if content.first is not None else set()
-    if head is not None and head not in {record.sum for record in content.chain.records} | older | {standing.head}:
+    older = content.first.heads if content.first is not None else frozenset()
+    if head is not None and head not in {record.sum for record in content.chain.records} | older:
         words = f"no record of {path} has the sum {head}: records were cut off its end, or it is another journal"
         yield error("journal-broken", words, hint="compare with the copy from which that sum is")
 

@@ -396,7 +396,12 @@ def _find_confirmed(instance: Prepared) -> frozenset[str]:
 
 
 def _settle_rest(execution: Execution) -> None:
-    """Give an outcome to the steps that were left when the work on an instance ended with an error."""
+    """Give an outcome to the steps that were left when the work on an instance ended with an error.
+
+    What reading has settled and the journal could not be told stays settled.
+    """
+    for name, outcome in execution.revalidated.outcomes.items():
+        execution.outcomes.setdefault(name, outcome)
     for step in execution.revalidated.go:
         if step.id not in execution.outcomes:
             unknown = step.id in execution.in_flight

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.codec import canonical
 from siteward.access.model import account_of
-from siteward.reconcile.journal.chain import JournalBrokenError, erase_parts, hash_line, link, verify
-from siteward.reconcile.journal.entries import LastApplied, PartsErased, encode_entry
-from siteward.reconcile.journal.files import move_flushed, replace_file, write_flushed
+from siteward.reconcile.journal.chain import JournalBrokenError, erase_parts, link, verify
+from siteward.reconcile.journal.entries import LastApplied, PartsErased
+from siteward.reconcile.journal.files import replace_file
 from siteward.reconcile.journal.journal import locked
-from siteward.reconcile.journal.plans import delete_plans
-from siteward.reconcile.journal.reading import path_beside, path_of, read
+from siteward.reconcile.journal.last import leave, path_beside
+from siteward.reconcile.journal.plans import path_of_plan, plans_naming
+from siteward.reconcile.journal.reading import path_of, read
 from siteward.reconcile.journal.recorded import key_of
 from siteward.reconcile.journal.records import ACTOR, NOBODY, Known, split
 from siteward.reconcile.journal.runs import linked_names, pairs_of_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from siteward.reconcile.apply.target import Book as Journals
@@ -70,24 +70,21 @@ def erase(journals: Journals, instance: str, user: str, reason: str, clock: Cloc
         numbers = [number for number, part in _number_parts(book) if _concerns(part, names)]
         if not numbers:
             return Erased(names=tuple(sorted(names)), parts=0, plans=0, left=())
-        last = _forget(book, names)
-        data = canonical(encode_entry(last)) if last is not None else None
-        entry = PartsErased(
-            at=clock(), run="", count=len(numbers), reason=reason, last=hash_line(data) if data is not None else None
-        )
-        header, parts = split(entry, Known())
-        records = len(book.chain.records)
-        lines, _ = link(header, parts, number=records + 1, head=book.chain.head, key=journals.key)
-        kept = erase_parts(book.data[: book.chain.size], numbers)
-        whole = kept + (b"" if book.chain.closed else b"\n") + lines
-        verify(path, whole, journals.key)
-        if data is not None:
-            write_flushed(path_beside(path, ".last.json.new"), data)
-        replace_file(path, whole)
-        if data is not None:
-            move_flushed(path_beside(path, ".last.json.new"), path_beside(path, ".last.json"))
-        plans = delete_plans(journals.folder, names, _find_needed(journals.folder))
-    return Erased(names=tuple(sorted(names)), parts=len(numbers), plans=plans, left=tuple(_list_left(path)))
+        plans = plans_naming(journals.folder, names)
+        _refuse_needed(journals.folder, plans)
+        with leave(path, _forget(book, names)) as last:
+            entry = PartsErased(at=clock(), run="", count=len(numbers), reason=reason, last=last)
+            header, parts = split(entry, Known())
+            records = len(book.chain.records)
+            lines, _ = link(header, parts, number=records + 1, head=book.chain.head, key=journals.key)
+            rest = erase_parts(book.data[: book.chain.size], numbers)
+            whole = rest + (b"" if book.chain.closed else b"\n") + lines
+            verify(path, whole, journals.key)
+            # Before the parts, which tell what names are meant: whoever is interrupted in between can erase again.
+            for plan in plans:
+                plan.unlink()
+            replace_file(path, whole)
+    return Erased(names=tuple(sorted(names)), parts=len(numbers), plans=len(plans), left=tuple(_list_left(path)))
 
 
 def _find_names(book: Book, user: str) -> frozenset[str]:
@@ -199,10 +196,13 @@ def _forget(book: Book, names: frozenset[str]) -> LastApplied | None:
     return replace(book.last, memory=left, beyond=kept)
 
 
-def _find_needed(folder: Path) -> frozenset[str]:
-    """Return the digests of the plans that a run without an end may need, of any journal in the folder."""
-    paths = (path for path in sorted(folder.glob("*.jsonl")) if not path.name.endswith(".1.jsonl"))
-    return frozenset(run.began.plan for path in paths if (run := _read_unfinished(path)) is not None)
+def _refuse_needed(folder: Path, plans: Collection[Path]) -> None:
+    """Raise `NotErasableError` where a run without an end, of any journal in the folder, may need one of these plans."""
+    for path in (path for path in sorted(folder.glob("*.jsonl")) if not path.name.endswith(".1.jsonl")):
+        run = _read_unfinished(path)
+        if run is not None and path_of_plan(folder, run.began.plan) in plans:
+            why = f"the last run on {path.stem} has no end, and its plan names them"
+            raise NotErasableError(why, "siteward apply --resume, or another plan")
 
 
 def _read_unfinished(path: Path) -> Run | None:

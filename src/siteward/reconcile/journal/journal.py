@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING, Unpack
 
 from msgspec.structs import replace
 
-from siteward.access.codec import canonical
 from siteward.access.model import account_of
 from siteward.access.renames import at_rest, touched
 from siteward.access.state import Memory
-from siteward.reconcile.journal.chain import NEEDS_KEY, JournalBrokenError, hash_line, link, read_bytes
+from siteward.reconcile.journal.chain import NEEDS_KEY, JournalBrokenError, link, read_bytes
 from siteward.reconcile.journal.cut_off import find_made, know_made
 from siteward.reconcile.journal.entries import (
     BlockWaived,
@@ -41,17 +40,15 @@ from siteward.reconcile.journal.entries import (
     StepsFinished,
     StepsIntended,
     Truncated,
-    encode_entry,
 )
 from siteward.reconcile.journal.files import (
     append_only,
     make_private,
-    move_flushed,
     replace_file,
     write_all,
-    write_flushed,
 )
-from siteward.reconcile.journal.reading import path_beside, path_of, read
+from siteward.reconcile.journal.last import finish_move, leave
+from siteward.reconcile.journal.reading import path_of, read
 from siteward.reconcile.journal.recorded import add, changed_parts, compare, moved_keys, see, whole_parts
 from siteward.reconcile.journal.records import split
 from siteward.reconcile.journal.runs import split_runs
@@ -117,7 +114,7 @@ class Journal:
         self._written_before = _find_written(book)
         self._file = append_only(path)
         if book.half_moved:
-            move_flushed(path_beside(path, ".last.json.new"), path_beside(path, ".last.json"))
+            finish_move(path)
         self._repair_end(book)
 
     def close(self) -> None:
@@ -203,15 +200,14 @@ class Journal:
         memory = replace(left, last_at=left.last_at or at)
         before = self._recorded or {}
         now = see(at_rest(live.access), before, complete=live.complete)
-        fresh, digest = self._write_last(self._run, memory, now)
         ours = self._written_before | moved_keys(before, now, names)
         parts = changed_parts(compare(before, now), lambda key, was: key in ours or is_ours(key, was))
-        entry = RunEnded(
-            at=at, run=self._run, outcomes=dict(outcomes), complete=live.complete, unread=_list_unread(live),
-            last=digest,
-        )  # fmt: skip
-        self._add(entry, parts)
-        move_flushed(fresh, path_beside(self.path, ".last.json"))
+        with leave(self.path, _build_last(self._run, memory, now)) as digest:
+            entry = RunEnded(
+                at=at, run=self._run, outcomes=dict(outcomes), complete=live.complete, unread=_list_unread(live),
+                last=digest,
+            )  # fmt: skip
+            self._add(entry, parts)
 
     def end_unchanged(
         self, outcomes: Mapping[OutcomeStatus, int], live: Live, unsettled: tuple[Unsettled, ...]
@@ -241,10 +237,10 @@ class Journal:
             entry = StateRecorded(at=at, run="", complete=live.complete, unread=_list_unread(live))
             self._add(entry, whole_parts(state))
         differences = compare(before, state) if before is not None else ()
-        last, digest = self._write_last("", self._last_memory, state)
-        compared = StateCompared(at=at, run="", complete=live.complete, unread=_list_unread(live), last=digest)
-        self._add(compared, changed_parts(differences, lambda key, _: key in self._written_before))
-        move_flushed(last, path_beside(self.path, ".last.json"))
+        parts = changed_parts(differences, lambda key, _: key in self._written_before)
+        with leave(self.path, _build_last("", self._last_memory, state)) as digest:
+            unread = _list_unread(live)
+            self._add(StateCompared(at=at, run="", complete=live.complete, unread=unread, last=digest), parts)
         return len(differences)
 
     def _differs(self, live: Live) -> bool:
@@ -252,14 +248,6 @@ class Journal:
         if self._recorded is None or self.memory is None or self.memory.last is None:
             return False
         return self._recorded != see(at_rest(live.access), self._recorded, complete=live.complete)
-
-    def _write_last(self, run: str, memory: Memory, state: Mapping[Key, Resource]) -> tuple[Path, str]:
-        """Write what a run leaves, beside where it belongs; return that path, and the digest."""
-        beyond = compare(memory.last, state) if memory.last is not None else None
-        data = canonical(encode_entry(LastApplied(run=run, memory=memory, beyond=beyond)))
-        fresh = path_beside(self.path, ".last.json.new")
-        write_flushed(fresh, data)
-        return fresh, hash_line(data)
 
     def _note_steps(self, plan: Plan) -> None:
         """Note which account each step of the plan concerns, so that what is said of it stands in that part."""
@@ -284,6 +272,12 @@ class Journal:
         self._known.note(entry)
         self.head = head
         self._records += 1
+
+
+def _build_last(run: str, memory: Memory, state: Mapping[Key, Resource]) -> LastApplied:
+    """Return what a run leaves, of which the live `state` may differ by what others changed."""
+    beyond = compare(memory.last, state) if memory.last is not None else None
+    return LastApplied(run=run, memory=memory, beyond=beyond)
 
 
 def _list_unread(live: Live) -> tuple[str, ...]:

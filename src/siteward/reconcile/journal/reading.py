@@ -6,13 +6,12 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.serialize import CodecError
 from siteward.access.state import Memory
-from siteward.reconcile.journal.chain import Chain, JournalBrokenError, broken_by, hash_line, read_bytes, verify
+from siteward.reconcile.journal.chain import Chain, JournalBrokenError, broken_by, read_bytes, verify
 from siteward.reconcile.journal.cut_off import add_run
 from siteward.reconcile.journal.dates import recall_dates
 from siteward.reconcile.journal.entries import (
@@ -22,9 +21,9 @@ from siteward.reconcile.journal.entries import (
     RunStarted,
     StateCompared,
     StateRecorded,
-    decode_last,
 )
 from siteward.reconcile.journal.files import describe_mode
+from siteward.reconcile.journal.last import decode_left, path_beside, read_last
 from siteward.reconcile.journal.records import Known, join
 from siteward.reconcile.journal.runs import split_runs
 
@@ -46,11 +45,6 @@ _OLD_SEAL: Final = re.compile(rb'"seal":"(hmac-)?sha256:')
 def path_of(folder: Path, instance: str) -> Path:
     """Return the path of the journal of an instance."""
     return folder / f"{instance}.jsonl"
-
-
-def path_beside(path: Path, suffix: str) -> Path:
-    """Return the path of a file beside a journal, such as `stats.last.json`."""
-    return path.with_name(path.name.removesuffix(".jsonl") + suffix)
 
 
 def tell_heads(folder: Path, heads: Mapping[str, str]) -> tuple[str | None, str | None]:
@@ -143,8 +137,7 @@ class Book(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def last(self) -> LastApplied | None:
         """What the last ended run left. Raises `JournalBrokenError` where that cannot be read."""
-        path = path_beside(self.standing.path, ".last.json")
-        return _decode_last(path, self.left) if self.left is not None else None
+        return decode_left(self.standing.path, self.left) if self.left is not None else None
 
     @cached_property
     def memory(self) -> Memory | None:
@@ -278,22 +271,8 @@ def _read_last(path: Path, entries: Sequence[Entry]) -> tuple[bytes | None, bool
     Raises `JournalBrokenError` where its digest is not the one that the journal has last.
     """
     digest = next((last for entry in reversed(entries) if (last := _find_last(entry)) is not None), None)
-    settled = read_bytes(path_beside(path, ".last.json"))
-    if digest is None:
-        if settled is None:
-            return None, False
-        raise JournalBrokenError(path, 0, "lines are missing: what the last run left is remembered, its end is not")
-    for data, moved in ((settled, True), (read_bytes(path_beside(path, ".last.json.new")), False)):
-        if data is not None and hash_line(data) == digest:
-            return data, not moved
-    why = "what the last run left is not what its end names: lines are missing, or it was changed"
-    raise JournalBrokenError(path, 0, why)
-
-
-def _decode_last(path: Path, data: bytes) -> LastApplied:
-    try:
-        return decode_last(msgspec.json.decode(data))
-    except CodecError as problem:
-        raise broken_by(path, 0, problem) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise JournalBrokenError(path, 0, "this is not valid JSON") from None
+    if digest is not None:
+        return read_last(path, digest)
+    if read_bytes(path_beside(path, ".last.json")) is None:
+        return None, False
+    raise JournalBrokenError(path, 0, "lines are missing: what the last run left is remembered, its end is not")

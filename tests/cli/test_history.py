@@ -88,7 +88,13 @@ def months(company: Program, sandbox: Sandbox) -> Program:
     meddle(sandbox)
     assert "state-recorded" in company("drift", "--record", "-v").out
     company.moment = "2026-05-05T12:00:00+00:00"
-    edit(company, ("{to: anna, role: view, sites: shop}", "{to: anna, role: edit, sites: shop, ticket: OPS-9}"))
+    edit(
+        company,
+        (
+            "{to: anna, role: view, sites: shop}",
+            "{to: anna, role: edit, sites: shop, ticket: OPS-9, reason: as eve asked}",
+        ),
+    )
     commit(company, "Let anna edit")
     assert company("apply", "--yes").code == 0
     company.moment = "2026-06-01T12:00:00+00:00"
@@ -150,6 +156,15 @@ def test_names_are_hidden_where_that_is_asked_for(months: Program) -> None:
     counted = months("history", "--privacy", "counts").out
     assert "anna" not in counted
     assert "events, not shown" in counted
+
+
+def test_a_former_login_in_a_text_is_hidden_too(months: Program) -> None:
+    """Whoever the journals know: a reason may name somebody whom the file no longer has."""
+    assert "as eve asked" in months("history").out
+    shown = {
+        form: months("history", "--privacy", "handles", "-f", form).out for form in ("text", "json", "csv", "html")
+    }
+    assert [form for form, text in shown.items() if re.search(r"\beve\b", text)] == []
 
 
 def test_who_had_what_on_a_past_date(months: Program) -> None:

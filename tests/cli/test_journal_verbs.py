@@ -264,6 +264,16 @@ def test_who_still_has_access_is_not_erased(left: Program) -> None:
     assert journal_of(left).read_bytes() == before
 
 
+def test_erasing_names_nobody_where_others_may_read_it(left: Program, admin: httpx.Client) -> None:
+    """Whom the file does not declare, and who is live all the same."""
+    admin.post("/api/users", json={"username": "zoe", "password": "somebody-else", "role": "user"}).raise_for_status()
+    assert "state-recorded" in left("drift", "--record", "-v").out
+    for name, code in (("zoe", "not-erasable"), ("old-ed", "journal-erased")):
+        said = left("journal", "erase", "--user", name, "--reason", "x", "--privacy", "handles")
+        assert code in said.out
+        assert name not in said.out
+
+
 def test_a_name_that_is_not_there_is_said(left: Program) -> None:
     """A misspelt one must not pass for an erased one."""
     assert "nothing-to-erase" in left("journal", "erase", "--user", "old-de", "--reason", "x").out

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_typ
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
-from siteward.access.model import Access, Account, Grant, Group, Member
+from siteward.access.model import KEY_LENGTHS, Access, Account, Grant, Group, Key, Member
 
 Data: TypeAlias = Any  # plain JSON data: None, bool, int, float, str, list and dict of these
 Encode: TypeAlias = Callable[[Any], Data]
@@ -164,6 +164,19 @@ def _make_list_serializer(inner: Serializer, make: Callable[[Any], Any], *, orde
     return Serializer(encode, decode, lambda defs: {"type": "array", "items": inner.schema(defs)})
 
 
+def _make_key_serializer() -> Serializer:
+    """Return the serializer of keys, which refuses what is none: others take a key apart without looking."""
+    texts = _make_list_serializer(_make_scalar_serializer(str, "string"), tuple, ordered=True)
+
+    def decode(data: Data, path: str) -> Any:
+        key = texts.decode(data, path)
+        if not key or len(key) != KEY_LENGTHS.get(key[0], len(key)):
+            raise CodecError(path, "should be the key of a resource")
+        return key
+
+    return Serializer(texts.encode, decode, texts.schema)
+
+
 def _make_fixed_serializer(arguments: tuple[Any, ...]) -> Serializer:
     inner = [_make_serializer(argument) for argument in arguments]
 
@@ -285,7 +298,7 @@ class _Record:
 
     @cached_property
     def parts(self) -> Mapping[str, tuple[FieldInfo, Serializer]]:
-        hints = get_type_hints(self.kind)
+        hints = get_type_hints(self.kind, include_extras=True)
         return {
             field.encode_name: (field, _make_serializer(hints[field.name]))
             for field in fields(self.kind)
@@ -358,4 +371,5 @@ _SCALARS: Mapping[Any, Serializer] = {
     int: _make_scalar_serializer(int, "integer"),
     float: _make_number_serializer(),
     datetime: _make_moment_serializer(),
+    Key: _make_key_serializer(),
 }

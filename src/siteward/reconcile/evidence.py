@@ -81,7 +81,8 @@ def collect(project: Project, book: Book, instances: Sequence[Instance], questio
 
     A journal that is broken is an error in `said`, and nothing of it is in the files.
     """
-    events, said = histories(book, instances, question.filter(project.declaration))
+    found = histories(book, instances, question.filter(project.declaration))
+    events, said = found.events, found.said
     broken = {told.instance for told in said if told.blocks}
     readable = (instance.name for instance in instances if instance.name not in broken)
     contents = {name: read(path_of(book.folder, name), book.key) for name in readable}

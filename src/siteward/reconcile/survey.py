@@ -13,11 +13,11 @@ from siteward.access.accounts import without_resending
 from siteward.access.change import deletes_account
 from siteward.access.guards import judge
 from siteward.access.identity import follow
+from siteward.access.known_names import account_names
 from siteward.access.model import Access, account_of
 from siteward.access.needs import NEEDS, PASSWORDS
 from siteward.access.plan import InstancePlan, compose
 from siteward.access.proposal import manage
-from siteward.access.state import account_names
 from siteward.declaration.resolve import resolve
 from siteward.reconcile.apply.admission import pathless_bond
 from siteward.reconcile.apply.consent import CONSENTS, accepted_on

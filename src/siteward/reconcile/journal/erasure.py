@@ -66,7 +66,7 @@ def erase(journals: Journals, instance: str, user: str, reason: str, clock: Cloc
         if book.standing.sealed_since and journals.key is None:
             raise NotErasableError(f"{path} is sealed (HMAC)", "set SITEWARD_JOURNAL_KEY")
         names = _find_names(book, user)
-        _refuse(book, names, path)
+        _refuse(book, names, path, user)
         numbers = [number for number, part in _number_parts(book) if _concerns(part, names)]
         if not numbers:
             return Erased(names=tuple(sorted(names)), parts=0, plans=0, left=())
@@ -113,10 +113,9 @@ def _accounts_in(value: Any) -> Iterator[Mapping[str, Any]]:
             pass
 
 
-def _refuse(book: Book, names: frozenset[str], path: Path) -> None:
-    """Raise `NotErasableError` where the names are still needed."""
+def _refuse(book: Book, names: frozenset[str], path: Path, who: str) -> None:
+    """Raise `NotErasableError` where the names are still needed, those of `who`."""
     folded = {name.casefold() for name in names}
-    who = min(names)
     if book.standing.is_old:
         raise NotErasableError(
             f"{path} is of the first format, in which nothing can be erased", f"siteward journal migrate {path.stem}"

@@ -62,7 +62,7 @@ class Survey(Struct, frozen=True, kw_only=True):
 
     `confirmed` is true where more than the file names the account of the credentials.
     `cut_off` is true where an apply was interrupted here; `journal_head` is the last sum of its journal,
-    which has the live state of `recorded_at` last.
+    which has the live state of `recorded_at` last, and `records` tells whether it ever had one between two runs.
     """
 
     name: str
@@ -79,6 +79,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     cut_off: bool = False
     journal_head: str = ""
     recorded_at: datetime | None = None
+    records: bool = False
 
     def desired_by(self, declaration: Declaration) -> Desired:
         """Return what other files than those at hand would desire here, all else being equal."""

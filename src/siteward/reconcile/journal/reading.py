@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -64,7 +65,8 @@ class Standing(Struct, frozen=True, kw_only=True):
 
     `sealed_since` is the number of the first entry that a key has sealed, or 0, and `checked` is false where there was
     no key to check these seals with. `is_old` is true for a file of the first format, which is not written to.
-    `recorded_at` is the moment of which it has the live state last. `exposed` says what others may do with the file, and
+    `recorded_at` is the moment of which it has the live state last, and `records` is true where that was ever recorded
+    between two runs. `exposed` says what others may do with the file, and
     is empty where that is nothing.
     """
 
@@ -77,6 +79,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     exposed: str = ""
     began: RunStarted | None = None
     recorded_at: datetime | None = None
+    records: bool = False
 
 
 class Recalled(Struct, frozen=True, kw_only=True):
@@ -188,7 +191,19 @@ def _describe(path: Path, lines: _Lines, began: RunStarted | None) -> Standing:
         path=path, head=chain.head, entries=len(chain.records), sealed_since=chain.sealed_since, checked=chain.checked,
         exposed=exposed, began=began,
         recorded_at=next((entry.at for entry, _ in reversed(lines.marked) if isinstance(entry, STATES)), None),
+        records=_is_recorded_between([entry for entry, _ in lines.marked]),
     )  # fmt: skip
+
+
+def _is_recorded_between(entries: Sequence[Entry]) -> bool:
+    """Return whether the live state was ever recorded between two runs.
+
+    What a run records when it begins stands before its own entry, which has the earlier moment of the two.
+    """
+    return any(
+        isinstance(entry, StateCompared) and not (isinstance(after, RunStarted) and after.at <= entry.at)
+        for entry, after in pairwise((*entries, None))
+    )
 
 
 def _read_lines(path: Path, key: Secret | None) -> _Lines:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from siteward.reconcile.apply.target import Book
     from siteward.reconcile.journal.chain import Record
     from siteward.reconcile.journal.entries import Actor, Entry
-    from siteward.reconcile.journal.reading import Book as Content
+    from siteward.reconcile.journal.reading import JournalContent
     from siteward.reconcile.journal.runs import Marked
 
 
@@ -181,7 +181,7 @@ def _read_history(book: Book, instance: Instance, asked: Filter) -> History:
     )  # fmt: skip
 
 
-def _list_names(content: Content, events: Iterable[Event]) -> Mapping[str, str | None]:
+def _list_names(content: JournalContent, events: Iterable[Event]) -> Mapping[str, str | None]:
     """Return the names of accounts in entries and events, with the handle that a run had for each."""
     begun = [entry for entry in content.entries if isinstance(entry, RunStarted)]
     names = {name for entry in begun for name in (*entry.accounts, *entry.users)}
@@ -202,12 +202,12 @@ def names_of(declaration: Declaration, name: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def _with_names_of(content: Content, users: frozenset[str]) -> frozenset[str]:
+def _with_names_of(content: JournalContent, users: frozenset[str]) -> frozenset[str]:
     """Return the names of a user with those that the runs in a journal had for that user."""
     return frozenset(name.casefold() for name in linked_names(users, pairs_of_runs(content.entries)))
 
 
-def _tell_gaps(path: Path, content: Content) -> Iterator[Diagnostic]:
+def _tell_gaps(path: Path, content: JournalContent) -> Iterator[Diagnostic]:
     """Yield what a journal cannot tell, or what it is not certain of."""
     if not content.standing.entries:
         yield warning("no-journal", f"there is no journal at {path}")

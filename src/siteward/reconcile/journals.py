@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from siteward.access.state import Live
     from siteward.reconcile.apply.target import Book, Clock
-    from siteward.reconcile.journal.reading import Book as Content
+    from siteward.reconcile.journal.reading import JournalContent
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -126,7 +126,7 @@ def _verify(asked: Request, head: str | None) -> Iterator[Diagnostic]:
         yield error("journal-broken", words, hint="compare with the copy from which that sum is")
 
 
-def _describe(content: Content) -> str:
+def _describe(content: JournalContent) -> str:
     """Return the numbers of a verified journal in words."""
     standing = content.standing
     runs = sum(isinstance(entry, RunStarted) for entry in content.entries)

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from siteward.reconcile.apply.target import Clock
     from siteward.reconcile.journal.chain import Part
     from siteward.reconcile.journal.entries import Actor, Entry, ResendStatus, RunFacts
-    from siteward.reconcile.journal.reading import Book
+    from siteward.reconcile.journal.reading import JournalContent
     from siteward.reconcile.journal.runs import Run
     from siteward.transport.secrets import Secret
 
@@ -97,25 +97,25 @@ class Journal:
     to the disk and raises `OSError`.
     """
 
-    def __init__(self, path: Path, book: Book, key: Secret | None, clock: Clock) -> None:
+    def __init__(self, path: Path, content: JournalContent, key: Secret | None, clock: Clock) -> None:
         self.path = path
-        self.head = book.chain.head
-        self.memory = book.memory
-        self.unfinished = book.unfinished
-        self.standing = book.standing
+        self.head = content.chain.head
+        self.memory = content.memory
+        self.unfinished = content.unfinished
+        self.standing = content.standing
         self._key = key
         self._clock = clock
         self._run = ""
         self._making: dict[str, str] = {}
-        self._known = book.known
-        self._records = len(book.chain.records)
-        self._recorded = _recall_recorded(book)
-        self._last_memory = book.last.memory if book.last is not None else Memory()
-        self._written_before = _find_written(book)
+        self._known = content.known
+        self._records = len(content.chain.records)
+        self._recorded = _recall_recorded(content)
+        self._last_memory = content.last.memory if content.last is not None else Memory()
+        self._written_before = _find_written(content)
         self._file = append_only(path)
-        if book.half_moved:
+        if content.half_moved:
             finish_move(path)
-        self._repair_end(book)
+        self._repair_end(content)
 
     def close(self) -> None:
         """Close the file."""
@@ -255,9 +255,9 @@ class Journal:
         for step in (*part.steps, *part.held_back, *part.left_out) if part is not None else ():
             self._known.steps[step.id] = account_of(step.change.key) or ""
 
-    def _repair_end(self, book: Book) -> None:
+    def _repair_end(self, content: JournalContent) -> None:
         """Add the last line feed, or remove what a crash cut off."""
-        chain = book.chain
+        chain = content.chain
         os.ftruncate(self._file, chain.size)
         if not chain.closed:
             write_all(self._file, b"\n")
@@ -285,18 +285,18 @@ def _list_unread(live: Live) -> tuple[str, ...]:
     return (*live.unreadable, *sorted({listing.name for listing in live.listings if not listing.complete}))
 
 
-def _recall_recorded(book: Book) -> dict[Key, Resource] | None:
+def _recall_recorded(content: JournalContent) -> dict[Key, Resource] | None:
     """Return the live state as of the last end, `None` where the journal has none yet."""
-    last = book.last
+    last = content.last
     if last is None or last.beyond is None or last.memory.last is None:
         return None
     return add(last.memory.last, last.beyond)
 
 
-def _find_written(book: Book) -> frozenset[Key]:
+def _find_written(content: JournalContent) -> frozenset[Key]:
     """Return the keys that runs since the last end have written, all of which have no end themselves."""
-    ends = [at for at, (entry, _) in enumerate(book.marked) if isinstance(entry, RunEnded)]
-    since = split_runs(book.marked[ends[-1] + 1 if ends else 0 :])
+    ends = [at for at, (entry, _) in enumerate(content.marked) if isinstance(entry, RunEnded)]
+    since = split_runs(content.marked[ends[-1] + 1 if ends else 0 :])
     return frozenset(key for run in since for change in run.done.values() for key in touched(change))
 
 
@@ -309,17 +309,17 @@ def opened(folder: Path, instance: str, *, key: Secret | None, clock: Clock) -> 
     """
     with locked(folder, instance, clock):
         path = path_of(folder, instance)
-        book = read(path, key)
-        if book.standing.sealed_since and key is None:
+        content = read(path, key)
+        if content.standing.sealed_since and key is None:
             why = "its lines are sealed (HMAC), and SITEWARD_JOURNAL_KEY is not given here; nothing is written to it"
             raise JournalBrokenError(path, 0, why, hint=NEEDS_KEY)
-        if book.standing.is_old:
+        if content.standing.is_old:
             os.close(append_only(path))
             from siteward.reconcile.journal.migration import continue_old  # noqa: PLC0415 — once for each journal
 
-            continue_old(path, book, key=key, clock=clock)
-            book = read(path, key)
-        with contextlib.closing(Journal(path, book, key, clock)) as journal:
+            continue_old(path, content, key=key, clock=clock)
+            content = read(path, key)
+        with contextlib.closing(Journal(path, content, key, clock)) as journal:
             yield journal
 
 

@@ -54,18 +54,25 @@ def decode_left(path: Path, data: bytes) -> LastApplied:
 
 
 @contextlib.contextmanager
-def leave(path: Path, last: LastApplied | None) -> Iterator[str | None]:
+def leave(path: Path, last: LastApplied) -> Iterator[str]:
     """Write what a run leaves, yield its digest for the entry that is written within, and move it to its place after that.
 
-    Without anything to leave nothing is written, and `None` is yielded. Raises `OSError`.
+    Raises `OSError`.
     """
-    if last is None:
-        yield None
-        return
     data = canonical(encode_entry(last))
     write_flushed(path_beside(path, ".last.json.new"), data)
     yield hash_line(data)
     finish_move(path)
+
+
+@contextlib.contextmanager
+def leave_if_any(path: Path, last: LastApplied | None) -> Iterator[str | None]:
+    """Do as `leave`; without anything to leave nothing is written, and `None` is yielded."""
+    if last is None:
+        yield None
+        return
+    with leave(path, last) as digest:
+        yield digest
 
 
 def finish_move(path: Path) -> None:

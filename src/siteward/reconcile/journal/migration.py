@@ -10,7 +10,7 @@ from siteward.reconcile.journal.chain import JournalBrokenError, link, read_byte
 from siteward.reconcile.journal.entries import JournalContinued, LastApplied
 from siteward.reconcile.journal.files import replace_file, write_flushed
 from siteward.reconcile.journal.first_format import FIRST_FORMAT
-from siteward.reconcile.journal.last import leave, path_beside
+from siteward.reconcile.journal.last import leave_if_any, path_beside
 from siteward.reconcile.journal.records import Known, split
 
 if TYPE_CHECKING:
@@ -18,18 +18,20 @@ if TYPE_CHECKING:
 
     from siteward.access.state import Memory
     from siteward.reconcile.apply.target import Clock
-    from siteward.reconcile.journal.reading import Book
+    from siteward.reconcile.journal.reading import JournalContent
     from siteward.transport.secrets import Secret
 
 
-def continue_old(path: Path, book: Book, *, key: Secret | None, clock: Clock, reason: str | None = None) -> None:
+def continue_old(
+    path: Path, content: JournalContent, *, key: Secret | None, clock: Clock, reason: str | None = None
+) -> None:
     """Move a journal of the first format to `<instance>.1.jsonl` and begin a new one that goes on from it.
 
     What the old one remembers is kept, that of a run without an end too, which is given up. Where there is a key and
     lines of the old file are not sealed with it, a `reason` is needed, since nothing proves those lines. Raises
     `JournalBrokenError`, `OSError`.
     """
-    first = book.first
+    first = content.first
     if first is None:
         raise ValueError("only a journal of the first format is continued")
     if key is not None and first.sealed_since != 1 and reason is None:
@@ -37,18 +39,18 @@ def continue_old(path: Path, book: Book, *, key: Secret | None, clock: Clock, re
         hint = f"siteward journal migrate {path.stem} --reason TEXT, if nobody else can have written it"
         raise JournalBrokenError(path, 0, why, hint=hint)
     older = path_beside(path, ".1.jsonl")
-    if (kept := read_bytes(older)) not in {None, book.data}:
+    if (kept := read_bytes(older)) not in {None, content.data}:
         raise JournalBrokenError(older, 0, f"another file is where {path.name} is to be kept; move it away")
-    with leave(path, _build_last(book.memory)) as last:
+    with leave_if_any(path, _build_last(content.memory)) as last:
         entry = JournalContinued(
             at=clock(), run="", of=FIRST_FORMAT, lines=len(first.entries), head=first.head,
-            sealed_since=first.sealed_since, open_run=book.unfinished.began.run if book.unfinished is not None else None,
+            sealed_since=first.sealed_since, open_run=content.unfinished.began.run if content.unfinished is not None else None,
             last=last, reason=reason,
         )  # fmt: skip
         header, parts = split(entry, Known())
         lines, _ = link(header, parts, number=1, head="", key=key)
         if kept is None:
-            write_flushed(older, book.data)
+            write_flushed(older, content.data)
         replace_file(path, lines)
 
 

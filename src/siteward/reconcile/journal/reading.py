@@ -100,8 +100,8 @@ def recall(path: Path, key: Secret | None = None) -> Recalled:
     Beyond the chain, `<instance>.last.json` must have the digest in the last `end` line, so that lines that were cut
     off the end of a finished journal are noticed too.
     """
-    book = read(path, key)
-    return Recalled(memory=book.memory, unfinished=book.unfinished, standing=book.standing)
+    content = read(path, key)
+    return Recalled(memory=content.memory, unfinished=content.unfinished, standing=content.standing)
 
 
 def runs(path: Path, key: Secret | None = None) -> tuple[Run, ...]:
@@ -109,8 +109,8 @@ def runs(path: Path, key: Secret | None = None) -> tuple[Run, ...]:
     return split_runs(read(path, key).marked)
 
 
-class Book(Struct, frozen=True, kw_only=True, dict=True):
-    """A verified journal, read whole.
+class JournalContent(Struct, frozen=True, kw_only=True, dict=True):
+    """The content of a journal, verified and read whole.
 
     `data` is the content of the file, `chain` its chain and `known` what its lines have said, in the format that is
     written; `first` is the chain in the first format that it is, or goes on from. `marked` are the entries of both.
@@ -165,7 +165,7 @@ class _Lines(Struct, frozen=True, kw_only=True):
     is_old: bool = False
 
 
-def read(path: Path, key: Secret | None) -> Book:
+def read(path: Path, key: Secret | None) -> JournalContent:
     """Verify and read a whole journal. Raises `JournalBrokenError`."""
     lines = _read_lines(path, key)
     entries = [entry for entry, _ in lines.marked]
@@ -173,7 +173,7 @@ def read(path: Path, key: Secret | None) -> Book:
     if began is not None and began.instance not in {None, path.stem}:
         raise JournalBrokenError(path, 0, f"this is the journal of {began.instance}, not of {path.stem}")
     left, half_moved = _read_last(path, entries)
-    return Book(
+    return JournalContent(
         data=lines.data, chain=lines.chain, first=lines.first, known=lines.known, marked=lines.marked,
         standing=_describe(path, lines, began), left=left, half_moved=half_moved,
     )  # fmt: skip

@@ -59,7 +59,7 @@ def test_two_values_for_one_thing_are_refused_with_their_place() -> None:
     assert problem.value.path == "/last"
 
 
-NO_KEYS = (
+NO_KEYS: tuple[list[str], ...] = (
     [],
     ["grant"],
     ["account"],

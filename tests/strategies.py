@@ -30,7 +30,7 @@ from siteward.access.model import (
 from siteward.access.plan import InstancePlan, Need, Plan, Step, Waived, compose
 from siteward.access.policy import DEFAULT_LIMITS, Limit, Policy, Rule
 from siteward.access.proposal import Proposal, manage
-from siteward.access.state import DeclaredUser, Desired, Ended, Ending, Listing, Live, Memory, Origin, Site
+from siteward.access.state import DeclaredUser, Desired, Ended, Ending, Listing, Live, Memory, Origin, Site, Unsettled
 from siteward.access.traits import Role, Traits, declarable, is_site
 
 if TYPE_CHECKING:
@@ -335,11 +335,19 @@ RULES = (
 def memories(
     draw: st.DrawFn, names: tuple[str, ...] = NAMES, handles: Mapping[str, str] = MappingProxyType({})
 ) -> Memory | None:
-    """Draw what a journal remembers, or that there is none."""
+    """Draw what a journal remembers, or that there is none; with `handles`, of former logins and open writes too."""
     if draw(st.booleans()):
         return None
     known = draw(st.sets(st.sampled_from(names)))
-    return Memory(accounts=frozenset(known), users={handles.get(name, name.casefold()): name for name in known})
+    users = {handles.get(name, name.casefold()): name for name in known}
+    if not handles:
+        return Memory(accounts=frozenset(known), users=users)
+    former, now, sent = (draw(st.sampled_from(names)) for _ in range(3))
+    write = Unsettled(before=Account(sent), after=Account(sent, renamed=former), sent=NOW, lost=True)
+    return Memory(
+        accounts=frozenset(known), users=users, renamed={former: now}, identities={sent: "7"},
+        unsettled=(write,) if draw(st.booleans()) else (),
+    )  # fmt: skip
 
 
 @st.composite

@@ -59,6 +59,16 @@ def test_two_values_for_one_thing_are_refused_with_their_place() -> None:
     assert problem.value.path == "/last"
 
 
+NO_KEYS: tuple[list[str], ...] = (
+    [],
+    ["grant"],
+    ["account"],
+    ["account", "anna", "x"],
+    ["member", "team"],
+    ["grant", "account", "anna", "site"],
+)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "path"),
     [
@@ -72,8 +82,9 @@ def test_two_values_for_one_thing_are_refused_with_their_place() -> None:
         ("last_at", "yesterday", "/last_at"),
         ("last_at", "2026-12-01T08:30:00", "/last_at"),
         ("sends", {"anna": 1}, "/sends"),
-        ("sends", [[["grant"], [1]]], "/sends/0/1"),
-        ("sends", [[["grant"], ["1", "2026-12-01T08:30:00Z"]]], "/sends/0/1/0"),
+        ("sends", [[["account", "anna"], [1]]], "/sends/0/1"),
+        ("sends", [[["account", "anna"], ["1", "2026-12-01T08:30:00Z"]]], "/sends/0/1/0"),
+        *(("sends", [[key, [1, "2026-12-01T08:30:00Z"]]], "/sends/0/0") for key in NO_KEYS),
         ("nonsense", 1, "/nonsense"),
     ],
 )
@@ -112,6 +123,18 @@ def test_an_instance_of_a_plan_that_is_none_is_refused_with_its_place(instances:
     with pytest.raises(CodecError) as problem:
         codec.decode(resealed({**data, "instances": instances}))
     assert problem.value.path == path
+
+
+@pytest.mark.parametrize("key", NO_KEYS)
+def test_a_diagnostic_about_what_is_no_key_is_refused(key: list[str]) -> None:
+    """Such a plan was shown with a traceback."""
+    part = planned(proposed(live(admin("ben")), wish(admin("ben"), grant("li", "team-member"))))
+    about = {"code": "x", "severity": "note", "message": "y", "about": key}
+    data = parsed(Plan(tool="0", created=NOW, as_of=NOW, instances=(part,)))
+    data["instances"][0]["diagnostics"] = [about]
+    with pytest.raises(CodecError) as problem:
+        codec.decode(resealed(data))
+    assert problem.value.path == "/instances/0/diagnostics/0/about"
 
 
 GRANTED = {"type": "grant", "account": 0, "role": "team-member", "scope": 0}

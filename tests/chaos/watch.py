@@ -148,11 +148,17 @@ class Watch:
         return intents
 
     def _lines(self) -> Iterator[dict[str, Any]]:
-        """Yield the finished lines of the journal; none that was there before may be gone or changed."""
+        """Yield the lines of the finished records; none that was there before may be gone or changed.
+
+        Parts without the header that ends their record are what a full disk or a crash has left of it: the next process
+        takes them away.
+        """
         data = self.journal.read_bytes() if self.journal.exists() else b""
         if not data.startswith(self.kept):
             self.wrong.append("lines of the journal are gone, or were changed")
-        self.kept = data[: data.rfind(b"\n") + 1]
+        lines = data[: data.rfind(b"\n") + 1].splitlines(keepends=True)
+        last = max((at for at, line in enumerate(lines, start=1) if b'"part":' not in line[:8]), default=0)
+        self.kept = b"".join(lines[:last])
         for line in self.kept.splitlines():
             yield json.loads(line)
 

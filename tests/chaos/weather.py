@@ -99,6 +99,7 @@ class Weather(httpx.BaseTransport):
     lines: int = 0
     renames: int = 0
     dead: bool = False
+    halved: bool = False
     meddled: bool = False
 
     def __post_init__(self) -> None:
@@ -187,8 +188,9 @@ class Weather(httpx.BaseTransport):
             raise Killed
         number = self.lines
         self.lines += 1
-        if not self.meddled:
+        if not (self.meddled or self.halved):  # the rest of a line was seen with its first half
             self.watch.see_line(bytes(data))
+        self.halved = False
         half = bytes(data)[: len(bytes(data)) // 2]
         if self._hits("kill-at-write", number):
             self._die(f"killed before line {number} was written")
@@ -198,6 +200,7 @@ class Weather(httpx.BaseTransport):
         if self._hits("disk-full", number):
             self.told.append(f"disk full at line {number}")
             if number == next(blow.at for blow in self.blows if blow.kind == "disk-full"):
+                self.halved = bool(half)
                 return real(handle, half) if half else self._full()
             self._full()
         return real(handle, data)

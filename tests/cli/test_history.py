@@ -88,7 +88,13 @@ def months(company: Program, sandbox: Sandbox) -> Program:
     meddle(sandbox)
     assert "state-recorded" in company("drift", "--record", "-v").out
     company.moment = "2026-05-05T12:00:00+00:00"
-    edit(company, ("{to: anna, role: view, sites: shop}", "{to: anna, role: edit, sites: shop, ticket: OPS-9}"))
+    edit(
+        company,
+        (
+            "{to: anna, role: view, sites: shop}",
+            "{to: anna, role: edit, sites: shop, ticket: OPS-9, reason: as eve asked}",
+        ),
+    )
     commit(company, "Let anna edit")
     assert company("apply", "--yes").code == 0
     company.moment = "2026-06-01T12:00:00+00:00"
@@ -150,6 +156,41 @@ def test_names_are_hidden_where_that_is_asked_for(months: Program) -> None:
     counted = months("history", "--privacy", "counts").out
     assert "anna" not in counted
     assert "events, not shown" in counted
+
+
+def test_a_recording_that_has_stopped_is_told(months: Program) -> None:
+    """Where somebody records between applies; a week is no gap, and who has never recorded is not urged."""
+    months.moment = "2026-05-13T11:00:00+00:00"  # the apply of the 5th recorded it too
+    assert "state-of" in months("drift", "-v").out
+    assert "record-overdue" not in months("drift", "-v").out
+    months.moment = "2026-05-13T13:00:00+00:00"
+    said = months("drift", "-f", "json").json()
+    (told,) = (told for told in said["diagnostics"] if told["code"] == "record-overdue")
+    assert (told["severity"], told["instance"]) == ("warning", "stats")
+    assert "last recorded on 2026-05-05 12:00Z, 8 days ago" in told["message"]
+    assert "state-recorded" in months("drift", "--record", "-v").out
+    assert "record-overdue" not in months("drift", "-v").out
+
+
+def test_who_never_records_between_applies_is_not_urged_to(company: Program, sandbox: Sandbox) -> None:
+    """Also not where an apply has found the changes of others, and has recorded them when it began."""
+    assert company("apply", "--yes").code == 0
+    meddle(sandbox)
+    edit(company, ("{to: anna, role: view, sites: shop}", "{to: anna, role: edit, sites: shop}"))
+    company.moment = "2026-03-02T12:00:00+00:00"
+    assert company("apply", "--yes").code == 0
+    company.moment = "2026-06-01T12:00:00+00:00"
+    said = company("drift", "-f", "json").json()
+    assert [told["severity"] for told in said["diagnostics"] if told["code"] == "state-of"] == ["note"]
+
+
+def test_a_former_login_in_a_text_is_hidden_too(months: Program) -> None:
+    """Whoever the journals know: a reason may name somebody whom the file no longer has."""
+    assert "as eve asked" in months("history").out
+    shown = {
+        form: months("history", "--privacy", "handles", "-f", form).out for form in ("text", "json", "csv", "html")
+    }
+    assert [form for form, text in shown.items() if re.search(r"\beve\b", text)] == []
 
 
 def test_who_had_what_on_a_past_date(months: Program) -> None:

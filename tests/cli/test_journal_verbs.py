@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
 from cli.repo import edit
 from cli.test_main_job import ALLOWED, applied
+from siteward.access.codec import decode
+from siteward.reconcile.apply.target import Book
+from siteward.reconcile.journal import erasure
+from siteward.reconcile.journal.journal import opened
+from siteward.reconcile.journal.reading import path_of, read
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import httpx
 
     from cli.conftest import Program
 
 KEY = {"SITEWARD_JOURNAL_KEY": "a key that is long enough"}
+MOMENT = datetime(2026, 12, 2, tzinfo=UTC)
 OF_0_1 = Path(__file__).parent / "journal-of-0.1"
 
 
@@ -134,6 +146,20 @@ def test_a_journal_of_release_0_1_is_read_and_gone_on_from(checkout: Program) ->
     assert (said.code, "38 more in the older file, 2 runs" in said.out) == (0, True), said.out
 
 
+def test_a_head_of_release_0_1_is_found(checkout: Program) -> None:
+    """Each line of the older file has one, before and after it is gone on from; one that is not there is told."""
+    path = laid(checkout)
+    heads = [json.loads(line)["seal"] for line in path.read_bytes().splitlines()]
+    for moment in ("before", "after"):
+        for head in (heads[0], heads[len(heads) // 2], heads[-1]):
+            said = checkout("journal", "verify", "--instance", "stats", "--head", head)
+            assert said.code == 0, (moment, said.out)
+        said = checkout("journal", "verify", "--instance", "stats", "--head", heads[0][:-1] + "x")
+        assert (said.code, "journal-broken" in said.out) == (1, True), (moment, said.out)
+        if moment == "before":
+            applied(checkout)
+
+
 def test_with_a_key_it_is_gone_on_from_for_a_reason(checkout: Program) -> None:
     """Nothing proves its lines, so somebody says why they are believed; that stays in the journal."""
     path = laid(checkout)
@@ -173,6 +199,62 @@ def test_somebody_who_left_is_erased_and_the_journal_verifies(left: Program) -> 
     assert left("apply", *ALLOWED, "--yes").code == 0
 
 
+class CutOffError(BaseException):
+    """The process ends here."""
+
+
+@contextmanager
+def cut_off_after(steps: int) -> Iterator[None]:
+    """Let as many files be deleted or moved to their place as `steps` says, and end there."""
+    done = itertools.count()
+
+    def counted(work: Callable[..., Any]) -> Callable[..., Any]:
+        def run(path: Path, *arguments: Any, **more: Any) -> Any:
+            if not path.name.endswith((".holder", ".holder.new")) and next(done) >= steps:
+                raise CutOffError
+            return work(path, *arguments, **more)
+
+        return run
+
+    with mock.patch.object(Path, "unlink", counted(Path.unlink)), mock.patch.object(Path, "replace", counted(Path.replace)):  # fmt: skip
+        yield
+
+
+def test_an_erasing_that_was_cut_off_is_finished_by_the_next(left: Program, tmp_path: Path) -> None:
+    """Wherever it was: then no file of the journal has the name, and the chain verifies."""
+    whole, cut = left.folder / ".siteward", 0
+    for steps in range(20):
+        folder = tmp_path / f"cut-{steps}"
+        shutil.copytree(whole, folder)
+        book = Book(folder=folder)
+        try:
+            with cut_off_after(steps):
+                erasure.erase(book, "stats", "old-ed", "asked", lambda: MOMENT)
+        except CutOffError:
+            cut += 1
+            read(path_of(folder, "stats"), None)
+            erasure.erase(book, "stats", "old-ed", "asked again", lambda: MOMENT)
+        read(path_of(folder, "stats"), None)
+        assert not [file for file in folder.iterdir() if b"old-ed" in file.read_bytes()], steps
+    assert 2 < cut < 20  # two plans and two files
+
+
+def test_a_plan_that_another_run_still_needs_keeps_its_people(left: Program) -> None:
+    """It names them and is needed to resume that run, so nothing is erased until the run has ended."""
+    folder = left.folder / ".siteward"
+    before = journal_of(left).read_bytes()
+    path = next(path for path in sorted(folder.glob("*.plan.json")) if b"old-ed" in path.read_bytes())
+    plan = decode(path.read_bytes())
+    with opened(folder, "other", key=None, clock=lambda: MOMENT) as journal:
+        journal.begin(
+            plan, platform="umami", origin="https://other.example.org", users={}, accounts=(), sites=0, grants=0
+        )
+    said = left("journal", "erase", "--user", "old-ed", "--reason", "x")
+    assert (said.code, "the last run on other has no end, and its plan names them" in said.out) == (1, True), said.out
+    assert journal_of(left).read_bytes() == before
+    assert path.exists()
+
+
 def test_who_still_has_access_is_not_erased(left: Program) -> None:
     """The journal is needed to tell what is theirs; nothing is written."""
     before = journal_of(left).read_bytes()
@@ -180,6 +262,16 @@ def test_who_still_has_access_is_not_erased(left: Program) -> None:
         said = left("journal", "erase", "--user", name, "--reason", "x")
         assert (said.code, "not-erasable" in said.out) == (1, True), said.out
     assert journal_of(left).read_bytes() == before
+
+
+def test_erasing_names_nobody_where_others_may_read_it(left: Program, admin: httpx.Client) -> None:
+    """Whom the file does not declare, and who is live all the same."""
+    admin.post("/api/users", json={"username": "zoe", "password": "somebody-else", "role": "user"}).raise_for_status()
+    assert "state-recorded" in left("drift", "--record", "-v").out
+    for name, code in (("zoe", "not-erasable"), ("old-ed", "journal-erased")):
+        said = left("journal", "erase", "--user", name, "--reason", "x", "--privacy", "handles")
+        assert code in said.out
+        assert name not in said.out
 
 
 def test_a_name_that_is_not_there_is_said(left: Program) -> None:

@@ -51,6 +51,15 @@ def test_a_lost_answer_is_not_a_second_mail(program: Program, matomo: Sandbox) -
     assert matomo.fake.writes == before + 1
 
 
+def test_what_is_told_of_it_names_nobody_where_others_may_read_it(program: Program, matomo: Sandbox) -> None:
+    """Whom the file does not declare; in text and in JSON, sent or not."""
+    for login in ("tess", "carla"):
+        for form in ("text", "json"):
+            out = program("apply", "--resend", f"{login}@eu", "--privacy", "handles", "-f", form).out
+            assert out
+            assert login not in out
+
+
 @pytest.mark.parametrize("whom", ["tess", "tess@nope", "@eu"])
 def test_whom_is_asked_for_in_one_form(whom: str, program: Program, matomo: Sandbox) -> None:
     """Anything else is an error in use."""

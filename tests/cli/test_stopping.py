@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from cli.conftest import AS_OF, base_environment
+from cli.conftest import AS_OF, base_environment, start
+from siteward.platforms.fakery import serve
+from siteward.reconcile.journal.entries import InvitationResent
+from siteward.reconcile.journal.reading import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,10 +35,11 @@ instances:
 
 
 class Silence:
-    """A server that passes requests on, but for those of which `holds` is true: it never answers those."""
+    """A server that passes requests on, but for those of which `holds` is true: it never answers those, or `late`."""
 
     def __init__(self, behind: str, holds: Callable[[str, str], bool]) -> None:
         self.held, self.over = threading.Event(), threading.Event()
+        self.late: float | None = None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -45,9 +49,10 @@ class Silence:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 if holds(self.command, self.path) and not outer.over.is_set():
                     outer.held.set()
-                    outer.over.wait(60)
-                    self.close_connection = True
-                    return
+                    outer.over.wait(outer.late or 60)
+                    if outer.late is None:
+                        self.close_connection = True
+                        return
                 headers = {name: value for name, value in self.headers.items() if name != "Host"}
                 answer = httpx.request(self.command, behind + self.path, headers=headers, content=body)
                 self.send_response(answer.status_code)
@@ -103,6 +108,19 @@ def declare(program: Program, url: str, names: tuple[str, ...]) -> None:
         program.env |= {f"SITEWARD_{name.upper()}_USERNAME": "admin", f"SITEWARD_{name.upper()}_PASSWORD": "x"}
 
 
+def declare_matomo(program: Program, url: str, behind: Sandbox) -> None:
+    """Declare a Matomo at an address, with the credentials of the sandbox behind it."""
+    program.write(f"version: 1\ninstances:\n  eu: {{platform: matomo, url: '{url}', self: root, mode: add-only}}\n")
+    program.env |= {f"SITEWARD_EU_{name.upper()}": value for name, value in behind.fake.credentials.items()}
+
+
+def resends(program: Program) -> list[str]:
+    """Return what the journal has of invitations that were sent again: the status in each of its lines."""
+    path = program.folder / ".siteward" / "eu.jsonl"
+    entries = read(path, None).entries if path.exists() else ()
+    return [entry.status for entry in entries if isinstance(entry, InvitationResent)]
+
+
 @pytest.mark.parametrize("number", [FIRST, SECOND])
 @pytest.mark.parametrize("names", [("one",), ("one", "two")], ids=len)
 def test_a_verb_that_reads_ends_at_the_first_signal(
@@ -154,3 +172,44 @@ def test_an_apply_waits_some_seconds_for_what_is_in_flight(checkout: Program, um
     assert '"unknown"' in (checkout.folder / ".siteward" / "stats.jsonl").read_text()
     went_on = {outcome["status"] for outcome in resumed["outcomes"]}
     assert "done" in went_on <= {"done", "blocked", "unknown"}  # the lost one may still come, and is waited for
+
+
+@pytest.mark.parametrize("number", [FIRST, SECOND])
+def test_an_invitation_in_flight_is_waited_for_and_then_unknown(number: signal.Signals, program: Program) -> None:
+    """As any write: at most five seconds, and the journal knows that the mail may be out."""
+    with (
+        serve(start("matomo")) as matomo,
+        silent(matomo.url, lambda _method, path: "resendInvite" in path) as silence,
+    ):
+        declare_matomo(program, silence.url, matomo)
+        before = matomo.fake.writes
+        code, took, report = stopped(program, silence, number, "apply", "--resend", "tess@eu")
+        assert (code, report["exit_code"], report["interrupted"]) == (130, 130, True)
+        assert 4 < took < 8
+        assert [diagnostic["code"] for diagnostic in report["diagnostics"]] == ["outcome-unknown"]
+        assert matomo.fake.writes == before
+    assert resends(program) == ["intent", "unknown"]
+
+
+def test_an_invitation_that_is_answered_in_time_was_sent(program: Program) -> None:
+    """The signal waits for the answer, and the verb ends as interrupted all the same."""
+    with (
+        serve(start("matomo")) as matomo,
+        silent(matomo.url, lambda _method, path: "resendInvite" in path) as silence,
+    ):
+        declare_matomo(program, silence.url, matomo)
+        silence.late = 2
+        code, took, report = stopped(program, silence, SECOND, "apply", "--resend", "tess@eu")
+    assert (code, [diagnostic["code"] for diagnostic in report["diagnostics"]]) == (130, ["invitation-sent"])
+    assert took < 4
+    assert resends(program) == ["intent", "sent"]
+
+
+def test_nothing_is_sent_again_where_a_signal_ends_the_reading(program: Program) -> None:
+    """It waits for no answer there, and the journal has nothing of it."""
+    with serve(start("matomo")) as matomo, silent(matomo.url, lambda _method, _path: True) as silence:
+        declare_matomo(program, silence.url, matomo)
+        code, took, _ = stopped(program, silence, FIRST, "apply", "--resend", "tess@eu")
+    assert code == 130
+    assert took < 2
+    assert resends(program) == []

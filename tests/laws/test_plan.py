@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from siteward.access.case import unreachable_steps
 from siteward.access.change import Change, direction, patch
-from siteward.access.guards import judge, unreachable_steps
+from siteward.access.guards import judge
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Subject, account_key, account_of, grant_key
 from siteward.access.plan import InstancePlan, compose
 from siteward.access.proposal import Proposal, manage

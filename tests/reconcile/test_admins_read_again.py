@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import errno
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from siteward.access.policy import LIMIT_NAMES
 from siteward.access.report import Report
 from siteward.platforms.fakery import World, WorldAccount, WorldSite
 from siteward.reconcile.journal import reading
+from siteward.reconcile.journal.entries import Result
+from siteward.reconcile.journal.journal import Journal
 
 TOPS = {"umami": "admin", "matomo": "superuser", "piwik-pro": "owner"}
 OWN = {"umami": "siteward", "matomo": "root", "piwik-pro": "siteward@example.org"}
@@ -131,6 +135,30 @@ def test_where_nobody_interferes_all_is_done(platform: str, tmp_path: Path) -> N
     report, left = _applied(tmp_path, platform, None)
     assert set(outcomes(report).values()) == {"done"}
     assert left & {"ana", "ben", "cleo"} == {"ana", "cleo"}
+
+
+@pytest.mark.parametrize("platform", TOPS)
+def test_every_step_has_an_outcome_where_the_disk_is_full(
+    platform: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the one that reading again settles, since somebody else was there first, and that cannot be journalled."""
+    rig, reviewed = _planned(tmp_path, platform, {"email": "dan@example.org"})
+    steps = {step.change.key[2]: step.id for part in reviewed.instances for step in part.steps}
+    bens = steps[_login(platform, "ben")]
+    _under(rig, Meanwhile(rig, _login(platform, "ben")))
+    record = Journal.record
+
+    def fill(journal: Journal, results: Sequence[Result]) -> None:
+        if bens in {result.step for result in results}:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        record(journal, results)
+
+    monkeypatch.setattr(Journal, "record", fill)
+    report = rig.apply(reviewed)
+    given = {outcome.step.id: outcome.status for outcome in report.outcomes}
+    assert given.keys() == set(steps.values())
+    assert given[bens] in {"already", "refused"}
+    assert any(told.code == "journal-not-written" for told in report.diagnostics)
 
 
 @pytest.mark.parametrize("platform", TOPS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,11 @@ from siteward.reconcile.journal.reading import path_of, read
 from siteward.transport.secrets import Secret
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from siteward.access.diagnostic import Diagnostic
+    from siteward.access.state import Live
+    from siteward.transport.http import Writer
 
 
 @pytest.fixture
@@ -84,6 +89,45 @@ def test_a_lost_answer_is_told_as_unknown(matomo: Rig) -> None:
     assert told.hint == "ask tess whether the mail came before sending it again"
     assert matomo.fake.writes == before + 1
     assert lines(matomo) == [("tess", "intent", ""), ("tess", "unknown", told.message)]
+
+
+def test_what_surely_was_not_sent_has_failed(matomo: Rig) -> None:
+    """Such a refusal is told as any trouble with an instance, and the journal has what became of the intent."""
+    send = matomo.instance.platform.resend
+
+    def lock_out(writer: Writer, login: str, live: Live) -> Receipt:
+        matomo.fake.faults.append(Fault.parse("expire-token"))
+        assert send is not None
+        return send(writer, login, live)
+
+    matomo.instance = replace(matomo.instance, platform=replace(matomo.instance.platform, resend=lock_out))
+    before = matomo.fake.writes
+    told = again(matomo, "tess")
+    assert told.blocks
+    assert matomo.fake.writes == before
+    assert lines(matomo) == [("tess", "intent", ""), ("tess", "failed", told.message)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_begun_after_a_signal(number: signal.Signals, matomo: Rig) -> None:
+    """One that comes while the intent is written: the mail is not sent, and the journal says so."""
+    before = matomo.fake.writes
+
+    def clock() -> datetime:
+        if signal.getsignal(number) is not calm:
+            signal.raise_signal(number)
+            signal.signal(number, signal.SIG_IGN)  # one is enough
+        return NOW
+
+    calm = signal.getsignal(number)
+    try:
+        report = resend(matomo.instance, "tess", matomo.book, clock)
+    finally:
+        signal.signal(number, calm)
+    assert report.interrupted
+    assert [told.code for told in report.diagnostics] == ["interrupted"]
+    assert matomo.fake.writes == before
+    assert lines(matomo) == [("tess", "intent", ""), ("tess", "failed", "interrupted before it was sent")]
 
 
 def test_a_platform_without_such_invitations_says_so(tmp_path: Path) -> None:

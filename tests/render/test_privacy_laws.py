@@ -6,31 +6,38 @@ Every account name and address of these worlds has a mark in it that nothing els
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.certification import Horizon, review
+from siteward.access.change import Change
 from siteward.access.codec import seal
 from siteward.access.diagnostic import Accepted, Diagnostic, Severity
 from siteward.access.diff import Comparison, Revision, compare
 from siteward.access.effective import Ledger, effective, ledger
+from siteward.access.event import Event, Ran
 from siteward.access.explanation import Checkup, Explanation, Grantee, with_beside
 from siteward.access.guards import judge
+from siteward.access.known_names import account_names
 from siteward.access.model import Resource, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
 from siteward.access.proposal import manage
 from siteward.access.report import Missing, Outcome, OutcomeStatus, Report
-from siteward.access.state import Desired, Live, Memory, account_names
+from siteward.access.state import Desired, Live, Memory
 from siteward.reconcile.drift import drift as drifted
 from siteward.reconcile.waivers import list_waived
 from siteward.render import FORMATS, SERVES, Options, render
 from siteward.render.answers import checkups, explanations, holdings
 from siteward.render.certification import render as rendered_review
 from siteward.render.diff import render as rendered_diff
+from siteward.render.history import FORMATS as HISTORY
+from siteward.render.history import render as rendered_history
 from siteward.render.matrix import Matrix
 from siteward.render.matrix import render as rendered_matrix
 from siteward.render.privacy import errors_of, redact_text
@@ -80,15 +87,32 @@ def sentences(draw: st.DrawFn, names: list[str]) -> str:
     return form.format(draw(st.sampled_from(names)))
 
 
+def names_within(value: object) -> Iterator[str]:
+    """Yield whatever names one of the cast, wherever a world has it."""
+    match value:
+        case str():
+            if MARK in value.casefold():
+                yield value
+        case Mapping():
+            yield from names_within((*value, *value.values()))
+        case list() | tuple() | set() | frozenset():
+            yield from (name for inner in value for name in names_within(inner))
+        case Struct():
+            yield from names_within([getattr(value, name) for name in value.__struct_fields__])
+        case _:
+            pass
+
+
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     """Draw a world in which everything that can be said of people is said, with their names in it."""
     table = draw(traits())
     live = draw(lives(table, names=CAST))
+    live = replace(live, ids={key: str(number) for number, key in enumerate(live.ids)})  # which name nobody
     desired = draw(desires(table, live, names=CAST, handles=HANDLES))
     memory = draw(memories(CAST, HANDLES))
-    known = sorted({*account_names(live, desired, memory)} - {"siteward", "newcomer"})
-    texts = tuple(draw(st.lists(sentences(known or ["siteward"]), min_size=4, max_size=4)))
+    everybody = sorted({*names_within((live, desired, memory))})
+    texts = tuple(draw(st.lists(sentences(everybody or ["siteward"]), min_size=4, max_size=4)))
     origins = {key: replace(origin, reason=texts[0], ticket=texts[1]) for key, origin in desired.origins.items()}
     desired = replace(desired, origins=origins)
     live = replace(live, unreadable=(texts[3],) if draw(st.booleans()) else ())
@@ -278,6 +302,23 @@ def test_no_answer_to_a_question_names_whom_it_may_not(world: World) -> None:
                 names_nobody(explanations(why, form, options, gaps, accounts))
                 names_nobody(checkups((doctor,), form, options, accounts))
             names_nobody(holdings(who, form, options, gaps, accounts))
+
+
+@given(world=worlds())
+def test_no_format_of_a_history_names_whom_it_may_not(world: World) -> None:
+    """The texts of events name whomever the journals know."""
+    names = dict.fromkeys(names_within((world.live, world.desired, world.memory)))
+    ran = Ran(run="r", plan="sha256:0", actor=CAST[0], how="GITHUB_ACTOR", approvers=CAST[:2])
+    events = [
+        Event(
+            at=NOW, instance="stats", number=at, is_sealed=False, kind="gained", account=side.name, change=Change(None, side),
+            status="failed", message=world.texts[0], ran=ran, person=CAST[1],
+        )
+        for at, side in enumerate(world.live.access.accounts())
+    ]  # fmt: skip
+    for privacy in PRIVACIES:
+        for form in HISTORY:
+            names_nobody(rendered_history(events, form, Options(privacy=privacy), [told(world)], {"stats": names}))
 
 
 @given(world=worlds())

@@ -146,6 +146,20 @@ def test_this_machine_itself_needs_no_bond(url: str) -> None:
     bound("stats-eu", url, {})
 
 
+@pytest.mark.parametrize(
+    ("url", "bond"),
+    [
+        ("http://127.0.0.1:3000", "https://stats.example.org"),
+        ("http://localhost:3000", "http://localhost:3001"),
+        ("http://localhost:3000", "http://127.0.0.1:3000"),
+    ],
+)
+def test_a_bond_holds_on_this_machine_too(url: str, bond: str) -> None:
+    """Whoever names another address means that one, and no listener that a branch may have started here."""
+    with pytest.raises(OriginMismatchError):
+        bound("stats-eu", url, {"SITEWARD_STATS_EU_URL": bond})
+
+
 @pytest.mark.parametrize("host", ["localhost.evil.test", "127.0.0.1.evil.test", "10.0.0.1", "0x7f.1"])
 def test_what_only_looks_like_this_machine_needs_one(host: str) -> None:
     """Names and private nets are not the loopback."""

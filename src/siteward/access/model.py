@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, ValuesView
 from enum import IntEnum
-from typing import Literal, TypeAlias, get_args
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
-Key: TypeAlias = tuple[str, ...]
+Key: TypeAlias = Annotated[tuple[str, ...], "the key of a resource"]
+"""What tells a resource from all others: its kind and names, as many as `KEY_LENGTHS` says; read back it is checked."""
+KEY_LENGTHS: Final[Mapping[str, int]] = {"account": 2, "group": 2, "member": 3, "scope": 3, "grant": 5}
 Accounts: TypeAlias = Mapping[str, Mapping[str, str | None]]
 """Account names by instance, each with the handle of the declared user behind it, if there is one."""
 SubjectKind = Literal["account", "group"]

@@ -11,10 +11,10 @@ from typing import Literal
 from msgspec import Struct
 
 from siteward.access.accounts import UnmanagedAccount
+from siteward.access.case import unreachable_steps
 from siteward.access.change import Change, direction, escalates
 from siteward.access.dates import Due
 from siteward.access.diagnostic import Diagnostic, error
-from siteward.access.guards import unreachable_steps
 from siteward.access.limits import emptied, takes
 from siteward.access.model import (
     Account,

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_typ
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
-from siteward.access.model import Access, Account, Grant, Group, Member
+from siteward.access.model import KEY_LENGTHS, Access, Account, Grant, Group, Key, Member
 
 Data: TypeAlias = Any  # plain JSON data: None, bool, int, float, str, list and dict of these
 Encode: TypeAlias = Callable[[Any], Data]
@@ -159,9 +159,24 @@ def _make_list_serializer(inner: Serializer, make: Callable[[Any], Any], *, orde
     def decode(data: Data, path: str) -> Any:
         if not isinstance(data, list):
             raise CodecError(path, "should be a list")
+        if inner is _TEXT and _ONLY_TEXTS.issuperset(map(type, data)):  # nothing can be wrong, so nothing needs a place
+            return make(data)
         return make(inner.decode(item, f"{path}/{at}") for at, item in enumerate(data))
 
     return Serializer(encode, decode, lambda defs: {"type": "array", "items": inner.schema(defs)})
+
+
+def _make_key_serializer() -> Serializer:
+    """Return the serializer of keys, which refuses what is none: others take a key apart without looking."""
+    texts = _make_list_serializer(_TEXT, tuple, ordered=True)
+
+    def decode(data: Data, path: str) -> Any:
+        key = texts.decode(data, path)
+        if not key or len(key) != KEY_LENGTHS.get(key[0], len(key)):
+            raise CodecError(path, "should be the key of a resource")
+        return key
+
+    return Serializer(texts.encode, decode, texts.schema)
 
 
 def _make_fixed_serializer(arguments: tuple[Any, ...]) -> Serializer:
@@ -189,9 +204,13 @@ def _make_fixed_serializer(arguments: tuple[Any, ...]) -> Serializer:
 
 
 def _make_object_serializer(key: Serializer, inner: Serializer) -> Serializer:
+    is_plain = key is _TEXT and inner is _TEXT
+
     def decode(data: Data, path: str) -> Any:
         if not isinstance(data, dict):
             raise CodecError(path, "should be an object")
+        if is_plain and _ONLY_TEXTS.issuperset(map(type, data.values())):  # as above
+            return types.MappingProxyType(dict(data))
         members = {name: f"{path}/{name}" for name in data}
         return types.MappingProxyType(
             {key.decode(name, at): inner.decode(data[name], at) for name, at in members.items()}
@@ -285,7 +304,7 @@ class _Record:
 
     @cached_property
     def parts(self) -> Mapping[str, tuple[FieldInfo, Serializer]]:
-        hints = get_type_hints(self.kind)
+        hints = get_type_hints(self.kind, include_extras=True)
         return {
             field.encode_name: (field, _make_serializer(hints[field.name]))
             for field in fields(self.kind)
@@ -351,11 +370,14 @@ def _is_default(part: FieldInfo, value: Any) -> bool:
     return part.default_factory is not NODEFAULT and not value
 
 
+_TEXT = _make_scalar_serializer(str, "string")
+_ONLY_TEXTS = frozenset({str})
 _SCALARS: Mapping[Any, Serializer] = {
     Any: Serializer(lambda value: value, lambda data, _: data, lambda _: {}),
-    str: _make_scalar_serializer(str, "string"),
+    str: _TEXT,
     bool: _make_scalar_serializer(bool, "boolean"),
     int: _make_scalar_serializer(int, "integer"),
     float: _make_number_serializer(),
     datetime: _make_moment_serializer(),
+    Key: _make_key_serializer(),
 }

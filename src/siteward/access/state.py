@@ -26,7 +26,6 @@ from siteward.access.model import (
     Scope,
     Subject,
     account_key,
-    account_of,
     grant_key,
 )
 from siteward.access.traits import Traits, declarable
@@ -345,25 +344,6 @@ class Memory(Struct, frozen=True, kw_only=True):
     def declared_ids(self) -> Mapping[str, str]:
         """The platform's ids of the accounts of declared users, by login."""
         return {login: self.identities[login] for login in self.users.values() if login in self.identities}
-
-
-def account_names(
-    live: Live, desired: Desired, memory: Memory | None, declared: Mapping[str, str | None] = MappingProxyType({})
-) -> dict[str, str | None]:
-    """Return every known account name of an instance, with the handle of its declared user, if it has one.
-
-    These are the live accounts, the desired ones, those in the journal's memory, and those in `declared` (the names in
-    the files, with handles).
-    """
-    last: Mapping[Key, object] = memory.last or {} if memory is not None else {}
-    # keys of grants are nearly all there are
-    keys = (*live.access, *desired.access, *live.pending, *last)
-    names = {key[2] for key in keys if key[0] == "grant" and key[1] == "account"}
-    names |= {name for key in keys if key[0] != "grant" and (name := account_of(key))}
-    names |= memory.accounts if memory is not None else frozenset()
-    names |= {live.me} if live.me else set()
-    known: dict[str, str | None] = {**dict.fromkeys(sorted(names)), **declared}
-    return known | {name: user.handle for name, user in desired.declared_users.items()}
 
 
 def with_defaults(desired: Desired, live: Live, traits: Traits) -> Access:

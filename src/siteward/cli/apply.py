@@ -14,7 +14,7 @@ from siteward.access.diagnostic import Severity, diagnostic
 from siteward.access.model import account_of
 from siteward.access.report import Report, exit_code
 from siteward.cli.base_option import option
-from siteward.cli.names import check_blocks, instance_option, journal_option
+from siteward.cli.names import check_blocks, instance_option, journal_option, names_with
 from siteward.cli.selection import check_names, only_option, selection_of
 from siteward.cli.session import Session, StoppedError, now, with_session
 from siteward.render import formats_of
@@ -126,7 +126,8 @@ def _resend(session: Session, address: str) -> Report:
     if not login:
         raise click.UsageError(f"--resend {address}: write LOGIN@INSTANCE")
     checkout = open_checkout(session, "apply", names=(name,))
-    return resend(checkout.instances[0], login, checkout.book, now)
+    report = resend(checkout.instances[0], login, checkout.book, now)
+    return replace(report, accounts=names_with(checkout.project.declaration, login))
 
 
 def _carry_out(

@@ -150,18 +150,9 @@ def _check_signature(files: Mapping[str, bytes], signers: Path | None) -> tuple[
     return (note("evidence-signed", f"signed by {who}"),)
 
 
-_UNSURE = frozenset(
-    {
-        "seals-not-checked", "evidence-not-sealed", "signature-not-checked", "no-journal", "unfinished-run",
-        "plan-not-kept", "older-not-proven",
-    }
-)  # fmt: skip
-"""What keeps a bundle from being whole, or from being proven."""
-
-
 def _leave(session: Session, said: tuple[Diagnostic, ...]) -> int:
     """Print what is said, and return the exit code; 4 where something is missing or was not checked."""
     from siteward.access.report import Report
+    from siteward.reconcile.events import is_unsure
 
-    unsure = any(told.code in _UNSURE for told in said)
-    return session.leave(Report(command="evidence", diagnostics=said, stale=unsure))
+    return session.leave(Report(command="evidence", diagnostics=said, stale=is_unsure(said, causes=True)))

@@ -35,18 +35,16 @@ def command(session: Session, instances: tuple[str, ...], **asked: str | None) -
     """
     from siteward.access.report import Report
     from siteward.cli.checkout import open_checkout
-    from siteward.reconcile.apply.admission import UNCHECKED
-    from siteward.reconcile.events import histories
+    from siteward.reconcile.events import histories, is_unsure
     from siteward.render.history import render
 
     checkout = open_checkout(session, "history", names=instances)
-    events, said = histories(checkout.book, checkout.instances, _read_filter(checkout, asked))
-    accounts = checkout.project.declaration.accounts()
-    report = Report(command="history", diagnostics=tuple(found for found in said if found.blocks), accounts=accounts)
-    notes = [found for found in said if not found.blocks]
-    code = session.answer(lambda form, options: render(events, form, options, notes, accounts), report)
-    incomplete = {UNCHECKED, "no-journal", "unfinished-run", *(("plan-not-kept",) if asked["ticket"] else ())}
-    return code or (4 if any(found.code in incomplete for found in said) else 0)
+    found = histories(checkout.book, checkout.instances, _read_filter(checkout, asked))
+    accounts = found.accounts(checkout.project.declaration)
+    report = Report(command="history", diagnostics=tuple(told for told in found.said if told.blocks), accounts=accounts)
+    notes = [told for told in found.said if not told.blocks]
+    code = session.answer(lambda form, options: render(found.events, form, options, notes, accounts), report)
+    return code or (4 if is_unsure(found.said, causes=asked["ticket"] is not None) else 0)
 
 
 def _read_filter(checkout: Checkout, asked: dict[str, str | None]) -> Filter:

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from siteward.cli.names import instance_option, journal_option
+from siteward.cli.names import instance_option, journal_option, names_with
 from siteward.cli.names import instances as declared_instances
 from siteward.cli.session import Session, now, with_session
 from siteward.render import formats_of
 
 if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic
+    from siteward.access.model import Accounts
+    from siteward.cli.checkout import Checkout
     from siteward.reconcile.journals import Request
 
 _session = with_session(*formats_of("validate"), without=("--group-by", "--exit-zero"))
@@ -36,7 +38,7 @@ def verify(session: Session, instances: tuple[str, ...], head: str | None) -> in
     from siteward.reconcile import journals
     from siteward.reconcile.apply.admission import UNCHECKED
 
-    asked = _requests(session, instances)
+    asked = _requests(_open(session, instances))
     if head is not None and len(asked) != 1:
         raise click.UsageError("--head is the sum of one journal: name its instance with --instance")
     said = tuple(told for request in asked for told in journals.verify(request, head))
@@ -55,7 +57,7 @@ def migrate(session: Session, instance: str, reason: str) -> int:
     """
     from siteward.reconcile import journals
 
-    (request,) = _requests(session, (instance,))
+    (request,) = _requests(_open(session, (instance,)))
     return _leave(session, journals.migrate(request, reason))
 
 
@@ -69,21 +71,28 @@ def erase(session: Session, instances: tuple[str, ...], user: str, reason: str) 
     """Erase what the journals say of a user who has no access any more. They still verify afterwards."""
     from siteward.reconcile import journals
 
-    requests = _requests(session, instances)
-    return _leave(session, tuple(told for request in requests for told in journals.erase(request, user, reason)))
+    checkout = _open(session, instances)
+    said = (told for request in _requests(checkout) for told in journals.erase(request, user, reason))
+    return _leave(session, tuple(said), names_with(checkout.project.declaration, user))
 
 
-def _requests(session: Session, names: tuple[str, ...]) -> tuple[Request, ...]:
-    """Return a request for the journal of each chosen instance."""
+def _open(session: Session, names: tuple[str, ...]) -> Checkout:
     from siteward.cli.checkout import open_checkout
+
+    return open_checkout(session, "journal", names=names)
+
+
+def _requests(checkout: Checkout) -> tuple[Request, ...]:
+    """Return a request for the journal of each chosen instance."""
     from siteward.reconcile.journals import Request
 
-    checkout = open_checkout(session, "journal", names=names)
     return tuple(Request(book=checkout.book, instance=instance.name, clock=now) for instance in checkout.instances)
 
 
-def _leave(session: Session, said: tuple[Diagnostic, ...], *, unsure: bool = False) -> int:
-    """Print what is said, and return the exit code; 4 where something could not be checked."""
+def _leave(
+    session: Session, said: tuple[Diagnostic, ...], accounts: Accounts | None = None, *, unsure: bool = False
+) -> int:
+    """Print what is said, in which `accounts` may be named, and return the exit code; 4 where something could not be checked."""
     from siteward.access.report import Report
 
-    return session.leave(Report(command="journal", diagnostics=said, stale=unsure))
+    return session.leave(Report(command="journal", diagnostics=said, accounts=accounts, stale=unsure))

@@ -14,6 +14,7 @@ from siteward.cli.session import StoppedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from siteward.access.model import Accounts
     from siteward.access.plan import Plan
     from siteward.declaration.load import Declaration
 
@@ -94,6 +95,11 @@ journal_option = click.option(
     envvar="SITEWARD_JOURNAL_DIR",
     help="The folder of the journals, instead of the file's `journal.dir`.",
 )
+
+
+def names_with(declaration: Declaration, name: str) -> Accounts:
+    """Return the account names of the files by instance, and `name`, which somebody has asked about, on each of them."""
+    return {instance: {name: None, **known} for instance, known in declaration.accounts().items()}
 
 
 def check_blocks(names: Iterable[str]) -> None:

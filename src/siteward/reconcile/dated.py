@@ -7,8 +7,9 @@ journal has a run for gives nothing.
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from siteward.reconcile.project import Project
     from siteward.reconcile.revisions.base_policy import BasePolicy
 
+LONGEST_GAP: Final = timedelta(days=8)
+"""The age of the last record beyond which recording has stopped: who records daily or weekly is never late by that."""
 Recorded: TypeAlias = "Callable[[Record], Declaration | None]"
 
 
@@ -182,8 +185,17 @@ def describe_dates(plan: InstancePlan, memory: Memory | None) -> Diagnostic:
     return replace(diagnostic(severity, "dates-carried-out", words, hint=hint), instance=plan.instance)
 
 
-def describe_record(instance: str, recorded_at: datetime | None) -> Diagnostic:
-    """Return when the live state of an instance was last recorded in its journal."""
+def describe_record(instance: str, recorded_at: datetime | None, now: datetime, *, records: bool) -> Diagnostic:
+    """Return when the live state of an instance was last recorded in its journal.
+
+    Where somebody `records` it between runs, a gap of more than `LONGEST_GAP` is a warning: a job that does so has ended.
+    """
+    if recorded_at is not None and records and now - recorded_at > LONGEST_GAP:
+        words = (
+            f"the live state was last recorded on {_format(recorded_at)}, {(now - recorded_at).days} days ago: "
+            f"what changed since can only be told to be of that time"
+        )
+        return warning("record-overdue", words, hint="siteward drift --record", instance=instance)
     when = f"last recorded on {_format(recorded_at)}" if recorded_at is not None else "never recorded"
     words = f"the live state was {when}"
     return note("state-of", words, hint="siteward drift --record", instance=instance)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,9 +11,9 @@ from msgspec.structs import replace
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, plural, warning
 from siteward.access.event import Event, Ran, classify, concerned
-from siteward.access.model import Account, Grant, Power, Resource
+from siteward.access.model import Account, Accounts, Grant, Power, Resource, account_of
 from siteward.access.serialize import CodecError
-from siteward.reconcile.apply.admission import unchecked
+from siteward.reconcile.apply.admission import UNCHECKED, unchecked
 from siteward.reconcile.apply.inputs import describe_trouble
 from siteward.reconcile.journal import plans
 from siteward.reconcile.journal.chain import JournalBrokenError, broken_by
@@ -44,8 +45,25 @@ if TYPE_CHECKING:
     from siteward.reconcile.apply.target import Book
     from siteward.reconcile.journal.chain import Record
     from siteward.reconcile.journal.entries import Actor, Entry
-    from siteward.reconcile.journal.reading import Book as Content
+    from siteward.reconcile.journal.reading import JournalContent
     from siteward.reconcile.journal.runs import Marked
+
+
+_UNSURE: Final = frozenset(
+    {
+        UNCHECKED, "evidence-not-sealed", "signature-not-checked", "no-journal", "unfinished-run", "older-not-proven",
+    }
+)  # fmt: skip
+_WITHOUT_CAUSES: Final = "plan-not-kept"
+
+
+def is_unsure(said: Iterable[Diagnostic], *, causes: bool) -> bool:
+    """Return whether something may be missing from an answer of the journals, or is not proven, by what is said of it.
+
+    `causes` is true where the causes of changes belong to what was asked for.
+    """
+    codes = {found.code for found in said}
+    return not codes.isdisjoint(_UNSURE) or (causes and _WITHOUT_CAUSES in codes)
 
 
 class Filter(Struct, frozen=True, kw_only=True):
@@ -106,42 +124,72 @@ class Filter(Struct, frozen=True, kw_only=True):
         return actor is not None and actor.casefold() == self.by.casefold()
 
 
-def histories(
-    book: Book, instances: Iterable[Instance], asked: Filter
-) -> tuple[tuple[Event, ...], tuple[Diagnostic, ...]]:
-    """Return the events of instances that are asked for, oldest first, and what is wrong or not known of their journals."""
-    events: list[Event] = []
-    said: list[Diagnostic] = []
+class History(Struct, frozen=True, kw_only=True):
+    """The events that were asked for, oldest first, and what is wrong or not known of the journals (`said`).
+
+    `names` are all names that the journals have for accounts, by instance, with the handle that a run had for each.
+    """
+
+    events: tuple[Event, ...] = ()
+    said: tuple[Diagnostic, ...] = ()
+    names: Accounts = MappingProxyType({})
+
+    def accounts(self, declaration: Declaration) -> Accounts:
+        """Return all account names of files and journals, with the handle of the user whom the file still has."""
+        declared = declaration.accounts()
+        kept = {
+            instance: {name: handle if handle in declaration.users else None for name, handle in names.items()}
+            for instance, names in self.names.items()
+        }
+        return declared | {instance: {**names, **declared.get(instance, {})} for instance, names in kept.items()}
+
+
+def histories(book: Book, instances: Iterable[Instance], asked: Filter) -> History:
+    """Return the events of instances that are asked for; a broken journal is an error in what is said."""
+    found: dict[str, History] = {}
     for instance in instances:
         try:
-            found, told = history(book, instance, asked)
+            found[instance.name] = _read_history(book, instance, asked)
         except JournalBrokenError as problem:
-            said.append(describe_trouble(instance.name, problem))
-            continue
-        events += found
-        said += told
-    return tuple(sorted(events, key=lambda event: event.at)), tuple(said)
+            found[instance.name] = History(said=(describe_trouble(instance.name, problem),))
+    events = (event for history in found.values() for event in history.events)
+    return History(
+        events=tuple(sorted(events, key=lambda event: event.at)),
+        said=tuple(told for history in found.values() for told in history.said),
+        names={name: names for history in found.values() for name, names in history.names.items()},
+    )
 
 
-def history(book: Book, instance: Instance, asked: Filter) -> tuple[tuple[Event, ...], tuple[Diagnostic, ...]]:
-    """Return the events of an instance that are asked for, oldest first, and what is not known.
-
-    Raises `JournalBrokenError`.
-    """
+def _read_history(book: Book, instance: Instance, asked: Filter) -> History:
+    """Return the events of one instance that are asked for. Raises `JournalBrokenError`."""
     path = path_of(book.folder, instance.name)
     content = read(path, book.key)
     traits = instance.platform.widest
     if asked.users is not None:
         asked = replace(asked, users=_with_names_of(content, asked.users))
-    found = events_of(path, content.marked, content.chain.records, instance.name, traits)
+    found = list(events_of(path, content.marked, content.chain.records, instance.name, traits))
     events = [event for event in found if asked.takes(event, traits)]
     told = list(_tell_gaps(path, content))
     events, lost = _with_origins(book.folder, instance.name, events)
     if lost:
         words = f"the stored plan of {plural(lost, 'run')} is not there, so the cause of its changes is not known"
-        told.append(warning("plan-not-kept", words))
+        told.append(warning(_WITHOUT_CAUSES, words))
     events = [event for event in events if asked.takes_origin(event)]
-    return tuple(events), tuple(replace(diagnostic, instance=instance.name) for diagnostic in told)
+    return History(
+        events=tuple(events), said=tuple(replace(diagnostic, instance=instance.name) for diagnostic in told),
+        names={instance.name: _list_names(content, found)},
+    )  # fmt: skip
+
+
+def _list_names(content: JournalContent, events: Iterable[Event]) -> Mapping[str, str | None]:
+    """Return the names of accounts in entries and events, with the handle that a run had for each."""
+    begun = [entry for entry in content.entries if isinstance(entry, RunStarted)]
+    names = {name for entry in begun for name in (*entry.accounts, *entry.users)}
+    sides = (side for event in events for side in (event.change.before, event.change.after) if side is not None)
+    for side in sides:
+        names |= {account_of(side.key) or "", (side.renamed or "") if isinstance(side, Account) else ""}
+    handles = {login: handle for entry in begun for handle, login in entry.users.items()}
+    return {**dict.fromkeys(sorted(names - {""})), **handles}
 
 
 def names_of(declaration: Declaration, name: str) -> frozenset[str]:
@@ -154,12 +202,12 @@ def names_of(declaration: Declaration, name: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def _with_names_of(content: Content, users: frozenset[str]) -> frozenset[str]:
+def _with_names_of(content: JournalContent, users: frozenset[str]) -> frozenset[str]:
     """Return the names of a user with those that the runs in a journal had for that user."""
     return frozenset(name.casefold() for name in linked_names(users, pairs_of_runs(content.entries)))
 
 
-def _tell_gaps(path: Path, content: Content) -> Iterator[Diagnostic]:
+def _tell_gaps(path: Path, content: JournalContent) -> Iterator[Diagnostic]:
     """Yield what a journal cannot tell, or what it is not certain of."""
     if not content.standing.entries:
         yield warning("no-journal", f"there is no journal at {path}")

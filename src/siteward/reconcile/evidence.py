@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from siteward.platforms.instance import Instance
     from siteward.reconcile.apply.target import Book
     from siteward.reconcile.journal.chain import Part, Record
-    from siteward.reconcile.journal.reading import Book as Content
+    from siteward.reconcile.journal.reading import JournalContent
     from siteward.reconcile.project import Project
 
 MANIFEST: Final = "manifest.json"
@@ -81,7 +81,8 @@ def collect(project: Project, book: Book, instances: Sequence[Instance], questio
 
     A journal that is broken is an error in `said`, and nothing of it is in the files.
     """
-    events, said = histories(book, instances, question.filter(project.declaration))
+    found = histories(book, instances, question.filter(project.declaration))
+    events, said = found.events, found.said
     broken = {told.instance for told in said if told.blocks}
     readable = (instance.name for instance in instances if instance.name not in broken)
     contents = {name: read(path_of(book.folder, name), book.key) for name in readable}
@@ -140,7 +141,7 @@ class _Extracting:
     `access` is the access of the accounts concerned before and after; `described` is what the manifest says.
     """
 
-    def __init__(self, content: Content, events: Sequence[Event]) -> None:
+    def __init__(self, content: JournalContent, events: Sequence[Event]) -> None:
         names = {event.account for event in events} | {event.person for event in events if event.person}
         gone = [
             record.line - len(record.parts) + place
@@ -184,7 +185,7 @@ def _hold(path: Path, records: Sequence[Record], place: int | None, names: set[s
     return [encode_resource(state[key]) for key in sorted(state) if account_of(key) in names]
 
 
-def _find_approvals(contents: Mapping[str, Content], events: Sequence[Event]) -> list[Any]:
+def _find_approvals(contents: Mapping[str, JournalContent], events: Sequence[Event]) -> list[Any]:
     """Return who ran and approved the runs concerned, as told."""
     runs = {event.ran.run for event in events if event.ran is not None}
     found = []

@@ -66,8 +66,9 @@ def add_history(seen: Survey, history: History, run: Run, book: Book, more: Iter
         history.recalled.standing,
     )
     return replace(
-        seen, proposal=proposal, cut_off=cut_off, journal_head=standing.head, recorded_at=standing.recorded_at
-    )
+        seen, proposal=proposal, cut_off=cut_off, journal_head=standing.head, recorded_at=standing.recorded_at,
+        records=standing.records,
+    )  # fmt: skip
 
 
 def _describe_open_ends(seen: Survey, history: History, run: Run, book: Book) -> tuple[bool, tuple[Diagnostic, ...]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from siteward.access.state import Live
     from siteward.reconcile.apply.target import Book, Clock
-    from siteward.reconcile.journal.reading import Book as Content
+    from siteward.reconcile.journal.reading import JournalContent
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -120,13 +120,13 @@ def _verify(asked: Request, head: str | None) -> Iterator[Diagnostic]:
     if content.chain.truncated:
         words = f"{plural(content.chain.truncated, 'byte')} at the end of {path} were cut off by a crash"
         yield warning("journal-cut-off", words, hint="the next apply takes them away, and says so in the journal")
-    older = {content.first.head} if content.first is not None else set()
-    if head is not None and head not in {record.sum for record in content.chain.records} | older | {standing.head}:
+    older = content.first.heads if content.first is not None else frozenset()
+    if head is not None and head not in {record.sum for record in content.chain.records} | older:
         words = f"no record of {path} has the sum {head}: records were cut off its end, or it is another journal"
         yield error("journal-broken", words, hint="compare with the copy from which that sum is")
 
 
-def _describe(content: Content) -> str:
+def _describe(content: JournalContent) -> str:
     """Return the numbers of a verified journal in words."""
     standing = content.standing
     runs = sum(isinstance(entry, RunStarted) for entry in content.entries)

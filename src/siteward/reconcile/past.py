@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from siteward.platforms.instance import Instance
     from siteward.reconcile.apply.target import Book
     from siteward.reconcile.journal.entries import RunEnded, StateCompared
-    from siteward.reconcile.journal.reading import Book as Content
+    from siteward.reconcile.journal.reading import JournalContent
     from siteward.reconcile.plan import Run
     from siteward.reconcile.project import Project
 
@@ -146,7 +146,7 @@ def state_at(book: Book, instance: Instance, moment: datetime) -> PastState:
     )  # fmt: skip
 
 
-def _find_run(content: Content, number: int) -> RunStarted | None:
+def _find_run(content: JournalContent, number: int) -> RunStarted | None:
     """Return the last run that began by the entry of that number, counted from 0."""
     entries = (entry for entry, _ in reversed(content.marked[: number + 1]))
     return next((entry for entry in entries if isinstance(entry, RunStarted)), None)

@@ -222,7 +222,9 @@ def drift(
     items: list[DriftItem] = []
     unnamed: list[Diagnostic] = []
     dates = [describe_dates(part, survey.memory) for survey in surveys if (part := report.plan.instance(survey.name))]
-    dates += [describe_record(survey.name, survey.recorded_at) for survey in surveys]
+    dates += [
+        describe_record(survey.name, survey.recorded_at, run.created, records=survey.records) for survey in surveys
+    ]
     dates += [diagnostic for survey in surveys for diagnostic in record(survey)]
     for survey in surveys:
         part = report.plan.instance(survey.name)

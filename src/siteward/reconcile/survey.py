@@ -13,11 +13,11 @@ from siteward.access.accounts import without_resending
 from siteward.access.change import deletes_account
 from siteward.access.guards import judge
 from siteward.access.identity import follow
+from siteward.access.known_names import account_names
 from siteward.access.model import Access, account_of
 from siteward.access.needs import NEEDS, PASSWORDS
 from siteward.access.plan import InstancePlan, compose
 from siteward.access.proposal import manage
-from siteward.access.state import account_names
 from siteward.access.waivers import silenced
 from siteward.declaration.resolve import resolve
 from siteward.reconcile.apply.admission import pathless_bond
@@ -64,9 +64,10 @@ Snapshot: TypeAlias = "tuple[Traits, Live]"
 class Survey(Struct, frozen=True, kw_only=True):
     """The state of one instance: live, desired, and the proposal that follows.
 
-    `before` are the changes that the files at the base ask for, `None` without one. `confirmed` is true where more than
-    the file names the account of the credentials. `cut_off` is true where an apply was interrupted here; `journal_head` is the last sum of its journal,
-    which has the live state of `recorded_at` last.
+    `before` are the changes that the files at the base ask for, `None` without one.
+    `confirmed` is true where more than the file names the account of the credentials.
+    `cut_off` is true where an apply was interrupted here; `journal_head` is the last sum of its journal,
+    which has the live state of `recorded_at` last, and `records` tells whether it ever had one between two runs.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     before: frozenset[Change] | None = None
     journal_head: str = ""
     recorded_at: datetime | None = None
+    records: bool = False
 
     def desired_by(self, declaration: Declaration) -> Desired:
         """Return what other files than those at hand would desire here, all else being equal."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
@@ -29,6 +28,8 @@ def in_zone(report: Report) -> Report:
     """Return a report with its moments in the time zone that it names."""
     if report.timezone == "UTC":
         return report
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 — it asks for the build's configuration, and most files name no zone
+
     zone = ZoneInfo(report.timezone)
     return replace(
         report,

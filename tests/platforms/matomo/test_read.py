@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from platforms.matomo.rig import BLOG, NOW, RELEASES, SHOP, MatomoRig, grant, top, world
 from platforms.proxy import Page
-from siteward.access.model import Account, Scope, account_key
+from siteward.access.model import Account, Power, Scope, account_key
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.matomo.fake.php import collate
 from siteward.platforms.matomo.fake.state import Site
@@ -143,6 +144,16 @@ def test_capabilities_come_with_their_role_and_those_in_the_role_do_not() -> Non
     rig.fake.state.add_rows("ben", "tagmanager_publish_live_container", [2])
     grants = set(rig.read().access.grants()) - {top("root")}
     assert grants == {grant("ben", SHOP, "write"), grant("ben", BLOG, "write", "tagmanager_publish_live_container")}
+
+
+def test_a_capability_that_is_called_as_a_role_is_no_crash() -> None:
+    """A plugin may have done that; the server has one list of that name, and the roles are read as ever."""
+    rig = MatomoRig.of("5.3", world([WorldAccount(login="ben")]))
+    rig.fake.state.add_rows("ben", "write", [1])
+    traits = rig.probe()
+    odd = replace(traits, extras={**traits.extras, "view": Power.VIEW})
+    found = PLATFORM.read(rig.doors.reader, rig.settings, odd)
+    assert grant("ben", SHOP, "write") in set(found.access.grants())
 
 
 def test_invitations_are_states_and_their_grants_wait() -> None:

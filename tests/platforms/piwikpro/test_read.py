@@ -50,6 +50,31 @@ def _company(people: int, groups: int, apps: int, metas: int, owners: int = 10) 
     )
 
 
+class WithoutUs(httpx.BaseTransport):
+    """A way to a server whose list of users lacks the account in use, as some rights let it."""
+
+    def __init__(self, fake: PiwikPro) -> None:
+        self._inner = held(fake)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self._inner.handle_request(request)
+        if (request.method, request.url.path) != ("GET", "/api/users/v2"):
+            return answer
+        data = json.loads(answer.read())
+        data["data"] = [row for row in data["data"] if row["attributes"]["email"] != "siteward@example.org"]
+        data["meta"]["total"] -= 1
+        headers = {"Content-Type": answer.headers["Content-Type"]}
+        return httpx.Response(answer.status_code, headers=headers, content=json.dumps(data).encode())
+
+
+def test_a_list_without_our_own_account_is_no_crash() -> None:
+    """It is read as far as it goes; that it cannot be whole is for a guard to say (`self-not-listed`)."""
+    live = opened(through=WithoutUs).live()
+    assert live.me == "siteward@example.org"
+    assert not any(live.is_self(account.name) for account in live.access.accounts())
+    assert account_key("anna@example.org") in live.access
+
+
 def test_everything_that_is_there_is_read() -> None:
     """Accounts with their language, ownership, groups, members, levels of both kinds, and open modules."""
     live = opened().live()

@@ -191,10 +191,9 @@ def spellings(context: Context) -> Iterator[Diagnostic]:
         )
 
 
-def known_roles(context: Context) -> Iterator[Diagnostic]:
-    """Report unknown roles of grants, and roles of the file with a portable name or an unknown platform."""
-    declaration = context.declaration
-    for role in declaration.roles.values():
+def own_roles(context: Context) -> Iterator[Diagnostic]:
+    """Report roles of the file with a portable name, for an unknown platform, or with another platform's role."""
+    for role in context.declaration.roles.values():
         if role.handle in PORTABLE:
             yield problem(
                 "reserved-role",
@@ -218,22 +217,18 @@ def known_roles(context: Context) -> Iterator[Diagnostic]:
                     f"`{on.role}` is a role of {prefix}, not of {platform}",
                     role.location.at(platform),
                 )
+
+
+def known_roles(context: Context) -> Iterator[Diagnostic]:
+    """Report unknown roles of grants, at every grant that names one."""
+    declaration = context.declaration
+    platforms = {*context.platforms, *(instance.platform for instance in declaration.instances.values())}
     seen: set[str] = set()
     for grant in declaration.grants or ():
         if grant.role in seen:
             continue
         prefix, colon, _ = grant.role.partition(":")
-        if (
-            (
-                colon
-                and (
-                    prefix in context.platforms
-                    or any(prefix == instance.platform for instance in declaration.instances.values())
-                )
-            )
-            or grant.role in PORTABLE
-            or context.known("roles", grant.role)
-        ):
+        if (colon and prefix in platforms) or grant.role in PORTABLE or context.known("roles", grant.role):
             seen.add(grant.role)
         else:
             yield problem(
@@ -409,6 +404,7 @@ NAME_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     alumni,
     group_cycles,
     spellings,
+    own_roles,
     known_roles,
     known_tags,
     known_intakes,

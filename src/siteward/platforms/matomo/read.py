@@ -119,7 +119,8 @@ def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, R
 
 def _read_rows(reader: Reader, traits: Traits) -> tuple[Rows, tuple[Listing, ...]]:
     """Return all rows, and the listings with the proof of their ends."""
-    kinds = (*(role.name for role in traits.roles["site"]), *traits.extras)
+    # A plugin may have called its capability as a role is called; the server has one list of that name.
+    kinds = tuple(dict.fromkeys((*(role.name for role in traits.roles["site"]), *traits.extras)))
     calls = [USERS, SITES, *(Call("UsersManager.getUsersSitesFromAccess", {"access": kind}) for kind in kinds)]
     answers = ask(reader, [*calls, *([CAPABILITIES] if traits.extras else []), LDAP, PLUGIN])
     has_groups, ldap = is_on(answers.pop()), is_on(answers.pop())

@@ -10,6 +10,7 @@ steps, and the others go on.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -18,16 +19,18 @@ from siteward.access.diagnostic import Diagnostic, error, note, warning
 from siteward.access.report import Report
 from siteward.reconcile.apply.admission import objections_to
 from siteward.reconcile.apply.consent import find_missing_consents
+from siteward.reconcile.apply.execute import CancellationToken, cancelled_by_signals
 from siteward.reconcile.apply.inputs import TROUBLE, ApplyInput, describe_trouble
 from siteward.reconcile.apply.run import run as run_apply
 from siteward.reconcile.apply.target import quiet
 from siteward.reconcile.journal import plans, reading
 from siteward.reconcile.journal.chain import JournalBrokenError
+from siteward.reconcile.journal.entries import NOT_BEGUN
 from siteward.reconcile.journal.journal import opened
-from siteward.transport.errors import OutcomeUnknownError
+from siteward.transport.errors import OutcomeUnknownError, PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import Plan
@@ -150,34 +153,48 @@ def _warn_other_runs(unfinished: Mapping[str, Run], digest: str) -> tuple[Diagno
 def resend(instance: Instance, login: str, book: Book, clock: Clock) -> Report:
     """Send the invitation of `login` again, journalled before and after; return a report of one diagnostic.
 
-    An invitation whose answer was lost is not sent a second time: the person may have it already.
+    An invitation whose answer was lost is not sent a second time: the person may have it already. What is in flight at
+    a signal has the time that apply gives it.
     """
+    send, cancellation = instance.platform.resend, CancellationToken()
     try:
-        with opened(book.folder, instance.name, key=book.key, clock=clock) as journal:
-            diagnostic = _send_again(instance, login, journal)
+        if send is None:
+            words = f"{instance.platform.title} has no invitation that could be sent again"
+            diagnostic = error("nothing-to-resend", words)
+        else:
+            with opened(book.folder, instance.name, key=book.key, clock=clock) as journal, instance.open() as doors:
+                traits, seed = instance.platform.probe(doors.writer, instance.settings)
+                live = instance.platform.read(doors.writer, instance.settings, traits, seed)
+                with cancelled_by_signals([doors.deadline]) as cancellation:
+                    call = partial(send, doors.writer, login, live)
+                    diagnostic = _send_again(login, call, journal, cancellation)
     except TROUBLE as problem:
         diagnostic = describe_trouble(instance.name, problem)
-    return Report(command="apply", diagnostics=(replace(diagnostic, instance=instance.name),), applied=True)
+    said = (replace(diagnostic, instance=instance.name),)
+    return Report(command="apply", diagnostics=said, applied=True, interrupted=cancellation.cancelled)
 
 
-def _send_again(instance: Instance, login: str, journal: Journal) -> Diagnostic:
-    """Read the instance and send the invitation; return a note or the error. Raises the errors of `TROUBLE`."""
-    send = instance.platform.resend
-    if send is None:
-        return error("nothing-to-resend", f"{instance.platform.title} has no invitation that could be sent again")
-    with instance.writing() as writer:
-        traits, seed = instance.platform.probe(writer, instance.settings)
-        live = instance.platform.read(writer, instance.settings, traits, seed)
-        journal.resent(login, "intent")
-        try:
-            receipt = send(writer, login, live)
-        except OutcomeUnknownError as lost:
-            journal.resent(login, "unknown", str(lost))
-            return error(
-                "outcome-unknown", str(lost), hint=f"ask {login} whether the mail came before sending it again"
-            )
-        journal.resent(login, receipt.status, receipt.message)
-        return _describe_receipt(login, receipt)
+def _send_again(
+    login: str, send: Callable[[], Receipt], journal: Journal, cancellation: CancellationToken
+) -> Diagnostic:
+    """Send an invitation, journalled before and after; return a note or the error.
+
+    Raises `PlatformError` where it surely was not sent, and `OSError` of the journal.
+    """
+    journal.resent(login, "intent")
+    if cancellation.cancelled:
+        journal.resent(login, "failed", NOT_BEGUN)
+        return error("interrupted", f"the invitation of {login} was {NOT_BEGUN}")
+    try:
+        receipt = send()
+    except OutcomeUnknownError as lost:
+        journal.resent(login, "unknown", str(lost))
+        return error("outcome-unknown", str(lost), hint=f"ask {login} whether the mail came before sending it again")
+    except PlatformError as problem:
+        journal.resent(login, "failed", str(problem))
+        raise
+    journal.resent(login, receipt.status, receipt.message)
+    return _describe_receipt(login, receipt)
 
 
 def _describe_receipt(login: str, receipt: Receipt) -> Diagnostic:

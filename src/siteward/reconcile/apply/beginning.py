@@ -56,11 +56,11 @@ def _begin_journal(given: Beginning, survey: Survey) -> Iterator[Diagnostic]:
     if not _adds(_remember(fresh, survey, survey.memory), survey.memory, survey.live, survey.traits):
         return
     try:
-        with journal.opened(given.book.folder, survey.name, key=given.book.key, clock=given.clock) as book:
-            if book.unfinished is not None:
+        with journal.opened(given.book.folder, survey.name, key=given.book.key, clock=given.clock) as opened:
+            if opened.unfinished is not None:
                 return
-            begins = book.memory is None or book.memory.blank
-            _write(given, survey, book, _remember(fresh, survey, book.memory))
+            begins = opened.memory is None or opened.memory.blank
+            _write(given, survey, opened, _remember(fresh, survey, opened.memory))
     except TROUBLE as problem:
         yield replace(describe_trouble(survey.name, problem), severity=Severity.WARNING)
         return
@@ -96,11 +96,11 @@ def _adds(now: Memory, memory: Memory | None, live: Live, traits: Traits) -> boo
     return any(new != old for new, old in pairs)
 
 
-def _write(given: Beginning, survey: Survey, book: journal.Journal, left: Memory) -> None:
+def _write(given: Beginning, survey: Survey, opened: journal.Journal, left: Memory) -> None:
     """Write a run of the plan that changes nothing."""
     plans.keep_plan(given.book.folder, given.plan)
-    before = book.memory.me if book.memory is not None else None
-    book.begin(
+    before = opened.memory.me if opened.memory is not None else None
+    opened.begin(
         given.plan,
         platform=survey.platform.name,
         origin=survey.origin,
@@ -113,4 +113,4 @@ def _write(given: Beginning, survey: Survey, book: journal.Journal, left: Memory
         grants=left.grants,
         actor=given.book.actor,
     )
-    book.end({}, left, survey.live)
+    opened.end({}, left, survey.live)

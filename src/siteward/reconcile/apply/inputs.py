@@ -8,9 +8,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error
+from siteward.access.known_names import account_names
 from siteward.access.limits import Begun
 from siteward.access.model import Grant, account_of
-from siteward.access.state import account_names
 from siteward.reconcile.apply.passwords import obstacles_to_delivery
 from siteward.reconcile.apply.revalidate import Allowance, History, Revalidated, revalidate
 from siteward.reconcile.dated import newer_moment, refuse_gains

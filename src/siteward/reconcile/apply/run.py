@@ -125,24 +125,24 @@ def _open_instance(
 ) -> Prepared:
     """Open and read the journal, then the instance, and revalidate the reviewed steps against both."""
     name = reviewed.instance
-    book = stack.enter_context(journal.opened(given.book.folder, name, key=given.book.key, clock=given.clock))
-    for diagnostic in remarks_on(book.standing, target.platform.name, target.origin, given.book.key):
+    opened = stack.enter_context(journal.opened(given.book.folder, name, key=given.book.key, clock=given.clock))
+    for diagnostic in remarks_on(opened.standing, target.platform.name, target.origin, given.book.key):
         state.add(name, diagnostic)
-    run = book.unfinished if given.resuming else None
+    run = opened.unfinished if given.resuming else None
     if run is not None and run.began.plan != given.plan.digest:
         run = None
     doors = stack.enter_context(target.open())
-    fresh = plan_again(given, target, doors.reader, book.memory)
-    state.meet_accounts(name, fresh, book.memory)
+    fresh = plan_again(given, target, doors.reader, opened.memory)
+    state.meet_accounts(name, fresh, opened.memory)
     allowance, chosen = _build_allowance(given, run), _find_chosen(given, reviewed, run)
-    memory = settled(book.memory, fresh.live)
+    memory = settled(opened.memory, fresh.live)
     waits = reasons_to_wait([step.change for step in reviewed.steps], still_open(memory, fresh.live, given.clock()))
     history = History(
         met=memory.accounts if memory else (), run=run, waits=waits,
         lifted=find_still_lifted(run, reviewed, allowance) if run else None, begun=describe_begin(run) if run else None,
     )  # fmt: skip
     return Prepared(
-        reviewed=reviewed, target=target, journal=book, doors=doors, fresh=fresh,
+        reviewed=reviewed, target=target, journal=opened, doors=doors, fresh=fresh,
         revalidated=revalidate_instance(reviewed, fresh, allowance, history, chosen),
         allowance=allowance, chosen=chosen, run=run, history=history,
     )  # fmt: skip
@@ -396,7 +396,12 @@ def _find_confirmed(instance: Prepared) -> frozenset[str]:
 
 
 def _settle_rest(execution: Execution) -> None:
-    """Give an outcome to the steps that were left when the work on an instance ended with an error."""
+    """Give an outcome to the steps that were left when the work on an instance ended with an error.
+
+    What reading has settled and the journal could not be told stays settled.
+    """
+    for name, outcome in execution.revalidated.outcomes.items():
+        execution.outcomes.setdefault(name, outcome)
     for step in execution.revalidated.go:
         if step.id not in execution.outcomes:
             unknown = step.id in execution.in_flight

@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.codec import canonical
 from siteward.access.model import account_of
-from siteward.reconcile.journal.chain import JournalBrokenError, erase_parts, hash_line, link, verify
-from siteward.reconcile.journal.entries import LastApplied, PartsErased, encode_entry
-from siteward.reconcile.journal.files import move_flushed, replace_file, write_flushed
+from siteward.reconcile.journal.chain import JournalBrokenError, erase_parts, link, verify
+from siteward.reconcile.journal.entries import LastApplied, PartsErased
+from siteward.reconcile.journal.files import replace_file
 from siteward.reconcile.journal.journal import locked
-from siteward.reconcile.journal.plans import delete_plans
-from siteward.reconcile.journal.reading import path_beside, path_of, read
+from siteward.reconcile.journal.last import leave_if_any, path_beside
+from siteward.reconcile.journal.plans import path_of_plan, plans_naming
+from siteward.reconcile.journal.reading import path_of, read
 from siteward.reconcile.journal.recorded import key_of
 from siteward.reconcile.journal.records import ACTOR, NOBODY, Known, split
 from siteward.reconcile.journal.runs import linked_names, pairs_of_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from siteward.reconcile.apply.target import Book as Journals
     from siteward.reconcile.apply.target import Clock
     from siteward.reconcile.journal.chain import Part
-    from siteward.reconcile.journal.reading import Book
+    from siteward.reconcile.journal.reading import JournalContent
     from siteward.reconcile.journal.runs import Run
 
 
@@ -62,38 +62,35 @@ def erase(journals: Journals, instance: str, user: str, reason: str, clock: Cloc
     """
     path = path_of(journals.folder, instance)
     with locked(journals.folder, instance, clock):
-        book = read(path, journals.key)
-        if book.standing.sealed_since and journals.key is None:
+        content = read(path, journals.key)
+        if content.standing.sealed_since and journals.key is None:
             raise NotErasableError(f"{path} is sealed (HMAC)", "set SITEWARD_JOURNAL_KEY")
-        names = _find_names(book, user)
-        _refuse(book, names, path)
-        numbers = [number for number, part in _number_parts(book) if _concerns(part, names)]
+        names = _find_names(content, user)
+        _refuse(content, names, path, user)
+        numbers = [number for number, part in _number_parts(content) if _concerns(part, names)]
         if not numbers:
             return Erased(names=tuple(sorted(names)), parts=0, plans=0, left=())
-        last = _forget(book, names)
-        data = canonical(encode_entry(last)) if last is not None else None
-        entry = PartsErased(
-            at=clock(), run="", count=len(numbers), reason=reason, last=hash_line(data) if data is not None else None
-        )
-        header, parts = split(entry, Known())
-        records = len(book.chain.records)
-        lines, _ = link(header, parts, number=records + 1, head=book.chain.head, key=journals.key)
-        kept = erase_parts(book.data[: book.chain.size], numbers)
-        whole = kept + (b"" if book.chain.closed else b"\n") + lines
-        verify(path, whole, journals.key)
-        if data is not None:
-            write_flushed(path_beside(path, ".last.json.new"), data)
-        replace_file(path, whole)
-        if data is not None:
-            move_flushed(path_beside(path, ".last.json.new"), path_beside(path, ".last.json"))
-        plans = delete_plans(journals.folder, names, _find_needed(journals.folder))
-    return Erased(names=tuple(sorted(names)), parts=len(numbers), plans=plans, left=tuple(_list_left(path)))
+        plans = plans_naming(journals.folder, names)
+        _refuse_needed(journals.folder, plans)
+        with leave_if_any(path, _forget(content, names)) as last:
+            entry = PartsErased(at=clock(), run="", count=len(numbers), reason=reason, last=last)
+            header, parts = split(entry, Known())
+            records = len(content.chain.records)
+            lines, _ = link(header, parts, number=records + 1, head=content.chain.head, key=journals.key)
+            rest = erase_parts(content.data[: content.chain.size], numbers)
+            whole = rest + (b"" if content.chain.closed else b"\n") + lines
+            verify(path, whole, journals.key)
+            # Before the parts, which tell what names are meant: whoever is interrupted in between can erase again.
+            for plan in plans:
+                plan.unlink()
+            replace_file(path, whole)
+    return Erased(names=tuple(sorted(names)), parts=len(numbers), plans=len(plans), left=tuple(_list_left(path)))
 
 
-def _find_names(book: Book, user: str) -> frozenset[str]:
+def _find_names(content: JournalContent, user: str) -> frozenset[str]:
     """Return the handles, logins and addresses that a journal has for a user, in whatever order it came to know them."""
-    told = {pair for _, part in _number_parts(book) for pair in _find_links(part)}
-    return linked_names(frozenset({user}), pairs_of_runs(book.entries) | told)
+    told = {pair for _, part in _number_parts(content) for pair in _find_links(part)}
+    return linked_names(frozenset({user}), pairs_of_runs(content.entries) | told)
 
 
 def _find_links(part: Part) -> Iterator[tuple[str, str]]:
@@ -116,22 +113,21 @@ def _accounts_in(value: Any) -> Iterator[Mapping[str, Any]]:
             pass
 
 
-def _refuse(book: Book, names: frozenset[str], path: Path) -> None:
-    """Raise `NotErasableError` where the names are still needed."""
+def _refuse(content: JournalContent, names: frozenset[str], path: Path, who: str) -> None:
+    """Raise `NotErasableError` where the names are still needed, those of `who`."""
     folded = {name.casefold() for name in names}
-    who = min(names)
-    if book.standing.is_old:
+    if content.standing.is_old:
         raise NotErasableError(
             f"{path} is of the first format, in which nothing can be erased", f"siteward journal migrate {path.stem}"
         )
-    if book.unfinished is not None:
+    if content.unfinished is not None:
         raise NotErasableError("the last run has no end", "siteward apply --resume, or another plan")
-    memory = book.memory
+    memory = content.memory
     if memory is None:
         return
     if folded & {name.casefold() for pair in memory.users.items() for name in pair}:
         raise NotErasableError(f"{who} is declared on {path.stem}", "take the user out of the file, and apply")
-    beyond = book.last.beyond or () if book.last is not None else ()
+    beyond = content.last.beyond or () if content.last is not None else ()
     keys = (*(memory.last or ()), *(key_of(difference) for difference in beyond if difference.after is not None))
     live = {name.casefold() for key in keys if (name := account_of(key)) is not None}
     if folded & live:
@@ -140,9 +136,9 @@ def _refuse(book: Book, names: frozenset[str], path: Path) -> None:
         )
 
 
-def _number_parts(book: Book) -> Iterator[tuple[int, Part]]:
+def _number_parts(content: JournalContent) -> Iterator[tuple[int, Part]]:
     """Yield the parts that are not erased, with the numbers of their lines."""
-    for record in book.chain.records:
+    for record in content.chain.records:
         first = record.line - len(record.parts)
         for number, part in record.number_parts():
             yield first + number, part
@@ -177,11 +173,11 @@ def _texts_in(value: Any) -> Iterator[str]:
             pass
 
 
-def _forget(book: Book, names: frozenset[str]) -> LastApplied | None:
+def _forget(content: JournalContent, names: frozenset[str]) -> LastApplied | None:
     """Return what the last run left, without these names; `None` where no run has left anything."""
-    if book.last is None:
+    if content.last is None:
         return None
-    folded, memory = {name.casefold() for name in names}, book.last.memory
+    folded, memory = {name.casefold() for name in names}, content.last.memory
 
     def is_other(name: str | None) -> bool:
         return name is None or name.casefold() not in folded
@@ -194,15 +190,18 @@ def _forget(book: Book, names: frozenset[str]) -> LastApplied | None:
         sends={key: sent for key, sent in memory.sends.items() if is_other(account_of(key))},
         unsettled=tuple(write for write in memory.unsettled if is_other(account_of(write.change.key))),
     )
-    beyond = book.last.beyond
+    beyond = content.last.beyond
     kept = None if beyond is None else tuple(one for one in beyond if is_other(account_of(key_of(one))))
-    return replace(book.last, memory=left, beyond=kept)
+    return replace(content.last, memory=left, beyond=kept)
 
 
-def _find_needed(folder: Path) -> frozenset[str]:
-    """Return the digests of the plans that a run without an end may need, of any journal in the folder."""
-    paths = (path for path in sorted(folder.glob("*.jsonl")) if not path.name.endswith(".1.jsonl"))
-    return frozenset(run.began.plan for path in paths if (run := _read_unfinished(path)) is not None)
+def _refuse_needed(folder: Path, plans: Collection[Path]) -> None:
+    """Raise `NotErasableError` where a run without an end, of any journal in the folder, may need one of these plans."""
+    for path in (path for path in sorted(folder.glob("*.jsonl")) if not path.name.endswith(".1.jsonl")):
+        run = _read_unfinished(path)
+        if run is not None and path_of_plan(folder, run.began.plan) in plans:
+            why = f"the last run on {path.stem} has no end, and its plan names them"
+            raise NotErasableError(why, "siteward apply --resume, or another plan")
 
 
 def _read_unfinished(path: Path) -> Run | None:

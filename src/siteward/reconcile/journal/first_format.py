@@ -34,12 +34,14 @@ PLAIN: Final = "sha256:"
 class FirstChain(Struct, frozen=True, kw_only=True):
     """A verified file of the first format: its entries, the last seal (`head`), and what a crash cut off, in bytes.
 
+    `heads` are the seals of all lines, each of which was the last once.
     `sealed_since` is the number of the first line that a key has sealed, or 0; `checked` is true where all these seals
     were checked.
     """
 
     entries: tuple[Entry, ...] = ()
     head: str = ""
+    heads: frozenset[str] = frozenset()
     truncated: int = 0
     sealed_since: int = 0
     checked: bool = True
@@ -49,13 +51,14 @@ def verify_first(path: Path, data: bytes, key: Secret | None) -> FirstChain:
     """Verify a file of the first format and return its entries. Raises `JournalBrokenError`."""
     *lines, rest = data.split(b"\n")
     read: list[Mapping[str, object]] = []
-    head, since = "", 0
+    head, heads, since = "", set(), 0
     for number, line in enumerate(lines, start=1):
         try:
             members, head = _unseal(line, head, key)
         except _WrongLineError as problem:
             raise JournalBrokenError(path, number, str(problem)) from None
         read.append(members)
+        heads.add(head)
         since = since or (number if head.startswith(KEYED) else 0)
     truncated = len(rest)
     try:
@@ -64,11 +67,17 @@ def verify_first(path: Path, data: bytes, key: Secret | None) -> FirstChain:
         pass  # what a crash cut off is no line
     else:
         read.append(members)
+        heads.add(head)
         truncated = 0
         since = since or (len(read) if head.startswith(KEYED) else 0)
     entries = tuple(_decode(path, number, members) for number, members in enumerate(read, start=1))
     return FirstChain(
-        entries=entries, head=head, truncated=truncated, sealed_since=since, checked=key is not None or not since
+        entries=entries,
+        head=head,
+        heads=frozenset(heads),
+        truncated=truncated,
+        sealed_since=since,
+        checked=key is not None or not since,
     )
 
 

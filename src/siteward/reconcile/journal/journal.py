@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING, Unpack
 
 from msgspec.structs import replace
 
-from siteward.access.codec import canonical
 from siteward.access.model import account_of
 from siteward.access.renames import at_rest, touched
 from siteward.access.state import Memory
-from siteward.reconcile.journal.chain import NEEDS_KEY, JournalBrokenError, hash_line, link, read_bytes
+from siteward.reconcile.journal.chain import NEEDS_KEY, JournalBrokenError, link, read_bytes
 from siteward.reconcile.journal.cut_off import find_made, know_made
 from siteward.reconcile.journal.entries import (
     BlockWaived,
@@ -41,17 +40,15 @@ from siteward.reconcile.journal.entries import (
     StepsFinished,
     StepsIntended,
     Truncated,
-    encode_entry,
 )
 from siteward.reconcile.journal.files import (
     append_only,
     make_private,
-    move_flushed,
     replace_file,
     write_all,
-    write_flushed,
 )
-from siteward.reconcile.journal.reading import path_beside, path_of, read
+from siteward.reconcile.journal.last import finish_move, leave
+from siteward.reconcile.journal.reading import path_of, read
 from siteward.reconcile.journal.recorded import add, changed_parts, compare, moved_keys, see, whole_parts
 from siteward.reconcile.journal.records import split
 from siteward.reconcile.journal.runs import split_runs
@@ -68,7 +65,7 @@ if TYPE_CHECKING:
     from siteward.reconcile.apply.target import Clock
     from siteward.reconcile.journal.chain import Part
     from siteward.reconcile.journal.entries import Actor, Entry, ResendStatus, RunFacts
-    from siteward.reconcile.journal.reading import Book
+    from siteward.reconcile.journal.reading import JournalContent
     from siteward.reconcile.journal.runs import Run
     from siteward.transport.secrets import Secret
 
@@ -100,25 +97,25 @@ class Journal:
     to the disk and raises `OSError`.
     """
 
-    def __init__(self, path: Path, book: Book, key: Secret | None, clock: Clock) -> None:
+    def __init__(self, path: Path, content: JournalContent, key: Secret | None, clock: Clock) -> None:
         self.path = path
-        self.head = book.chain.head
-        self.memory = book.memory
-        self.unfinished = book.unfinished
-        self.standing = book.standing
+        self.head = content.chain.head
+        self.memory = content.memory
+        self.unfinished = content.unfinished
+        self.standing = content.standing
         self._key = key
         self._clock = clock
         self._run = ""
         self._making: dict[str, str] = {}
-        self._known = book.known
-        self._records = len(book.chain.records)
-        self._recorded = _recall_recorded(book)
-        self._last_memory = book.last.memory if book.last is not None else Memory()
-        self._written_before = _find_written(book)
+        self._known = content.known
+        self._records = len(content.chain.records)
+        self._recorded = _recall_recorded(content)
+        self._last_memory = content.last.memory if content.last is not None else Memory()
+        self._written_before = _find_written(content)
         self._file = append_only(path)
-        if book.half_moved:
-            move_flushed(path_beside(path, ".last.json.new"), path_beside(path, ".last.json"))
-        self._repair_end(book)
+        if content.half_moved:
+            finish_move(path)
+        self._repair_end(content)
 
     def close(self) -> None:
         """Close the file."""
@@ -203,15 +200,14 @@ class Journal:
         memory = replace(left, last_at=left.last_at or at)
         before = self._recorded or {}
         now = see(at_rest(live.access), before, complete=live.complete)
-        fresh, digest = self._write_last(self._run, memory, now)
         ours = self._written_before | moved_keys(before, now, names)
         parts = changed_parts(compare(before, now), lambda key, was: key in ours or is_ours(key, was))
-        entry = RunEnded(
-            at=at, run=self._run, outcomes=dict(outcomes), complete=live.complete, unread=_list_unread(live),
-            last=digest,
-        )  # fmt: skip
-        self._add(entry, parts)
-        move_flushed(fresh, path_beside(self.path, ".last.json"))
+        with leave(self.path, _build_last(self._run, memory, now)) as digest:
+            entry = RunEnded(
+                at=at, run=self._run, outcomes=dict(outcomes), complete=live.complete, unread=_list_unread(live),
+                last=digest,
+            )  # fmt: skip
+            self._add(entry, parts)
 
     def end_unchanged(
         self, outcomes: Mapping[OutcomeStatus, int], live: Live, unsettled: tuple[Unsettled, ...]
@@ -241,10 +237,10 @@ class Journal:
             entry = StateRecorded(at=at, run="", complete=live.complete, unread=_list_unread(live))
             self._add(entry, whole_parts(state))
         differences = compare(before, state) if before is not None else ()
-        last, digest = self._write_last("", self._last_memory, state)
-        compared = StateCompared(at=at, run="", complete=live.complete, unread=_list_unread(live), last=digest)
-        self._add(compared, changed_parts(differences, lambda key, _: key in self._written_before))
-        move_flushed(last, path_beside(self.path, ".last.json"))
+        parts = changed_parts(differences, lambda key, _: key in self._written_before)
+        with leave(self.path, _build_last("", self._last_memory, state)) as digest:
+            unread = _list_unread(live)
+            self._add(StateCompared(at=at, run="", complete=live.complete, unread=unread, last=digest), parts)
         return len(differences)
 
     def _differs(self, live: Live) -> bool:
@@ -253,23 +249,15 @@ class Journal:
             return False
         return self._recorded != see(at_rest(live.access), self._recorded, complete=live.complete)
 
-    def _write_last(self, run: str, memory: Memory, state: Mapping[Key, Resource]) -> tuple[Path, str]:
-        """Write what a run leaves, beside where it belongs; return that path, and the digest."""
-        beyond = compare(memory.last, state) if memory.last is not None else None
-        data = canonical(encode_entry(LastApplied(run=run, memory=memory, beyond=beyond)))
-        fresh = path_beside(self.path, ".last.json.new")
-        write_flushed(fresh, data)
-        return fresh, hash_line(data)
-
     def _note_steps(self, plan: Plan) -> None:
         """Note which account each step of the plan concerns, so that what is said of it stands in that part."""
         part = plan.instance(self.path.stem)
         for step in (*part.steps, *part.held_back, *part.left_out) if part is not None else ():
             self._known.steps[step.id] = account_of(step.change.key) or ""
 
-    def _repair_end(self, book: Book) -> None:
+    def _repair_end(self, content: JournalContent) -> None:
         """Add the last line feed, or remove what a crash cut off."""
-        chain = book.chain
+        chain = content.chain
         os.ftruncate(self._file, chain.size)
         if not chain.closed:
             write_all(self._file, b"\n")
@@ -286,23 +274,29 @@ class Journal:
         self._records += 1
 
 
+def _build_last(run: str, memory: Memory, state: Mapping[Key, Resource]) -> LastApplied:
+    """Return what a run leaves, of which the live `state` may differ by what others changed."""
+    beyond = compare(memory.last, state) if memory.last is not None else None
+    return LastApplied(run=run, memory=memory, beyond=beyond)
+
+
 def _list_unread(live: Live) -> tuple[str, ...]:
     """Return what was not read, and the names of the listings that were not read to their end."""
     return (*live.unreadable, *sorted({listing.name for listing in live.listings if not listing.complete}))
 
 
-def _recall_recorded(book: Book) -> dict[Key, Resource] | None:
+def _recall_recorded(content: JournalContent) -> dict[Key, Resource] | None:
     """Return the live state as of the last end, `None` where the journal has none yet."""
-    last = book.last
+    last = content.last
     if last is None or last.beyond is None or last.memory.last is None:
         return None
     return add(last.memory.last, last.beyond)
 
 
-def _find_written(book: Book) -> frozenset[Key]:
+def _find_written(content: JournalContent) -> frozenset[Key]:
     """Return the keys that runs since the last end have written, all of which have no end themselves."""
-    ends = [at for at, (entry, _) in enumerate(book.marked) if isinstance(entry, RunEnded)]
-    since = split_runs(book.marked[ends[-1] + 1 if ends else 0 :])
+    ends = [at for at, (entry, _) in enumerate(content.marked) if isinstance(entry, RunEnded)]
+    since = split_runs(content.marked[ends[-1] + 1 if ends else 0 :])
     return frozenset(key for run in since for change in run.done.values() for key in touched(change))
 
 
@@ -315,17 +309,17 @@ def opened(folder: Path, instance: str, *, key: Secret | None, clock: Clock) -> 
     """
     with locked(folder, instance, clock):
         path = path_of(folder, instance)
-        book = read(path, key)
-        if book.standing.sealed_since and key is None:
+        content = read(path, key)
+        if content.standing.sealed_since and key is None:
             why = "its lines are sealed (HMAC), and SITEWARD_JOURNAL_KEY is not given here; nothing is written to it"
             raise JournalBrokenError(path, 0, why, hint=NEEDS_KEY)
-        if book.standing.is_old:
+        if content.standing.is_old:
             os.close(append_only(path))
             from siteward.reconcile.journal.migration import continue_old  # noqa: PLC0415 — once for each journal
 
-            continue_old(path, book, key=key, clock=clock)
-            book = read(path, key)
-        with contextlib.closing(Journal(path, book, key, clock)) as journal:
+            continue_old(path, content, key=key, clock=clock)
+            content = read(path, key)
+        with contextlib.closing(Journal(path, content, key, clock)) as journal:
             yield journal
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.serialize import CodecError
 from siteward.access.state import Memory
-from siteward.reconcile.journal.chain import Chain, JournalBrokenError, broken_by, hash_line, read_bytes, verify
+from siteward.reconcile.journal.chain import Chain, JournalBrokenError, broken_by, read_bytes, verify
 from siteward.reconcile.journal.cut_off import add_run
 from siteward.reconcile.journal.dates import recall_dates
 from siteward.reconcile.journal.entries import (
@@ -22,9 +22,9 @@ from siteward.reconcile.journal.entries import (
     RunStarted,
     StateCompared,
     StateRecorded,
-    decode_last,
 )
 from siteward.reconcile.journal.files import describe_mode
+from siteward.reconcile.journal.last import decode_left, path_beside, read_last
 from siteward.reconcile.journal.records import Known, join
 from siteward.reconcile.journal.runs import split_runs
 
@@ -48,11 +48,6 @@ def path_of(folder: Path, instance: str) -> Path:
     return folder / f"{instance}.jsonl"
 
 
-def path_beside(path: Path, suffix: str) -> Path:
-    """Return the path of a file beside a journal, such as `stats.last.json`."""
-    return path.with_name(path.name.removesuffix(".jsonl") + suffix)
-
-
 def tell_heads(folder: Path, heads: Mapping[str, str]) -> tuple[str | None, str | None]:
     """Return where journals are, and their heads in words, for a report; one alone is told without its instance."""
     if len(heads) == 1:
@@ -70,7 +65,8 @@ class Standing(Struct, frozen=True, kw_only=True):
 
     `sealed_since` is the number of the first entry that a key has sealed, or 0, and `checked` is false where there was
     no key to check these seals with. `is_old` is true for a file of the first format, which is not written to.
-    `recorded_at` is the moment of which it has the live state last. `exposed` says what others may do with the file, and
+    `recorded_at` is the moment of which it has the live state last, and `records` is true where that was ever recorded
+    between two runs. `exposed` says what others may do with the file, and
     is empty where that is nothing.
     """
 
@@ -83,6 +79,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     exposed: str = ""
     began: RunStarted | None = None
     recorded_at: datetime | None = None
+    records: bool = False
 
 
 class Recalled(Struct, frozen=True, kw_only=True):
@@ -103,8 +100,8 @@ def recall(path: Path, key: Secret | None = None) -> Recalled:
     Beyond the chain, `<instance>.last.json` must have the digest in the last `end` line, so that lines that were cut
     off the end of a finished journal are noticed too.
     """
-    book = read(path, key)
-    return Recalled(memory=book.memory, unfinished=book.unfinished, standing=book.standing)
+    content = read(path, key)
+    return Recalled(memory=content.memory, unfinished=content.unfinished, standing=content.standing)
 
 
 def runs(path: Path, key: Secret | None = None) -> tuple[Run, ...]:
@@ -112,8 +109,8 @@ def runs(path: Path, key: Secret | None = None) -> tuple[Run, ...]:
     return split_runs(read(path, key).marked)
 
 
-class Book(Struct, frozen=True, kw_only=True, dict=True):
-    """A verified journal, read whole.
+class JournalContent(Struct, frozen=True, kw_only=True, dict=True):
+    """The content of a journal, verified and read whole.
 
     `data` is the content of the file, `chain` its chain and `known` what its lines have said, in the format that is
     written; `first` is the chain in the first format that it is, or goes on from. `marked` are the entries of both.
@@ -143,8 +140,7 @@ class Book(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def last(self) -> LastApplied | None:
         """What the last ended run left. Raises `JournalBrokenError` where that cannot be read."""
-        path = path_beside(self.standing.path, ".last.json")
-        return _decode_last(path, self.left) if self.left is not None else None
+        return decode_left(self.standing.path, self.left) if self.left is not None else None
 
     @cached_property
     def memory(self) -> Memory | None:
@@ -169,7 +165,7 @@ class _Lines(Struct, frozen=True, kw_only=True):
     is_old: bool = False
 
 
-def read(path: Path, key: Secret | None) -> Book:
+def read(path: Path, key: Secret | None) -> JournalContent:
     """Verify and read a whole journal. Raises `JournalBrokenError`."""
     lines = _read_lines(path, key)
     entries = [entry for entry, _ in lines.marked]
@@ -177,7 +173,7 @@ def read(path: Path, key: Secret | None) -> Book:
     if began is not None and began.instance not in {None, path.stem}:
         raise JournalBrokenError(path, 0, f"this is the journal of {began.instance}, not of {path.stem}")
     left, half_moved = _read_last(path, entries)
-    return Book(
+    return JournalContent(
         data=lines.data, chain=lines.chain, first=lines.first, known=lines.known, marked=lines.marked,
         standing=_describe(path, lines, began), left=left, half_moved=half_moved,
     )  # fmt: skip
@@ -195,7 +191,19 @@ def _describe(path: Path, lines: _Lines, began: RunStarted | None) -> Standing:
         path=path, head=chain.head, entries=len(chain.records), sealed_since=chain.sealed_since, checked=chain.checked,
         exposed=exposed, began=began,
         recorded_at=next((entry.at for entry, _ in reversed(lines.marked) if isinstance(entry, STATES)), None),
+        records=_is_recorded_between([entry for entry, _ in lines.marked]),
     )  # fmt: skip
+
+
+def _is_recorded_between(entries: Sequence[Entry]) -> bool:
+    """Return whether the live state was ever recorded between two runs.
+
+    What a run records when it begins stands before its own entry, which has the earlier moment of the two.
+    """
+    return any(
+        isinstance(entry, StateCompared) and not (isinstance(after, RunStarted) and after.at <= entry.at)
+        for entry, after in pairwise((*entries, None))
+    )
 
 
 def _read_lines(path: Path, key: Secret | None) -> _Lines:
@@ -278,22 +286,8 @@ def _read_last(path: Path, entries: Sequence[Entry]) -> tuple[bytes | None, bool
     Raises `JournalBrokenError` where its digest is not the one that the journal has last.
     """
     digest = next((last for entry in reversed(entries) if (last := _find_last(entry)) is not None), None)
-    settled = read_bytes(path_beside(path, ".last.json"))
-    if digest is None:
-        if settled is None:
-            return None, False
-        raise JournalBrokenError(path, 0, "lines are missing: what the last run left is remembered, its end is not")
-    for data, moved in ((settled, True), (read_bytes(path_beside(path, ".last.json.new")), False)):
-        if data is not None and hash_line(data) == digest:
-            return data, not moved
-    why = "what the last run left is not what its end names: lines are missing, or it was changed"
-    raise JournalBrokenError(path, 0, why)
-
-
-def _decode_last(path: Path, data: bytes) -> LastApplied:
-    try:
-        return decode_last(msgspec.json.decode(data))
-    except CodecError as problem:
-        raise broken_by(path, 0, problem) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise JournalBrokenError(path, 0, "this is not valid JSON") from None
+    if digest is not None:
+        return read_last(path, digest)
+    if read_bytes(path_beside(path, ".last.json")) is None:
+        return None, False
+    raise JournalBrokenError(path, 0, "lines are missing: what the last run left is remembered, its end is not")

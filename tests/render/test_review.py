@@ -15,7 +15,8 @@ from render.ledgers import AS_OF, hostile, small
 from render.test_harmless import assert_harmless
 from siteward.access.certification import FLAGS, Horizon, Review, review
 from siteward.render import Options
-from siteward.render.certification import data, page, render, table
+from siteward.render.certification import data, render, table
+from siteward.render.review_page import page
 
 if TYPE_CHECKING:
     from siteward.access.effective import Ledger

@@ -71,18 +71,15 @@ def page(matrix: Matrix) -> str:
     """Return the matrix as one HTML page that needs nothing from elsewhere."""
     from markupsafe import Markup  # noqa: PLC0415 — text, CSV and JSON need no templates
 
-    from siteward.render.html import content_hash, environment, resource  # noqa: PLC0415
+    from siteward.render.html import page_of, resource  # noqa: PLC0415
 
-    style, script = resource("matrix.css"), resource("matrix.js")
-    template = environment().get_template("matrix.html")
-    return template.render(
-        style=Markup(style),  # noqa: S704 - the package's own files, and the very texts that the hashes are of
-        script=Markup(script),  # noqa: S704
-        style_hash=content_hash(style),
-        script_hash=content_hash(script),
+    return page_of(
+        "matrix.html",
+        style=resource("matrix.css"),
+        script=resource("matrix.js"),
+        title="Access matrix",
         data=Markup(_embed_json(_page_data(matrix))),  # noqa: S704 - JSON in which no "<" is left
-        as_of=words.moment(matrix.as_of),
-        commit=matrix.commit or "",
+        when=f"As of {words.moment(matrix.as_of)}{f' for commit {matrix.commit}' if matrix.commit else ''}.",
         gaps=[words.not_read(gap) for gap in matrix.gaps],
     )
 
@@ -103,7 +100,8 @@ def _page_data(matrix: Matrix) -> dict[str, object]:
     for at, ledger in enumerate(matrix.ledgers):
         for entry in ledger.entries:
             name = show(entry.handle or f"{entry.account} ({ledger.instance})")
-            _, accounts, cells = rows.setdefault(name, (entry.kind, [], []))
+            kind = "unmanaged" if entry.kind == "undeclared" else entry.kind
+            _, accounts, cells = rows.setdefault(name, (kind, [], []))
             accounts.append(_describe_account(entry, ledger))
             cells += (
                 [place[at, words.place(holding.scope)], *_cell_data(holding, entry, matrix)]
@@ -117,7 +115,8 @@ def _page_data(matrix: Matrix) -> dict[str, object]:
 
 
 def _describe_account(entry: Entry, ledger: Ledger) -> str:
-    parts = (ledger.instance, entry.account, entry.email or "", "" if entry.status == "active" else entry.status)
+    email = "" if entry.email is None or entry.email == entry.account else entry.email
+    parts = (ledger.instance, entry.account, email, "" if entry.status == "active" else entry.status)
     return " · ".join(show(part) for part in parts if part)
 
 

@@ -63,6 +63,7 @@ Sign = Literal["+", "~", "-"]
 _SIGNS: dict[Action, Sign] = {"create": "+", "update": "~", "delete": "-"}
 _At: TypeAlias = "tuple[str, str]"
 """An instance and the id of a step on it."""
+_SUBJECTS = frozenset({"who", "account"})
 STEP_HEADER = ("", "who", "where", "change", "why")
 DRIFT_HEADER = ("instance", "who", "where", "live", "declared", "last applied", "note")
 
@@ -227,12 +228,13 @@ def _collapse(steps: tuple[Planned, ...]) -> Collapsed:
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """A row of a table: its cells, and in the last column a place in the file, reasons and diagnostics."""
+    """A row of a table: its cells, then in one column a place in the file, reasons and diagnostics, then further cells."""
 
     cells: tuple[str, ...]
     place: str = ""
     why: tuple[str, ...] = ()
     remarks: tuple[Diagnostic, ...] = ()
+    after: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -251,6 +253,12 @@ class Table(Struct, frozen=True, kw_only=True):
     header: tuple[str, ...] = STEP_HEADER
     rows: tuple[Row, ...]
     told: tuple[Told, ...] = ()
+
+    @property
+    def leading(self) -> int:
+        """The index of the column that says what a row is about: the first of a subject, else the first with a name."""
+        subjects = (at for at, name in enumerate(self.header) if name in _SUBJECTS)
+        return next(subjects, next((at for at, name in enumerate(self.header) if name), 0))
 
 
 def weighty(said: Diagnostic) -> bool:

@@ -5,6 +5,7 @@ The text is independent of formats and unescaped; each renderer sends it through
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
@@ -53,6 +54,7 @@ DRIFT: dict[DriftKind, str] = {
     "undeclared": "live and not in the file",
     "unapplied": "declared and not applied yet (not drift)",
 }
+_DAY = re.compile(r"\d{4}-\d\d-\d\d(?!\d)", re.ASCII)
 RISKS: dict[Risk, str] = {"low": "low risk", "medium": "medium risk", "high": "high risk"}
 ARROW = " → "
 
@@ -61,6 +63,11 @@ def moment(at: datetime) -> str:
     """Return an instant to the second, or to the minute where it is a whole one, with its offset (`Z` for UTC)."""
     exact = "seconds" if at.second else "minutes"
     return at.isoformat(sep=" ", timespec=exact).replace("+00:00", "Z")
+
+
+def day(fact: str) -> str:
+    """Return the day of a time that a platform tells, in its own form; a text that begins with no day stays as it is."""
+    return fact[:10] if _DAY.match(fact) else fact
 
 
 def end(until: datetime) -> str:

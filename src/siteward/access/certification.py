@@ -75,6 +75,7 @@ class Review(Struct, frozen=True, kw_only=True):
     `incomplete` names instances that were not read whole, `missing` holds those that were not read at all, with the
     reasons. `unused_unknown` names those whose platform does not keep when an account was last used, so that nothing of
     theirs is `stale`. `dead` are lines of the file that give nothing any more. `accounts` are the known account names beside those of the items (`Report.accounts`).
+    `timezone` is that of the policy, in which people read moments.
     """
 
     as_of: datetime
@@ -85,6 +86,7 @@ class Review(Struct, frozen=True, kw_only=True):
     missing: tuple[Missing, ...] = ()
     accounts: Accounts = MappingProxyType({})
     dead: tuple[DeadRow, ...] = ()
+    timezone: str = "UTC"
 
     @property
     def gaps(self) -> tuple[Missing, ...]:

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from siteward.access.state import Live
     from siteward.declaration.load import Declaration, Loaded
 
-CHECKOUT = "checkout"
-"""The name of the head where no revision is given: the files as they lie in the checkout."""
-
 
 @click.command("diff")
 @click.argument("base")
@@ -41,7 +38,7 @@ def command(session: Session, base: str, head: str | None, as_of: str | None, sn
     there are, selectors stand for themselves.
     """
     from siteward.reconcile.revisions.diff import Question, compared
-    from siteward.render.diff import render
+    from siteward.render.diff import CHECKOUT, render
 
     path = find_config(session)
     old, new = _declaration_at(path, base, must=False), _declaration_at(path, head, must=True)
@@ -54,7 +51,7 @@ def command(session: Session, base: str, head: str | None, as_of: str | None, sn
         sites=_read_snapshots(snapshots),
     )
     comparison = compared(old, new, question)
-    session.answer(lambda form, options: render(comparison, form, options), Report(command="diff"))
+    session.answer(lambda form, options: render(comparison, form, options, str(new.timezone)), Report(command="diff"))
     return 0 if session.exit_zero else comparison.exit_code
 
 

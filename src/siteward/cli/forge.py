@@ -46,9 +46,7 @@ def forge_of(env: Mapping[str, str]) -> Forge | None:
         known = Forge(files=f"{project}/blob", revision=env.get("GITHUB_SHA", ""), run=run)
     elif env.get("GITLAB_CI"):
         project = env.get("CI_PROJECT_URL", "")
-        known = Forge(
-            files=f"{project}/-/blob", revision=env.get("CI_COMMIT_SHA", ""), run=env.get("CI_JOB_URL", "")
-        )
+        known = Forge(files=f"{project}/-/blob", revision=env.get("CI_COMMIT_SHA", ""), run=env.get("CI_JOB_URL", ""))
     else:
         return None
     if not _ADDRESS.fullmatch(known.files):

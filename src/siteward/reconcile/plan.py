@@ -159,6 +159,7 @@ def plan_and_survey(
         dirty=bool(project.commit and project.commit.dirty),
         files=loaded.files,
         only=run.only.words if run.only else (),
+        timezone=str(project.declaration.timezone),
         instances=parts,
         diagnostics=(
             *project.said,

@@ -14,6 +14,8 @@ from siteward.render import words
 from siteward.render.csv import gap_cells, origin_cells
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
+from siteward.render.links import lines_of
+from siteward.render.local_time import localized
 from siteward.render.privacy import Pseudonyms, redact_missing
 from siteward.render.safe import as_json
 
@@ -122,14 +124,14 @@ def render(review: Review, form: str, options: Options) -> str:
         case "html":
             from siteward.render.review_page import page  # noqa: PLC0415 — text, CSV and JSON need no templates
 
-            return page(shown)
+            return page(localized(shown, shown.timezone), lines_of(options))
         case "csv":
             return table(shown)
         case "json":
             return data(shown)
         case _:
             palette = Palette(options)
-            return palette.page(_lines(shown, review.counts(), len(review.items), palette))
+            return palette.page(_lines(localized(shown, shown.timezone), review.counts(), len(review.items), palette))
 
 
 def _redact(review: Review, privacy: Privacy) -> Review:
@@ -217,7 +219,7 @@ def reasons(item: Item) -> tuple[str, ...]:
         (origin.ticket or "") if origin else "",
         (origin.reason or "") if origin else "",
         f"commit {item.commit}" if item.commit else "",
-        f"ends {words.moment(item.until)}" if item.until else "",
+        f"ends {words.end(item.until)}" if item.until else "",
         f"owner {item.facts['owner']}" if "owner" in item.facts else "",
     )
     return tuple(filter(None, why))

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from siteward.access.diagnostic import plural
 from siteward.render import words
-from siteward.render.links import Lines
+from siteward.render.links import NO_LINES, Lines
 from siteward.render.repeats import Occurrence, Told, merge, tell_once
 from siteward.render.safe import advice, excerpt, name_digest, show
 from siteward.render.view import (
@@ -59,6 +59,17 @@ class Part(Struct, frozen=True, kw_only=True):
     tables: tuple[Table, ...] = ()
 
 
+class Sources(Struct, frozen=True, kw_only=True):
+    """What a page refers to: the lines of files to show excerpts of, a plan's digest for hints, and the lines on a forge."""
+
+    texts: Mapping[str, Sequence[str]] = MappingProxyType({})
+    digest: str = ""
+    lines: Lines = NO_LINES
+
+
+_NO_SOURCES = Sources()
+
+
 class _Remark(Struct, frozen=True, kw_only=True):
     """A diagnostic as the page shows it."""
 
@@ -79,9 +90,7 @@ def render(context: RenderContext) -> str:
         told=tell_once(map(Occurrence, words.by_weight(context.diagnostics))),
         parts=tuple(_parts(context)),
         foot=tuple(_foot_lines(context)),
-        texts=report.texts,
-        digest=context.digest,
-        lines=context.lines,
+        sources=Sources(texts=report.texts, digest=context.digest, lines=context.lines),
     )
 
 
@@ -92,22 +101,16 @@ def draw(
     parts: tuple[Part, ...],
     foot: tuple[str, ...],
     told: tuple[Told, ...] = (),
-    texts: Mapping[str, Sequence[str]] = MappingProxyType({}),
-    digest: str = "",
-    lines: Lines | None = None,
+    sources: Sources = _NO_SOURCES,
 ) -> str:
-    """Return a page of these parts; every text is escaped here.
-
-    `texts` are the lines of the files that diagnostics show excerpts of, `digest` is the plan's, for hints. Places link
-    to their `lines` on the forge.
-    """
-    remarks_of = partial(_remarks, texts=texts, digest=digest)
+    """Return a page of these parts; every text is escaped here, and places link to their lines on the forge."""
+    remarks_of = partial(_remarks, texts=sources.texts, digest=sources.digest)
     return page_of(
-        "report.html", lines, title=title, lead=lead, told=told, parts=parts, foot=foot, remarks_of=remarks_of
+        "report.html", sources.lines, title=title, lead=lead, told=told, parts=parts, foot=foot, remarks_of=remarks_of
     )
 
 
-def page_of(template: str, lines: Lines | None = None, *, style: str = "", script: str = "", **content: object) -> str:
+def page_of(template: str, lines: Lines = NO_LINES, *, style: str = "", script: str = "", **content: object) -> str:
     """Return the page that a template makes of its content.
 
     Its look is that of all pages, and `style`; it runs `script`, if it is given. Its content security policy allows these
@@ -115,9 +118,11 @@ def page_of(template: str, lines: Lines | None = None, *, style: str = "", scrip
     """
     look = "\n".join(filter(None, (resource("page.css").rstrip(), style)))
     running = f" script-src 'sha256-{_content_hash(script)}';" if script else ""
-    policy = f"default-src 'none'; style-src 'sha256-{_content_hash(look)}';{running} base-uri 'none'; form-action 'none'"
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{_content_hash(look)}';{running} base-uri 'none'; form-action 'none'"
+    )
     return (
-        _environment(lines or Lines())
+        _environment(lines)
         .get_template(template)
         .render(
             policy=Markup(policy),  # noqa: S704 - made above, of hashes
@@ -155,7 +160,9 @@ def anchor(title: str) -> str:
 def _prose(text: str) -> Markup:
     """Return a sentence in which what stands in backquotes is code."""
     pieces = _QUOTED.split(show(text))  # what is quoted stands at the odd places
-    return Markup("").join(Markup("<code>{}</code>").format(piece) if at % 2 else piece for at, piece in enumerate(pieces))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if at % 2 else piece for at, piece in enumerate(pieces)
+    )
 
 
 def resource(name: str) -> str:

@@ -45,6 +45,10 @@ class Lines(Struct, frozen=True, kw_only=True):
         return f"{self.files}/{quote(path.encode('utf-8', 'surrogatepass'))}#L{int(found[2])}"
 
 
+NO_LINES = Lines()
+"""Without any address."""
+
+
 def lines_of(options: Options, plan: Plan | None = None) -> Lines:
     """Return the addresses of lines as of the commit of a plan, else of the revision that the forge runs.
 
@@ -53,7 +57,7 @@ def lines_of(options: Options, plan: Plan | None = None) -> Lines:
     forge = options.forge
     revision = (("" if plan.dirty else plan.commit or "") if plan else forge.revision) if forge else ""
     if forge is None or not _REVISION.fullmatch(revision):
-        return Lines()
+        return NO_LINES
     return Lines(files=f"{forge.files}/{revision}", top=options.top, below=options.below)
 
 

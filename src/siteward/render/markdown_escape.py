@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _TAME = re.compile(r"[A-Za-z0-9](?:[\w .,:@/()+=%→-]*[\w)%+-])?", re.ASCII)
 _QUOTED = re.compile(r"`([^`]+)`")
 _WORD = re.compile(r"(?![:/])[\w.,;:'\"()%=?→…/·-]*")
+_CLOCK = re.compile(r"\d\d:\d\d[+-]\d\d:\d\d[;,.]?", re.ASCII)
 _LIVELY = re.compile(r"_|://|www\.|\bGH-\d|\b[0-9a-f]{7,40}\b|:\w+:", re.IGNORECASE)
 
 
@@ -38,6 +39,11 @@ def _reference(char: str) -> str:
     return char if char.isalnum() or char == " " else f"&#{ord(char)};"
 
 
+def link(text: str, address: str) -> str:
+    """Return Markdown as a link to an address of ours, in which nothing is left to escape; as it is where there is none."""
+    return f"[{text}]({address})" if text and address else text
+
+
 def prose(text: str) -> str:
     """Return a sentence in which what stands in backquotes, and each word that a forge could interpret, becomes code."""
     pieces = _QUOTED.split(show(text))  # what is quoted stands at the odd places
@@ -49,7 +55,7 @@ def _escape_words(text: str) -> str:
 
 
 def _escape_word(word: str) -> str:
-    if not word or (_WORD.fullmatch(word) and not _LIVELY.search(word)):
+    if not word or _CLOCK.fullmatch(word) or (_WORD.fullmatch(word) and not _LIVELY.search(word)):
         return word
     return _code(word)
 

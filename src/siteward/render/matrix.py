@@ -24,6 +24,7 @@ from siteward.render import words
 from siteward.render.csv import gap_cells, origin_cells
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
+from siteward.render.local_time import localized
 from siteward.render.privacy import Pseudonyms, redact_missing
 from siteward.render.safe import as_json, show
 
@@ -47,6 +48,7 @@ class Matrix(Struct, frozen=True, kw_only=True):
     """The ledgers of a matrix, their time, and the instances that are missing from it.
 
     `accounts` are all known account names (`Report.accounts`), by which names are found and redacted in texts.
+    `timezone` is that of the policy, in which people read moments.
     """
 
     ledgers: tuple[Ledger, ...]
@@ -54,6 +56,7 @@ class Matrix(Struct, frozen=True, kw_only=True):
     commit: str | None = None
     missing: tuple[Missing, ...] = ()
     accounts: Accounts = MappingProxyType({})
+    timezone: str = "UTC"
 
     @property
     def unread(self) -> tuple[Missing, ...]:
@@ -164,7 +167,7 @@ def _details(holding: Holding, entry: Entry) -> str:
         (origin.ticket or "") if origin else "",
         (origin.reason or "") if origin else "",
         f"through group {holding.group}" if holding.group else "",
-        f"ends {words.moment(until)}" if until else "",
+        f"ends {words.end(until)}" if until else "",
         holding.why or "",
     )
     return " · ".join(show(part) for part in parts if part)
@@ -208,14 +211,14 @@ def render(matrix: Matrix, form: str, options: Options) -> str:
     shown = replace(matrix, ledgers=ledgers, missing=redact_missing(matrix.missing, options.privacy, matrix.accounts))
     match form:
         case "html":
-            return page(shown)
+            return page(localized(shown, matrix.timezone))
         case "csv":
             return table(ledgers, shown.gaps)
         case "json":
             return as_json(_document(shown, matrix), 1)
         case _:
             palette = Palette(options)
-            return palette.page(_lines(shown, matrix, palette))
+            return palette.page(_lines(localized(shown, matrix.timezone), matrix, palette))
 
 
 def _document(shown: Matrix, whole: Matrix) -> Mapping[str, object]:
@@ -295,7 +298,7 @@ def _entry_rows(entry: Entry, palette: Palette) -> Iterator[tuple[Cell, ...]]:
             f"by group {holding.group}" if holding.group and wish else "",
             (holding.why or "") if entry.handle else "",
             "pending" if holding.pending else "",
-            f"ends {words.moment(end)}" if (end := _end_date(holding, entry)) else "",
+            f"ends {words.end(end)}" if (end := _end_date(holding, entry)) else "",
             *(_causes_of(holding) if palette.options.verbose else ()),
         )
         yield (

@@ -16,7 +16,8 @@ from siteward.render.certification import (
     reasons,
     unused_unknown,
 )
-from siteward.render.html import Part, draw
+from siteward.render.html import Part, Sources, draw
+from siteward.render.links import NO_LINES, Lines
 from siteward.render.repeats import Occurrence, tell_once
 from siteward.render.view import Row, Table
 
@@ -24,14 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from siteward.access.certification import DeadRow, Item, Review
-    from siteward.render.links import Lines
 
 _HEADER = ("who", "right", "where", "declared", "last used", "why", "flags", "id")
 _NOT_KEPT = "not kept"
 """What stands for the last use on a platform that does not keep it."""
 
 
-def page(review: Review, lines: Lines | None = None) -> str:
+def page(review: Review, lines: Lines = NO_LINES) -> str:
     """Return the review as one HTML page: the grants of each flag, then all grants; places link to their `lines`."""
     numbers = " · ".join((*counted(review.counts()), *count_dead(review)))
     standing_out = tuple(_flag_tables(review))
@@ -51,7 +51,7 @@ def page(review: Review, lines: Lines | None = None) -> str:
             f"review {review.digest}",
             "Decide in the CSV or JSON: keep, revoke or change; keep or remove for dead lines.",
         ),
-        lines=lines,
+        sources=Sources(lines=lines),
     )
 
 

@@ -65,7 +65,7 @@ _At: TypeAlias = "tuple[str, str]"
 """An instance and the id of a step on it."""
 _SUBJECTS = frozenset({"who", "account"})
 STEP_HEADER = ("", "who", "where", "change", "why")
-DRIFT_HEADER = ("instance", "who", "where", "live", "declared", "last applied", "note")
+DRIFT_HEADER = ("who", "instance", "where", "live", "declared", "last applied", "note")
 
 
 class Planned(Struct, frozen=True):
@@ -376,10 +376,11 @@ def drift_tables(items: Iterable[DriftItem]) -> Iterator[tuple[DriftKind, Table]
 
 
 def drift_row(item: DriftItem) -> Row:
-    """Return a piece of drift as a row: instance, account, place, then live, declared and last applied."""
+    """Return a piece of drift as a row: account, instance, place, then live, declared and last applied."""
     key = words.key_of(item)
     sides = (words.value(side) for side in (item.live, item.declared, item.journalled))
     return Row(
-        cells=(item.instance, words.declared_user(key), words.where(key), *sides),
+        cells=(words.declared_user(key), item.instance, words.where(key), *sides),
+        place=words.location(item.step) if item.step else "",
         why=(item.note,) if item.note else (),
     )

@@ -6,7 +6,7 @@ The text is independent of formats and unescaped; each renderer sends it through
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from siteward.access.diagnostic import plural
@@ -72,9 +72,21 @@ def day(fact: str) -> str:
 
 def end(until: datetime) -> str:
     """Return the moment at which something ends; where that is midnight, the day before, which is the day in the file."""
-    if (until.hour, until.minute, until.second) != (0, 0, 0):
-        return moment(until)
-    return (until - timedelta(days=1)).date().isoformat()
+    return _date(until - timedelta(days=1)) if _is_midnight(until) else moment(until)
+
+
+def begin(since: datetime) -> str:
+    """Return the moment at which something begins; where that is midnight, the day, as in the file."""
+    return _date(since) if _is_midnight(since) else moment(since)
+
+
+def _is_midnight(at: datetime) -> bool:
+    return (at.hour, at.minute, at.second) == (0, 0, 0)
+
+
+def _date(at: datetime) -> str:
+    """Return a day, with the word UTC where it is one there and not in a time zone of the policy."""
+    return at.date().isoformat() + (" UTC" if at.tzinfo is UTC else "")
 
 
 def place(scope: Scope) -> str:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from siteward.access.state import Live
     from siteward.declaration.load import Declaration, Loaded
 
+CHECKOUT = "checkout"
+"""The name of the head where no revision is given: the files as they lie in the checkout."""
+
 
 @click.command("diff")
 @click.argument("base")
@@ -38,7 +41,7 @@ def command(session: Session, base: str, head: str | None, as_of: str | None, sn
     there are, selectors stand for themselves.
     """
     from siteward.reconcile.revisions.diff import Question, compared
-    from siteward.render.diff import CHECKOUT, render
+    from siteward.render.diff import render
 
     path = find_config(session)
     old, new = _declaration_at(path, base, must=False), _declaration_at(path, head, must=True)

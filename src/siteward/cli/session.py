@@ -94,6 +94,8 @@ def _text_at(table: object, name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+FOR_FORGES = frozenset({"github", "gitlab", "sarif", "junit"})
+"""The formats in which a place is a path from the top of the repository."""
 SIGNS = "⊘→·…✗≠✓╭─│╰"
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
@@ -117,7 +119,7 @@ class Session(Struct, frozen=True, kw_only=True):
         """Print and write the report in every format asked for; return the exit code."""
         from siteward.render import render
 
-        self._put_out(lambda form, options: render(form, report, options))
+        self._put_out(lambda form, options: render(form, report, _from_top(form, options)))
         code = exit_code(report)
         return 0 if self.exit_zero and code in {2, 3, 4} else code
 
@@ -156,12 +158,10 @@ class Session(Struct, frozen=True, kw_only=True):
 
     def _put_out(self, rendered: Callable[[str, Options], str]) -> None:
         """Write what was asked for into files, then print it, each in its format."""
-        from siteward.cli.forge import in_repository
-
         for name, path in self.outputs:
-            _write(path, rendered(name, in_repository(name, self._render_options(color=False))))
+            _write(path, rendered(name, self._render_options(color=False)))
         for name in self.formats:
-            _print(rendered(name, in_repository(name, self._options_for(sys.stdout))))
+            _print(rendered(name, self._options_for(sys.stdout)))
 
     def _options_for(self, stream: TextIO | None) -> Options:
         options = self._render_options(color=self._uses_color(stream), width=_columns_of(stream))
@@ -308,6 +308,20 @@ def _columns_of(stream: TextIO | None) -> int | None:
         return os.get_terminal_size(stream.fileno()).columns or None if stream is not None else None
     except (OSError, ValueError):
         return None
+
+
+def _from_top(form: str, options: Options) -> Options:
+    """Return options with the place of the working directory in its repository, for the formats that forges read."""
+    if form not in FOR_FORGES:
+        return options
+    from siteward.reconcile.revisions.git import repository_of
+
+    here = Path.cwd().resolve()
+    repository = repository_of(here)
+    if repository is None:
+        return options
+    top = repository.top.resolve()
+    return replace(options, top=top.as_posix(), below=here.relative_to(top).as_posix())
 
 
 def _can_say_signs(stream: TextIO | None) -> bool:

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from siteward.access.report import Report, Summary, exit_code, summarize
 from siteward.render import words
-from siteward.render.links import Forge, Lines, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,7 +29,7 @@ class Options(Struct, frozen=True, kw_only=True):
     `width` is the terminal's, in columns, or `None` where lines may be of any length. `plain` uses words and ASCII
     instead of symbols. `goes_on` is set where the command continues after this report, which then shows neither an exit
     code nor a next step. `top` is the folder of the repository and `below` the path from there to the working directory;
-    forges look for files from the top. `forge` is set where a forge runs this, for links to lines.
+    forges look for files from the top.
     """
 
     color: bool = False
@@ -43,7 +42,6 @@ class Options(Struct, frozen=True, kw_only=True):
     goes_on: bool = False
     top: str = ""
     below: str = ""
-    forge: Forge | None = None
 
 
 class RenderContext(Struct, frozen=True, kw_only=True):
@@ -74,11 +72,6 @@ class RenderContext(Struct, frozen=True, kw_only=True):
     def digest(self) -> str:
         """The digest of the plan; empty if there is none."""
         return self.report.plan.digest if self.report.plan else ""
-
-    @property
-    def lines(self) -> Lines:
-        """The addresses of the lines that the report names."""
-        return lines_of(self.options, self.report.plan)
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:

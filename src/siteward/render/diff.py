@@ -14,9 +14,8 @@ from siteward.render import words
 from siteward.render.fitting import Block
 from siteward.render.json import diagnostic
 from siteward.render.lines import Cell, Glyph, Palette, Style
-from siteward.render.links import Lines, lines_of
 from siteward.render.local_time import localized
-from siteward.render.markdown import link_to, linked, place_of
+from siteward.render.markdown import fitted, place_of
 from siteward.render.markdown_escape import code, comment, details, prose, table
 from siteward.render.privacy import Pseudonyms
 from siteward.render.safe import as_json
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from siteward.render.privacy import Names
 
 FORMAT = "siteward.diff/1"
-CHECKOUT = "checkout"
-"""The name of the head where no revision is given: the files as they lie in the checkout."""
 HEADINGS: Mapping[Band, str] = {
     "escalation": "Privilege increased",
     "outsider": "External users",
@@ -68,7 +65,7 @@ def render(comparison: Comparison, form: str, options: Options, timezone: str = 
         case "json":
             return as_json(_document(page), 2)
         case "markdown":
-            return linked(lambda shown: _blocks(replace(page, options=shown)), options, _last_line(page))
+            return fitted(_blocks(page), _last_line(page))
         case _:
             palette = Palette(options)
             return palette.page(_lines(page, palette))
@@ -237,7 +234,7 @@ def _blocks(page: _Page) -> Iterator[Block]:
         title = "**❗ Rules and settings that decide about access**\n\n"
         yield Block(
             (
-                title + "\n".join(_notice_line(said, _addresses(page)) for said in notices),
+                title + "\n".join(map(_notice_line, notices)),
                 title + _count_codes(notices),
             ),
             3,
@@ -246,13 +243,8 @@ def _blocks(page: _Page) -> Iterator[Block]:
         yield _band_block(band, movements, page)
 
 
-def _addresses(page: _Page) -> Lines:
-    """Return the addresses of the lines of the head; a revision by another name than the forge's has none."""
-    return lines_of(page.options) if page.shown.head == CHECKOUT else Lines()
-
-
-def _notice_line(said: Diagnostic, lines: Lines) -> str:
-    at = f" ({place_of(said.at, lines)})" if said.at else ""
+def _notice_line(said: Diagnostic) -> str:
+    at = f" ({place_of(said.at)})" if said.at else ""
     return f"- {said.severity.word} {code(said.code)} {prose(said.message)}{at}"
 
 
@@ -273,7 +265,7 @@ def _band_block(band: Band, movements: Sequence[Movement], page: _Page) -> Block
 
 def _markdown_cells(movement: Movement, page: _Page) -> tuple[str, ...]:
     shape = _MARKS[_SIGNS[movement.kind]]
-    why = (link_to(_location(movement, page), _addresses(page)), *map(prose, filter(None, _reasons(movement))))
+    why = (code(_location(movement, page)), *map(prose, filter(None, _reasons(movement))))
     return (
         f"❗ {shape}" if movement.raises else shape,
         code(movement.person),

@@ -5,6 +5,7 @@ Equal ones are one finding; steps that give something, and drift, only where the
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -14,7 +15,6 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import Severity, Span, diagnostic
 from siteward.render import words
-from siteward.render.links import from_top
 from siteward.render.repeats import Occurrence, Told, tell_once
 from siteward.render.safe import advice
 from siteward.render.view import Band, planned
@@ -71,17 +71,22 @@ def collect(context: RenderContext) -> tuple[Finding, ...]:
     placed = (
         replace(
             finding,
-            at=_placed(finding.at, context.options) if finding.at else None,
-            others=tuple(_placed(at, context.options) for at in finding.others),
+            at=from_top(finding.at, context.options) if finding.at else None,
+            others=tuple(from_top(at, context.options) for at in finding.others),
         )
         for finding in _list_all(context)
     )
     return tuple(sorted(placed, key=_order))
 
 
-def _placed(at: Span, options: Options) -> Span:
+def from_top(at: Span, options: Options) -> Span:
     """Return a place with the path of its file from the top of the repository; unchanged for one outside of it."""
-    return replace(at, file=from_top(at.file, options.top, options.below))
+    if not options.top:
+        return at
+    if posixpath.isabs(at.file):
+        inside = at.file.startswith(f"{options.top}/")
+        return replace(at, file=at.file.removeprefix(f"{options.top}/")) if inside else at
+    return replace(at, file=posixpath.normpath(posixpath.join(options.below, at.file)))
 
 
 def _order(finding: Finding) -> tuple[int, int, str, int, int]:
@@ -99,7 +104,7 @@ def anchor(context: RenderContext) -> Span:
         *(diagnostic.at.file for diagnostic in report.diagnostics if diagnostic.at),
         "access.yaml",
     ]
-    return _placed(Span(next(filter(None, files)), 1, 1), context.options)
+    return from_top(Span(next(filter(None, files)), 1, 1), context.options)
 
 
 def fingerprints(findings: Iterable[Finding]) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ import pytest
 from render.reports import REPORTS, hostile
 from siteward.access.report import Report
 from siteward.render import Options, render
-from siteward.render.links import Forge
 from siteward.render.markdown_escape import code, prose, table
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 cmarkgfm = pytest.importorskip("cmarkgfm", reason="cmarkgfm is not installed")
 
-FORGE = Forge(files="https://forge.example/acme/access/blob", revision="a1b2c3d", run="https://forge.example/runs/7")
+FORGE = Options(blob="https://forge.example/acme/access/blob/a1b2c3d", run="https://forge.example/runs/7")
 EXTENSIONS = ("table", "autolink", "strikethrough", "tagfilter", "tasklist")
 _VOID = {"br", "hr", "img", "input"}
 
@@ -84,7 +83,7 @@ class Drawn(HTMLParser):
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_comment_is_drawn_as_it_is_meant(name: str, draw: Callable[[str], str]) -> None:
     """No backquote, table border or tag of ours is left to see; elements close, rows are whole, folds hold their parts."""
-    drawn = Drawn(draw(render("markdown", REPORTS[name](), Options(forge=FORGE))))
+    drawn = Drawn(draw(render("markdown", REPORTS[name](), FORGE)))
     assert not drawn.open
     assert not re.search(r"[`|<>]|\*\*|&#", drawn.text), drawn.text
     assert len(set(drawn.rows)) <= 12
@@ -95,12 +94,12 @@ def test_a_comment_is_drawn_as_it_is_meant(name: str, draw: Callable[[str], str]
 
 def test_places_are_links_to_their_lines_and_the_run_is_named() -> None:
     report = REPORTS["plan-everything"]()
-    drawn = Drawn(github(render("markdown", report, Options(forge=FORGE))))
+    drawn = Drawn(github(render("markdown", report, FORGE)))
     assert "https://forge.example/runs/7" in drawn.links
     assert report.plan is not None
     lines = {link for link in drawn.links if "#L" in link}
     assert lines
-    assert all(link.startswith(f"{FORGE.files}/{report.plan.commit}/") for link in lines)
+    assert all(link.startswith(f"{FORGE.blob}/") for link in lines)
     assert "access.yaml:14" in drawn.codes or any(code.startswith("access.yaml:") for code in drawn.codes)
 
 

@@ -11,7 +11,6 @@ from render.ledgers import AS_OF, hostile, small
 from render.reports import REPORTS
 from siteward.access.certification import Horizon, review
 from siteward.render import Options, render
-from siteward.render.links import Forge
 from siteward.render.matrix import Matrix
 from siteward.render.matrix import page as matrix_page
 from siteward.render.review_page import page as review_page
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from selenium.webdriver import Chrome
 
-FORGE = Forge(files="https://forge.example/acme/access/blob", revision="a1b2c3d", run="")
+FORGE = Options(blob="https://forge.example/acme/access/blob/a1b2c3d", run="https://forge.example/runs/7")
 PHONE, TABLET, DESK = 390, 820, 1280
 TAB = "\ue004"
 
@@ -73,7 +72,7 @@ def two_instances() -> Matrix:
 
 
 def plan_page(name: str) -> str:
-    return render("html", REPORTS[name](), Options(forge=FORGE))
+    return render("html", REPORTS[name](), FORGE)
 
 
 PAGES: dict[str, Callable[[], str]] = {

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from siteward.access.diagnostic import plural
 from siteward.render import words
-from siteward.render.links import NO_LINES, Lines
+from siteward.render.links import NO_LINES, Lines, lines_of
 from siteward.render.repeats import Occurrence, Told, merge, tell_once
 from siteward.render.safe import advice, excerpt, name_digest, show
 from siteward.render.view import (
@@ -90,7 +90,7 @@ def render(context: RenderContext) -> str:
         told=tell_once(map(Occurrence, words.by_weight(context.diagnostics))),
         parts=tuple(_parts(context)),
         foot=tuple(_foot_lines(context)),
-        sources=Sources(texts=report.texts, digest=context.digest, lines=context.lines),
+        sources=Sources(texts=report.texts, digest=context.digest, lines=lines_of(context.options)),
     )
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 _TAME = re.compile(r"[A-Za-z0-9](?:[\w .,:@/()+=%→-]*[\w)%+-])?", re.ASCII)
+_MAIL = re.compile(r"[^\s`<>|@]+@[^\s`<>|@]+")
+"""An address: as references it would still become a link to write to it."""
 _QUOTED = re.compile(r"`([^`]+)`")
 _WORD = re.compile(r"(?![:/])[\w.,;:'\"()%=?→…/·-]*")
 _CLOCK = re.compile(r"\d\d:\d\d[+-]\d\d:\d\d[;,.]?", re.ASCII)
@@ -30,18 +32,13 @@ def code(text: str) -> str:
 def _code(shown: str) -> str:
     if not shown:
         return ""
-    if _TAME.fullmatch(shown):
+    if _TAME.fullmatch(shown) or _MAIL.fullmatch(shown):
         return f"`{shown}`"
     return f"<code>{''.join(_reference(char) for char in shown)}</code>"
 
 
 def _reference(char: str) -> str:
     return char if char.isalnum() or char == " " else f"&#{ord(char)};"
-
-
-def link(text: str, address: str) -> str:
-    """Return Markdown as a link to an address of ours, in which nothing is left to escape; as it is where there is none."""
-    return f"[{text}]({address})" if text and address else text
 
 
 def prose(text: str) -> str:

@@ -279,8 +279,8 @@ def _reported_part(context: RenderContext) -> Iterator[Part]:
 
 def _instance_table(instances: Sequence[InstancePlan], context: RenderContext) -> Table:
     """Return what was read of each instance, what it misses, and the numbers of its changes."""
-    header = ("instance", "address", "platform", "mode", "read", "not read")
-    header = header if context.report.command == "drift" else (*header, "changes")
+    changes = () if context.report.command == "drift" else ("changes",)
+    header = ("instance", "address", "platform", "mode", "read", "not read", *changes)
     return Table(title="What was read", header=header, rows=tuple(_instance_row(part, context) for part in instances))
 
 

@@ -104,7 +104,7 @@ def _json(text: str) -> None:
 def _junit(text: str) -> None:
     root = ET.fromstring(text)
     assert {element.tag for element in root.iter()} <= {
-        "testsuites", "testsuite", "testcase", "failure", "system-out", "properties", "property",
+        "testsuites", "testsuite", "testcase", "failure", "system-out", "system-err", "properties", "property",
     }  # fmt: skip
 
 

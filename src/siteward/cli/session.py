@@ -178,6 +178,7 @@ class Session(Struct, frozen=True, kw_only=True):
             plain=self.plain,
             group_by=self.group_by,
             privacy=self.privacy,
+            moment=now(),
         )
 
     def _uses_color(self, stream: Any) -> bool:

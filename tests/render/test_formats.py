@@ -58,10 +58,11 @@ SARIF = {
                     "properties": {
                         "driver": {
                             "type": "object",
-                            "required": ["name", "version", "informationUri", "rules"],
+                            "required": ["name", "fullName", "version", "informationUri", "rules"],
                             "additionalProperties": False,
                             "properties": {
                                 "name": {"type": "string"},
+                                "fullName": {"type": "string"},
                                 "version": {"type": "string"},
                                 "informationUri": {"type": "string", "format": "uri"},
                                 "rules": {"type": "array", "uniqueItems": True, "items": {"$ref": "#/$defs/rule"}},
@@ -487,3 +488,24 @@ def test_the_program_offers_the_formats_that_serve_a_verb(verb: str) -> None:
     assert isinstance(offered, click.Choice)
     assert tuple(offered.choices) == formats_of(verb)
     assert set(SUFFIXES.values()) <= FORMATS.keys()
+
+
+@pytest.mark.parametrize("name", [*REPORTS, "hostile"])
+def test_sarif_says_what_readers_ask_of_a_tool_and_its_rules(name: str) -> None:
+    """As SARIF 2.1.0's own validation, GitHub's and Azure DevOps' ask: names, help, addresses, and what kind of run it was."""
+    report = reports.hostile() if name == "hostile" else REPORTS[name]()
+    run_ = json.loads(render("sarif", report))["runs"][0]
+    driver = run_["tool"]["driver"]
+    assert driver["fullName"] == f"{driver['name']} {driver['version']}"
+    assert re.match(r"[a-z]+:\S+$", driver["informationUri"])
+    assert re.fullmatch(r"siteward/[a-z]+/", run_["automationDetails"]["id"])  # ends as a category does: no single run
+    for rule in driver["rules"]:
+        assert re.fullmatch(r"[A-Za-z0-9]+", rule["name"])
+        assert rule["name"].casefold() != rule["id"].casefold()
+        assert rule["help"]["text"].startswith("Next: ")
+        assert rule["helpUri"].startswith(driver["informationUri"])
+        assert rule["shortDescription"]["text"]
+        assert rule["fullDescription"]["text"]
+    for result in run_["results"]:
+        assert result["ruleId"] == driver["rules"][result["ruleIndex"]]["id"]
+        assert result["message"]["text"]

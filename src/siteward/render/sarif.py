@@ -56,6 +56,7 @@ def render(context: RenderContext) -> str:
 def _driver(rules: tuple[str, ...]) -> dict[str, object]:
     return {
         "name": "siteward",
+        "fullName": f"siteward {__version__}",
         "version": __version__,
         "informationUri": HOME,
         "rules": [_rule(rule) for rule in rules],
@@ -68,7 +69,7 @@ def _rule(code: str) -> dict[str, object]:
     step = rule.step if rule else "look at `policy.rules` in the file, where this rule of your own stands"
     described: dict[str, object] = {
         "id": show(code),
-        "name": rule.name if rule else "".join(filter(str.isalnum, code.title())) or "Rule",
+        "name": _name_rule(code, rule.name if rule else "".join(filter(str.isalnum, code.title()))),
         "shortDescription": {"text": _escape_message(code.replace("-", " "))},
         "fullDescription": {"text": _escape_message(sentence(code))},
         "help": {"text": _escape_message(f"Next: {step}")},
@@ -77,6 +78,11 @@ def _rule(code: str) -> dict[str, object]:
     if rule and rule.formerly:
         described["deprecatedIds"] = [rule.formerly]
     return described
+
+
+def _name_rule(code: str, name: str) -> str:
+    """Return the name of a rule; one that says no more than the id gets a word more, since readers may show both."""
+    return f"{name}Rule" if name.casefold() in {code.casefold(), ""} else name
 
 
 def _result(finding: Finding, at: Span, rule: int, fingerprint: str) -> dict[str, object]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 FORGE = Options(blob="https://forge.example/acme/access/blob/a1b2c3d", run="https://forge.example/runs/7")
-PHONE, TABLET, DESK = 390, 820, 1280
+PHONE, TABLET, DESK, PAPER = 390, 820, 1280, 740
 TAB = "\ue004"
 
 _SQUEEZED = """
@@ -117,6 +117,16 @@ def test_a_page_fits_its_window_and_is_read(
     assert overflow(browser) <= 0
     assert browser.execute_script(_OUTSIDE) == []
     assert browser.execute_script(_SQUEEZED) == []
+    assert browser.execute_script(_PALE) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_fits_on_paper(browser: Chrome, tmp_path: Path, name: str) -> None:
+    """On a sheet of A4 no column hangs out or is a letter wide, and ink is dark on white."""
+    show(browser, tmp_path, PAGES[name](), width=PAPER, scheme="dark", media="print")
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert overflow(browser) <= 0
+    assert browser.execute_script(_OUTSIDE) == []
     assert browser.execute_script(_PALE) == []
 
 

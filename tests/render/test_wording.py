@@ -4,6 +4,7 @@ import re
 from typing import get_args
 
 import pytest
+from msgspec import convert
 
 from siteward.access.certification import FLAGS
 from siteward.access.diagnostic import Diagnostic, Severity, plural
@@ -91,7 +92,7 @@ def told_of(of: Summary) -> tuple[str, ...]:
 def test_every_number_of_a_run_agrees_with_its_noun(name: str, count: int) -> None:
     """Whichever number is none, one or two, and whatever the others are."""
     for others in (0, 1, 2):
-        of = Summary(**{**dict.fromkeys(COUNTED, others), name: count})
+        of = convert({**dict.fromkeys(COUNTED, others), name: count}, Summary)
         for line in told_of(of):
             assert not _ONE_BUT_SEVERAL.search(line), line
             assert not _SEVERAL_BUT_ONE.search(line), line

@@ -147,17 +147,16 @@ def plan_and_survey(
         for result, requests in seen
         if isinstance(result, Survey)
     )
-    loaded = project.loaded
     made = Plan(
         tool=__version__,
         created=run.created,
         as_of=run.as_of,
         as_of_given=run.as_of_given,
         config=project.path.name,
-        config_digest=loaded.digest,
+        config_digest=project.loaded.digest,
         commit=project.commit.id if project.commit else None,
         dirty=bool(project.commit and project.commit.dirty),
-        files=loaded.files,
+        files=project.loaded.files,
         only=run.only.words if run.only else (),
         timezone=str(project.declaration.timezone),
         instances=parts,
@@ -168,7 +167,7 @@ def plan_and_survey(
         ),
         needs=_sum_needs(surveys, parts, run),
     )
-    known = known_accounts(loaded.accounts, project.base_policy)
+    known = known_accounts(project.loaded.accounts, project.base_policy)
     accounts = {**known, **{survey.name: survey.accounts(known.get(survey.name, {})) for survey in surveys}}
     report = replace(_report_on(project, command), accounts=accounts)
     if not parts:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from siteward import __version__
-from siteward.access.catalog import RULES, sentence
+from siteward.access.catalog import RULES, rule_name, sentence
 from siteward.access.codec import encode_summary
 from siteward.access.diagnostic import Severity, Span
 from siteward.render.findings import Finding, anchor, collect, fingerprints
@@ -69,7 +69,7 @@ def _rule(code: str) -> dict[str, object]:
     step = rule.step if rule else "look at `policy.rules` in the file, where this rule of your own stands"
     described: dict[str, object] = {
         "id": show(code),
-        "name": _name_rule(code, rule.name if rule else "".join(filter(str.isalnum, code.title()))),
+        "name": rule_name(code),
         "shortDescription": {"text": _escape_message(code.replace("-", " "))},
         "fullDescription": {"text": _escape_message(sentence(code))},
         "help": {"text": _escape_message(f"Next: {step}")},
@@ -78,11 +78,6 @@ def _rule(code: str) -> dict[str, object]:
     if rule and rule.formerly:
         described["deprecatedIds"] = [rule.formerly]
     return described
-
-
-def _name_rule(code: str, name: str) -> str:
-    """Return the name of a rule; one that says no more than the id gets a word more, since readers may show both."""
-    return f"{name}Rule" if name.casefold() in {code.casefold(), ""} else name
 
 
 def _result(finding: Finding, at: Span, rule: int, fingerprint: str) -> dict[str, object]:

@@ -219,6 +219,7 @@ SHORT = {
     "cli/completion.py": _VERB,
     "cli/drift.py": _VERB,
     "cli/ends.py": _VERB,
+    "cli/forge_links.py": "what a forge tells a job, read in one place",
     "cli/matrix.py": _VERB,
     "cli/show.py": _VERB,
     "cli/validate.py": _VERB,

@@ -107,7 +107,7 @@ def test_an_instance_that_is_missing_is_named_in_every_form(checkout: Program) -
     assert ", 1 instance not read." in result.out
     assert "error unreachable: eu: " in result.err
     page = (checkout.folder / "m.html").read_text()
-    assert '<p class="bad" role="alert"><strong>eu was not read: ' in page
+    assert '<p class="error" role="alert"><strong>eu was not read: ' in page
     rows = list(csv.DictReader(StringIO((checkout.folder / "m.csv").read_text())))
     assert (rows[0]["instance"], rows[0]["kind"], rows[0]["reason"][:10]) == ("eu", "not read", "not read: ")
     assert {row["instance"] for row in rows[1:]} == {"stats"}

@@ -58,10 +58,11 @@ SARIF = {
                     "properties": {
                         "driver": {
                             "type": "object",
-                            "required": ["name", "version", "informationUri", "rules"],
+                            "required": ["name", "fullName", "version", "informationUri", "rules"],
                             "additionalProperties": False,
                             "properties": {
                                 "name": {"type": "string"},
+                                "fullName": {"type": "string"},
                                 "version": {"type": "string"},
                                 "informationUri": {"type": "string", "format": "uri"},
                                 "rules": {"type": "array", "uniqueItems": True, "items": {"$ref": "#/$defs/rule"}},
@@ -313,26 +314,55 @@ def test_junit_counts_what_it_lists(name: str) -> None:
     suite = root.find("testsuite")
     assert suite is not None
     cases = suite.findall("testcase")
-    assert suite.get("tests") == root.get("tests") == str(len(cases))
+    assert suite.get("tests") == str(len(cases))
     assert suite.get("failures") == str(sum(case.find("failure") is not None for case in cases))
     assert all(case.get("name") and case.get("classname") for case in cases)
 
 
-JUNIT = {  # what junit-10.xsd of Jenkins' xUnit plugin and Surefire's schema both have
-    "testsuites": {"tests", "failures", "errors", "name", "time"},
-    "testsuite": {"name", "tests", "failures", "errors", "skipped", "time"},
-    "testcase": {"name", "classname", "time"},
-    "failure": {"message", "type"},
-    "system-out": set(),
-    "properties": set(),
-    "property": {"name", "value"},
+# What both common schemas ask for and allow: junit-10.xsd of Jenkins' xUnit plugin, and Ant's JUnit.xsd by windyroad. Of each
+# element: the attributes it must have, those it may have, and its children in their order.
+JUNIT: dict[str, tuple[set[str], set[str], str]] = {
+    "testsuites": (set(), set(), r"(testsuite )*"),
+    "testsuite": (
+        {"name", "tests", "failures", "errors", "time", "timestamp", "hostname", "package", "id"},
+        {"skipped"},
+        r"properties (testcase )*system-out system-err ",
+    ),
+    "properties": (set(), set(), r"(property )*"),
+    "property": ({"name", "value"}, set(), ""),
+    "testcase": ({"name", "classname", "time"}, set(), r"(failure )?"),
+    "failure": ({"type"}, {"message"}, ""),
+    "system-out": (set(), set(), ""),
+    "system-err": (set(), set(), ""),
 }
+JUNIT_VALUES = {
+    "timestamp": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}", "time": r"[0-9]{1,3}(\.[0-9]+)?",
+    "id": "[0-9]+", "tests": "[0-9]+", "failures": "[0-9]+", "errors": "[0-9]+", "skipped": "[0-9]+",
+    "hostname": r"\S+", "package": r"\S+", "name": r"(?s).*\S.*",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", REPORTS)
-def test_junit_has_no_attribute_that_a_common_schema_lacks(name: str) -> None:
-    for element in ET.fromstring(render("junit", REPORTS[name]())).iter():
-        assert set(element.attrib) <= JUNIT[element.tag]
+@pytest.mark.parametrize("name", [*REPORTS, "hostile"])
+def test_junit_is_valid_by_both_common_schemas(name: str) -> None:
+    """Every element has what either demands, and nothing that either lacks."""
+    report = reports.hostile() if name == "hostile" else REPORTS[name]()
+    root = ET.fromstring(render("junit", report, Options(moment=reports.NOW)))
+    assert root.tag == "testsuites"
+    for element in root.iter():
+        must, may, children = JUNIT[element.tag]
+        assert must <= set(element.attrib) <= must | may, element.tag
+        assert re.fullmatch(children, "".join(f"{child.tag} " for child in element)), element.tag
+        for attribute, value in element.attrib.items():
+            assert re.fullmatch(JUNIT_VALUES.get(attribute, r"(?s).*"), value), (element.tag, attribute)
+
+
+def test_junit_tells_what_is_no_failure_in_the_output_of_the_suite() -> None:
+    """A warning passes, and its place and its advice are there to read."""
+    said = reports.said("rule", Severity.WARNING, "look at this", hint="do that", at=Span("a.yaml", 3, 1))
+    suite = ET.fromstring(render("junit", Report(command="validate", diagnostics=(said,)))).find("testsuite")
+    assert suite is not None
+    assert suite.get("failures") == "0"
+    assert suite.findtext("system-out") == "warning rule\na.yaml:3\nlook at this\ndo that"
 
 
 def test_junit_has_no_two_cases_of_one_name() -> None:
@@ -343,9 +373,14 @@ def test_junit_has_no_two_cases_of_one_name() -> None:
     assert names == ["the same", "the same (2)"]
 
 
+def failures_in(report: Report) -> str | None:
+    suite = ET.fromstring(render("junit", report)).find("testsuite")
+    return None if suite is None else suite.get("failures")
+
+
 def test_junit_fails_for_drift_and_passes_without() -> None:
-    assert ET.fromstring(render("junit", REPORTS["drift"]())).get("failures") == "2"
-    assert ET.fromstring(render("junit", Report(command="drift"))).get("failures") == "0"
+    assert failures_in(REPORTS["drift"]()) == "2"
+    assert failures_in(Report(command="drift")) == "0"
 
 
 def test_csv_has_a_row_a_step() -> None:
@@ -441,7 +476,7 @@ def test_a_diagnostic_names_its_instance() -> None:
 def test_an_account_that_is_only_reported_fails_no_case() -> None:
     item = DriftItem(instance="stats", kind="undeclared", live=reports.grant("x", reports.site("s"), "view"))
     assert exit_code(Report(command="drift", drift=(item,))) == 0
-    assert ET.fromstring(render("junit", Report(command="drift", drift=(item,)))).get("failures") == "0"
+    assert failures_in(Report(command="drift", drift=(item,))) == "0"
 
 
 @pytest.mark.parametrize("verb", ["validate", "plan", "show", "apply", "drift"])
@@ -453,3 +488,24 @@ def test_the_program_offers_the_formats_that_serve_a_verb(verb: str) -> None:
     assert isinstance(offered, click.Choice)
     assert tuple(offered.choices) == formats_of(verb)
     assert set(SUFFIXES.values()) <= FORMATS.keys()
+
+
+@pytest.mark.parametrize("name", [*REPORTS, "hostile"])
+def test_sarif_says_what_readers_ask_of_a_tool_and_its_rules(name: str) -> None:
+    """As SARIF 2.1.0's own validation, GitHub's and Azure DevOps' ask: names, help, addresses, and what kind of run it was."""
+    report = reports.hostile() if name == "hostile" else REPORTS[name]()
+    run_ = json.loads(render("sarif", report))["runs"][0]
+    driver = run_["tool"]["driver"]
+    assert driver["fullName"] == f"{driver['name']} {driver['version']}"
+    assert re.match(r"[a-z]+:\S+$", driver["informationUri"])
+    assert re.fullmatch(r"siteward/[a-z]+/", run_["automationDetails"]["id"])  # ends as a category does: no single run
+    for rule in driver["rules"]:
+        assert re.fullmatch(r"[A-Za-z0-9]+", rule["name"])
+        assert rule["name"].casefold() != rule["id"].casefold()
+        assert rule["help"]["text"].startswith("Next: ")
+        assert rule["helpUri"].startswith(driver["informationUri"])
+        assert rule["shortDescription"]["text"]
+        assert rule["fullDescription"]["text"]
+    for result in run_["results"]:
+        assert result["ruleId"] == driver["rules"][result["ruleIndex"]]["id"]
+        assert result["message"]["text"]

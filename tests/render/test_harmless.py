@@ -34,7 +34,20 @@ TAGS = {
     "html", "head", "meta", "title", "style", "body", "header", "main", "footer", "section", "h1", "h2", "h3", "p", "ul",
     "li", "span", "code", "pre", "br", "div", "table", "thead", "tbody", "tr", "th", "td", "a",
 }  # fmt: skip
-ATTRIBUTES = {"tabindex", "lang", "charset", "http-equiv", "content", "name", "class", "scope", "href"}
+ATTRIBUTES = {
+    "tabindex",
+    "lang",
+    "charset",
+    "http-equiv",
+    "content",
+    "name",
+    "class",
+    "scope",
+    "href",
+    "id",
+    "role",
+    "data-label",
+}
 
 
 def variants() -> list[Report]:
@@ -91,7 +104,7 @@ def _json(text: str) -> None:
 def _junit(text: str) -> None:
     root = ET.fromstring(text)
     assert {element.tag for element in root.iter()} <= {
-        "testsuites", "testsuite", "testcase", "failure", "system-out", "properties", "property",
+        "testsuites", "testsuite", "testcase", "failure", "system-out", "system-err", "properties", "property",
     }  # fmt: skip
 
 

@@ -1,10 +1,14 @@
 """The words and the grammar of what people read: numbers agree with nouns, nothing is quoted twice, no name is said twice."""
 
+import re
+from typing import get_args
+
 import pytest
+from msgspec import convert
 
 from siteward.access.certification import FLAGS
 from siteward.access.diagnostic import Diagnostic, Severity, plural
-from siteward.access.report import Summary
+from siteward.access.report import DriftKind, OutcomeStatus, Summary
 from siteward.render import certification, words
 from siteward.render.safe import advice
 
@@ -63,3 +67,46 @@ def test_what_is_left_alone_is_called_unmanaged_and_skipped() -> None:
     said = words.leftovers(Summary(held_back=1, unmanaged=1, unmanaged_admins=1))
     assert said == ("1 skipped by the mode", "1 unmanaged account, 1 admin among them")
     assert words.consequences(Summary(powers_raised=1)) == ("1 privilege increased",)
+
+
+COUNTED = tuple(name for name in Summary.__struct_fields__ if isinstance(getattr(Summary(), name), int))
+_ONE_BUT_SEVERAL = re.compile(r"\b1 (?:\w+ )?(?:\w+[^s\W]s|people)\b")
+_SEVERAL_BUT_ONE = re.compile(
+    r"\b[02] (?:\w+ )?(?:account|admin|change|difference|error|grant|instance|listing|mail|person|privilege|site|spot|step|warning)\b"
+)
+
+
+def told_of(of: Summary) -> tuple[str, ...]:
+    """Everything that is said of the numbers of a run."""
+    lines = (words.headline(of), words.findings(of), words.drifted(of), words.results(of), words.coverage(of))
+    return (
+        *lines,
+        *words.consequences(of),
+        *words.leftovers(of),
+        words.verdict(0, confined=True, left_out=of.left_out),
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+@pytest.mark.parametrize("name", COUNTED)
+def test_every_number_of_a_run_agrees_with_its_noun(name: str, count: int) -> None:
+    """Whichever number is none, one or two, and whatever the others are."""
+    for others in (0, 1, 2):
+        of = convert({**dict.fromkeys(COUNTED, others), name: count}, Summary)
+        for line in told_of(of):
+            assert not _ONE_BUT_SEVERAL.search(line), line
+            assert not _SEVERAL_BUT_ONE.search(line), line
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("kind", [*get_args(DriftKind), *get_args(OutcomeStatus)])
+def test_the_numbers_of_drift_and_outcomes_agree(kind: str, count: int) -> None:
+    of = Summary(drift={kind: count}) if kind in get_args(DriftKind) else Summary(outcomes={kind: count})  # type: ignore[dict-item]  # one of the two
+    for line in (words.drifted(of), words.results(of)):
+        assert not _ONE_BUT_SEVERAL.search(line.replace("1 changed", "1 change")), line
+        assert not _SEVERAL_BUT_ONE.search(line), line
+
+
+@pytest.mark.parametrize("line", ["1 accounts", "1 people", "1 unmanaged accounts", "2 grant", "0 blind spot"])
+def test_what_does_not_agree_is_seen(line: str) -> None:
+    assert _ONE_BUT_SEVERAL.search(line) or _SEVERAL_BUT_ONE.search(line)

@@ -41,8 +41,14 @@ class Rule(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The id in the form of a SARIF rule name (`UnknownRole`)."""
-        return "".join(part.capitalize() for part in self.code.split("-"))
+        """The id in the form of a SARIF rule name (`UnknownRole`), which says more than the id also where that is one word."""
+        return rule_name(self.code)
+
+
+def rule_name(code: str) -> str:
+    """Return the id of a rule in the form of a SARIF rule name: `UnknownRole`, and `UnreadableRule` for a single word."""
+    name = "".join(filter(str.isalnum, code.title()))
+    return f"{name}Rule" if name.casefold() in {code.casefold(), ""} else name
 
 
 def _parse_rules(page: str) -> Iterator[Rule]:

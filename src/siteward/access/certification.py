@@ -73,16 +73,20 @@ class Review(Struct, frozen=True, kw_only=True):
     """All items of some instances, the riskiest first.
 
     `incomplete` names instances that were not read whole, `missing` holds those that were not read at all, with the
-    reasons. `dead` are lines of the file that give nothing any more. `accounts` are the known account names beside those of the items (`Report.accounts`).
+    reasons. `unused_unknown` names those whose platform does not keep when an account was last used, so that nothing of
+    theirs is `stale`. `dead` are lines of the file that give nothing any more. `accounts` are the known account names beside those of the items (`Report.accounts`).
+    `timezone` is that of the policy, in which people read moments.
     """
 
     as_of: datetime
     items: tuple[Item, ...]
     incomplete: tuple[str, ...] = ()
+    unused_unknown: tuple[str, ...] = ()
     digest: str = ""
     missing: tuple[Missing, ...] = ()
     accounts: Accounts = MappingProxyType({})
     dead: tuple[DeadRow, ...] = ()
+    timezone: str = "UTC"
 
     @property
     def gaps(self) -> tuple[Missing, ...]:
@@ -113,7 +117,14 @@ def review(
     )
     incomplete = tuple(ledger.instance for ledger in read if not ledger.complete)
     told = tuple(replace(row, commit=commits.get((row.at.file, row.at.line))) for row in dead)
-    made = Review(as_of=horizon.as_of, items=tuple(items), incomplete=incomplete, missing=missing, dead=told)
+    made = Review(
+        as_of=horizon.as_of,
+        items=tuple(items),
+        incomplete=incomplete,
+        unused_unknown=tuple(ledger.instance for ledger in read if not ledger.last_seen),
+        missing=missing,
+        dead=told,
+    )
     return replace(made, digest=_compute_digest(made))
 
 
@@ -169,7 +180,7 @@ def _find_flags(
         (until is not None and as_of < until <= as_of + horizon.soon, "expiring"),
         (_is_unused(entry.facts.get("last_seen"), horizon), "stale"),
         (holding.pending or entry.status == "pending", "pending"),
-        (holding.agreement != "same", "differs"),
+        (holding.agreement != "same" and entry.kind != "undeclared", "differs"),
     )
     return (flag for holds, flag in tests if holds)
 

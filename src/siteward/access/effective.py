@@ -278,12 +278,16 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class Ledger(Struct, frozen=True, kw_only=True):
-    """All entries of one instance. Where it is not `complete`, more may be live than is listed."""
+    """All entries of one instance. Where it is not `complete`, more may be live than is listed.
+
+    `last_seen` is true if the platform keeps when an account was last used.
+    """
 
     instance: str
     platform: str
     origin: str = ""
     complete: bool = True
+    last_seen: bool = True
     sites: tuple[Scope, ...] = ()
     entries: tuple[Entry, ...] = ()
 
@@ -303,6 +307,7 @@ def ledger(instance: str, origin: str, desired: Desired, live: Live, traits: Tra
         platform=traits.platform,
         origin=origin,
         complete=live.complete,
+        last_seen=traits.last_seen,
         sites=tuple(sorted(scopes | {site for site in live.sites if is_site(site)})),
         entries=tuple(_build_entry(name, compared) for name in sorted(names)),
     )

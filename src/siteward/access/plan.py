@@ -169,7 +169,8 @@ class Waived(Struct, frozen=True, kw_only=True):
 class Plan(Struct, frozen=True, kw_only=True):
     """The steps of one run on all its instances. `digest` covers everything else (see codec).
 
-    `only` are the words of the selection that the plan is confined to; empty for a whole plan.
+    `only` are the words of the selection that the plan is confined to; empty for a whole plan. `timezone` is that of the
+    policy, in which people read its moments.
     """
 
     tool: str
@@ -182,6 +183,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     dirty: bool = False
     files: int = 0
     only: tuple[str, ...] = ()
+    timezone: str = "UTC"
     instances: tuple[InstancePlan, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     needs: tuple[Need, ...] = ()

@@ -54,7 +54,7 @@ def command(session: Session, base: str, head: str | None, as_of: str | None, sn
         sites=_read_snapshots(snapshots),
     )
     comparison = compared(old, new, question)
-    session.answer(lambda form, options: render(comparison, form, options), Report(command="diff"))
+    session.answer(lambda form, options: render(comparison, form, options, str(new.timezone)), Report(command="diff"))
     return 0 if session.exit_zero else comparison.exit_code
 
 

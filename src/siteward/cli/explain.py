@@ -46,9 +46,9 @@ def explain(
         raise no_answer(report, f"there is {missing} on {where}", "siteward who-can view SITE")
     from siteward.render.answers import explanations
 
-    gaps = gaps_of(report, surveys)
+    gaps, zone = gaps_of(report, surveys), str(checkout.project.declaration.timezone)
     return session.answer(
-        lambda form, options: explanations(answers, form, options, gaps, report.accounts or {}), report
+        lambda form, options: explanations(answers, form, options, gaps, report.accounts or {}, zone), report
     )
 
 
@@ -89,5 +89,7 @@ def who_can(
     )
     from siteward.render.answers import holdings as rendered
 
-    gaps = gaps_of(report, surveys)
-    return session.answer(lambda form, options: rendered(held, form, options, gaps, report.accounts or {}), report)
+    gaps, zone = gaps_of(report, surveys), str(declaration.timezone)
+    return session.answer(
+        lambda form, options: rendered(held, form, options, gaps, report.accounts or {}, zone), report
+    )

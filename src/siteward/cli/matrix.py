@@ -34,6 +34,7 @@ def command(session: Session, instances: tuple[str, ...], as_of: str | None, at:
         commit=commit.id if commit else None,
         missing=(*missing(report), *doubtful(report)),
         accounts=report.accounts or {},
+        timezone=str(checkout.project.declaration.timezone),
     )
     code = session.answer(lambda form, options: render(matrix, form, options), report)
     return code or (0 if session.exit_zero or all(ledger.complete for ledger in matrix.ledgers) else 4)

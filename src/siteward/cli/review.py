@@ -68,7 +68,8 @@ def command(
     dead = () if checkout.past else dead_rows(checkout.project.declaration, checkout.as_of)
     changed = {} if checkout.past else commits(all_ledgers, checkout.project.path.parent, dead)
     current = review(all_ledgers, horizon, changed, (*missing(report), *doubtful(report)), dead)
-    current = replace(current, accounts=report.accounts or {})
+    zone = str(checkout.project.declaration.timezone)
+    current = replace(current, accounts=report.accounts or {}, timezone=zone)
     if decisions is not None:
         return _turn_into_edit(session, checkout, surveys, current, decisions, write=write)
     code = session.answer(lambda form, options: render(current, form, options), report)

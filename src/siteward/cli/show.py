@@ -20,4 +20,5 @@ def command(session: Session, plan_file: Path) -> int:
 
     if any(path.resolve() == plan_file.resolve() for _, path in session.outputs):
         raise click.UsageError(f"-o {plan_file} would write over the plan that is shown; name another file")
-    return session.leave(Report(command="show", plan=read_plan(plan_file, "show")))
+    plan = read_plan(plan_file, "show")
+    return session.leave(Report(command="show", plan=plan, timezone=plan.timezone))

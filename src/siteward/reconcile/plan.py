@@ -178,6 +178,7 @@ def _join(project: Project, parts: tuple[InstancePlan, ...], run: Run) -> Plan:
         dirty=bool(project.commit and project.commit.dirty),
         files=loaded.files,
         only=run.only.words if run.only else (),
+        timezone=str(project.declaration.timezone),
         instances=parts,
         waived=list_waived(parts),
     )

@@ -14,6 +14,7 @@ from siteward.access.state import Origin
 from siteward.render import words
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
+from siteward.render.local_time import localized
 from siteward.render.privacy import Pseudonyms, redact_missing
 from siteward.render.safe import as_json
 
@@ -41,14 +42,17 @@ def explanations(
     options: Options,
     gaps: Sequence[Missing] = (),
     accounts: Accounts = MappingProxyType({}),
+    timezone: str = "UTC",
 ) -> str:
     """Return explanations as `text` or `json`, below the instances that could not be asked (`gaps`).
 
     `accounts` are all known account names (`Report.accounts`), by which names are found and redacted in texts.
+    People read moments in the `timezone` of the policy.
     """
     shown, gaps = _redact_answers(answers, gaps, options.privacy, accounts, _redact_explanation)
     if form == "json":
         return _write_json("siteward.explanations/1", map(_explanation_data, shown), gaps, len(answers))
+    shown, gaps = localized((tuple(shown), tuple(gaps)), timezone)
     palette = Palette(options)
     lines = (line for explanation in shown for line in _explanation_lines(explanation, palette))
     hidden = _count_hidden(len(answers) - len(shown), "explanation")
@@ -61,6 +65,7 @@ def holdings(
     options: Options,
     gaps: Sequence[Missing] = (),
     accounts: Accounts = MappingProxyType({}),
+    timezone: str = "UTC",
 ) -> str:
     """Return holdings as `text`, `json` or `csv`, below the instances that were not read, or not whole (`gaps`).
 
@@ -73,6 +78,7 @@ def holdings(
         missing = [{"instance": gap.instance, "site": words.not_seen(gap)} for gap in gaps]
         rows = [*missing, *map(_grantee_data, shown)]
         return csv_table(_HOLDING, [[_write_cell(row.get(name)) for name in _HOLDING] for row in rows])
+    shown, gaps = localized((tuple(shown), tuple(gaps)), timezone)
     palette = Palette(options)
     lines = palette.table([_grantee_cells(grantee, palette) for grantee in shown], 0)
     hidden = _count_hidden(len(answers) - len(shown), "account")

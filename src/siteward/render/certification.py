@@ -1,4 +1,4 @@
-"""Renders an access review as text, HTML, CSV and JSON; CSV and JSON have an empty `decision` for each grant."""
+"""Renders an access review as text, CSV and JSON, and as HTML by `review_page`; CSV and JSON have an empty `decision` for each grant."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from siteward.access.certification import FLAGS, DeadRow, Flag, Item, Review
-from siteward.access.diagnostic import error, plural
+from siteward.access.diagnostic import plural
 from siteward.access.model import merge_accounts
 from siteward.render import words
 from siteward.render.csv import gap_cells, origin_cells
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
+from siteward.render.links import lines_of
+from siteward.render.local_time import localized
 from siteward.render.privacy import Pseudonyms, redact_missing
-from siteward.render.repeats import Occurrence, tell_once
 from siteward.render.safe import as_json
-from siteward.render.view import Row, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ _COLUMNS = (
     "decision", "id", "instance", "person", "account", "kind", "e-mail", "where", "live", "declared", "power", "flags",
     "until", "via", "ticket", "reason", "file", "line", "commit", "created", "last seen", "owner", "digest",
 )  # fmt: skip
-_TITLES = {
+TITLES: dict[Flag, str] = {
     "admin": "Admins",
     "undeclared": "Not in the file",
     "public": "Public access",
@@ -42,6 +42,7 @@ _TITLES = {
     "pending": "Pending",
     "differs": "Live differs from declared",
 }
+"""The heading above the items of each flag, in the order of `FLAGS`."""
 COUNTED: dict[Flag, tuple[str, str]] = {
     "admin": ("admin grant", "admin grants"),
     "undeclared": ("grant not in the file", "grants not in the file"),
@@ -110,8 +111,8 @@ def _values(item: Item) -> tuple[str, ...]:
         words.moment(item.until) if item.until else "",
         *origin_cells(item.origin),
         item.commit or "",
-        item.facts.get("created", ""),
-        item.facts.get("last_seen", ""),
+        words.day(item.facts.get("created", "")),
+        words.day(item.facts.get("last_seen", "")),
         item.facts.get("owner", ""),
     )
 
@@ -121,14 +122,16 @@ def render(review: Review, form: str, options: Options) -> str:
     shown = _redact(review, options.privacy)
     match form:
         case "html":
-            return page(shown)
+            from siteward.render.review_page import page  # noqa: PLC0415 — text, CSV and JSON need no templates
+
+            return page(localized(shown, shown.timezone), lines_of(options))
         case "csv":
             return table(shown)
         case "json":
             return data(shown)
         case _:
             palette = Palette(options)
-            return palette.page(_lines(shown, review.counts(), len(review.items), palette))
+            return palette.page(_lines(localized(shown, shown.timezone), review.counts(), len(review.items), palette))
 
 
 def _redact(review: Review, privacy: Privacy) -> Review:
@@ -159,7 +162,7 @@ def _redact_item(item: Item, names: Names) -> Item:
 def _lines(review: Review, counts: Mapping[Flag, int], number: int, palette: Palette) -> Iterator[str]:
     yield from palette.warn(map(words.not_read, review.gaps))
     yield f"{palette.paint('Access review', 'bold')} as of {words.moment(review.as_of)}"
-    groups = {_TITLES[flag]: [item for item in review.items if flag in item.flags] for flag in FLAGS}
+    groups = {TITLES[flag]: [item for item in review.items if flag in item.flags] for flag in FLAGS}
     everything = {"All grants": list(review.items)} if palette.options.verbose else {}
     for title, items in {**groups, **everything}.items():
         if items:
@@ -172,11 +175,13 @@ def _lines(review: Review, counts: Mapping[Flag, int], number: int, palette: Pal
     unread = sum(not gap.partly for gap in review.missing)
     without = f", {plural(unread, 'instance')} not read" if unread else ""
     yield f"{palette.paint('Review:', 'bold')} {plural(number, 'grant')}{without}."
-    yield f"      {palette.join((*counted(counts), *_count_dead(review)))}"
+    yield f"      {palette.join((*counted(counts), *count_dead(review)))}"
+    yield from (f"      {palette.text(said)}" for said in unused_unknown(review))
     yield review.digest
 
 
-def _count_dead(review: Review) -> tuple[str, ...]:
+def count_dead(review: Review) -> tuple[str, ...]:
+    """Return the number of dead lines as a phrase; none where there are none."""
     return (plural(len(review.dead), "dead line"),) if review.dead else ()
 
 
@@ -184,20 +189,13 @@ def _dead_cells(row: DeadRow, palette: Palette) -> tuple[Cell, ...]:
     return (
         palette.cell(row.what, "bold"),
         palette.cell(row.why),
-        Cell(palette.join((f"{row.at.file}:{row.at.line}", *_dead_why(row))), "dim"),
+        Cell(palette.join((f"{row.at.file}:{row.at.line}", *dead_reasons(row))), "dim"),
     )
 
 
-def _dead_why(row: DeadRow) -> tuple[str, ...]:
+def dead_reasons(row: DeadRow) -> tuple[str, ...]:
+    """Return why a dead line was written, in phrases: ticket, reason, commit."""
     return tuple(filter(None, (row.ticket, row.reason, f"commit {row.commit}" if row.commit else "")))
-
-
-def _dead_table(review: Review) -> tuple[Table, ...]:
-    rows = tuple(
-        Row(cells=(row.id, row.what, row.why), place=f"{row.at.file}:{row.at.line}", why=_dead_why(row))
-        for row in review.dead
-    )
-    return (Table(title="Dead lines", header=("id", "line", "because", "why"), rows=rows),) if rows else ()
 
 
 def counted(counts: Mapping[Flag, int]) -> tuple[str, ...]:
@@ -207,75 +205,39 @@ def counted(counts: Mapping[Flag, int]) -> tuple[str, ...]:
     )
 
 
-def _text_cells(item: Item, palette: Palette) -> tuple[Cell, ...]:
-    row = _build_row(item)
-    side = f"{words.value(item.live)} live" if item.agreement != "same" else words.value(item.live)
-    declared = f", {words.value(item.declared)} declared" if item.agreement != "same" else ""
-    return (
-        palette.cell(row.cells[1], "bold"),
-        palette.cell(words.place(item.scope)),
-        palette.cell(side + declared),
-        Cell(palette.join((row.place, *row.why)), "dim"),
-    )
+def unused_unknown(review: Review) -> tuple[str, ...]:
+    """Return the sentence on instances of which nobody knows when an account was last used; none where all tell."""
+    named = ", ".join(review.unused_unknown)
+    return (f"{named}: the platform does not keep when an account was last used",) if named else ()
 
 
-def page(review: Review) -> str:
-    """Return the review as one HTML page: the grants of each flag, then all grants."""
-    from siteward.render.html import Part, draw  # noqa: PLC0415 — text, CSV and JSON need no templates
-
-    counts = review.counts()
-    return draw(
-        title="Access review",
-        lead=(
-            f"{plural(len(review.items), 'grant')} as of {words.moment(review.as_of)}",
-            " · ".join((*counted(counts), *_count_dead(review))),
-        ),
-        told=tell_once(Occurrence(error("not-read", words.not_read(gap))) for gap in review.gaps),
-        parts=(
-            Part(title="What stands out", tables=tuple(_flag_tables(review))),
-            Part(title="Everything", tables=(_build_table("All grants", review.items), *_dead_table(review))),
-        ),
-        foot=(
-            f"review {review.digest}",
-            "Decide in the CSV or JSON: keep, revoke or change; keep or remove for dead lines.",
-        ),
-    )
-
-
-def _flag_tables(review: Review) -> Iterator[Table]:
-    for flag in FLAGS:
-        items = tuple(item for item in review.items if flag in item.flags)
-        if items:
-            yield _build_table(_TITLES[flag], items)
-
-
-def _build_table(title: str, items: tuple[Item, ...]) -> Table:
-    header = ("id", "who", "where", "live", "declared", "why")
-    return Table(title=title, header=header, rows=tuple(map(_build_row, items)))
-
-
-def _build_row(item: Item) -> Row:
+def reasons(item: Item) -> tuple[str, ...]:
+    """Return why an item is held, in phrases: the way through the file, ticket, reason, commit, end, owner."""
     origin = item.origin
-    place = f"{origin.at.file}:{origin.at.line}" if origin else ""
     why = (
         f"via {', '.join(origin.via)}" if origin and origin.via else "",
         (origin.ticket or "") if origin else "",
         (origin.reason or "") if origin else "",
         f"commit {item.commit}" if item.commit else "",
-        f"ends {words.moment(item.until)}" if item.until else "",
-        f"last seen {item.facts['last_seen']}" if "last_seen" in item.facts else "",
+        f"ends {words.end(item.until)}" if item.until else "",
         f"owner {item.facts['owner']}" if "owner" in item.facts else "",
-        ", ".join(item.flags),
     )
-    named = words.name_with_login(item.handle, item.account)
-    return Row(
-        cells=(
-            item.id,
-            f"{named} on {item.instance}",
-            words.place(item.scope),
-            words.value(item.live),
-            words.value(item.declared),
-        ),
-        place=place,
-        why=tuple(filter(None, why)),
+    return tuple(filter(None, why))
+
+
+def place(item: Item) -> str:
+    """Return the line that declares an item, as `file:line`; empty where none does."""
+    return f"{item.origin.at.file}:{item.origin.at.line}" if item.origin else ""
+
+
+def _text_cells(item: Item, palette: Palette) -> tuple[Cell, ...]:
+    side = f"{words.value(item.live)} live" if item.agreement != "same" else words.value(item.live)
+    declared = f", {words.value(item.declared)} declared" if item.agreement != "same" else ""
+    seen = f"last seen {words.day(item.facts['last_seen'])}" if "last_seen" in item.facts else ""
+    told = (place(item), *reasons(item), seen, ", ".join(item.flags))
+    return (
+        palette.cell(f"{words.name_with_login(item.handle, item.account)} on {item.instance}", "bold"),
+        palette.cell(words.place(item.scope)),
+        palette.cell(side + declared),
+        Cell(palette.join(tuple(filter(None, told))), "dim"),
     )

@@ -15,6 +15,7 @@ from siteward.render import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan, Step
@@ -30,7 +31,8 @@ class Options(Struct, frozen=True, kw_only=True):
     `width` is the terminal's, in columns, or `None` where lines may be of any length. `plain` uses words and ASCII
     instead of symbols. `goes_on` is set where the command continues after this report, which then shows neither an exit
     code nor a next step. `top` is the folder of the repository and `below` the path from there to the working directory;
-    forges look for files from the top.
+    forges look for files from the top. `blob` is the address of the files at their commit on the forge, and `run` that of
+    the job; both are empty outside of a job. `moment` is that of the run, for the formats that must name one.
     """
 
     color: bool = False
@@ -43,6 +45,9 @@ class Options(Struct, frozen=True, kw_only=True):
     goes_on: bool = False
     top: str = ""
     below: str = ""
+    blob: str = ""
+    run: str = ""
+    moment: datetime | None = None
 
 
 class RenderContext(Struct, frozen=True, kw_only=True, dict=True):

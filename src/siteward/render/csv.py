@@ -117,8 +117,8 @@ def _step_cells(step: Step, instance: str, part: str) -> tuple[str, ...]:
 
 
 def _drift_cells(item: DriftItem) -> tuple[str, ...]:
-    instance, *cells = drift_row(item).cells
-    return (instance, item.kind, *cells, item.note or "")
+    who, instance, *cells = drift_row(item).cells
+    return (instance, item.kind, who, *cells, item.note or "")
 
 
 def _diagnostic_cells(said: Diagnostic) -> tuple[str, ...]:

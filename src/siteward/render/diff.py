@@ -14,7 +14,9 @@ from siteward.render import words
 from siteward.render.fitting import Block
 from siteward.render.json import diagnostic
 from siteward.render.lines import Cell, Glyph, Palette, Style
-from siteward.render.markdown import fitted, place_of
+from siteward.render.links import link_place, link_run
+from siteward.render.local_time import localized
+from siteward.render.markdown import linked, place_of
 from siteward.render.markdown_escape import code, comment, details, prose, table
 from siteward.render.privacy import Pseudonyms
 from siteward.render.safe import as_json
@@ -55,16 +57,16 @@ class _Page(Struct, frozen=True, kw_only=True):
     options: Options
 
 
-def render(comparison: Comparison, form: str, options: Options) -> str:
-    """Return a comparison as `text`, `markdown` or `json`."""
-    page = _Page(
-        shown=_redact(comparison, options), counts=comparison.counts(), code=comparison.exit_code, options=options
-    )
+def render(comparison: Comparison, form: str, options: Options, timezone: str = "UTC") -> str:
+    """Return a comparison as `text`, `markdown` or `json`; people read moments in the `timezone` of the policy."""
+    redacted = _redact(comparison, options)
+    shown = redacted if form == "json" else localized(redacted, timezone)
+    page = _Page(shown=shown, counts=comparison.counts(), code=comparison.exit_code, options=options)
     match form:
         case "json":
             return as_json(_document(page), 2)
         case "markdown":
-            return fitted(_blocks(page), _last_line(page))
+            return linked(lambda shown: _blocks(replace(page, options=shown)), options, _last_line(page))
         case _:
             palette = Palette(options)
             return palette.page(_lines(page, palette))
@@ -140,7 +142,7 @@ def _exceptions(side: Side | None) -> str:
 
 
 def _end_date(side: Side | None) -> str:
-    return words.moment(side.until) if side and side.until else "no end"
+    return words.end(side.until) if side and side.until else "no end"
 
 
 def _location(movement: Movement, page: _Page) -> str:
@@ -161,11 +163,11 @@ def _reasons(movement: Movement) -> Iterator[str]:
         yield f"{came} {', '.join(side.origin.via)}" if side.origin.via else ""
         yield side.origin.ticket or ""
         yield side.origin.reason or ""
-        yield f"until {words.moment(side.origin.until)}" if side.origin.until and movement.after else ""
+        yield f"until {words.end(side.origin.until)}" if side.origin.until and movement.after else ""
     if movement.begins:
-        yield f"from {words.moment(movement.begins)}"
+        yield f"from {words.begin(movement.begins)}"
     if movement.external:
-        yield "outsider"
+        yield "external"
 
 
 def _place(movement: Movement, page: _Page) -> str:
@@ -231,13 +233,15 @@ def _blocks(page: _Page) -> Iterator[Block]:
     yield Block((f"{head}\n\n{after}".rstrip(" ·"),))
     if notices := words.by_weight(page.shown.notices):
         title = "**❗ Rules and settings that decide about access**\n\n"
-        yield Block((title + "\n".join(map(_notice_line, notices)), title + _count_codes(notices)), 3)
+        yield Block(
+            (title + "\n".join(_notice_line(said, page.options) for said in notices), title + _count_codes(notices)), 3
+        )
     for band, movements in page.shown.by_band().items():
         yield _band_block(band, movements, page)
 
 
-def _notice_line(said: Diagnostic) -> str:
-    at = f" ({place_of(said.at)})" if said.at else ""
+def _notice_line(said: Diagnostic, options: Options) -> str:
+    at = f" ({place_of(said.at, options)})" if said.at else ""
     return f"- {said.severity.word} {code(said.code)} {prose(said.message)}{at}"
 
 
@@ -258,7 +262,7 @@ def _band_block(band: Band, movements: Sequence[Movement], page: _Page) -> Block
 
 def _markdown_cells(movement: Movement, page: _Page) -> tuple[str, ...]:
     shape = _MARKS[_SIGNS[movement.kind]]
-    why = (code(_location(movement, page)), *map(prose, filter(None, _reasons(movement))))
+    why = (link_place(_location(movement, page), page.options), *map(prose, filter(None, _reasons(movement))))
     return (
         f"❗ {shape}" if movement.raises else shape,
         code(movement.person),
@@ -279,7 +283,8 @@ def _brief(movements: Iterable[Movement], page: _Page) -> str:
 
 
 def _last_line(page: _Page) -> str:
-    return f"{code(page.shown.base)} to {code(page.shown.head)} as of {words.moment(page.shown.as_of)}"
+    run = f" · {link_run(page.options)}" if page.options.run else ""
+    return f"{code(page.shown.base)} to {code(page.shown.head)} as of {words.moment(page.shown.as_of)}{run}"
 
 
 # -- data

@@ -6,6 +6,7 @@ template's escapes.
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from functools import partial
 from hashlib import sha256
@@ -19,6 +20,7 @@ from msgspec import Struct
 
 from siteward.access.diagnostic import plural
 from siteward.render import words
+from siteward.render.links import NO_LINES, Lines, lines_of
 from siteward.render.repeats import Occurrence, Told, merge, tell_once
 from siteward.render.safe import advice, excerpt, name_digest, show
 from siteward.render.view import (
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 _TITLES = {"validate": "Access files", "drift": "Access drift", "apply": "Access applied"}
 BLOCKED = Band.BLOCKED.name.lower()
+_QUOTED = re.compile(r"`([^`]+)`")
 _SIGNS = {"blocked": "⊘ ", "high": "! ", "": "", "+": "+", "~": "~", "-": "-"}
 
 
@@ -54,6 +57,17 @@ class Part(Struct, frozen=True, kw_only=True):
     lead: tuple[str, ...] = ()
     told: tuple[Told, ...] = ()
     tables: tuple[Table, ...] = ()
+
+
+class Sources(Struct, frozen=True, kw_only=True):
+    """What a page refers to: the lines of files to show excerpts of, a plan's digest for hints, and the lines on a forge."""
+
+    texts: Mapping[str, Sequence[str]] = MappingProxyType({})
+    digest: str = ""
+    lines: Lines = NO_LINES
+
+
+_NO_SOURCES = Sources()
 
 
 class _Remark(Struct, frozen=True, kw_only=True):
@@ -76,8 +90,7 @@ def render(context: RenderContext) -> str:
         told=tell_once(map(Occurrence, words.by_weight(context.diagnostics))),
         parts=tuple(_parts(context)),
         foot=tuple(_foot_lines(context)),
-        texts=report.texts,
-        digest=context.digest,
+        sources=Sources(texts=report.texts, digest=context.digest, lines=lines_of(context.options)),
     )
 
 
@@ -88,43 +101,67 @@ def draw(
     parts: tuple[Part, ...],
     foot: tuple[str, ...],
     told: tuple[Told, ...] = (),
-    texts: Mapping[str, Sequence[str]] = MappingProxyType({}),
-    digest: str = "",
+    sources: Sources = _NO_SOURCES,
 ) -> str:
-    """Return a page of these parts; every text is escaped here.
+    """Return a page of these parts; every text is escaped here, and places link to their lines on the forge."""
+    remarks_of = partial(_remarks, texts=sources.texts, digest=sources.digest)
+    return page_of(
+        "report.html", sources.lines, title=title, lead=lead, told=told, parts=parts, foot=foot, remarks_of=remarks_of
+    )
 
-    `texts` are the lines of the files that diagnostics show excerpts of, `digest` is the plan's, for hints.
+
+def page_of(template: str, lines: Lines = NO_LINES, *, style: str = "", script: str = "", **content: object) -> str:
+    """Return the page that a template makes of its content.
+
+    Its look is that of all pages, and `style`; it runs `script`, if it is given. Its content security policy allows these
+    two, by their hashes, and nothing else.
     """
-    style = resource("report.css")
+    look = "\n".join(filter(None, (resource("page.css").rstrip(), style)))
+    running = f" script-src 'sha256-{_content_hash(script)}';" if script else ""
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{_content_hash(look)}';{running} base-uri 'none'; form-action 'none'"
+    )
     return (
-        environment()
-        .get_template("report.html")
+        _environment(lines)
+        .get_template(template)
         .render(
-            title=title,
-            lead=lead,
-            told=told,
-            parts=parts,
-            foot=foot,
-            remarks_of=partial(_remarks, texts=texts, digest=digest),
-            style=Markup(style),  # noqa: S704 - the package's own file, and the very text that the hash is of
-            style_hash=content_hash(style),
+            policy=Markup(policy),  # noqa: S704 - made above, of hashes
+            style=Markup(look),  # noqa: S704 - the package's own files, and the very texts that the hashes are of
+            script=Markup(script),  # noqa: S704
+            **content,
         )
     )
 
 
-def content_hash(text: str) -> str:
+def _content_hash(text: str) -> str:
     """Return the hash by which a content security policy allows a style sheet or script."""
     return b64encode(sha256(text.encode()).digest()).decode()
 
 
-def environment() -> Environment:
+def _environment(lines: Lines) -> Environment:
     """Return the environment of this package's templates, in which every text that is not `Markup` is made safe to show."""
-    return Environment(
+    made = Environment(
         loader=FunctionLoader(resource),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=lambda value: value if isinstance(value, Markup) else show(value),  # an excerpt is safe already
         keep_trailing_newline=True,
+    )
+    made.filters |= {"prose": _prose, "anchor": anchor, "address": lines.of}
+    made.tests["address"] = lambda place: bool(lines.of(place))
+    return made
+
+
+def anchor(title: str) -> str:
+    """Return the name by which an address leads to a part of a page."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def _prose(text: str) -> Markup:
+    """Return a sentence in which what stands in backquotes is code."""
+    pieces = _QUOTED.split(show(text))  # what is quoted stands at the odd places
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if at % 2 else piece for at, piece in enumerate(pieces)
     )
 
 
@@ -194,18 +231,18 @@ def _build_remark(told: Told, texts: Mapping[str, Sequence[str]], digest: str) -
 def _parts(context: RenderContext) -> Iterator[Part]:
     report, instances = context.report, context.instances
     drift = (Part(title="Drift", tables=tuple(table for _, table in drift_tables(report.drift))),)
-    heads = (Part(title=instance.instance, lead=tuple(_instance_lead(instance, context))) for instance in instances)
     if report.outcomes:
         yield Part(title="What happened", tables=(_outcome_table(context),))
         yield from drift if report.drift else ()
         return
     if report.command == "drift":
-        yield from (*(drift if report.drift else ()), *heads)
+        yield from drift if report.drift else ()
         yield from _blocked_part(context)
     else:
-        yield from heads
         yield from _change_parts(context)
     yield from _reported_part(context)
+    if instances:
+        yield Part(title="Instances", tables=(_instance_table(instances, context),))
 
 
 def _outcome_table(context: RenderContext) -> Table:
@@ -240,16 +277,27 @@ def _reported_part(context: RenderContext) -> Iterator[Part]:
         yield Part(title=REPORTED, told=told, tables=tables)
 
 
-def _instance_lead(instance: InstancePlan, context: RenderContext) -> Iterator[str]:
-    release = words.release(instance.platform, instance.version, instance.edition)
+def _instance_table(instances: Sequence[InstancePlan], context: RenderContext) -> Table:
+    """Return what was read of each instance, what it misses, and the numbers of its changes."""
+    changes = () if context.report.command == "drift" else ("changes",)
+    header = ("instance", "address", "platform", "mode", "read", "not read", *changes)
+    return Table(title="What was read", header=header, rows=tuple(_instance_row(part, context) for part in instances))
+
+
+def _instance_row(instance: InstancePlan, context: RenderContext) -> Row:
     counted = zip(instance.read, ("account", "site", "grant"), strict=True)
-    read = f"read {', '.join(plural(count, noun) for count, noun in counted)}"
-    yield f"{instance.origin} · {release} · mode {instance.mode} · {read}"
-    if context.report.command != "drift":
-        yield words.headline(context.parts[instance.instance])
-    yield from (f"not read: {listing}" for listing in words.unread(instance))
-    if hidden := ", ".join(words.unseen(instance)):
-        yield f"cannot be seen: {hidden}"
+    hidden = ", ".join(words.unseen(instance))
+    return Row(
+        cells=(
+            instance.instance,
+            instance.origin,
+            words.release(instance.platform, instance.version, instance.edition),
+            instance.mode,
+            ", ".join(plural(count, noun) for count, noun in counted),
+        ),
+        why=(*words.unread(instance), *((f"cannot be seen: {hidden}",) if hidden else ())),
+        after=() if context.report.command == "drift" else (words.headline(context.parts[instance.instance]),),
+    )
 
 
 def _outcome_row(outcome: Outcome, reasons: tuple[str, ...]) -> Row:

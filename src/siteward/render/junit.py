@@ -1,11 +1,14 @@
 """Renders a report as JUnit XML for test tabs: errors and drift are failed cases; without any, one case passes.
 
-Elements and attributes are those that the schemas of Jenkins (`junit-10.xsd`) and Surefire have in common.
+Elements and attributes are those that both common schemas take, and all that either demands: `junit-10.xsd` of Jenkins'
+xUnit plugin, and Ant's by windyroad. The latter knows no output of a single case, so what is no failure is told in that
+of the suite.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -15,29 +18,43 @@ from siteward.render.findings import Finding, collect
 from siteward.render.safe import show
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from siteward.render.context import RenderContext
 
 
 def render(context: RenderContext) -> str:
     """Return one test suite for the command, with the run's numbers as its properties."""
-    cases = list(_cases(context))
-    failed = sum(case.find("failure") is not None for case in cases)
-    counts = {"tests": str(len(cases)), "failures": str(failed), "errors": "0"}
-    root = Element("testsuites", counts)
-    suite = SubElement(
-        root, "testsuite", {"name": f"siteward {show(context.report.command)}", **counts, "skipped": "0"}
-    )
+    told: list[str] = []
+    cases = list(_cases(context, told))
+    root = Element("testsuites")
+    suite = SubElement(root, "testsuite", _suite_attributes(context, cases))
     properties = SubElement(suite, "properties")
     for name, value in _totals(context):
         SubElement(properties, "property", {"name": name, "value": value})
     suite.extend(cases)
+    SubElement(suite, "system-out").text = "\n\n".join(told)
+    SubElement(suite, "system-err").text = ""
     indent(root, " ")
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
-def _cases(context: RenderContext) -> Iterator[Element]:
+def _suite_attributes(context: RenderContext, cases: Sequence[Element]) -> dict[str, str]:
+    """Return the attributes of the suite; `localhost` is what Ant's schema asks for where no host is to be named."""
+    plan, failed = context.report.plan, sum(case.find("failure") is not None for case in cases)
+    moment = context.options.moment or (plan.created if plan else None)
+    attributes = {
+        "name": f"siteward {show(context.report.command)}",
+        "tests": str(len(cases)), "failures": str(failed), "errors": "0", "skipped": "0", "time": "0",
+        "hostname": "localhost", "package": "siteward", "id": "0",
+    }  # fmt: skip
+    if moment is not None:
+        attributes["timestamp"] = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return attributes
+
+
+def _cases(context: RenderContext, told: list[str]) -> Iterator[Element]:
+    """Yield the cases; the texts of those that pass are added to `told`."""
     findings = collect(context)
     seen: Counter[tuple[str, str]] = Counter()
     for finding in findings:
@@ -45,7 +62,7 @@ def _cases(context: RenderContext) -> Iterator[Element]:
         name = show(finding.name)
         seen[finding.rule, name] += 1
         number = seen[finding.rule, name]
-        yield _build_case(finding, name if number == 1 else f"{name} ({number})", failed=_fails(finding))
+        yield _build_case(finding, name if number == 1 else f"{name} ({number})", told)
     if not any(map(_fails, findings)):
         yield Element("testcase", {"classname": "siteward", "name": context.verdict, "time": "0"})
 
@@ -57,16 +74,18 @@ def _fails(finding: Finding) -> bool:
     )
 
 
-def _build_case(finding: Finding, name: str, *, failed: bool) -> Element:
-    """Return a finding as a case; its place is in the text, since common schemas have no attribute for it."""
+def _build_case(finding: Finding, name: str, told: list[str]) -> Element:
+    """Return a finding as a case; its place is in the text, since common schemas have no attribute for it.
+
+    The text of one that passes is added to `told`.
+    """
     place = f"{finding.at.file}:{finding.at.line}" if finding.at else ""
     case = Element("testcase", {"classname": show(finding.rule), "name": name, "time": "0"})
     text = "\n".join(map(show, filter(None, (place, finding.message, *finding.help))))
-    body = SubElement(case, "failure" if failed else "system-out")
-    if failed:
-        body.set("message", show(finding.message))
-        body.set("type", show(finding.rule))
-    body.text = text
+    if _fails(finding):
+        SubElement(case, "failure", {"message": show(finding.message), "type": show(finding.rule)}).text = text
+    else:
+        told.append(f"{finding.severity.word} {show(finding.rule)}\n{text}")
     return case
 
 

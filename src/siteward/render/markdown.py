@@ -12,10 +12,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from siteward.access.diagnostic import join_some, plural
 from siteward.access.model import Power
 from siteward.render import words
-from siteward.render.fitting import Block, Chain, Lines, Part, fit
+from siteward.render.fitting import GAP, Block, Chain, Lines, Part, fit
+from siteward.render.links import link_place, link_run, without_lines
 from siteward.render.markdown_escape import code, comment, details, names, prose, table
 from siteward.render.repeats import Occurrence, Told, tell_once
 from siteward.render.safe import advice, name_digest
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.plan import InstancePlan, Step, UnmanagedAccount
     from siteward.access.report import DriftItem, Outcome
-    from siteward.render.context import RenderContext
+    from siteward.render.context import Options, RenderContext
 
 
 LIMIT = 60_000
@@ -67,7 +70,15 @@ _IN_LINE = 20
 
 def render(context: RenderContext) -> str:
     """Return one comment of at most `LIMIT` characters."""
-    return fitted(_parts(context), _last_line(context))
+    return linked(lambda options: _parts(replace(context, options=options)), context.options, _last_line(context))
+
+
+def linked(build: Callable[[Options], Iterable[Part]], options: Options, foot: str) -> str:
+    """Return the comment of the parts that options lead to; the links to lines are the first to give way."""
+    every = tuple(build(options))
+    if options.blob and len(fit(every, _MOST).text) + len(foot) + len(GAP) + 1 > LIMIT:
+        every = tuple(build(without_lines(options)))
+    return fitted(every, foot)
 
 
 def fitted(parts: Iterable[Part], foot: str) -> str:
@@ -102,19 +113,19 @@ def _cut(text: str, limit: int) -> str:
 def _parts(context: RenderContext) -> Iterator[Part]:
     report = context.report
     yield Block((_headline(context),))
-    if said := [diagnostic for diagnostic in context.diagnostics if diagnostic.severity]:
+    if said := [diagnostic for diagnostic in context.diagnostics if words.is_told(diagnostic)]:
         yield _diagnostics_part(said, context)
     if report.outcomes:
         yield from _outcome_parts(context)
-        yield from _drift_parts(report.drift)
+        yield from _drift_parts(report.drift, context)
         return
     if report.command == "drift":
-        yield from _drift_parts(report.drift)
+        yield from _drift_parts(report.drift, context)
     if context.instances:
         yield Block(("\n".join(_instance_line(instance, context) for instance in context.instances),))
     if report.command != "drift":
         yield from _section_parts(context)
-        yield from _drift_parts(report.drift)
+        yield from _drift_parts(report.drift, context)
     yield from _reported_parts(context)
 
 
@@ -147,6 +158,8 @@ def _last_line(context: RenderContext) -> str:
         parts += [f"journal, head {code(report.journal_head)}"]
     if report.next:
         parts += [f"next: {code(report.next)}"]
+    if context.options.run:
+        parts += [link_run(context.options)]
     return " · ".join(parts)
 
 
@@ -198,10 +211,10 @@ def _outcome_cells(outcome: Outcome, context: RenderContext) -> tuple[str, ...]:
     )
 
 
-def _drift_parts(items: Iterable[DriftItem]) -> Iterator[Part]:
+def _drift_parts(items: Iterable[DriftItem], context: RenderContext) -> Iterator[Part]:
     every = tuple(items)
     for kind, drift in drift_tables(every):
-        rows = ((*map(code, row.cells), prose(row.reason)) for row in drift.rows)
+        rows = ((*map(code, row.cells), _why(row, context)) for row in drift.rows)
         body = table(drift.header, rows)
         if kind == "unapplied":
             yield Block((details(drift.title, body), ""), _REPORTED)
@@ -284,14 +297,19 @@ def remark(told: Told, context: RenderContext) -> str:
     """Return a finding as a phrase with its place and advice, and how many it stands for."""
     said = told.said
     kind = "**error**" if said.blocks else said.severity.word
-    place = f" ({place_of(said.at)})" if said.at else ""
+    place = f" ({place_of(said.at, context.options)})" if said.at else ""
     more = "".join(f" · {prose(phrase)}" for phrase in (*advice(said, context.digest), *told.more()))
     return f"{kind} {code(said.code)} {prose(f'{told.where}{said.message}')}{place}{more}"
 
 
-def place_of(at: Span) -> str:
-    """Return a place in the declaration, as `file:line` in code."""
-    return code(f"{at.file}:{at.line}")
+def place_of(at: Span, options: Options) -> str:
+    """Return a place in the declaration, as `file:line` in code, which leads to that line where a forge is known."""
+    return link_place(f"{at.file}:{at.line}", options)
+
+
+def _why(row: Row, context: RenderContext) -> str:
+    """Return the place and the reasons of a row as one phrase."""
+    return " · ".join(filter(None, (link_place(row.place, context.options), *map(prose, row.why))))
 
 
 def _band_part(section: Section, context: RenderContext) -> Part:
@@ -341,7 +359,7 @@ def _step_lines(steps: Sequence[Planned], context: RenderContext, rank: int) -> 
 def _draw_step(row: Row, context: RenderContext) -> tuple[str, ...]:
     signs, *cells = row.cells
     remarks = (remark(told, context) for told in tell_once(map(Occurrence, row.remarks)))
-    why = " · ".join(filter(None, (code(row.place), *map(prose, row.why), *remarks)))
+    why = " · ".join(filter(None, (_why(row, context), *remarks)))
     return (signs, *map(code, cells), why)
 
 

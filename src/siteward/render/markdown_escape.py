@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 
 _TAME = re.compile(r"[A-Za-z0-9](?:[\w .,:@/()+=%→-]*[\w)%+-])?", re.ASCII)
+_MAIL = re.compile(r"[^\s`<>|@]+@[^\s`<>|@]+")
+"""An address: as references it would still become a link to write to it."""
 _QUOTED = re.compile(r"`([^`]+)`")
 _WORD = re.compile(r"(?![:/])[\w.,;:'\"()%=?→…/·-]*")
+_CLOCK = re.compile(r"\d\d:\d\d[+-]\d\d:\d\d[;,.]?", re.ASCII)
 _LIVELY = re.compile(r"_|://|www\.|\bGH-\d|\b[0-9a-f]{7,40}\b|:\w+:", re.IGNORECASE)
 
 
@@ -29,7 +32,7 @@ def code(text: str) -> str:
 def _code(shown: str) -> str:
     if not shown:
         return ""
-    if _TAME.fullmatch(shown):
+    if _TAME.fullmatch(shown) or _MAIL.fullmatch(shown):
         return f"`{shown}`"
     return f"<code>{''.join(_reference(char) for char in shown)}</code>"
 
@@ -49,7 +52,7 @@ def _escape_words(text: str) -> str:
 
 
 def _escape_word(word: str) -> str:
-    if not word or (_WORD.fullmatch(word) and not _LIVELY.search(word)):
+    if not word or _CLOCK.fullmatch(word) or (_WORD.fullmatch(word) and not _LIVELY.search(word)):
         return word
     return _code(word)
 

@@ -24,6 +24,7 @@ from siteward.render import words
 from siteward.render.csv import gap_cells, origin_cells
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
+from siteward.render.local_time import localized
 from siteward.render.privacy import Pseudonyms, redact_missing
 from siteward.render.safe import as_json, show
 
@@ -47,6 +48,7 @@ class Matrix(Struct, frozen=True, kw_only=True):
     """The ledgers of a matrix, their time, and the instances that are missing from it.
 
     `accounts` are all known account names (`Report.accounts`), by which names are found and redacted in texts.
+    `timezone` is that of the policy, in which people read moments.
     """
 
     ledgers: tuple[Ledger, ...]
@@ -54,6 +56,7 @@ class Matrix(Struct, frozen=True, kw_only=True):
     commit: str | None = None
     missing: tuple[Missing, ...] = ()
     accounts: Accounts = MappingProxyType({})
+    timezone: str = "UTC"
 
     @property
     def unread(self) -> tuple[Missing, ...]:
@@ -71,18 +74,15 @@ def page(matrix: Matrix) -> str:
     """Return the matrix as one HTML page that needs nothing from elsewhere."""
     from markupsafe import Markup  # noqa: PLC0415 — text, CSV and JSON need no templates
 
-    from siteward.render.html import content_hash, environment, resource  # noqa: PLC0415
+    from siteward.render.html import page_of, resource  # noqa: PLC0415
 
-    style, script = resource("matrix.css"), resource("matrix.js")
-    template = environment().get_template("matrix.html")
-    return template.render(
-        style=Markup(style),  # noqa: S704 - the package's own files, and the very texts that the hashes are of
-        script=Markup(script),  # noqa: S704
-        style_hash=content_hash(style),
-        script_hash=content_hash(script),
+    return page_of(
+        "matrix.html",
+        style=resource("matrix.css"),
+        script=resource("matrix.js"),
+        title="Access matrix",
         data=Markup(_embed_json(_page_data(matrix))),  # noqa: S704 - JSON in which no "<" is left
-        as_of=words.moment(matrix.as_of),
-        commit=matrix.commit or "",
+        when=f"As of {words.moment(matrix.as_of)}{f' for commit {matrix.commit}' if matrix.commit else ''}.",
         gaps=[words.not_read(gap) for gap in matrix.gaps],
     )
 
@@ -103,7 +103,8 @@ def _page_data(matrix: Matrix) -> dict[str, object]:
     for at, ledger in enumerate(matrix.ledgers):
         for entry in ledger.entries:
             name = show(entry.handle or f"{entry.account} ({ledger.instance})")
-            _, accounts, cells = rows.setdefault(name, (entry.kind, [], []))
+            kind = "unmanaged" if entry.kind == "undeclared" else entry.kind
+            _, accounts, cells = rows.setdefault(name, (kind, [], []))
             accounts.append(_describe_account(entry, ledger))
             cells += (
                 [place[at, words.place(holding.scope)], *_cell_data(holding, entry, matrix)]
@@ -117,7 +118,8 @@ def _page_data(matrix: Matrix) -> dict[str, object]:
 
 
 def _describe_account(entry: Entry, ledger: Ledger) -> str:
-    parts = (ledger.instance, entry.account, entry.email or "", "" if entry.status == "active" else entry.status)
+    email = "" if entry.email is None or entry.email == entry.account else entry.email
+    parts = (ledger.instance, entry.account, email, "" if entry.status == "active" else entry.status)
     return " · ".join(show(part) for part in parts if part)
 
 
@@ -165,7 +167,7 @@ def _details(holding: Holding, entry: Entry) -> str:
         (origin.ticket or "") if origin else "",
         (origin.reason or "") if origin else "",
         f"through group {holding.group}" if holding.group else "",
-        f"ends {words.moment(until)}" if until else "",
+        f"ends {words.end(until)}" if until else "",
         holding.why or "",
     )
     return " · ".join(show(part) for part in parts if part)
@@ -209,14 +211,14 @@ def render(matrix: Matrix, form: str, options: Options) -> str:
     shown = replace(matrix, ledgers=ledgers, missing=redact_missing(matrix.missing, options.privacy, matrix.accounts))
     match form:
         case "html":
-            return page(shown)
+            return page(localized(shown, matrix.timezone))
         case "csv":
             return table(ledgers, shown.gaps)
         case "json":
             return as_json(_document(shown, matrix), 1)
         case _:
             palette = Palette(options)
-            return palette.page(_lines(shown, matrix, palette))
+            return palette.page(_lines(localized(shown, matrix.timezone), matrix, palette))
 
 
 def _document(shown: Matrix, whole: Matrix) -> Mapping[str, object]:
@@ -296,7 +298,7 @@ def _entry_rows(entry: Entry, palette: Palette) -> Iterator[tuple[Cell, ...]]:
             f"by group {holding.group}" if holding.group and wish else "",
             (holding.why or "") if entry.handle else "",
             "pending" if holding.pending else "",
-            f"ends {words.moment(end)}" if (end := _end_date(holding, entry)) else "",
+            f"ends {words.end(end)}" if (end := _end_date(holding, entry)) else "",
             *(_causes_of(holding) if palette.options.verbose else ()),
         )
         yield (

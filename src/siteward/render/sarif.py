@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from siteward import __version__
-from siteward.access.catalog import RULES, sentence
+from siteward.access.catalog import RULES, rule_name, sentence
 from siteward.access.codec import encode_summary
 from siteward.access.diagnostic import Severity, Span
 from siteward.render.findings import Finding, anchor, collect, collect_waived, fingerprints
@@ -56,6 +56,7 @@ def render(context: RenderContext) -> str:
 def _driver(rules: tuple[str, ...]) -> dict[str, object]:
     return {
         "name": "siteward",
+        "fullName": f"siteward {__version__}",
         "version": __version__,
         "informationUri": HOME,
         "rules": [_rule(rule) for rule in rules],
@@ -68,7 +69,7 @@ def _rule(code: str) -> dict[str, object]:
     step = rule.step if rule else "look at `policy.rules` in the file, where this rule of your own stands"
     described: dict[str, object] = {
         "id": show(code),
-        "name": rule.name if rule else "".join(filter(str.isalnum, code.title())) or "Rule",
+        "name": rule_name(code),
         "shortDescription": {"text": _escape_message(code.replace("-", " "))},
         "fullDescription": {"text": _escape_message(sentence(code))},
         "help": {"text": _escape_message(f"Next: {step}")},

@@ -63,8 +63,9 @@ Sign = Literal["+", "~", "-"]
 _SIGNS: dict[Action, Sign] = {"create": "+", "update": "~", "delete": "-"}
 _At: TypeAlias = "tuple[str, str]"
 """An instance and the id of a step on it."""
+_SUBJECTS = frozenset({"who", "account"})
 STEP_HEADER = ("", "who", "where", "change", "why")
-DRIFT_HEADER = ("instance", "who", "where", "live", "declared", "last applied", "note")
+DRIFT_HEADER = ("who", "instance", "where", "live", "declared", "last applied", "note")
 
 
 class Planned(Struct, frozen=True):
@@ -227,12 +228,13 @@ def _collapse(steps: tuple[Planned, ...]) -> Collapsed:
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """A row of a table: its cells, and in the last column a place in the file, reasons and diagnostics."""
+    """A row of a table: its cells, then in one column a place in the file, reasons and diagnostics, then further cells."""
 
     cells: tuple[str, ...]
     place: str = ""
     why: tuple[str, ...] = ()
     remarks: tuple[Diagnostic, ...] = ()
+    after: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -251,6 +253,12 @@ class Table(Struct, frozen=True, kw_only=True):
     header: tuple[str, ...] = STEP_HEADER
     rows: tuple[Row, ...]
     told: tuple[Told, ...] = ()
+
+    @property
+    def leading(self) -> int:
+        """The index of the column that says what a row is about: the first of a subject, else the first with a name."""
+        subjects = (at for at, name in enumerate(self.header) if name in _SUBJECTS)
+        return next(subjects, next((at for at, name in enumerate(self.header) if name), 0))
 
 
 def weighty(said: Diagnostic) -> bool:
@@ -368,10 +376,11 @@ def drift_tables(items: Iterable[DriftItem]) -> Iterator[tuple[DriftKind, Table]
 
 
 def drift_row(item: DriftItem) -> Row:
-    """Return a piece of drift as a row: instance, account, place, then live, declared and last applied."""
+    """Return a piece of drift as a row: account, instance, place, then live, declared and last applied."""
     key = words.key_of(item)
     sides = (words.value(side) for side in (item.live, item.declared, item.journalled))
     return Row(
-        cells=(item.instance, words.declared_user(key), words.where(key), *sides),
+        cells=(words.declared_user(key), item.instance, words.where(key), *sides),
+        place=words.location(item.step) if item.step else "",
         why=(item.note,) if item.note else (),
     )

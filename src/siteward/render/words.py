@@ -5,7 +5,8 @@ The text is independent of formats and unescaped; each renderer sends it through
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from siteward.access.diagnostic import plural
@@ -55,6 +56,7 @@ DRIFT: dict[DriftKind, str] = {
     "undeclared": "live and not in the file",
     "unapplied": "declared and not applied yet (not drift)",
 }
+_DAY = re.compile(r"\d{4}-\d\d-\d\d(?!\d)", re.ASCII)
 RISKS: dict[Risk, str] = {"low": "low risk", "medium": "medium risk", "high": "high risk"}
 ARROW = " → "
 
@@ -65,11 +67,28 @@ def moment(at: datetime) -> str:
     return at.isoformat(sep=" ", timespec=exact).replace("+00:00", "Z")
 
 
+def day(fact: str) -> str:
+    """Return the day of a time that a platform tells, in its own form; a text that begins with no day stays as it is."""
+    return fact[:10] if _DAY.match(fact) else fact
+
+
 def end(until: datetime) -> str:
     """Return the moment at which something ends; where that is midnight, the day before, which is the day in the file."""
-    if (until.hour, until.minute, until.second) != (0, 0, 0):
-        return moment(until)
-    return (until - timedelta(days=1)).date().isoformat()
+    return _date(until - timedelta(days=1)) if _is_midnight(until) else moment(until)
+
+
+def begin(since: datetime) -> str:
+    """Return the moment at which something begins; where that is midnight, the day, as in the file."""
+    return _date(since) if _is_midnight(since) else moment(since)
+
+
+def _is_midnight(at: datetime) -> bool:
+    return (at.hour, at.minute, at.second) == (0, 0, 0)
+
+
+def _date(at: datetime) -> str:
+    """Return a day, with the word UTC where it is one there and not in a time zone of the policy."""
+    return at.date().isoformat() + (" UTC" if at.tzinfo is UTC else "")
 
 
 def place(scope: Scope) -> str:
@@ -301,6 +320,11 @@ def coverage(of: Summary) -> str:
 def standing(report: Report, of: Summary) -> str:
     """Return how much is declared, and for which moment dates were last carried out; empty where neither is known."""
     return " · ".join(filter(None, (coverage(of), *dates(report)))) if report.plan is not None else ""
+
+
+def is_told(said: Diagnostic) -> bool:
+    """Return whether a diagnostic is told without being asked for: no note is, but for where new passwords are."""
+    return bool(said.severity) or said.code == "password-delivered"
 
 
 def needs(plan: Plan | None) -> str:

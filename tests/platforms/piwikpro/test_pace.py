@@ -92,3 +92,16 @@ def test_questions_by_post_spend_the_quota_of_writes() -> None:
 
     assert place.refused() == 0
     assert place.clock.seconds() > 60
+
+
+@pytest.mark.parametrize("people", [1, 6, 7, 20, 45])
+def test_the_seconds_of_a_plan_are_those_of_its_apply(people: int) -> None:
+    """Within a factor of 1.5, also for few: the first sixty writes wait for nothing, and the token is one of them."""
+    place = opened(_crowd(people), through=in_process)
+    live, changes = place.live(), _everybody_everywhere(place, people)
+    expected = sum(bundle.seconds for bundle in PLATFORM.bundle(changes, live))
+    begun = place.clock.seconds()
+    for change in changes:
+        carry_out(place, live, [change])
+    took = place.clock.seconds() - begun
+    assert expected <= 1.5 * took <= 1.5 * 1.5 * expected + 1

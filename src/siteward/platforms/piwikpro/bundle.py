@@ -14,7 +14,8 @@ from siteward.access.diagnostic import note, warning
 from siteward.access.model import Grant, Group, Member
 from siteward.platforms.interface import Bundle
 from siteward.platforms.piwikpro.roles import ENTITY
-from siteward.platforms.piwikpro.session import SECONDS_A_WRITE
+from siteward.platforms.piwikpro.session import SECONDS_A_WRITE, WRITE_RATES
+from siteward.transport.pace import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,11 +38,17 @@ def _group_by_call(changes: Sequence[Change]) -> list[Bundle]:
     shared: dict[tuple[str, ...], list[Change]] = {}
     for number, change in enumerate(changes):
         shared.setdefault(_shared_call(change) or ("alone", str(number)), []).append(change)
-    return [
-        Bundle(changes=tuple(part), requests=_count_writes(part), seconds=_count_writes(part) * SECONDS_A_WRITE)
+    parts = [
+        tuple(together[at : at + MOST_MEMBERS])
         for together in shared.values()
-        for part in (together[at : at + MOST_MEMBERS] for at in range(0, len(together), MOST_MEMBERS))
+        for at in range(0, len(together), MOST_MEMBERS)
     ]
+    bundles, sent = [], 1  # the token is asked for by a write
+    for part in parts:
+        before, sent = sent, sent + _count_writes(part)
+        waiting = duration(WRITE_RATES, sent) - duration(WRITE_RATES, before)  # the first sixty wait for nothing
+        bundles.append(Bundle(changes=part, requests=sent - before, seconds=waiting))
+    return bundles
 
 
 def calls(changes: Sequence[Change]) -> int:

@@ -22,13 +22,8 @@ from siteward.access.gains import Gains
 from siteward.access.identity import OtherAccount, describe_remade
 from siteward.access.limits import Begun, Spending, budgets
 from siteward.access.managers import warn_of_few
-from siteward.access.model import (
-    Account,
-    Grant,
-    Key,
-    account_key,
-    account_of,
-)
+from siteward.access.model import Account, Grant, Key, account_key, account_of
+from siteward.access.needs import DELETIONS
 from siteward.access.ownership import Proposed
 from siteward.access.patterns import matching
 from siteward.access.proposal import Proposal
@@ -382,7 +377,7 @@ def keep_expressible(case: Case) -> Iterator[Diagnostic]:
 
 
 def keep_accounts(case: Case) -> Iterator[Diagnostic]:
-    """Refuse deletions without `state: absent` or `unmanaged: remove` in the file, or without `--allow-delete` now."""
+    """Refuse deletions without `state: absent` or `unmanaged: remove` in the file, or without a consent now."""
     for proposed in case.proposal.proposed:
         if not deletes_account(proposed.change):
             continue
@@ -392,7 +387,7 @@ def keep_accounts(case: Case) -> Iterator[Diagnostic]:
                 "leaving is not deleting: say `state: absent` to have it deleted",
                 about=proposed.key,
             )
-        elif not case.allow_delete:
+        elif not case.allow_delete and DELETIONS not in case.accept:
             yield error(
                 "deletion-needs-consent", "an account is deleted only with `--allow-delete`", about=proposed.key
             )

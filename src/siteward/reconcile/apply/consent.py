@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, warning
 from siteward.access.model import account_of
-from siteward.access.needs import DELETION, DEPENDS, PASSWORDS
+from siteward.access.needs import DELETION, DELETIONS, DEPENDS, PASSWORDS
 from siteward.access.policy import LIMIT_NAMES
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ CONSENTS: Mapping[str, str] = MappingProxyType(
         "empty-grants": "empty",
         "self-changed": "self",
         "self-unconfirmed": "self",
+        DELETION: DELETIONS,
     }
 )
 """The names that `--accept` takes, by the codes of the blocks they lift."""

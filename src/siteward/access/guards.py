@@ -23,7 +23,6 @@ from siteward.access.identity import OtherAccount, describe_remade
 from siteward.access.limits import Begun, Spending, budgets
 from siteward.access.managers import warn_of_few
 from siteward.access.model import Account, Grant, Key, account_key, account_of
-from siteward.access.needs import DELETIONS
 from siteward.access.ownership import Proposed
 from siteward.access.patterns import matching
 from siteward.access.proposal import Proposal
@@ -35,6 +34,8 @@ CONFIRM = (
 )
 """The hint while only the file names the account of the credentials; callers insert the name of the instance."""
 
+DELETIONS = "deletions"
+"""The word for the consent to delete the accounts of one plan: `--accept deletions=DIGEST`."""
 FROM_ABSENCE = frozenset({"silence", "unmanaged", "left"})
 """The causes of removals that follow from something that is not in a listing or in the file."""
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Plan, Step
 
 DELETION, PASSWORDS, DEPENDS = "deletion-needs-consent", "no-password-destination", "depends-on-blocked"
-DELETIONS = "deletions"
-"""The word for the consent to delete the accounts of one plan: `--accept deletions=DIGEST`."""
 NEEDS = frozenset({DELETION, PASSWORDS, DEPENDS})
 """The errors on steps that ask for something of whoever applies, and those on the steps that need these."""
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import error
-from siteward.access.needs import DELETIONS
+from siteward.access.guards import DELETIONS
 from siteward.access.report import as_reviewed
 from siteward.cli.base_option import option
 from siteward.cli.names import check_blocks, instance_option, journal_option

@@ -14,8 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, warning
+from siteward.access.guards import DELETIONS
 from siteward.access.model import account_of
-from siteward.access.needs import DELETION, DELETIONS, DEPENDS, PASSWORDS
+from siteward.access.needs import DELETION, DEPENDS, PASSWORDS
 from siteward.access.policy import LIMIT_NAMES
 
 if TYPE_CHECKING:

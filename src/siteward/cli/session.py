@@ -131,7 +131,7 @@ class Session(Struct, frozen=True, kw_only=True):
         from siteward.render.privacy import errors_of
         from siteward.render.safe import show
 
-        self._put_out(rendered)
+        self._put_out(lambda form, options: rendered(form, _from_top(form, options)))
         errors = errors_of(report, self.privacy)
         for problem in errors:
             where = f"{problem.instance}: " if problem.instance else ""
@@ -311,8 +311,13 @@ def _columns_of(stream: TextIO | None) -> int | None:
 
 
 def _from_top(form: str, options: Options) -> Options:
-    """Return options with the place of the working directory in its repository, for the formats that forges read."""
-    if form not in FOR_FORGES:
+    """Return options with the place of the working directory in its repository, and links, for what forges read."""
+    if form == "markdown":
+        from siteward.cli.forge_links import links_of
+
+        blob, run = links_of(os.environ)
+        options = replace(options, blob=blob, run=run)
+    if form not in FOR_FORGES and not options.blob:
         return options
     from siteward.reconcile.revisions.git import repository_of
 

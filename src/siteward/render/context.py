@@ -29,7 +29,8 @@ class Options(Struct, frozen=True, kw_only=True):
     `width` is the terminal's, in columns, or `None` where lines may be of any length. `plain` uses words and ASCII
     instead of symbols. `goes_on` is set where the command continues after this report, which then shows neither an exit
     code nor a next step. `top` is the folder of the repository and `below` the path from there to the working directory;
-    forges look for files from the top.
+    forges look for files from the top. `blob` is the address of the files at their commit on the forge, and `run` that of
+    the job; both are empty outside of a job.
     """
 
     color: bool = False
@@ -42,6 +43,8 @@ class Options(Struct, frozen=True, kw_only=True):
     goes_on: bool = False
     top: str = ""
     below: str = ""
+    blob: str = ""
+    run: str = ""
 
 
 class RenderContext(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from siteward.render import words
 from siteward.render.fitting import Block
 from siteward.render.json import diagnostic
 from siteward.render.lines import Cell, Glyph, Palette, Style
+from siteward.render.links import link_place, link_run
 from siteward.render.markdown import fitted, place_of
 from siteward.render.markdown_escape import code, comment, details, prose, table
 from siteward.render.privacy import Pseudonyms
@@ -231,13 +232,15 @@ def _blocks(page: _Page) -> Iterator[Block]:
     yield Block((f"{head}\n\n{after}".rstrip(" ·"),))
     if notices := words.by_weight(page.shown.notices):
         title = "**❗ Rules and settings that decide about access**\n\n"
-        yield Block((title + "\n".join(map(_notice_line, notices)), title + _count_codes(notices)), 3)
+        yield Block(
+            (title + "\n".join(_notice_line(said, page.options) for said in notices), title + _count_codes(notices)), 3
+        )
     for band, movements in page.shown.by_band().items():
         yield _band_block(band, movements, page)
 
 
-def _notice_line(said: Diagnostic) -> str:
-    at = f" ({place_of(said.at)})" if said.at else ""
+def _notice_line(said: Diagnostic, options: Options) -> str:
+    at = f" ({place_of(said.at, options)})" if said.at else ""
     return f"- {said.severity.word} {code(said.code)} {prose(said.message)}{at}"
 
 
@@ -258,7 +261,7 @@ def _band_block(band: Band, movements: Sequence[Movement], page: _Page) -> Block
 
 def _markdown_cells(movement: Movement, page: _Page) -> tuple[str, ...]:
     shape = _MARKS[_SIGNS[movement.kind]]
-    why = (code(_location(movement, page)), *map(prose, filter(None, _reasons(movement))))
+    why = (link_place(_location(movement, page), page.options), *map(prose, filter(None, _reasons(movement))))
     return (
         f"❗ {shape}" if movement.raises else shape,
         code(movement.person),
@@ -279,7 +282,8 @@ def _brief(movements: Iterable[Movement], page: _Page) -> str:
 
 
 def _last_line(page: _Page) -> str:
-    return f"{code(page.shown.base)} to {code(page.shown.head)} as of {words.moment(page.shown.as_of)}"
+    run = f" · {link_run(page.options)}" if page.options.run else ""
+    return f"{code(page.shown.base)} to {code(page.shown.head)} as of {words.moment(page.shown.as_of)}{run}"
 
 
 # -- data

@@ -16,6 +16,7 @@ from siteward.access.diagnostic import join_some, plural
 from siteward.access.model import Power
 from siteward.render import words
 from siteward.render.fitting import Block, Chain, Lines, Part, fit
+from siteward.render.links import link_place, link_run
 from siteward.render.markdown_escape import code, comment, details, names, prose, table
 from siteward.render.repeats import Occurrence, Told, tell_once
 from siteward.render.safe import advice, name_digest
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.plan import InstancePlan, Step, UnmanagedAccount
     from siteward.access.report import DriftItem, Outcome
-    from siteward.render.context import RenderContext
+    from siteward.render.context import Options, RenderContext
 
 
 LIMIT = 60_000
@@ -96,7 +97,7 @@ def _cut(text: str, limit: int) -> str:
 def _parts(context: RenderContext) -> Iterator[Part]:
     report = context.report
     yield Block((_headline(context),))
-    if said := [diagnostic for diagnostic in context.diagnostics if diagnostic.severity]:
+    if said := [diagnostic for diagnostic in context.diagnostics if words.is_told(diagnostic)]:
         yield _diagnostics_part(said, context)
     if report.outcomes:
         yield from _outcome_parts(context)
@@ -141,6 +142,8 @@ def _last_line(context: RenderContext) -> str:
         parts += [f"journal, head {code(report.journal_head)}"]
     if report.next:
         parts += [f"next: {code(report.next)}"]
+    if context.options.run:
+        parts += [link_run(context.options)]
     return " · ".join(parts)
 
 
@@ -278,14 +281,14 @@ def remark(told: Told, context: RenderContext) -> str:
     """Return a finding as a phrase with its place and advice, and how many it stands for."""
     said = told.said
     kind = "**error**" if said.blocks else said.severity.word
-    place = f" ({place_of(said.at)})" if said.at else ""
+    place = f" ({place_of(said.at, context.options)})" if said.at else ""
     more = "".join(f" · {prose(phrase)}" for phrase in (*advice(said, context.digest), *told.more()))
     return f"{kind} {code(said.code)} {prose(f'{told.where}{said.message}')}{place}{more}"
 
 
-def place_of(at: Span) -> str:
-    """Return a place in the declaration, as `file:line` in code."""
-    return code(f"{at.file}:{at.line}")
+def place_of(at: Span, options: Options) -> str:
+    """Return a place in the declaration, as `file:line` in code, which leads to that line where a forge is known."""
+    return link_place(f"{at.file}:{at.line}", options)
 
 
 def _band_part(section: Section, context: RenderContext) -> Part:
@@ -335,7 +338,7 @@ def _step_lines(steps: Sequence[Planned], context: RenderContext, rank: int) -> 
 def _draw_step(row: Row, context: RenderContext) -> tuple[str, ...]:
     signs, *cells = row.cells
     remarks = (remark(told, context) for told in tell_once(map(Occurrence, row.remarks)))
-    why = " · ".join(filter(None, (code(row.place), *map(prose, row.why), *remarks)))
+    why = " · ".join(filter(None, (link_place(row.place, context.options), *map(prose, row.why), *remarks)))
     return (signs, *map(code, cells), why)
 
 

@@ -24,8 +24,6 @@ BLIND = "name under `accept_blind` of the instance what its platform can never s
 STYLES: dict[Severity, Style] = {Severity.ERROR: "alarm", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 
 
-_ALWAYS_SAID = frozenset({"password-delivered"})
-"""The notes that are told at the end of a run in any case: somebody is waiting for them."""
 _ALL_SAID = frozenset({"validate", "journal", "evidence"})
 """The commands that speak of files alone, so that notes are their answer."""
 
@@ -64,9 +62,7 @@ def _plan_parts(context: RenderContext, palette: Palette) -> tuple[Iterable[str]
 
 def _diagnostic_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     notes = context.options.verbose or context.report.command in _ALL_SAID
-    shown = (
-        said for said in words.by_weight(context.diagnostics) if said.severity or notes or said.code in _ALWAYS_SAID
-    )
+    shown = (said for said in words.by_weight(context.diagnostics) if notes or words.is_told(said))
     for number, told in enumerate(tell_once(map(Occurrence, shown))):
         lines = (
             _diagnostic_in_short(told, palette)

@@ -294,6 +294,11 @@ def coverage(of: Summary) -> str:
     return f"{share} live accounts are declared"
 
 
+def is_told(said: Diagnostic) -> bool:
+    """Return whether a diagnostic is told without being asked for: no note is, but for where new passwords are."""
+    return bool(said.severity) or said.code == "password-delivered"
+
+
 def needs(plan: Plan | None) -> str:
     """Return what whoever applies a plan has to give, with the options for it; empty where it needs nothing."""
     return " · ".join(_need(need) for need in plan.needs) if plan is not None else ""

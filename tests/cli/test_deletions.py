@@ -74,6 +74,17 @@ def test_the_rest_goes_on_without_the_deletions_and_they_after_it(place: Program
     assert place("plan").code == 0
 
 
+def test_the_deletions_of_a_plan_are_shown_alone(place: Program) -> None:
+    """How many and whose, under the digest that the consent is for."""
+    digest = save(place)
+    told = place("show", "plan.json", "--only", "deletions", "--format", "markdown")
+    assert told.code == 2
+    assert "1 account to delete" in told.out
+    assert "`imp`" in told.out
+    assert "kay" not in told.out.partition("left out")[0]
+    assert digest in told.out
+
+
 def test_deletions_before_the_rest_are_not_done(place: Program) -> None:
     """An account keeps its access until that is taken: nothing is deleted with what it still holds."""
     digest = save(place)

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from siteward.access.report import Report
 from siteward.cli.session import Session, StoppedError, with_session
+from siteward.reconcile.selection import KINDS, Selection, select
 from siteward.render import formats_of
 
 if TYPE_CHECKING:
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
 
 @click.command("show")
 @click.argument("plan_files", metavar="PLAN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--only", multiple=True, type=click.Choice(KINDS), help="Show only this part; repeatable.")
 @with_session(*formats_of("show"))
-def command(session: Session, plan_files: tuple[Path, ...]) -> int:
+def command(session: Session, plan_files: tuple[Path, ...], only: tuple[str, ...]) -> int:
     """Show saved plans, or the plans in reports; several are one picture. Contacts nothing and needs no declaration."""
     shown = {path.resolve() for path in plan_files}
     for _, path in session.outputs:
@@ -28,7 +31,16 @@ def command(session: Session, plan_files: tuple[Path, ...]) -> int:
     if len(shown) < len(plan_files):
         raise click.UsageError("a plan is named twice")
     plans, problems = _read_plans(plan_files)
-    return session.leave(_join(plans, problems))
+    report = _join(plans, problems)
+    if report.plan is not None and only:
+        report = replace(report, plan=_confine(report.plan, only))
+    return session.leave(report)
+
+
+def _confine(plan: Plan, words: tuple[str, ...]) -> Plan:
+    """Return the part of a plan that these words after `--only` choose; the digest stays that of the whole."""
+    selection = Selection(words=words, domains={})
+    return replace(plan, only=words, instances=tuple(select(part, selection) for part in plan.instances))
 
 
 def _read_plans(paths: tuple[Path, ...]) -> tuple[dict[str, Plan], tuple[Diagnostic, ...]]:

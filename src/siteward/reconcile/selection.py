@@ -129,10 +129,22 @@ def confine(
         *map(describe_waiting, filter(only.waiting, left_out)),
         describe_left_out(only.words, left_out),
     )
-    numbered = (replace(step, id=f"l{number}", depends_on=()) for number, step in enumerate(left_out, start=1))
     confined, others = part(keys, remarks), {step.change.key for step in left_out}
     said = (found for found in confined.diagnostics if found.about not in others or found.code == WAITS)
-    return replace(confined, left_out=tuple(numbered), diagnostics=tuple(said))
+    return replace(confined, left_out=tuple(_number(left_out)), diagnostics=tuple(said))
+
+
+def select(whole: InstancePlan, only: Selection) -> InstancePlan:
+    """Return the part of an instance's saved plan that is in a selection, to be shown: nothing is planned again."""
+    chosen = tuple(step for step in whole.steps if only(whole.instance, step))
+    left_out = tuple(step for step in whole.steps if step not in chosen)
+    said = (*whole.diagnostics, describe_left_out(only.words, left_out))
+    return replace(whole, steps=chosen, left_out=(*whole.left_out, *_number(left_out)), diagnostics=said)
+
+
+def _number(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield steps that are left out, under names of their own."""
+    yield from (replace(step, id=f"l{number}", depends_on=()) for number, step in enumerate(steps, start=1))
 
 
 def describe_left_out(words: Sequence[str], steps: Sequence[Step]) -> Diagnostic:

@@ -73,7 +73,7 @@ def test_what_is_no_declaration_gives_no_rows(program: Program) -> None:
     assert "no instance 'shop'" in unknown.err
 
 
-def test_plans_of_several_jobs_are_one_picture(fleet: Program) -> None:
+def test_several_plans_are_shown_as_one(fleet: Program) -> None:
     """What each job planned, as if one had planned all: the same numbers, order and exit code, in every format."""
     saved(fleet, "shop-eu", "stats")
     names = ("shop-eu.json", "stats.json")

@@ -14,5 +14,5 @@ esac
 python=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 locked=ci/requirements-$python.txt
 [ -f "$locked" ] || stop "there is no $locked; make it with: sh ci/lock.sh $python"
-grep -qF "siteward[age] @ $wheel" "$locked" || stop "$locked is for another wheel; make it anew: sh ci/lock.sh $python"
+grep -qxF "siteward @ $wheel \\" "$locked" || stop "$locked is for another wheel; make it anew: sh ci/lock.sh $python"
 python3 -m pip install --disable-pip-version-check --no-input --quiet --require-hashes --only-binary :all: -r "$locked"

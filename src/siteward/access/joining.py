@@ -59,13 +59,11 @@ def find_repeated(plans: Mapping[str, Plan]) -> Iterator[Diagnostic]:
 
 
 def _sum_needs(plans: Sequence[Plan]) -> tuple[Need, ...]:
-    steps: Counter[tuple[str, tuple[str, ...]]] = Counter()
-    known = {}
+    steps: Counter[Need] = Counter()
     for plan in plans:
         for need in plan.needs:
-            steps[need.need, need.by] += need.steps
-            known[need.need, need.by] = need
-    return tuple(replace(known[key], steps=count) for key, count in steps.items())
+            steps[replace(need, steps=0)] += need.steps
+    return tuple(replace(need, steps=count) for need, count in steps.items())
 
 
 def _find_differences(plans: Mapping[str, Plan]) -> Iterator[Diagnostic]:

@@ -120,3 +120,15 @@ def test_a_run_says_where_new_passwords_are(place: Program) -> None:
     other = place("apply", "--yes", "--only", "user:max", "--passwords-out", "p", "--format", "json").json()
     (said,) = (found for found in other["diagnostics"] if found["code"] == "password-delivered")
     assert said["message"].endswith("in clear: max")
+
+
+@pytest.mark.parametrize("privacy", ["handles", "counts"])
+def test_where_passwords_are_names_no_login_in_public(privacy: str, place: Program) -> None:
+    """Handles stand for logins, and counts for both."""
+    body = AFTER.replace("kay: {}", "kay: {}, max: {logins: {stats: m.mustermann}}")
+    declare(place, body + "  - {to: max, role: view, sites: events.example.org}\n")
+    told = place("apply", "--yes", "--only", "user:max", "--passwords-out", "p", "--privacy", privacy)
+    assert told.code == 0, told.out
+    assert "mustermann" not in told.out + told.err
+    assert ("1 new password is in p, in clear: max" in told.out) == (privacy == "handles")
+    assert ("max" in told.out) == (privacy == "handles")

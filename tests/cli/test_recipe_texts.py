@@ -75,8 +75,10 @@ def test_each_kind_of_job_has_an_environment_of_its_own(path: Path) -> None:
         assert job.get("environment") == ENVIRONMENTS.get(f"{path.stem}/{name}")
         pushes = any(step.get("with", {}).get("do") == "push" for step in job.get("steps", ()))
         assert not pushes or job["permissions"]["contents"] == "write"
+        assert ("concurrency" in job) == pushes, "what only reads waits for no approval"
         if pushes:
-            assert job["concurrency"].startswith("siteward-${{")
+            assert job["concurrency"]["group"].startswith("siteward-${{")
+            assert job["concurrency"]["queue"] == "max", "an hourly run would throw out an apply that waits"
             (push,) = (step for step in job["steps"] if step.get("with", {}).get("do") == "push")
             assert push["if"] == "always() && steps.journal.outcome == 'success'"
         assert "max-parallel" not in job.get("strategy", {}), "several jobs at once are what the script is made for"

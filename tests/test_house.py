@@ -219,6 +219,7 @@ SHORT = {
     "access/patterns.py": "the one way in which a pattern is read, for all of access",
     "cli/completion.py": _VERB,
     "cli/drift.py": _VERB,
+    "cli/forge_links.py": "the addresses that a forge gives a job, for whatever is rendered",
     "cli/matrix.py": _VERB,
     "cli/show.py": _VERB,
     "cli/validate.py": _VERB,

@@ -14,8 +14,7 @@ from siteward.render import words
 from siteward.render.fitting import Block
 from siteward.render.json import diagnostic
 from siteward.render.lines import Cell, Glyph, Palette, Style
-from siteward.render.links import link_place, link_run
-from siteward.render.markdown import fitted, place_of
+from siteward.render.markdown import fitted, link_place, link_run, place_of
 from siteward.render.markdown_escape import code, comment, details, prose, table
 from siteward.render.privacy import Pseudonyms
 from siteward.render.safe import as_json

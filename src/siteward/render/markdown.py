@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from siteward.access.diagnostic import join_some, plural
+from siteward.access.diagnostic import Span, join_some, plural
 from siteward.access.model import Power
 from siteward.render import words
+from siteward.render.findings import from_top
 from siteward.render.fitting import Block, Chain, Lines, Part, fit
-from siteward.render.links import link_place, link_run
 from siteward.render.markdown_escape import code, comment, details, names, prose, table
 from siteward.render.repeats import Occurrence, Told, tell_once
 from siteward.render.safe import advice, name_digest
@@ -42,7 +43,7 @@ from siteward.render.view import (
 )
 
 if TYPE_CHECKING:
-    from siteward.access.diagnostic import Diagnostic, Span
+    from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan, Step, UnmanagedAccount
     from siteward.access.report import DriftItem, Outcome
     from siteward.render.context import Options, RenderContext
@@ -289,6 +290,23 @@ def remark(told: Told, context: RenderContext) -> str:
 def place_of(at: Span, options: Options) -> str:
     """Return a place in the declaration, as `file:line` in code, which leads to that line where a forge is known."""
     return link_place(f"{at.file}:{at.line}", options)
+
+
+def link_place(place: str, options: Options) -> str:
+    """Return `file:line` as code, and where the forge's address is known as a link to that line."""
+    name, _, number = place.rpartition(":")
+    if not (options.blob and name and number.isdecimal()):
+        return code(place)
+    at = from_top(Span(name, int(number), 1), options)
+    if at.file.startswith(("/", "..")):  # outside of the repository
+        return code(place)
+    path = quote(at.file.encode("utf-8", "surrogatepass"), safe="/")
+    return f"[{code(f'{at.file}:{at.line}')}](<{options.blob}/{path}#L{at.line}>)"
+
+
+def link_run(options: Options) -> str:
+    """Return the link to the run and what it keeps, or an empty text."""
+    return f"[run and artifacts](<{options.run}>)" if options.run else ""
 
 
 def _band_part(section: Section, context: RenderContext) -> Part:

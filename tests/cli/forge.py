@@ -13,13 +13,18 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from cli.conftest import ROOT, base_environment
 from cli.repo import WHO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CI = ROOT / "examples" / "ci"
 _EXPRESSION = re.compile(r"\$\{\{\s*(.+?)\s*\}\}")
@@ -44,44 +49,64 @@ while words:
         plain.append(word)
 state["calls"].append([name, *plain, options.get("--method", "GET")])
 def out(data):
-    text = json.dumps(data)
-    if "--jq" in options:
-        text = subprocess.run(["jq", "-r", options["--jq"]], input=text, capture_output=True, text=True, check=True).stdout
-    print(text, end="")
-def body():
-    return pathlib.Path(options["--body-file"]).read_text()
+    print(json.dumps(data), end="")
+def find(rows, number):
+    return next(row for row in rows if str(row["number"]) == number)
 fields, method = options.get("fields", {{}}), options.get("--method", "GET")
-match plain:
-    case ["api", path] if path.endswith(("/comments", "/notes")) and method == "GET":
-        out(state["comments"])
-    case ["api", path] if path.endswith(("/comments", "/notes")):
+path, _, asked = plain[1].partition("?")
+parts = path.split("/")
+match [method, *parts[-2:]]:
+    case ["GET", _, "comments" | "notes"]:
+        half = len(state["comments"]) // 2  # as two pages
+        out(state["comments"][:half])
+        out(state["comments"][half:])
+    case ["POST", _, "comments" | "notes"]:
         who = {{"user": {{"login": "github-actions[bot]"}}, "author": {{"username": "siteward-bot"}}}}
         state["comments"].append({{"id": len(state["comments"]) + 7, "body": fields["body"], **who}})
-    case ["api", path] if "/comments/" in path or "/notes/" in path:
-        next(each for each in state["comments"] if str(each["id"]) == path.rpartition("/")[2])["body"] = fields["body"]
-    case ["api", path] if "/issues" in path and method == "GET":
+    case ["PATCH" | "PUT", "comments" | "notes", number]:
+        next(each for each in state["comments"] if str(each["id"]) == number)["body"] = fields["body"]
+    case ["GET", _, "labels"]:
+        out([{{"name": name}} for name in state["labels"]])
+    case ["POST", _, "labels"]:
+        state["labels"].append(fields["labels[]"])
+    case ["DELETE", "labels", name]:
+        state["labels"].remove(name)
+    case ["GET", "merge_requests", _] if "labels" in state and not state["change"]:
+        out({{"labels": state["labels"]}})
+    case ["PUT", "merge_requests", _]:
+        state["labels"] = [name for name in state["labels"] if name != fields.get("remove_labels")]
+        state["labels"] += [fields["add_labels"]] if "add_labels" in fields else []
+    case ["GET", _, "pulls" | "merge_requests"] if "commits" in parts:
+        change = state["change"]
+        out([change] if change and parts[-2] == change["merge_commit_sha"] else [])
+    case ["GET", "pulls" | "merge_requests", _]:
+        out(state["change"] | {{"labels": state["labels"]}})
+    case ["GET", _, "reviews" | "approvals"]:
+        out(state["reviews"])
+    case ["GET", _, "issues"]:
         out([each for each in state["issues"] if each["state"] == "open"])
-    case ["api", path] if path.endswith("/issues"):
+    case ["POST", _, "issues"]:
         number = len(state["issues"]) + 1
-        state["issues"].append({{"iid": number, "number": number, "state": "open", "body": fields["description"]}})
-    case ["api", path] if "/issues/" in path:
-        issue = next(each for each in state["issues"] if str(each["iid"]) == path.rpartition("/")[2])
-        issue["state"] = "closed" if fields.get("state_event") == "close" else issue["state"]
-        issue["body"] = fields.get("description", issue["body"])
-    case ["issue", "list"]:
-        out([each for each in state["issues"] if each["state"] == "open"])
-    case ["issue", "create"]:
-        state["issues"].append({{"iid": 1, "number": len(state["issues"]) + 1, "state": "open", "body": body()}})
-    case ["issue", verb, number]:
-        issue = next(each for each in state["issues"] if str(each["number"]) == number)
-        issue["state"] = "closed" if verb == "close" else issue["state"]
-        issue["body"] = body() if verb == "edit" else issue["body"]
-    case ["label", "create", _]:
-        pass
+        body = fields.get("description", fields.get("body"))
+        labels = fields.get("labels", fields.get("labels[]"))
+        state["issues"].append(
+            {{"iid": number, "number": number, "state": "open", "title": fields["title"], "body": body, "labels": labels}}
+        )
+    case ["PATCH" | "PUT", "issues", number]:
+        issue = find(state["issues"], number)
+        closes = fields.get("state_event") == "close" or fields.get("state") == "closed"
+        issue["state"] = "closed" if closes else issue["state"]
+        issue["body"] = fields.get("description", fields.get("body", issue["body"]))
     case _:
         sys.exit(f"the stub does not know {{plain}}")
 file.write_text(json.dumps(state))
 '''
+
+EMPTY: dict[str, Any] = {"comments": [], "issues": [], "labels": [], "change": None, "reviews": [], "calls": []}
+GITHUB = {
+    "GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "example/access", "GITHUB_SERVER_URL": "https://github.test", "GITHUB_RUN_ID": "77",
+}  # fmt: skip
+ACTION = "./.github/actions/siteward"
 
 
 @dataclass
@@ -102,13 +127,14 @@ class Forge:
     folder: Path
     secrets: dict[str, str]
     artifacts: dict[str, bytes] = field(default_factory=dict)
-    runs: int = 0
+    runs: Iterator[int] = field(default_factory=lambda: count(1))  # jobs may begin at once
+    seen: list[tuple[str, set[str]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.bin = self.folder / "bin"
         self.bin.mkdir()
         self.state = self.folder / "state.json"
-        self.state.write_text(json.dumps({"comments": [], "issues": [], "calls": []}))
+        self.state.write_text(json.dumps(EMPTY))
         for name in ("gh", "glab"):
             self._tool(name, STUB.format(python=sys.executable, state=str(self.state)))
         self._tool("siteward", f'#!/bin/sh\nexec "{sys.executable}" -m siteward "$@"\n')
@@ -154,6 +180,10 @@ class Forge:
         """What the forge keeps: comments, issues, and the calls that were made."""
         return json.loads(self.state.read_text())
 
+    def tell(self, **news: Any) -> None:
+        """Let the forge say something of a change that its jobs ask about."""
+        self.state.write_text(json.dumps(self.told() | news))
+
     def journal(self) -> list[str]:
         """The runs that the journal's branch tells of, the last one first."""
         self.git("fetch", "-q", "origin")
@@ -169,8 +199,7 @@ class Forge:
 
     def clone(self, ref: str = "main") -> Path:
         """Return a fresh checkout, as a runner has it."""
-        self.runs += 1
-        place = self.folder / f"runner-{self.runs}"
+        place = self.folder / f"runner-{next(self.runs)}"
         self.git("clone", "-q", str(self.origin), str(place), at=self.folder)
         self.git("fetch", "-q", "origin", "+refs/pull/*:refs/remotes/pull/*", at=place)
         self.git("checkout", "-q", ref, at=place)
@@ -195,62 +224,71 @@ class Forge:
             for name, ran in (needs or {}).items()
             for key, value in ran.outputs.items()
         }
-        known.setdefault("vars.SITEWARD_STATS_URL", "")
-        outputs, failed, log, summary = {}, False, "", place.parent / f"{place.name}.summary"
-        summary.write_text("")
-        for step in described["steps"]:
-            if step.get("name") == "Install Siteward" or not self._goes(step.get("if", ""), known, failed=failed):
+        known["runner.temp"] = str(place.parent / f"{place.name}.temp")
+        env = GITHUB | {"GITHUB_SHA": self.git("rev-parse", "HEAD", at=place)} | env
+        going = _Job(place, known, env, place.parent / f"{place.name}.summary")
+        going.summary.write_text("")
+        self._run_steps(described["steps"], going, described.get("env", {}))
+        outputs = {key: _value(text, going.known) for key, text in described.get("outputs", {}).items()}
+        return Ran(not going.failed, outputs, going.summary.read_text(), going.log, place)
+
+    def _run_steps(self, steps: list[dict[str, Any]], job: _Job, env: dict[str, Any]) -> None:
+        """Run the steps of a job or of an action, each unless its condition says no or one before it has failed."""
+        for step in steps:
+            if not _goes(step.get("if", ""), job):
                 continue
-            if "run" not in step:
-                self._action(step, place, known)
-                continue
-            written = place.parent / f"{place.name}.output"
-            written.write_text("")
-            given = {
-                key: self._value(value, known)
-                for part in (described.get("env", {}), step.get("env", {}))
-                for key, value in part.items()
-            }
-            files = {"GITHUB_OUTPUT": str(written), "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_ACTIONS": "true"}
-            assert "${{" not in step["run"], "an expression in a shell is a way in"
-            done = subprocess.run(
-                ["bash", "-e", "-c", step["run"]], cwd=place, env=self.environment(place, env | files | given),
-                capture_output=True, text=True, timeout=120, check=False,
-            )  # fmt: skip
-            log += f"== {step['name']} ({done.returncode})\n{done.stdout}{done.stderr}"
-            failed = failed or done.returncode != 0
-            for line in written.read_text().splitlines():
-                key, _, value = line.partition("=")
-                known[f"steps.{step['id']}.outputs.{key}"] = value
+            given = env | {key: _value(value, job.known) for key, value in step.get("env", {}).items()}
+            if "run" in step:
+                failed = self._shell_step(step, job, given)
+            elif step["uses"] == ACTION:
+                failed = self._own_action(step, job, given)
+            else:
+                failed = False
+                self._action(step, job)
+            job.failed = job.failed or failed
             if step.get("id"):
-                known[f"steps.{step['id']}.outcome"] = "failure" if done.returncode else "success"
-        for key, expression in described.get("outputs", {}).items():
-            outputs[key] = self._value(expression, known)
-        return Ran(not failed, outputs, summary.read_text(), log, place)
+                job.known[f"steps.{step['id']}.outcome"] = "failure" if failed else "success"
 
-    def _goes(self, condition: str, known: dict[str, str], *, failed: bool) -> bool:
-        """Tell whether a step is run: conditions that are all to hold, and not after a failure unless always."""
-        parts = [part for part in condition.split(" && ") if part]
-        for part in parts:
-            if part == "always()":
-                continue
-            found = re.fullmatch(r"(steps\.\w+\.outcome) == '(\w+)'", part)
-            assert found, part
-            if known.get(found[1], "skipped") != found[2]:
-                return False
-        return "always()" in parts or not failed
+    def _shell_step(self, step: dict[str, Any], job: _Job, env: dict[str, Any]) -> bool:
+        written = job.place.parent / f"{job.place.name}.output"
+        written.write_text("")
+        files = {"GITHUB_OUTPUT": str(written), "GITHUB_STEP_SUMMARY": str(job.summary)}
+        assert "${{" not in step["run"], "an expression in a shell is a way in"
+        text = {key: _value(value, job.known) for key, value in env.items()}
+        self.seen.append((job.known.get("inputs.do", ""), set(filter(text.get, text))))
+        done = subprocess.run(
+            ["bash", "-e", "-c", step["run"]], cwd=job.place, env=self.environment(job.place, job.env | files | text),
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        job.log += f"== {job.known.get('inputs.do', step.get('name'))} ({done.returncode})\n{done.stdout}{done.stderr}"
+        for line in written.read_text().splitlines():
+            key, _, value = line.partition("=")
+            job.known[f"steps.{step['id']}.outputs.{key}"] = value
+        return done.returncode != 0
 
-    def _value(self, text: str, known: dict[str, str]) -> str:
-        return _EXPRESSION.sub(
-            lambda found: known[found[1]] if not found[1].startswith("steps.") else known.get(found[1], ""), str(text)
-        )
+    def _own_action(self, step: dict[str, Any], job: _Job, env: dict[str, Any]) -> bool:
+        """Run the action of the checkout as it lies there now; return whether it failed."""
+        described = yaml.safe_load((job.place / ACTION / "action.yml").read_text())
+        given = {key: _value(value, job.known) for key, value in step["with"].items()}
+        assert given.keys() <= described["inputs"].keys(), given.keys() - described["inputs"].keys()
+        if given["do"] == "install":
+            return False
+        inputs = {f"inputs.{key}": str(value.get("default", "")) for key, value in described["inputs"].items()}
+        inputs |= {f"inputs.{key}": value for key, value in given.items()}
+        outer = {key: value for key, value in job.known.items() if key.startswith(("github.", "runner."))}
+        inner = _Job(job.place, outer | inputs, job.env, job.summary)
+        self._run_steps(described["runs"]["steps"], inner, env)
+        job.log += inner.log
+        for key, output in described["outputs"].items():
+            job.known[f"steps.{step.get('id')}.outputs.{key}"] = _value(output["value"], inner.known)
+        return inner.failed
 
-    def _action(self, step: dict[str, Any], place: Path, known: dict[str, str]) -> None:
+    def _action(self, step: dict[str, Any], job: _Job) -> None:
         name = step["uses"].partition("@")[0]
-        options = {key: self._value(value, known) for key, value in step.get("with", {}).items()}
+        options = {key: _value(value, job.known) for key, value in step.get("with", {}).items()}
         match name:
             case "actions/upload-artifact":
-                path = place / options["path"]
+                path = job.place / options["path"]
                 files = (entry for entry in path.rglob("*") if entry.is_file())
                 self.artifacts |= (
                     {f"{options['name']}/{file.relative_to(path)}": file.read_bytes() for file in files}
@@ -258,7 +296,9 @@ class Forge:
                     else {options["name"]: path.read_bytes()}
                 )
             case "actions/download-artifact":
-                (place / "plan.sealed").write_bytes(self.artifacts[options["name"]])
+                for made, content in self.artifacts.items():
+                    if fnmatch(made, options["pattern"]) and "/" not in made:
+                        (job.place / f"{made}.sealed").write_bytes(content)
             case "actions/checkout" | "actions/setup-python":
                 pass
             case _:
@@ -268,18 +308,22 @@ class Forge:
 
     def gitlab(self, job: str, env: dict[str, str], ref: str = "main", files: dict[str, bytes] | None = None) -> Ran:
         """Run one job: its before_script and script in one shell, its after_script in another."""
-        described = yaml.safe_load((self.work / ".gitlab-ci.yml").read_text())[job]
+        described = gitlab_job(self.work, job)
         place = self.clone(ref)
         for name, content in (files or {}).items():
             (place / name).write_bytes(content)
-        own = {key: re.sub(r"\$(\w+)", lambda found: env.get(found[1], self.secrets.get(found[1], "")), str(value))
-               for key, value in described.get("variables", {}).items()}  # fmt: skip
+        row = described.get("parallel", {}).get("matrix", [{}])[0]
+        env = {"CI_PROJECT_DIR": str(place), "CI_JOB_NAME": job, "CI_JOB_URL": "https://gitlab.test/jobs/1"} | row | env
+        own: dict[str, str] = {}
+        for key, value in (gitlab_file(self.work).get("variables", {}) | described.get("variables", {})).items():
+            known = self.secrets | env | own
+            own[key] = re.sub(r"\$(\w+)", lambda found: known.get(found[1], ""), str(value))  # noqa: B023 — called at once
         around = self.environment(place, self.secrets | {"GITLAB_CI": "true"} | env | own)
-        lines = [*described.get("before_script", []), *described["script"]]
+        lines = [line for line in (*described.get("before_script", []), *described["script"]) if line != INSTALL]
         done = self._shell(lines, place, around)
         after = self._shell(described["after_script"], place, around) if "after_script" in described else done
-        for path in described.get("artifacts", {}).get("paths", ()):
-            for entry in (place / path).rglob("*"):
+        for pattern in described.get("artifacts", {}).get("paths", ()):
+            for entry in (found for top in place.glob(pattern) for found in (top, *top.rglob("*"))):
                 if entry.is_file():
                     self.artifacts[f"{job}/{entry.relative_to(place)}"] = entry.read_bytes()
         variables = place / described.get("artifacts", {}).get("reports", {}).get("dotenv", "none")
@@ -292,3 +336,67 @@ class Forge:
             ["bash", "-eo", "pipefail", "-c", "\n".join(lines)], cwd=place, env=env,
             capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
+
+
+@dataclass
+class _Job:
+    """One job of GitHub, or one action in it, while it runs."""
+
+    place: Path
+    known: dict[str, str]
+    env: dict[str, str]
+    summary: Path
+    failed: bool = False
+    log: str = ""
+
+
+def _goes(condition: str, job: _Job) -> bool:
+    """Tell whether a step is run: conditions that are all to hold, and not after a failure unless always."""
+    parts = [part for part in condition.split(" && ") if part]
+    for part in parts:
+        if part == "always()":
+            continue
+        found = re.fullmatch(r"((?:steps\.\w+\.outcome)|inputs\.do) == '(\w+)'", part)
+        assert found, part
+        if job.known.get(found[1], "skipped") != found[2]:
+            return False
+    return "always()" in parts or not job.failed
+
+
+def _value(text: object, known: dict[str, str]) -> str:
+    return _EXPRESSION.sub(lambda found: _evaluate(found[1], known), str(text))
+
+
+def _evaluate(expression: str, known: dict[str, str]) -> str:
+    """Return the value of `name`, or of `name == 'text' && name || ''`; what is no secret or output must be known."""
+    if chosen := re.fullmatch(r"(\S+) == '([\w-]+)' && (\S+) \|\| ''", expression):
+        return _evaluate(chosen[3], known) if _evaluate(chosen[1], known) == chosen[2] else ""
+    return known.get(expression, "") if expression.startswith(("steps.", "secrets.", "vars.")) else known[expression]
+
+
+INSTALL = "sh ci/install.sh"
+
+
+def gitlab_file(work: Path) -> dict[str, Any]:
+    """Return the pipeline with what it includes."""
+    described: dict[str, Any] = yaml.safe_load((work / ".gitlab-ci.yml").read_text())
+    for included in described.pop("include"):
+        described = yaml.safe_load((work / included["local"]).read_text()) | described
+    return described
+
+
+def gitlab_job(work: Path, name: str) -> dict[str, Any]:
+    """Return a job with all that it extends: tables are merged, the rest is replaced."""
+    every = gitlab_file(work)
+    described = dict(every[name])
+    extended = described.pop("extends", [])
+    merged: dict[str, Any] = {}
+    for parent in [extended] if isinstance(extended, str) else extended:
+        merged = _merge(merged, gitlab_job(work, parent))
+    defaults = {"before_script": every["default"]["before_script"]} if not name.startswith(".") else {}
+    return _merge(defaults | merged, described)
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = {key for key in below.keys() & above.keys() if isinstance(below[key], dict) and isinstance(above[key], dict)}
+    return below | above | {key: _merge(below[key], above[key]) for key in both}

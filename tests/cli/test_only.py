@@ -104,7 +104,7 @@ def test_a_selection_that_does_not_exist_is_a_usage_error(word: str, place: Prog
     declare(place, PHASES)
     told = place("plan", "--only", word)
     assert told.code == 1
-    assert "write expiries, dates, user:HANDLE or site:DOMAIN" in told.err
+    assert "write expiries, dates, deletions, no-deletions, user:HANDLE or site:DOMAIN" in told.err
 
 
 @pytest.mark.parametrize("name", ["text", "markdown", "json", "csv", "html", "github", "sarif", "junit", "gitlab"])

@@ -34,6 +34,8 @@ from siteward.access.proposal import Proposal
 
 DELETION = "deletion-needs-consent"
 """The rule id of the error on a deletion that this run was not allowed."""
+DELETIONS = "deletions"
+"""The word for the consent to delete the accounts of one plan: `--accept deletions=DIGEST`."""
 FROM_ABSENCE = frozenset({"silence", "unmanaged", "left"})
 """The causes of removals that follow from something that is not in a listing or in the file."""
 
@@ -154,7 +156,7 @@ def keep_expressible(case: Case) -> Iterator[Diagnostic]:
 
 
 def keep_accounts(case: Case) -> Iterator[Diagnostic]:
-    """Refuse deletions without `state: absent` or `unmanaged: remove` in the file, or without `--allow-delete` now."""
+    """Refuse deletions without `state: absent` or `unmanaged: remove` in the file, or without a consent now."""
     for proposed in case.proposal.proposed:
         if not deletes_account(proposed.change):
             continue
@@ -164,7 +166,7 @@ def keep_accounts(case: Case) -> Iterator[Diagnostic]:
                 "leaving is not deleting: say `state: absent` to have it deleted",
                 about=proposed.key,
             )
-        elif not case.allow_delete:
+        elif not case.allow_delete and DELETIONS not in case.accept:
             yield error(DELETION, "an account is deleted only with `--allow-delete`", about=proposed.key)
 
 

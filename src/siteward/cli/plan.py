@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import error
+from siteward.access.guards import DELETIONS
 from siteward.access.report import as_reviewed
 from siteward.cli.base_option import option
 from siteward.cli.names import check_blocks, instance_option, journal_option
@@ -142,7 +143,8 @@ class _Flags(Struct, frozen=True, kw_only=True):
     def lacking(self, plan: Plan) -> str:
         """Return the options that apply needs and that were not given here, as text for a shell."""
         needs = {need.need for need in plan.needs}
-        delete = " --allow-delete" if "deletions" in needs and not self.allow_delete else ""
+        consented = self.allow_delete or DELETIONS in self.accept
+        delete = " --allow-delete" if DELETIONS in needs and not consented else ""
         return delete + (" --passwords-out FILE" if "passwords" in needs and self.passwords_out is None else "")
 
 

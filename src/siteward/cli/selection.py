@@ -19,7 +19,7 @@ only_option = click.option(
     "--only",
     multiple=True,
     metavar="WHAT",
-    help="Only a part: expiries, dates, user:HANDLE or site:DOMAIN; repeatable.",
+    help="Only a part: expiries, dates, deletions, no-deletions, user:HANDLE or site:DOMAIN; repeatable.",
 )
 
 
@@ -28,11 +28,11 @@ def selection_of(words: tuple[str, ...], declaration: Declaration) -> Selection 
     if not words:
         return None
     from siteward.access.diagnostic import near
-    from siteward.reconcile.selection import SYNTAX, Selection, is_selection
+    from siteward.reconcile.selection import KINDS, SYNTAX, Selection, is_selection
 
     for word in words:
         if not is_selection(word):
-            meant = near(word.partition(":")[0], ("expiries", "dates", "user", "site"))
+            meant = near(word.partition(":")[0], (*KINDS, "user", "site"))
             hint = f"; did you mean {meant + (':' if meant in {'user', 'site'} else '')!r}?" if meant else ""
             raise click.UsageError(f"--only {word}: write {SYNTAX}{hint}")
     domains = {name: site.domain for name, site in declaration.sites.items()}

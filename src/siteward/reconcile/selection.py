@@ -1,7 +1,7 @@
 """Selections: the part of a plan that `--only` names, and what is said of the rest.
 
-`expiries` is everything that an end date causes, `dates` also what a start causes, `user:HANDLE` and `site:DOMAIN` what
-is about a person or a site. What a date gives and nobody has agreed to yet (`Step.waits`) is not in `expiries` and
+`expiries` is everything that an end date causes, `dates` also what a start causes, `deletions` the accounts that are
+deleted and `no-deletions` all the rest, `user:HANDLE` and `site:DOMAIN` what is about a person or a site. What a date gives and nobody has agreed to yet (`Step.waits`) is not in `expiries` and
 `dates`. Whatever is left out is counted and named.
 """
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.change import deletes_account
 from siteward.access.diagnostic import Diagnostic, Severity, diagnostic, error, near, plural
 from siteward.access.model import account_of
 from siteward.access.patterns import fold
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from siteward.reconcile.project import Project
     from siteward.reconcile.survey import Survey
 
-SYNTAX = "expiries, dates, user:HANDLE or site:DOMAIN"
+SYNTAX = "expiries, dates, deletions, no-deletions, user:HANDLE or site:DOMAIN"
+KINDS = ("expiries", "dates", "deletions", "no-deletions")
+"""The words that `--only` takes without a name."""
 PARTIAL = "partial"
 """The rule id of what is said of a plan that is a part."""
 _NAMED = 5
@@ -50,6 +53,8 @@ class Selection(Struct, frozen=True, kw_only=True):
                 return step.due == "end" and not step.waits
             case "dates":
                 return step.due is not None and not step.waits
+            case "deletions" | "no-deletions":
+                return deletes_account(step.change) == (kind == "deletions")
             case "user":
                 people = (step.person, account_of(step.change.key))
                 return fold(name) in {fold(known) for known in people if known}
@@ -99,7 +104,7 @@ def find_unknown(
 def is_selection(word: str) -> bool:
     """Return whether a text is a word that `--only` takes; whether its name is known is asked later."""
     kind, colon, name = word.partition(":")
-    return bool(name) if kind in {"user", "site"} else kind in {"expiries", "dates"} and not colon
+    return bool(name) if kind in {"user", "site"} else kind in KINDS and not colon
 
 
 def _describe_unknown(word: str, kind: str, name: str, known: Collection[str]) -> Diagnostic:
@@ -124,10 +129,22 @@ def confine(
         *map(describe_waiting, filter(only.waiting, left_out)),
         describe_left_out(only.words, left_out),
     )
-    numbered = (replace(step, id=f"l{number}", depends_on=()) for number, step in enumerate(left_out, start=1))
     confined, others = part(keys, remarks), {step.change.key for step in left_out}
     said = (found for found in confined.diagnostics if found.about not in others or found.code == WAITS)
-    return replace(confined, left_out=tuple(numbered), diagnostics=tuple(said))
+    return replace(confined, left_out=tuple(_number(left_out)), diagnostics=tuple(said))
+
+
+def select(whole: InstancePlan, only: Selection) -> InstancePlan:
+    """Return the part of an instance's saved plan that is in a selection, to be shown: nothing is planned again."""
+    chosen = tuple(step for step in whole.steps if only(whole.instance, step))
+    left_out = tuple(step for step in whole.steps if step not in chosen)
+    said = (*whole.diagnostics, describe_left_out(only.words, left_out))
+    return replace(whole, steps=chosen, left_out=(*whole.left_out, *_number(left_out)), diagnostics=said)
+
+
+def _number(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield steps that are left out, under names of their own."""
+    yield from (replace(step, id=f"l{number}", depends_on=()) for number, step in enumerate(steps, start=1))
 
 
 def describe_left_out(words: Sequence[str], steps: Sequence[Step]) -> Diagnostic:

@@ -62,7 +62,7 @@ def _plan_parts(context: RenderContext, palette: Palette) -> tuple[Iterable[str]
 
 def _diagnostic_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     notes = context.options.verbose or context.report.command in _ALL_SAID
-    shown = (said for said in words.by_weight(context.diagnostics) if said.severity or notes)
+    shown = (said for said in words.by_weight(context.diagnostics) if notes or words.is_told(said))
     for number, told in enumerate(tell_once(map(Occurrence, shown))):
         lines = (
             _diagnostic_in_short(told, palette)

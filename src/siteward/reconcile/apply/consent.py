@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, warning
-from siteward.access.guards import DELETION
+from siteward.access.guards import DELETION, DELETIONS
 from siteward.access.model import account_of
 from siteward.access.needs import DEPENDS, PASSWORDS
 from siteward.access.policy import LIMIT_NAMES
@@ -34,6 +34,7 @@ CONSENTS: Mapping[str, str] = MappingProxyType(
         "empty-grants": "empty",
         "self-changed": "self",
         "self-unconfirmed": "self",
+        DELETION: DELETIONS,
     }
 )
 """The names that `--accept` takes, by the codes of the blocks they lift."""

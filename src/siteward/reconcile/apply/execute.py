@@ -89,7 +89,7 @@ class Execution(Struct, kw_only=True):
     `fresh`, `revalidated`, `live` and `outcomes` (by step id) are updated with each write. `failures` counts the failed
     writes in a row, `sends` the mails by key, and `in_flight` holds the steps that are being sent. `unread` is true once
     something was sent after the last reading of the whole instance. `unended` are the steps that are live already and
-    whose call could not be completed.
+    whose call could not be completed, `delivered` the accounts whose new password was written down.
     """
 
     given: ApplyInput
@@ -105,6 +105,7 @@ class Execution(Struct, kw_only=True):
     sends: dict[Key, int] = {}
     in_flight: set[str] = set()
     unended: set[str] = set()
+    delivered: list[str] = []
 
     @property
     def target(self) -> Target:
@@ -252,6 +253,7 @@ def _deliver_passwords(execution: Execution, steps: Iterable[Step]) -> Mapping[s
                 declared_user,
                 execution.given.options.passwords,
             )
+            execution.delivered.append(account.name)
     return passwords
 
 

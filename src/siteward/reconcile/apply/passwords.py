@@ -18,13 +18,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.change import Change
-from siteward.access.diagnostic import Diagnostic, error
+from siteward.access.diagnostic import Diagnostic, error, join_some, note, plural
 from siteward.access.model import Account, account_key
 from siteward.reconcile.journal.files import UnsafeFileError, append_only, make_private, replace_file, write_all
 from siteward.transport.secrets import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
     from siteward.access.model import Key
@@ -120,6 +120,18 @@ def deliver(
     except (OSError, UnsafeFileError, _AgeMissingError, ValueError) as problem:
         raise UndeliveredError(f"the new password of {login} could not be delivered: {problem}") from None
     raise UndeliveredError(f"the new password of {login} has nowhere to go: {WAYS}")
+
+
+def describe_delivered(instance: str, logins: Collection[str], passwords: Passwords) -> Diagnostic:
+    """Return the note that says where the new passwords of these accounts are and how they are opened."""
+    count = plural(len(logins), "new password")
+    verb, names = "is" if len(logins) == 1 else "are", join_some(tuple(sorted(logins)))
+    if passwords.out is not None:
+        words, hint = f"in {passwords.out}, in clear", "hand each one to its owner, then delete the file"
+    else:
+        words = f"in {passwords.folder}, each for the age key of its owner alone"
+        hint = f"the owner opens it: age --decrypt --identity KEY {passwords.folder}/{instance}-LOGIN.age"
+    return note("password-delivered", f"{count} {verb} {words}: {names}", instance=instance, hint=hint)
 
 
 def sealed_path(folder: Path, instance: str, login: str) -> Path:

@@ -102,7 +102,7 @@ def revalidate(
     settled, lifted = history.settled, history.lifted
     case = _Case(
         reviewed=current, fresh=fresh, allowance=allowance, history=history, obstacles=obstacles,
-        whole=chosen is None and lifted is None,
+        whole=chosen is None and lifted is None, chosen=chosen,
     )  # fmt: skip
     steps = {
         step.id: step
@@ -207,6 +207,7 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
     history: History
     obstacles: Obstacles
     whole: bool
+    chosen: Collection[str] | None
 
     @property
     def instance(self) -> str:
@@ -250,6 +251,13 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
     def order(self) -> Mapping[Key, int]:
         """The position of each fresh step."""
         return {key: at for at, key in enumerate(self.wishes)}
+
+    @cached_property
+    def left_out_and_reached(self) -> frozenset[str]:
+        """The ids of the reviewed steps that this run is not asked for and whose change is live already."""
+        chosen, seen = self.chosen, self.fresh.live.access
+        out = (step for step in self.reviewed.steps if chosen is not None and step.id not in chosen)
+        return frozenset(step.id for step in out if reached(step.change, seen))
 
     @cached_property
     def held_back(self) -> frozenset[Key]:
@@ -373,10 +381,12 @@ def _find_id(key: Key, live: Live) -> str | None:
 def _find_needs(case: _Case, step: Step) -> frozenset[str]:
     """Return the steps that must be done first, by the reviewed plan and by the fresh one.
 
-    They are named by the ids of reviewed steps; a step that only the fresh plan has, by the words of its key.
+    They are named by the ids of reviewed steps; a step that only the fresh plan has, by the words of its key. What a part leaves out and is live is done.
     """
     fresh = (case.keys[need] for need in case.wishes[step.change.key].depends_on)
-    return frozenset(step.depends_on) | {case.ids.get(key, " ".join(key)) for key in fresh}
+    return (frozenset(step.depends_on) - case.left_out_and_reached) | {
+        case.ids.get(key, " ".join(key)) for key in fresh
+    }
 
 
 def _drop_dependants(
@@ -450,8 +460,7 @@ def _collect_objections(case: _Case, steps: Collection[Step], allowance: Allowan
 
 
 def _judge(case: _Case, steps: Collection[Step], allowance: Allowance) -> tuple[Diagnostic, ...]:
-    keys = frozenset(step.change.key for step in steps)
-    begun = case.history.begun
+    keys, begun = frozenset(step.change.key for step in steps), case.history.begun
     return case.fresh.judge(keys, accept=allowance.accept, allow_delete=allowance.allow_delete, begun=begun)
 
 

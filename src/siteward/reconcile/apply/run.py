@@ -44,6 +44,7 @@ from siteward.reconcile.apply.inputs import (
     revalidate_instance,
 )
 from siteward.reconcile.apply.memory import RunResult, build_memory, count_sends, find_lost, find_unexpected
+from siteward.reconcile.apply.passwords import describe_delivered
 from siteward.reconcile.apply.revalidate import SETTLED, Allowance, History, allowed, reached
 from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.journal import journal, plans
@@ -321,6 +322,8 @@ def _carry_out(given: ApplyInput, state: RunState, instance: Prepared, cancellat
         state.open_ends = True
         state.diagnostics.append(describe_trouble(instance.name, problem))
         _settle_rest(execution)
+    if execution.delivered:
+        state.add(instance.name, describe_delivered(instance.name, execution.delivered, given.options.passwords))
     state.heads[instance.name] = instance.journal.head
     state.sent = state.sent or execution.sent
 

@@ -34,6 +34,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "review": ("review", "List every right to decide on, and turn decisions into an edit."),
     "import": ("import_", "Write a first file from the live state of an instance."),
     "history": ("history", "Tell who gained and lost what, when, by whom and why, as the journals have it."),
+    "undo": ("undo", "Take back what a run changed: an edit of the file first, then a plan of just that."),
     "evidence": ("evidence", "Bundle what the journals say of a ticket, a person or a time, with what proves it."),
     "journal": ("journal", "Verify the journal, go on from an older one, or erase what it says of somebody."),
     "doctor": ("doctor", "Check credentials, connectivity and versions; never prints a secret."),
@@ -59,6 +60,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "siteward import --instance stats --platform umami --url https://stats.example.org --set layout=per-site",
     ),
     "history": ("siteward history --user nora", "siteward history --since 2026-11-01 --by others -f csv"),
+    "undo": (
+        "siteward undo 20261201T011703Z",
+        "siteward undo 20261201T011703Z-5e7a3f10 --write --out undo.json",
+    ),
     "evidence": (
         "siteward evidence make --ticket OPS-7 --to evidence.zip",
         "siteward evidence verify evidence.zip --signers signers",

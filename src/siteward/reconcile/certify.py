@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from siteward.access.state import Desired
     from siteward.access.traits import Traits
     from siteward.declaration.dead import DeadLine
-    from siteward.declaration.load import Declaration
+    from siteward.declaration.load import Declaration, Loaded
     from siteward.declaration.rewrite import Given, Word
     from siteward.reconcile.project import Project
     from siteward.reconcile.survey import Survey
@@ -285,8 +285,10 @@ def changed_since(decisions: Decisions, shown: Iterable[Mapping[str, str]]) -> t
 # -- carrying decisions out
 
 
-def edited(project: Project, surveys: Sequence[Survey], review: Review, decisions: Decisions) -> Edit:
-    """Return the edit of the files that carries the decisions out.
+def edited(
+    project: Project, surveys: Sequence[Survey], review: Review, decisions: Decisions, why: str | None = None
+) -> Edit:
+    """Return the edit of the files that carries the decisions out; `why` is the reason of added grants.
 
     Raises `BadDecisionsError` for an item that the review does not have, and for an edit that cannot be proven.
     """
@@ -302,7 +304,7 @@ def edited(project: Project, surveys: Sequence[Survey], review: Review, decision
         for name, answer in decisions.answers.items()
         if name in items
     ]
-    why = f"access review {review.digest[:19]}"
+    why = why or f"access review {review.digest[:19]}"
     seen = frozenset(survey.name for survey in surveys if survey.live.complete)
     live = [line for line in gone if _is_still_live(line, surveys)]
     edit = decide(
@@ -373,13 +375,13 @@ def _build_decision(item: Item, answer: Answer, surveys: Mapping[str, Survey], p
         names=frozenset({label, *handles, *((f"id:{site.id}",) if site is not None else ())}),
         handle=item.handle,
         origin=item.origin,
-        live_role=_write_role(item.live, survey.traits) if item.live is not None else None,
+        live_role=write_role(item.live, survey.traits) if item.live is not None else None,
         role=answer.role,
         until=answer.until,
     )
 
 
-def _write_role(grant: Grant, traits: Traits) -> str:
+def write_role(grant: Grant, traits: Traits) -> str:
     """Return the role of a live grant as the file writes it: portable (`view`), else native (`matomo:write`)."""
     role = traits.role(grant.scope.kind, grant.role)
     return role.portable if role is not None and role.portable is not None else f"{traits.platform}:{grant.role}"
@@ -387,7 +389,9 @@ def _write_role(grant: Grant, traits: Traits) -> str:
 
 def _prove(project: Project, surveys: Sequence[Survey], made: Sequence[Decision], edit: Edit) -> None:
     """Resolve the edited files and compare with the decisions; raises `BadDecisionsError` where they differ."""
-    declaration = _load_edited(project, edit)
+    declaration = load_edited(project, edit.texts).declaration
+    if declaration is None:
+        raise BadDecisionsError("the edited files would not be valid")
     for survey in surveys:
         after = survey.desired_by(declaration)
         decided = {
@@ -435,18 +439,18 @@ def write_edit(path: Path, text: str) -> None:
     write_output(path, text.encode())
 
 
-def _load_edited(project: Project, edit: Edit) -> Declaration:
+def load_edited(project: Project, texts: Mapping[str, str]) -> Loaded:
     """Load the edited files from a temporary folder. Raises `BadDecisionsError` where they are not valid."""
     root = project.path.parent
     with TemporaryDirectory(prefix="siteward-") as folder:
         for name in project.loaded.texts:
             path = Path(folder) / Path(name).relative_to(root)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(edit.texts.get(name) or Path(name).read_text(encoding="utf-8"), encoding="utf-8")
+            path.write_bytes(texts[name].encode() if name in texts else Path(name).read_bytes())
         loaded = read(Path(folder) / project.path.name, called=project.path)
     if loaded.declaration is None:
         problem = next((diagnostic for diagnostic in loaded.diagnostics if diagnostic.blocks), None)
         raise BadDecisionsError(
             f"the edited files would not be valid: {problem.message if problem else 'unknown'} ({problem.at if problem else ''})"
         )
-    return loaded.declaration
+    return loaded

@@ -2,11 +2,13 @@
 
 `expiries` is everything that an end date causes, `dates` also what a start causes, `user:HANDLE` and `site:DOMAIN` what
 is about a person or a site. What a date gives and nobody has agreed to yet (`Step.waits`) is not in `expiries` and
-`dates`. Whatever is left out is counted and named.
+`dates`. An undo selects the objects of a run, as long as they are as the run left them. Whatever is left out is counted
+and named.
 """
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -20,7 +22,7 @@ from siteward.access.report import WAITS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from siteward.access.model import Accounts, Key
+    from siteward.access.model import Accounts, Key, Resource
     from siteward.access.plan import InstancePlan, Step
     from siteward.declaration.load import Declaration
     from siteward.reconcile.project import Project
@@ -34,13 +36,22 @@ _NAMED = 5
 
 
 class Selection(Struct, frozen=True, kw_only=True):
-    """The words after `--only`; `domains` are the domains of the declared sites, by handle."""
+    """The words after `--only`; `domains` are the domains of the declared sites, by handle.
+
+    `objects` are, by instance, the objects of a run that is undone, each as the run left it, and `remarks` is what is to
+    be said of the others; then the words are the run's name alone.
+    """
 
     words: tuple[str, ...]
     domains: Mapping[str, str]
+    objects: Mapping[str, Mapping[Key, Resource | None]] | None = None
+    remarks: Mapping[str, tuple[Diagnostic, ...]] = MappingProxyType({})
 
-    def __call__(self, _instance: str, step: Step) -> bool:
+    def __call__(self, instance: str, step: Step) -> bool:
         """Return whether a step of an instance is in the selection."""
+        if self.objects is not None:
+            left = self.objects.get(instance, {})
+            return step.change.key in left and step.change.before == left[step.change.key]
         return any(self._takes(word, step) for word in self.words)
 
     def _takes(self, word: str, step: Step) -> bool:
@@ -123,6 +134,7 @@ def confine(
         *missing_needs(whole.steps, keys),
         *map(describe_waiting, filter(only.waiting, left_out)),
         describe_left_out(only.words, left_out),
+        *only.remarks.get(whole.instance, ()),
     )
     numbered = (replace(step, id=f"l{number}", depends_on=()) for number, step in enumerate(left_out, start=1))
     confined, others = part(keys, remarks), {step.change.key for step in left_out}

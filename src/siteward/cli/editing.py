@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def show_edit(session: Session, texts: Mapping[str, str]) -> None:
     """Print an edit as a patch that git and patch understand; on stderr where stdout is for programs."""
-    click.echo("".join(_patch(texts)), nl=False, err=session.formats != ("text",))
+    click.echo(patch_of(texts), nl=False, err=session.formats != ("text",))
 
 
 def write_edits(texts: Mapping[str, str], command: str) -> None:
@@ -33,6 +33,11 @@ def write_edits(texts: Mapping[str, str], command: str) -> None:
         except BadDecisionsError as problem:
             told = error("cannot-write", str(problem))
             raise StoppedError(Report(command=command, diagnostics=(told,))) from problem
+
+
+def patch_of(texts: Mapping[str, str]) -> str:
+    """Return an edit of files, as they are now, as a patch."""
+    return "".join(_patch(texts))
 
 
 def _patch(texts: Mapping[str, str]) -> Iterator[str]:

@@ -33,6 +33,7 @@ from siteward.reconcile.drift import drift as drifted
 from siteward.reconcile.history import History, add_history, later_starts, read_history
 from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.journal.reading import tell_heads
+from siteward.reconcile.offboard import tell_open
 from siteward.reconcile.project import known_accounts
 from siteward.reconcile.selection import find_unknown
 from siteward.reconcile.survey import Snapshot, Survey, surveyed, take_survey
@@ -213,6 +214,7 @@ def drift(
     dates = [describe_dates(part, survey.memory) for survey in surveys if (part := report.plan.instance(survey.name))]
     dates += [describe_record(survey.name, survey.recorded_at) for survey in surveys]
     dates += [diagnostic for survey in surveys for diagnostic in record(survey)]
+    dates += tell_open(project.declaration, surveys, book)
     for survey in surveys:
         part = report.plan.instance(survey.name)
         known = (survey.live, survey.desired, survey.memory, survey.proposal.excess)

@@ -184,10 +184,9 @@ def test_what_has_ended_does_not_come_back(company: Program) -> None:
     said = company("undo", run, "-f", "json")
     assert said.code == 2
     assert steps(said) == []
-    *stay, destroyed = told(said, "not-undone")
-    assert len(stay) == 2
-    assert all("gives it no more now" in message for message in stay)
-    assert "scheduled e-mail reports" in destroyed
+    messages = told(said, "not-undone")
+    assert sum("gives it no more now" in message for message in messages) == 2
+    assert sum("scheduled e-mail reports" in message for message in messages) == 2
 
 
 def test_an_end_by_date_is_not_undone(company: Program) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reconcile.small_world import Crash, grant, one_instance
 from siteward.access.model import Account
-from siteward.reconcile.revisions.merge import merge
+from siteward.reconcile.undo.revert import merge
 from siteward.reconcile.undo.runs import NoRunError, UnfitRunError, find_runs
 from siteward.transport.secrets import Secret
 

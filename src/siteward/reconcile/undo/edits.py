@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,25 +19,18 @@ from siteward.reconcile.certify import (
     load_edited,
     write_role,
 )
-from siteward.reconcile.revisions.git import NoSuchRevisionError, commit_at, text_at
 from siteward.reconcile.revisions.policy_changes import changed_rules
 from siteward.reconcile.undo.objects import Object, matches
+from siteward.reconcile.undo.revert import NotProvenError, Texts, revert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from siteward.access.model import Key
     from siteward.declaration.load import Declaration, Loaded
     from siteward.reconcile.project import Project
     from siteward.reconcile.survey import Survey
-
-Texts: TypeAlias = "Mapping[str, str]"
-"""The new texts of the files that change, by name."""
-
-
-class NotProvenError(Exception):
-    """An edit means something else than what is to be undone, or is not valid; the message says what."""
 
 
 class UndoEdit(Struct, frozen=True, kw_only=True):
@@ -97,39 +89,13 @@ def _revert(wanted: Wanted, objects: Sequence[Object]) -> UndoEdit:
         raise NotProvenError(
             "not every instance of the file was read, and a revert may change what holds on the others"
         )
-    texts = dict(_merge_files(wanted.project, wanted.commit))
+    texts = dict(revert(wanted.project, wanted.commit))
     if not texts:
         raise NotProvenError(f"commit {wanted.commit[:12]} changes nothing that these files still have")
     loaded, declaration = _load(wanted.project, texts)
     _refuse_more_than_access(wanted.project.declaration, declaration)
     _prove(wanted, declaration, objects, objects)
     return UndoEdit(texts=texts, loaded=loaded, done=tuple(objects), commit=wanted.commit)
-
-
-def _merge_files(project: Project, commit: str) -> Iterator[tuple[str, str]]:
-    """Yield name and text of each file that the revert of a commit changes. Raises `NotProvenError`."""
-    from siteward.reconcile.revisions.merge import merge  # noqa: PLC0415 — needed where there is a commit alone
-
-    try:
-        parent = commit_at(project.path.parent, f"{commit_at(project.path.parent, commit)}^1")
-        for name in project.loaded.texts:
-            path = Path(name)
-            then, before = text_at(path, commit), text_at(path, parent)
-            if then == before:
-                continue
-            now = _read(path)
-            merged = merge(then, now, before) if then is not None and before is not None else None
-            if merged is None:
-                raise NotProvenError(f"commit {commit[:12]} does not revert cleanly: {name} was changed there since")
-            if merged != now:
-                yield name, merged
-    except NoSuchRevisionError as problem:
-        raise NotProvenError(f"commit {commit[:12]} cannot be reverted: {problem}") from problem
-
-
-def _read(path: Path) -> str:
-    """Return the text of a file with its line ends as they are."""
-    return path.read_bytes().decode("utf-8")
 
 
 def _load(project: Project, texts: Texts) -> tuple[Loaded, Declaration]:

@@ -193,6 +193,7 @@ def _record(
     needed: bool,
 ) -> None:
     """Write the items that the journals do not have so into them. Raises `NotOffboardedError` where there is none."""
+    from siteward.access.diagnostic import plural
     from siteward.reconcile.offboard import NotOffboardedError, is_news, journals_of, record
 
     news = [item for item in items if is_news(item, recorded.get(item.id))]
@@ -202,7 +203,8 @@ def _record(
     if not journals:
         session.say("there is no journal here: run it with --record where it is, before the next apply")
     elif news:
-        session.say(f"{record(checkout.book, now, handle, news, journals)} written to the journal")
+        count = record(checkout.book, now, handle, news, journals)
+        session.say(f"{plural(count, 'item')} written to the journal")
 
 
 def _plan(checkout: Checkout, departure: Departure, handle: str, base: str | None) -> tuple[InstancePlan, ...]:

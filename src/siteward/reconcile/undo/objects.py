@@ -102,6 +102,8 @@ class _Judge(Struct, frozen=True):
     def judge(self, steps: tuple[str, ...], change: Change) -> Object:
         """Return an object with its fate."""
         made = Object(instance=self.past.instance, change=change, fate="back")
+        if self._is_back(change):
+            return made
         if since := self._find_change_since(steps, change):
             return _stay(made, since, "changed-since-run")
         match change.before if change.before is not None else change.after:
@@ -113,6 +115,11 @@ class _Judge(Struct, frozen=True):
                 return replace(made, fate="by-revert", why="what a group holds is edited by hand")
             case _:
                 return self._judge_gain(made, steps) if self._gives(change) else made
+
+    def _is_back(self, change: Change) -> bool:
+        """Return whether both the server and the file have an object as it was before the run."""
+        wish = self.survey.desired.access.get(change.key)
+        return reached(change.inverse, self.survey.live.access) and matches(wish, change.before)
 
     def _find_change_since(self, steps: tuple[str, ...], change: Change) -> str | None:
         """Return in words why an object is not as the run left it, on the server or in the file; `None` where it is."""

@@ -249,3 +249,13 @@ def test_it_is_erased_with_the_person(company: Program) -> None:
     assert "ssh-stats-host" not in (company.folder / ".siteward" / "stats.jsonl").read_text()
     assert company("journal", "verify").code == 0
     assert "offboarding-open" not in company("drift", "-v").out
+
+
+def test_nothing_is_kept_of_an_edit_that_cannot_be_written(company: Program) -> None:
+    """A file that is a link is not written through, and the journal stays as it was."""
+    path = company.folder / "access.yaml"
+    path.rename(company.folder / "real.yaml")
+    path.symlink_to("real.yaml")
+    said = company("offboard", "nora", "--write", "-f", "json")
+    assert (said.code, said.json()["diagnostics"][0]["code"]) == (1, "cannot-write")
+    assert entries(company) == []

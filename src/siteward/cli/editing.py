@@ -43,5 +43,6 @@ def patch_of(texts: Mapping[str, str]) -> str:
 def _patch(texts: Mapping[str, str]) -> Iterator[str]:
     for name, text in sorted(texts.items()):
         before = Path(name).read_bytes().decode("utf-8").splitlines(keepends=True)
-        for line in unified_diff(before, text.splitlines(keepends=True), f"a/{name}", f"b/{name}", n=1):
+        shown = name.lstrip("/")  # no patch is about a place outside of where it is applied
+        for line in unified_diff(before, text.splitlines(keepends=True), f"a/{shown}", f"b/{shown}", n=1):
             yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"

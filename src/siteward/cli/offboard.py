@@ -73,11 +73,11 @@ def command(
         items = _list_items(checkout, surveys, recorded.get(handle, {}), handle)
         items = _tick(checkout, items, done, reason) if done is not None else items
         patch = patch_of(departure.texts)
+        if write:
+            write_edits(departure.texts, "offboard")
         if done is not None or record or write:
             needed = done is not None or record
             _record(session, checkout, handle, items, recorded.get(handle, {}), needed=needed)
-        if write:
-            write_edits(departure.texts, "offboard")
         shown = _Shown(handle, patch, _plan(checkout, departure, handle, base), items, write and bool(patch))
     return _leave(session, checkout, report, surveys, shown)
 

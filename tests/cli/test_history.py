@@ -326,3 +326,38 @@ def test_approvals_that_a_branch_could_have_written_are_refused(company: Program
     said = company("apply", "--yes", SITEWARD_APPROVALS=str(path))
     assert (said.code, "bad-approvals" in said.out) == (1, True), said.out
     assert not (company.folder / ".siteward" / "stats.jsonl").exists()
+
+
+def test_the_story_goes_on_with_a_departure_and_an_undo(months: Program, sandbox: Sandbox) -> None:
+    """June: ben leaves, and what is open is told until it is done. July: May is taken back, from a file that says so."""
+    left = months("offboard", "ben", "--write", "--ticket", "HR-9", "-f", "json")
+    assert left.code == 2, left.out + left.err
+    ids = [item["id"] for item in left.json()["items"]]
+    assert {"stats/tokens", "stats/share-tokens"} <= set(ids)
+    commit(months, "ben leaves")
+    assert months("apply", "--yes", "-o", "notice:notices").code == 0
+    assert "was taken away" in (months.folder / "notices" / "ben.md").read_text()
+    (lost,) = [event for event in items(months, "--ticket", "HR-9") if event["kind"] == "lost"]
+    assert (lost["account"], lost["after"]) == ("ben", None)
+    assert "offboarding-open" in months("drift").out
+    for name in ids:
+        assert months("offboard", "ben", "--done", name, "--reason", "looked after, HR-9", **CI).code in {0, 2}
+    assert "offboarding-open" not in months("drift", "-v").out
+    done = [event for event in items(months, "--user", "ben") if event["kind"] == "offboarded"]
+    assert {(event["actor"], event["how"]) for event in done[len(ids) :]} == {("anna-berg", "GITHUB_ACTOR")}
+    assert months("evidence", "make", "--user", "ben", "--to", "bundle").code == 0
+    told = json.loads((months.folder / "bundle" / "history.json").read_text())["items"]
+    assert [event["message"] for event in told if event["kind"] == "offboarded"] == [event["message"] for event in done]
+    assert months("evidence", "verify", "bundle").code in {0, 4}
+
+    months.moment = "2026-07-01T12:00:00+00:00"
+    (raised,) = items(months, "--ticket", "OPS-9")
+    said = months("undo", raised["run"], "--write")
+    assert said.code == 2, said.out + said.err
+    commit(months, "Take back what May gave anna")
+    assert months("undo", raised["run"], "--out", "undo.json").code == 2
+    assert months("apply", "undo.json", "--yes").code == 0
+    assert [event["kind"] for event in items(months, "--user", "anna")][-1] == "lowered"
+    held = months("who-can", "edit", "shop.example.org", "-f", "json").json()["items"]
+    assert "anna" not in {item["account"] for item in held}
+    assert months("plan").code == 0

@@ -189,6 +189,7 @@ def test_the_page_names_every_file_and_every_function_of_the_table() -> None:
         "resend",
         "finish",
         "blame",
+        "leftovers",
     ):
         assert re.search(rf"`{name}\b", text), name
 

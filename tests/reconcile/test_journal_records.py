@@ -26,6 +26,8 @@ from siteward.reconcile.journal.entries import (
     Intent,
     InvitationResent,
     JournalContinued,
+    Leaving,
+    Offboarded,
     PartsErased,
     Result,
     RunAbandoned,
@@ -80,6 +82,9 @@ ENTRIES: st.SearchStrategy[list[Entry]] = st.lists(
         ),
         st.lists(RESULTS, unique_by=lambda result: result.step).map(lambda results: StepsFinished(**AT, results=tuple(sorted(results, key=lambda result: result.step)))),
         st.builds(lambda login, words: InvitationResent(**AT, login=login, status="failed", message=words), NAMES, TEXTS),
+        st.builds(lambda user, words: Offboarded(**AT, user=user, items=(
+            Leaving(item="stats/tokens", decision="open", what=words), Leaving(item="also/x", decision="done", what=words, by=user, how="x", reason=words),
+        )), NAMES, TEXTS),
         st.builds(lambda words: PartsErased(**AT, count=3, reason=words, last="ab"), TEXTS),
         st.builds(lambda words: JournalContinued(**AT, of="siteward.journal/1", lines=3, head="sha256:0", reason=words), st.none() | TEXTS),
         st.sampled_from([

@@ -14,7 +14,7 @@ from siteward.access.state import Origin
 from siteward.access.traits import Traits
 
 EventKind: TypeAlias = Literal[
-    "gained", "lost", "raised", "lowered", "changed", "created", "deleted", "joined", "left", "invited"
+    "gained", "lost", "raised", "lowered", "changed", "created", "deleted", "joined", "left", "invited", "offboarded"
 ]
 
 

@@ -40,6 +40,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "ending": ("ends", "List what ends soon, by who answers for it; contacts nothing."),
     "import": ("import_", "Write a first file from the live state of an instance."),
     "history": ("history", "Tell who gained and lost what, when, by whom and why, as the journals have it."),
+    "undo": ("undo", "Take back what a run changed: an edit of the file first, then a plan of just that."),
+    "offboard": ("offboard", "Let somebody leave: the edit of the file, and a checklist of what no edit ends."),
     "evidence": ("evidence", "Bundle what the journals say of a ticket, a person or a time, with what proves it."),
     "journal": ("journal", "Verify the journal, go on from an older one, or erase what it says of somebody."),
     "people": ("people", "Take people and their groups over from the directories that know them."),
@@ -81,6 +83,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "siteward import --instance stats --platform umami --url https://stats.example.org --set layout=per-site",
     ),
     "history": ("siteward history --user nora", "siteward history --since 2026-11-01 --by others -f csv"),
+    "undo": (
+        "siteward undo 20261201T011703Z",
+        "siteward undo 20261201T011703Z-5e7a3f10 --write --out undo.json",
+    ),
+    "offboard": (
+        "siteward offboard nora --write --ticket HR-77",
+        'siteward offboard nora --done stats/tokens --reason "password changed, HR-77"',
+    ),
     "evidence": (
         "siteward evidence make --ticket OPS-7 --to evidence.zip",
         "siteward evidence verify evidence.zip --signers signers",

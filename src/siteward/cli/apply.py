@@ -16,7 +16,7 @@ from siteward.access.report import Report, exit_code
 from siteward.cli.base_option import option
 from siteward.cli.names import check_blocks, instance_option, journal_option, names_with
 from siteward.cli.selection import check_names, only_option, selection_of
-from siteward.cli.session import Session, StoppedError, now, with_session
+from siteward.cli.session import NOTICE, Session, StoppedError, now, with_session
 from siteward.render import formats_of
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timede
 @click.option("--allow-delete", is_flag=True, help="Let accounts that the file declares absent be deleted.")
 @click.option("--passwords-out", type=click.Path(path_type=Path), help="Append new passwords to this file, mode 0600.")
 @option
-@with_session(*formats_of("apply"))
+@with_session(*formats_of("apply"), folders=(NOTICE,))
 def command(
     session: Session,
     base: str | None,
@@ -88,12 +88,13 @@ def command(
     """Carry out a saved PLAN, or plan, show, ask, and carry out that.
 
     Every touched thing is read again first; what changed since the review is refused. Every write is journalled
-    before and after, and counts as done only when reading shows it.
+    before and after, and counts as done only when reading shows it. `-o notice:DIR` writes a text for each person whose
+    access it changed, or who loses some soon; nothing is sent.
     """
     if resend:
         return session.leave(_resend(session, resend))
     from siteward.cli.checkout import open_checkout
-    from siteward.reconcile.apply import apply as engine
+    from siteward.cli.notices import folder_for
     from siteward.reconcile.apply.target import Options
 
     checkout = open_checkout(
@@ -109,12 +110,33 @@ def command(
         only=selection_of(only, checkout.project.declaration),
         words=only,
     )
+    with folder_for(session) as notices:
+        report = _apply(session, checkout, options, plan_file, yes=yes, resume=resume)
+        return _finish(session, checkout, report, notices)
+
+
+def _apply(
+    session: Session, checkout: Checkout, options: Options, plan_file: Path | None, *, yes: bool, resume: bool
+) -> Report:
+    """Finish the interrupted run, or choose a plan, ask, and carry it out; return the report."""
+    from siteward.reconcile.apply import apply as engine
+
     if resume:
         _refuse_plan(plan_file)
-        return session.leave(_carry_out(session, checkout, None, options, engine.resume))
+        return _carry_out(session, checkout, None, options, engine.resume)
     plan, options = _choose_plan(session, checkout, options, plan_file)
     _confirm(session, plan, options, yes=yes, shown=plan_file is None and session.formats == ("text",))
-    return session.leave(_carry_out(session, checkout, plan, options, engine.apply))
+    return _carry_out(session, checkout, plan, options, engine.apply)
+
+
+def _finish(session: Session, checkout: Checkout, report: Report, notices: Path | None) -> int:
+    """Print the report, then write the notices of what was done, where a folder for them is given; return the exit code."""
+    from siteward.cli.notices import write_notices
+
+    code = session.leave(report)
+    if notices is not None:
+        write_notices(session, checkout, report, notices)
+    return code
 
 
 def _resend(session: Session, address: str) -> Report:

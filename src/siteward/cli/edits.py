@@ -15,6 +15,7 @@ from siteward.cli.session import StoppedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from siteward.cli.session import Session
     from siteward.declaration.rewrite import Edit
 
 
@@ -22,8 +23,14 @@ def patch_of(edit: Edit) -> Iterator[str]:
     """Yield the edit as a patch that git and patch understand."""
     for name, text in sorted(edit.texts.items()):
         before = _lines(edit.before[name] if name in edit.before else Path(name).read_bytes().decode())
-        for line in unified_diff(before, _lines(text), f"a/{name}", f"b/{name}", n=1):
+        shown = name.lstrip("/")  # no patch is about a place outside of where it is applied
+        for line in unified_diff(before, _lines(text), f"a/{shown}", f"b/{shown}", n=1):
             yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+def show_edit(session: Session, edit: Edit) -> None:
+    """Print an edit as a patch; on stderr where stdout is for programs."""
+    click.echo("".join(patch_of(edit)), nl=False, err=session.formats != ("text",))
 
 
 def _lines(text: str) -> list[str]:
@@ -44,5 +51,5 @@ def write_edits(edit: Edit, command: str) -> None:
     except OSError as problem:
         raise click.ClickException(f"cannot write {problem.filename}: {problem.strerror}") from problem
     except BadDecisionsError as problem:
-        told = error("bad-decisions", str(problem))
+        told = error("cannot-write", str(problem))
         raise StoppedError(Report(command=command, diagnostics=(told,))) from problem

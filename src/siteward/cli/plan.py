@@ -154,19 +154,20 @@ def _save_where_asked(report: Report, out: Path | None, flags: _Flags) -> Report
     if report.next or report.plan is None or reviewed is None or not any(part.runnable for part in reviewed.instances):
         if not report.next and report.plan is not None and any(part.left_out for part in report.plan.instances):
             report = replace(report, next="siteward plan, without --only")
-        return report if out is None else _save_plan(report, out)
+        return report if out is None else save_plan(report, out)
     if out is None:
         lacking = flags.lacking(reviewed)
         return replace(
             report, next=f"siteward plan{flags.part} --out plan.json, then siteward apply plan.json{lacking}"
         )
-    saved = _save_plan(report, out)
+    saved = save_plan(report, out)
     digest = saved.plan.digest if saved.plan else ""
     options = flags.as_words(digest) + flags.lacking(reviewed)
     return replace(saved, next=f"siteward apply {shlex.quote(str(out))}{options}")
 
 
-def _save_plan(report: Report, out: Path) -> Report:
+def save_plan(report: Report, out: Path) -> Report:
+    """Save the plan of a report to `out`, readable by its owner alone; return the report. Raises `StoppedError`."""
     from siteward.access import codec
     from siteward.reconcile.outputs import PRIVATE, write_output
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 
 Env = Mapping[str, str]
+NOTICE = "notice"
+"""The word before the folder to which apply writes one text a person (`-o notice:DIR`)."""
 NONE = "none"
 """The value of `--base` by which no base is used."""
 _NO_COMMIT = "0" * 40
@@ -159,6 +161,8 @@ class Session(Struct, frozen=True, kw_only=True):
     def _put_out(self, rendered: Callable[[str, Options], str]) -> None:
         """Write what was asked for into files, then print it, each in its format."""
         for name, path in self.outputs:
+            if name == NOTICE:
+                continue  # the verb writes into that folder by itself, once it knows what was done
             _write(path, rendered(name, self._render_options(color=False)))
         for name in self.formats:
             _print(rendered(name, self._options_for(sys.stdout)))
@@ -205,10 +209,11 @@ class StoppedError(Exception):
         self.report = report
 
 
-def with_session(*formats: str, without: tuple[str, ...] = ()) -> Callable[[Verb], Verb]:
+def with_session(*formats: str, without: tuple[str, ...] = (), folders: tuple[str, ...] = ()) -> Callable[[Verb], Verb]:
     """Give a verb the common options and, if it renders a report in `formats`, those about output.
 
-    `without` names the options that would do nothing for this verb; they are left out. The verb is called with a
+    `without` names the options that would do nothing for this verb; they are left out. `folders` are words for `-o` alone,
+    of what the verb itself writes to a folder. The verb is called with a
     `Session` and returns an exit code. A `StoppedError` or `PlatformError` that it raises is printed as a report in the
     same formats, so that JSON stays JSON in every outcome.
     """
@@ -217,7 +222,7 @@ def with_session(*formats: str, without: tuple[str, ...] = ()) -> Callable[[Verb
         @functools.wraps(verb)
         @click.pass_context
         def run(ctx: click.Context, /, **given: Any) -> int:
-            session = _take_session(ctx.obj or {}, given, formats)
+            session = _take_session(ctx.obj or {}, given, formats, folders)
             try:
                 code: int = verb(session=session, **given)
             except StoppedError as stopped:
@@ -263,7 +268,9 @@ def _common_options(formats: tuple[str, ...], without: tuple[str, ...]) -> list[
     ]
 
 
-def _take_session(before: dict[str, Any], given: dict[str, Any], formats: tuple[str, ...]) -> Session:
+def _take_session(
+    before: dict[str, Any], given: dict[str, Any], formats: tuple[str, ...], folders: tuple[str, ...] = ()
+) -> Session:
     """Take the options of the session out of `given` and return it; options after the verb override those before it.
 
     The working directory changes first, so that --config and the files of other options are found from there.
@@ -275,7 +282,7 @@ def _take_session(before: dict[str, Any], given: dict[str, Any], formats: tuple[
     if formats:
         chosen.setdefault("privacy", "handles" if is_public(os.environ) else "full")
     if "outputs" in chosen:
-        chosen["outputs"] = tuple(_parse_output(output, formats) for output in chosen["outputs"])
+        chosen["outputs"] = tuple(_parse_output(output, formats, folders) for output in chosen["outputs"])
     chosen.update({name: Path(chosen[name]) for name in ("config", "journal_dir") if name in chosen})
     return Session(**chosen)
 
@@ -290,12 +297,12 @@ def _change_directory(directory: str | None) -> None:
         raise click.ClickException(f"cannot work in {directory}: {problem.strerror}") from problem
 
 
-def _parse_output(text: str, formats: tuple[str, ...]) -> tuple[str, Path]:
+def _parse_output(text: str, formats: tuple[str, ...], folders: tuple[str, ...] = ()) -> tuple[str, Path]:
     """Return the format and the path that `-o` names, the format by the file's suffix where it is not given."""
     from siteward.render import SUFFIXES
 
     name, colon, rest = text.partition(":")
-    if colon and name in formats:
+    if colon and name in (*formats, *folders) and rest:
         return name, Path(rest)
     by_suffix = SUFFIXES.get(Path(text).suffix)
     if by_suffix not in formats:

@@ -19,7 +19,6 @@ ANY = "*"
 _APPROVAL = "nobody is asked to approve"
 NOT_YET: Mapping[tuple[str, ...], str] = {
     ("groups", ANY, "previously"): "no group is renamed on a platform",
-    ("users", ANY, "also"): "nothing lists it when somebody leaves",
     ("policy", "reviews"): "no review is due by it",
     ("policy", "rules", ANY, "require", "approval"): _APPROVAL,
 }

@@ -118,7 +118,7 @@ class _Rewrite(Struct, dict=True):
     given: Mapping[tuple[Span, str], frozenset[Given]]
     why: str
     seen: frozenset[str]
-    files: dict[str, _File] = {}
+    files: dict[str, GrantsFile] = {}
     cuts: dict[tuple[Span, str], dict[str, list[Decision]]] = {}
     added: dict[Span, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     undone: list[str] = []
@@ -311,7 +311,7 @@ class _Rewrite(Struct, dict=True):
         apart = [handle for handle in handles if not all(self._is_all_taken(grant, handle) for grant in grants)]
         for handle in handles:
             if handle not in apart:
-                _remove_member(groups, group, handle, self._names)
+                remove_member(groups, group, handle, self._names)
         if not apart:
             return group
         name = f"{group}-without-{'-'.join(apart)}"
@@ -351,17 +351,17 @@ class _Rewrite(Struct, dict=True):
         else:
             file.after[last] = [*file.after.get(last, ()), *entries]
 
-    def _open_root(self) -> _File:
+    def _open_root(self) -> GrantsFile:
         instance = next(iter(self.declaration.instances.values()))  # instances stand in the root file only
         return self._open_file(instance.location.source)
 
-    def _open_file(self, source: Source) -> _File:
+    def _open_file(self, source: Source) -> GrantsFile:
         if source.file not in self.files:
-            self.files[source.file] = _File(source)
+            self.files[source.file] = GrantsFile(source)
         return self.files[source.file]
 
 
-class _File(Editable):
+class GrantsFile(Editable):
     """One file that is edited.
 
     `after` are the new entries by the number of the grant after which they stand, `gone` the numbers of removed grants.
@@ -428,7 +428,7 @@ def _leave_out_scope(entry: Entry, decision: Decision) -> bool:
     return any(not word.startswith("!") for word in kept)
 
 
-def _remove_member(groups: Keys, group: str, handle: str, names: Names) -> None:
+def remove_member(groups: Keys, group: str, handle: str, names: Names) -> None:
     """Remove a user from a group: as a member, or by an exclusion where another group or `from` brings them in."""
     written = groups[group]
     members = written.get("members", ()) if isinstance(written, dict) else written

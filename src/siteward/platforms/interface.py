@@ -120,6 +120,33 @@ def no_blame(_reader: Reader, _keys: Collection[Key], _live: Live, _since: datet
     return {}
 
 
+class Leftover(Struct, frozen=True, kw_only=True):
+    """Something of a person's that no end of their access ends, or shows to be ended.
+
+    `id` is a word, with a name behind a slash where there are several; `what` says what it is and `how` what ends it.
+    `is_read` is true for what is there by reading, and gone once it is not read any more; of all else somebody has to say it.
+    """
+
+    id: str
+    what: str
+    how: str
+    is_read: bool = False
+
+
+def no_leftovers(_account: str, _live: Live) -> Iterable[Leftover]:
+    """Return nothing: for a platform on which everything ends with the access."""
+    return ()
+
+
+def open_to_all(account: str, live: Live, roles: Collection[str]) -> Iterable[Leftover]:
+    """Yield the sites open to everybody on which an account has one of these roles, and may have made the way in."""
+    for grant in live.access.grants():
+        if grant.subject.name == account and grant.role in roles and grant.scope in live.open:
+            said = live.open[grant.scope][0]
+            how = said.hint or "close it in the web interface, or write `public: true` beside the site if it is meant"
+            yield Leftover(id=f"open/{grant.scope.name}", what=said.message, how=how)
+
+
 def native(live: Live, kind: type[T]) -> T:
     """Return the native state that a platform's `read` left in `live`; raises `TypeError` if it is no `kind`."""
     if not isinstance(live.native, kind):
@@ -152,7 +179,8 @@ class Platform(Struct, frozen=True, kw_only=True):
     invitation of an account again. `finish` repeats what `write` does after a change has taken effect (taking back its
     side effects), if the answer was lost or the process died in between; the caller has seen by reading that the change
     has taken effect. `blame` returns the author and time, in words, of changes to the given keys since a moment, where
-    the platform keeps a record that can be read. `releases` are those that the stand-ins imitate, the newest first, and
+    the platform keeps a record that can be read. `leftovers` returns what of an account's no end of its access ends; it
+    sends nothing. `releases` are those that the stand-ins imitate, the newest first, and
     `limits` what users have to know; the documentation lists both.
     """
 
@@ -173,6 +201,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     resend: Callable[[Writer, str, Live], Receipt] | None = None
     finish: Callable[[Writer, Bundle, Live], Receipt] | None = None
     blame: Callable[[Reader, Collection[Key], Live, datetime | None], Mapping[Key, str]] = no_blame
+    leftovers: Callable[[str, Live], Iterable[Leftover]] = no_leftovers
     releases: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
 

@@ -287,8 +287,10 @@ def changed_since(decisions: Decisions, shown: Iterable[Mapping[str, str]]) -> t
 # -- carrying decisions out
 
 
-def edited(project: Project, surveys: Sequence[Survey], review: Review, decisions: Decisions) -> Edit:
-    """Return the edit of the files that carries the decisions out.
+def edited(
+    project: Project, surveys: Sequence[Survey], review: Review, decisions: Decisions, why: str | None = None
+) -> Edit:
+    """Return the edit of the files that carries the decisions out; `why` is the reason of added grants.
 
     Raises `BadDecisionsError` for an item that the review does not have, and for an edit that cannot be proven.
     """
@@ -304,7 +306,7 @@ def edited(project: Project, surveys: Sequence[Survey], review: Review, decision
         for name, answer in decisions.answers.items()
         if name in items
     ]
-    why = f"access review {review.digest[:19]}"
+    why = why or f"access review {review.digest[:19]}"
     seen = frozenset(survey.name for survey in surveys if survey.live.complete)
     live = [line for line in gone if _is_still_live(line, surveys)]
     dead_now = [line for line in gone if line not in live]
@@ -372,13 +374,13 @@ def _build_decision(item: Item, answer: Answer, surveys: Mapping[str, Survey], p
         names=frozenset({label, *handles, *((f"id:{site.id}",) if site is not None else ())}),
         handle=item.handle,
         origin=item.origin,
-        live_role=_write_role(item.live, survey.traits) if item.live is not None else None,
+        live_role=write_role(item.live, survey.traits) if item.live is not None else None,
         role=answer.role,
         until=answer.until,
     )
 
 
-def _write_role(grant: Grant, traits: Traits) -> str:
+def write_role(grant: Grant, traits: Traits) -> str:
     """Return the role of a live grant as the file writes it: portable (`view`), else native (`matomo:write`)."""
     role = traits.role(grant.scope.kind, grant.role)
     return role.portable if role is not None and role.portable is not None else f"{traits.platform}:{grant.role}"
@@ -389,7 +391,9 @@ def prove(project: Project, surveys: Sequence[Survey], made: Sequence[Decision],
 
     Raises `BadDecisionsError` where that differs.
     """
-    declaration = _load_edited(project, edit)
+    declaration = load_edited(project, edit.texts).declaration
+    if declaration is None:
+        raise BadDecisionsError("the edited files would not be valid")
     for survey in surveys:
         after = survey.desired_by(declaration)
         decided = {
@@ -441,12 +445,12 @@ def _refuse_to_write(path: Path, before: str | None) -> None:
         raise BadDecisionsError(f"{path} has changed since it was read; nothing was written, do it again")
 
 
-def _load_edited(project: Project, edit: Edit) -> Declaration:
+def load_edited(project: Project, texts: Mapping[str, str]) -> Loaded:
     """Load the edited files. Raises `BadDecisionsError` where they are not valid."""
-    loaded = load_with(project, edit.texts)
+    loaded = load_with(project, texts)
     if loaded.declaration is None:
         raise BadDecisionsError(f"the edited files would not be valid: {_first_error(loaded)}")
-    return loaded.declaration
+    return loaded
 
 
 def load_with(

@@ -19,6 +19,7 @@ from siteward.reconcile.journal import plans
 from siteward.reconcile.journal.chain import JournalBrokenError, broken_by
 from siteward.reconcile.journal.entries import (
     InvitationResent,
+    Offboarded,
     PartsErased,
     RunAbandoned,
     RunEnded,
@@ -287,6 +288,8 @@ def events_of(
             case InvitationResent(status="sent"):
                 account = Account(entry.login)
                 yield replace(base.build_ours(entry, Change(account, account)), kind="invited")
+            case Offboarded():
+                yield from _of_offboarding(entry, base)
             case _:
                 pass
         if number > older and isinstance(entry, STATES):
@@ -336,6 +339,17 @@ def _of_results(entry: StepsFinished, base: _Base) -> Iterator[Event]:
         if change is not None:
             event = base.build_ours(entry, change)
             yield replace(event, step=result.step, status=result.status, message=result.message)
+
+
+def _of_offboarding(entry: Offboarded, base: _Base) -> Iterator[Event]:
+    """Yield what was decided of things that somebody who left had."""
+    login = next((login for login, handle in base.reading.handles.items() if handle == entry.user), entry.user)
+    account = Account(login)
+    for leaving in entry.items:
+        why = f": {leaving.reason}" if leaving.reason else ""
+        ran = Ran(run="", plan="", actor=leaving.by or None, how=leaving.how or None)
+        event = replace(base.build(entry, Change(account, account)), kind="offboarded", person=entry.user, since=None)
+        yield replace(event, ran=ran, message=f"{leaving.item} {leaving.decision}{why}")
 
 
 def _of_others(path: Path, record: Record, entry: Entry, base: _Base) -> Iterator[Event]:

@@ -34,6 +34,7 @@ from siteward.reconcile.drift import drift as drifted
 from siteward.reconcile.history import History, add_history, later_starts, read_history
 from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.journal.reading import tell_heads
+from siteward.reconcile.offboard import tell_open
 from siteward.reconcile.project import known_accounts
 from siteward.reconcile.selection import find_unknown
 from siteward.reconcile.survey import Snapshot, Survey, surveyed, take_survey
@@ -227,6 +228,7 @@ def drift(
         describe_record(survey.name, survey.recorded_at, run.created, records=survey.records) for survey in surveys
     ]
     dates += [diagnostic for survey in surveys for diagnostic in record(survey)]
+    dates += tell_open(project.declaration, surveys, book)
     for survey in surveys:
         part = report.plan.instance(survey.name)
         known = (survey.live, survey.desired, survey.memory, survey.proposal.excess)

@@ -1,12 +1,14 @@
 """Selections: the part of a plan that `--only` names, and what is said of the rest.
 
 `expiries` is everything that an end date causes, `dates` also what a start causes, `deletions` the accounts that are
-deleted and `no-deletions` all the rest, `user:HANDLE` and `site:DOMAIN` what is about a person or a site. What a date gives and nobody has agreed to yet (`Step.waits`) is not in `expiries` and
-`dates`. Whatever is left out is counted and named.
+deleted and `no-deletions` all the rest, `user:HANDLE` and `site:DOMAIN` what is about a person or a site. What a date
+gives and nobody has agreed to yet (`Step.waits`) is not in `expiries` and `dates`. An undo selects the objects of a run,
+as long as they are as the run left them. Whatever is left out is counted and named.
 """
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -21,7 +23,7 @@ from siteward.access.report import WAITS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from siteward.access.model import Accounts, Key
+    from siteward.access.model import Accounts, Key, Resource
     from siteward.access.plan import InstancePlan, Step
     from siteward.declaration.load import Declaration
     from siteward.reconcile.project import Project
@@ -37,13 +39,22 @@ _NAMED = 5
 
 
 class Selection(Struct, frozen=True, kw_only=True):
-    """The words after `--only`; `domains` are the domains of the declared sites, by handle."""
+    """The words after `--only`; `domains` are the domains of the declared sites, by handle.
+
+    `objects` are, by instance, the objects of a run that is undone, each as the run left it, and `remarks` is what is to
+    be said of the others; then the words are the run's name alone.
+    """
 
     words: tuple[str, ...]
     domains: Mapping[str, str]
+    objects: Mapping[str, Mapping[Key, Resource | None]] | None = None
+    remarks: Mapping[str, tuple[Diagnostic, ...]] = MappingProxyType({})
 
-    def __call__(self, _instance: str, step: Step) -> bool:
+    def __call__(self, instance: str, step: Step) -> bool:
         """Return whether a step of an instance is in the selection."""
+        if self.objects is not None:
+            left = self.objects.get(instance, {})
+            return step.change.key in left and step.change.before == left[step.change.key]
         return any(self._takes(word, step) for word in self.words)
 
     def _takes(self, word: str, step: Step) -> bool:
@@ -128,6 +139,7 @@ def confine(
         *missing_needs(whole.steps, keys),
         *map(describe_waiting, filter(only.waiting, left_out)),
         describe_left_out(only.words, left_out),
+        *only.remarks.get(whole.instance, ()),
     )
     confined, others = part(keys, remarks), {step.change.key for step in left_out}
     said = (found for found in confined.diagnostics if found.about not in others or found.code == WAITS)

@@ -109,6 +109,8 @@ def _when(event: Event) -> str:
 
 def _moved(event: Event) -> str:
     """Return the place and the change of the value; nothing for an account that came or went."""
+    if event.kind == "offboarded":
+        return event.message
     if event.kind == "invited" or (
         isinstance(event.change.after or event.change.before, Account) and event.kind != "changed"
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from siteward.platforms.interface import Platform
 from siteward.platforms.matomo.calls import bundle
+from siteward.platforms.matomo.leaving import leftovers
 from siteward.platforms.matomo.probe import probe, reach
 from siteward.platforms.matomo.read import read, refresh
 from siteward.platforms.matomo.review import review
@@ -30,6 +31,7 @@ PLATFORM = Platform(
     write=write,
     review=review,
     reach=reach,
+    leftovers=leftovers,
     resend=resend,
     releases=("5.3", "4.16", "3.14", "2.18"),
     limits=(

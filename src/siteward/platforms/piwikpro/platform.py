@@ -7,6 +7,7 @@ from types import MappingProxyType
 from siteward.platforms.interface import Platform
 from siteward.platforms.piwikpro.audit import blame
 from siteward.platforms.piwikpro.bundle import bundle
+from siteward.platforms.piwikpro.leaving import leftovers
 from siteward.platforms.piwikpro.probe import probe, reach
 from siteward.platforms.piwikpro.read import read
 from siteward.platforms.piwikpro.refresh import refresh
@@ -36,6 +37,7 @@ PLATFORM = Platform(
     finish=finish,
     review=review,
     reach=reach,
+    leftovers=leftovers,
     blame=blame,
     releases=("current",),
     limits=("600 reads and 60 other calls a minute", "1,000 rows a page, 100 in the audit log"),

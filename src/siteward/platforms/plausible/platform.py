@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from siteward.platforms.interface import Platform
+from siteward.platforms.plausible.leaving import leftovers
 from siteward.platforms.plausible.probe import probe, reach
 from siteward.platforms.plausible.read import read, refresh
 from siteward.platforms.plausible.review import review
@@ -36,6 +37,7 @@ PLATFORM = Platform(
     write=write,
     review=review,
     reach=reach,
+    leftovers=leftovers,
     releases=("cloud", "enterprise", "ce-3"),
     limits=(
         "guests of single sites only; members of the team reach every site of it and are never changed",

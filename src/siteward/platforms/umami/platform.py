@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from siteward.platforms.interface import Platform
+from siteward.platforms.umami.leaving import leftovers
 from siteward.platforms.umami.probe import probe, reach
 from siteward.platforms.umami.read import read
 from siteward.platforms.umami.refresh import refresh
@@ -29,6 +30,7 @@ PLATFORM = Platform(
     write=write,
     review=review,
     reach=reach,
+    leftovers=leftovers,
     finish=finish,
     releases=("3.2", "3.1", "2.20"),
     limits=(

@@ -33,12 +33,13 @@ def recall_dates(entries: Sequence[Entry]) -> Dates:
     whole = next((entry for entry in reversed(done) if entry.chosen is None), None)
     dated = (entry.as_of for entry in done if entry.chosen is None or not DATED.isdisjoint(entry.only))
     return Dates(
-        completed=None if whole is None else _build_record(whole),
+        completed=None if whole is None else build_record(whole),
         dates_as_of=max(dated, default=None),
         newest_as_of=max((entry.as_of for entry in begun), default=None),
     )
 
 
-def _build_record(entry: RunStarted) -> Record:
+def build_record(entry: RunStarted) -> Record:
+    """Return the record of a run: its moment, and the files it was made from."""
     commit = None if entry.dirty else entry.commit
     return Record(as_of=entry.as_of, commit=commit, config_digest=entry.config_digest)

@@ -180,6 +180,29 @@ class InvitationResent(_Entry, frozen=True, kw_only=True):
     message: str = ""
 
 
+class Leaving(WithDefaults, frozen=True, kw_only=True):
+    """The decision on one thing that somebody who leaves had: `open`, or `done`, by whom and how that is known, and why.
+
+    `what` says what it is; `is_read` is true where reading alone shows it to be gone.
+    """
+
+    item: str
+    decision: Literal["open", "done"]
+    what: str
+    is_read: bool = False
+    by: str = ""
+    how: str = ""
+    reason: str = ""
+
+
+class Offboarded(_Entry, frozen=True, kw_only=True):
+    """Decisions were taken on what a `user` (a handle) who leaves had; it belongs to no run."""
+
+    kind: Literal["offboard"] = "offboard"
+    user: str
+    items: tuple[Leaving, ...]
+
+
 class RunEnded(_Entry, frozen=True, kw_only=True):
     """A run ends: the number of outcomes by status, and the SHA-256 of `<instance>.last.json` (`last`).
 
@@ -246,6 +269,7 @@ Entry: TypeAlias = (
     | RunAbandoned
     | Truncated
     | InvitationResent
+    | Offboarded
     | RunEnded
     | StateRecorded
     | StateCompared
@@ -262,6 +286,7 @@ _KINDS: Final[Mapping[str, type[Entry]]] = MappingProxyType(
         "abandoned": RunAbandoned,
         "torn": Truncated,
         "resend": InvitationResent,
+        "offboard": Offboarded,
         "end": RunEnded,
         "state": StateRecorded,
         "record": StateCompared,

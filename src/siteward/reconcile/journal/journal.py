@@ -4,6 +4,7 @@ One file an instance, `<instance>.jsonl`, only ever appended to and flushed to t
 
     run      a run begins: its plan and the memory then            waiver   a block that was lifted, and why
     intent   flushed before each write                             outcome  flushed after it
+    offboard what somebody who leaves had, and what became of it
     state    the whole live state, when the journal begins         end      the run ended; what changed in the state
 
 Beside it stand `<instance>.last.json`, the memory that the last ended run left, replaced atomically and named by its
@@ -30,6 +31,7 @@ from siteward.reconcile.journal.entries import (
     Intent,
     InvitationResent,
     LastApplied,
+    Offboarded,
     Result,
     RunAbandoned,
     RunEnded,
@@ -64,7 +66,7 @@ if TYPE_CHECKING:
     from siteward.access.state import Live, Unsettled
     from siteward.reconcile.apply.target import Clock
     from siteward.reconcile.journal.chain import Part
-    from siteward.reconcile.journal.entries import Actor, Entry, ResendStatus, RunFacts
+    from siteward.reconcile.journal.entries import Actor, Entry, Leaving, ResendStatus, RunFacts
     from siteward.reconcile.journal.reading import JournalContent
     from siteward.reconcile.journal.runs import Run
     from siteward.transport.secrets import Secret
@@ -182,6 +184,10 @@ class Journal:
     def resent(self, login: str, status: ResendStatus, message: str = "") -> None:
         """Write that an invitation is about to be sent again, or the result of that."""
         self._add(InvitationResent(at=self._clock(), run="", login=login, status=status, message=message))
+
+    def offboard(self, user: str, items: Sequence[Leaving]) -> None:
+        """Write decisions on what a user who leaves had; they belong to no run."""
+        self._add(Offboarded(at=self._clock(), run="", user=user, items=tuple(items)))
 
     def end(
         self,

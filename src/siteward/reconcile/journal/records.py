@@ -16,6 +16,7 @@ from siteward.reconcile.journal.entries import (
     BlockWaived,
     InvitationResent,
     JournalContinued,
+    Offboarded,
     PartsErased,
     RunResumed,
     RunStarted,
@@ -88,10 +89,10 @@ def split(entry: Entry, known: Known) -> tuple[dict[str, Any], list[Part]]:
             parts.add(_login_in(entry.name), "waiver", {"name": entry.name, "reason": header.pop("reason")})
         case InvitationResent():
             parts.add(header.pop("login"), "message", header.pop("message"))
-        case JournalContinued(reason=None):
-            del header["reason"]
+        case Offboarded():
+            parts.add(header.pop("user"), "offboard", header.pop("items"))
         case JournalContinued() | PartsErased():
-            parts.add(NOBODY, "reason", header.pop("reason"))
+            _split_reason(header, parts)
         case _:
             pass
     return header, parts.listed()
@@ -131,6 +132,11 @@ def _login_in(name: str) -> str:
 def _split_actor(header: dict[str, Any], parts: _Parts) -> None:
     for member, value in (header.pop("actor") or {}).items():
         parts.add(ACTOR, member, value)
+
+
+def _split_reason(header: dict[str, Any], parts: _Parts) -> None:
+    if (reason := header.pop("reason")) is not None:
+        parts.add(NOBODY, "reason", reason)
 
 
 def _split_run(entry: RunStarted, header: dict[str, Any], parts: _Parts, known: Known) -> None:
@@ -257,6 +263,12 @@ def _join_resend(header: dict[str, Any], parts: Iterable[Part], _: Known) -> Non
         header |= {"login": part["part"], "message": part.get("message", "")}
 
 
+def _join_offboard(header: dict[str, Any], parts: Iterable[Part], _: Known) -> None:
+    header |= {"user": NOBODY, "items": []}
+    for part in parts:
+        header |= {"user": part["part"], "items": _list_of(part, "offboard")}
+
+
 def _join_reason(header: dict[str, Any], parts: Iterable[Part], _: Known) -> None:
     for part in parts:
         header["reason"] = part.get("reason", "")
@@ -285,6 +297,7 @@ _JOINS: Final[Mapping[str, tuple[frozenset[str], Callable[[dict[str, Any], list[
             "outcome": (frozenset({"words", "ids"}), _join_results),
             "waiver": (frozenset({"waiver"}), _join_waiver),
             "resend": (frozenset({"message"}), _join_resend),
+            "offboard": (frozenset({"offboard"}), _join_offboard),
             "continues": (frozenset({"reason"}), _join_reason),
             "erased": (frozenset({"reason"}), _join_reason),
         }

@@ -206,6 +206,21 @@ def read_at(path: Path, commit: str) -> Loaded | None:
         return read(root / path.name, called=path) if (root / path.name).exists() else None
 
 
+def text_at(path: Path, commit: str) -> str | None:
+    """Return the text of one file as it was at a commit; `None` where it was not there, or is no text.
+
+    Raises `NoSuchRevisionError` where git cannot be asked.
+    """
+    try:
+        return ask(path.parent, "cat-file", "blob", f"{commit}:./{path.name}").decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    except GitError as problem:
+        if not problem.refused:
+            raise NoSuchRevisionError(str(problem), problem.hint) from problem
+        return None
+
+
 def _find_git_dir(path: Path) -> Path | None:
     """Return the folder that a `.git` is or, as a file of a worktree or a submodule, points to; `None` for neither.
 

@@ -26,6 +26,8 @@ Flag = Literal[
 ]  # fmt: skip
 Decision = Literal["keep", "revoke", "change", "remove"]
 FLAGS: tuple[Flag, ...] = get_args(Flag)
+ID = "i-"
+"""How the id of each item begins, so that no spreadsheet takes one for a number."""
 
 
 class Horizon(Struct, frozen=True, kw_only=True):
@@ -147,7 +149,7 @@ def _build_items(
 
 
 def _compute_id(instance: str, entry: Entry, holding: Holding) -> str:
-    return _hash([instance, *grant_key(Subject("account", entry.account), holding.scope)])[:16]
+    return ID + _hash([instance, *grant_key(Subject("account", entry.account), holding.scope)])[:16]
 
 
 def _hash(data: object) -> str:
@@ -190,11 +192,12 @@ def _riskiest_first(item: Item) -> tuple[int, int, str, str, str]:
 def _compute_digest(made: Review) -> str:
     """Return a digest over the items: the live and the declared grant, and the line that declares it.
 
-    The moment is not in it, so that unchanged items have the same digest when the decisions come back.
+    The moment is not in it, so that unchanged items have the same digest when the decisions come back, nor is the mark of
+    the ids, which earlier releases did not write.
     """
     items = [
         [
-            item.id,
+            item.id.removeprefix(ID),
             item.instance,
             item.account,
             str(item.scope),
@@ -208,7 +211,7 @@ def _compute_digest(made: Review) -> str:
         "items": items,
     }
     if made.dead:  # without any, a review of an earlier release has the same digest
-        inputs["dead"] = [[row.id, row.what, str(row.at)] for row in made.dead]
+        inputs["dead"] = [[row.id.removeprefix(ID), row.what, str(row.at)] for row in made.dead]
     return f"sha256:{_hash(inputs)}"
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from siteward.cli.checkout import Checkout
     from siteward.declaration.rewrite import Edit
     from siteward.reconcile.survey import Survey
+    from siteward.render import Options
 
 
 @click.command("review")
@@ -34,10 +35,13 @@ if TYPE_CHECKING:
     "--unused", type=click.IntRange(min=1), default=180, show_default=True, help="Days until unused is stale."
 )
 @click.option(
-    "--decisions", type=click.Path(path_type=Path), metavar="FILE", help="Turn decisions (CSV or JSON) into an edit."
+    "--decisions",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Turn decisions (CSV, JSON, .xlsx) into an edit.",
 )
 @click.option("--write", is_flag=True, help="With --decisions: write the edit to the files, for a pull request.")
-@with_session("text", "html", "csv", "json", without=("--group-by",))
+@with_session("text", "html", "csv", "json", "xlsx", without=("--group-by",))
 def command(
     session: Session,
     instances: tuple[str, ...],
@@ -51,15 +55,15 @@ def command(
 ) -> int:
     """List who holds what, since which commit and why; what stands out first.
 
-    Decide in the CSV or JSON that it writes: keep, revoke, change ROLE, change until DATE; remove for a line of the
+    Decide in the CSV, JSON or .xlsx that it writes: keep, revoke, change ROLE, change until DATE; remove for a line of the
     file that gives nothing any more. Given back with
     --decisions, while nothing has changed since, they become an edit of the files: shown as a patch, or written.
     """
     from siteward.access.certification import Horizon, review
     from siteward.cli.checkout import open_checkout, read_instances
     from siteward.reconcile.certify import commits, dead_rows, ledgers
-    from siteward.render.certification import render
 
+    session = _workbook_to_file(session)
     if write and decisions is None:
         raise click.UsageError("--write goes with --decisions FILE")
     if at is not None and decisions is not None:
@@ -74,8 +78,40 @@ def command(
     current = replace(current, accounts=report.accounts or {})
     if decisions is not None:
         return _turn_into_edit(session, checkout, surveys, current, decisions, write=write)
-    code = session.answer(lambda form, options: render(current, form, options), report)
+    code = session.answer(lambda form, options: _render(current, form, options), report)
     return code or (0 if session.exit_zero or not current.incomplete else 4)
+
+
+def _workbook_to_file(session: Session) -> Session:
+    """Return the session without a workbook on stdout; raises `UsageError` where none is written to a file either.
+
+    Raises `ClickException` where the extra for it is missing, before anything is read.
+    """
+    to_file = "xlsx" in {form for form, _ in session.outputs}
+    if "xlsx" in session.formats and not to_file:
+        raise click.UsageError("a workbook is no text for a terminal or a pipe: -o FILE.xlsx")
+    if to_file:
+        from siteward.reconcile.workbook import WorkbookError, require_workbooks
+
+        try:
+            require_workbooks()
+        except WorkbookError as missing:
+            raise click.ClickException(str(missing)) from missing
+    return replace(session, formats=tuple(form for form in session.formats if form != "xlsx"))
+
+
+def _render(review: Review, form: str, options: Options) -> str | bytes:
+    """Return a review in a format; a workbook as its bytes."""
+    from siteward.render.certification import render, sheet
+
+    if form != "xlsx":
+        return render(review, form, options)
+    from siteward.reconcile.workbook import WorkbookError, write_workbook
+
+    try:
+        return write_workbook(*sheet(review, options.privacy), "review")
+    except WorkbookError as problem:
+        raise click.ClickException(str(problem)) from problem
 
 
 def _turn_into_edit(
@@ -86,13 +122,8 @@ def _turn_into_edit(
     That is 3 where the edit leaves some of them to people. Raises `StoppedError` for decisions of another review
     (exit code 4) and for a file that holds none.
     """
-    from siteward.reconcile.certify import (
-        BadDecisionsError,
-        changed_since,
-        check_names,
-        edited,
-        read_decisions,
-    )
+    from siteward.reconcile.certify import edited
+    from siteward.reconcile.sheets import BadDecisionsError, changed_since, check_names, read_decisions
     from siteward.render.certification import items
 
     try:
@@ -124,7 +155,8 @@ def _turn_into_edit(
 
 
 def _write_all(edit: Edit) -> None:
-    from siteward.reconcile.certify import BadDecisionsError, write_edit
+    from siteward.reconcile.certify import write_edit
+    from siteward.reconcile.sheets import BadDecisionsError
 
     for name, text in edit.texts.items():
         try:

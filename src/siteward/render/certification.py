@@ -11,7 +11,7 @@ from siteward.access.certification import FLAGS, DeadRow, Flag, Item, Review
 from siteward.access.diagnostic import error, plural
 from siteward.access.model import merge_accounts
 from siteward.render import words
-from siteward.render.csv import gap_cells, origin_cells
+from siteward.render.csv import cell, gap_cells, origin_cells
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
 from siteward.render.privacy import Pseudonyms, redact_missing
@@ -79,9 +79,18 @@ def items(review: Review, privacy: Privacy = "full") -> list[dict[str, str]]:
 
 def table(review: Review) -> str:
     """Return the items as CSV without formulas, below rows without an id for the instances that were not read."""
-    unread = (gap_cells(gap, _COLUMNS, digest=review.digest) for gap in review.gaps)
+    return csv_table(_COLUMNS, _rows(review))
+
+
+def sheet(review: Review, privacy: Privacy) -> tuple[tuple[str, ...], list[list[str]]]:
+    """Return the header and the rows of the table, for a workbook: cells without formulas, also once saved as CSV."""
+    return _COLUMNS, [list(map(cell, row)) for row in _rows(_redact(review, privacy))]
+
+
+def _rows(review: Review) -> Iterator[tuple[str, ...]]:
+    yield from (gap_cells(gap, _COLUMNS, digest=review.digest) for gap in review.gaps)
     values = chain(map(_values, review.items), map(_dead_values, review.dead))
-    return csv_table(_COLUMNS, chain(unread, ((*row, review.digest) for row in values)))
+    yield from ((*row, review.digest) for row in values)
 
 
 def _dead_values(row: DeadRow) -> tuple[str, ...]:

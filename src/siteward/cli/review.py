@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import error, warning
-from siteward.access.report import Report, doubtful, missing
+from siteward.access.diagnostic import warning
+from siteward.access.report import Report
+from siteward.cli import review_rounds
 from siteward.cli.names import at_option, instance_option, journal_option
+from siteward.cli.review_edit import draw_patch, make_review, refuse, write_all
 from siteward.cli.session import Session, StoppedError, with_session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from siteward.access.certification import Review
+    from siteward.access.diagnostic import Diagnostic
     from siteward.cli.checkout import Checkout
-    from siteward.declaration.rewrite import Edit
     from siteward.reconcile.survey import Survey
     from siteward.render import Options
 
 
-@click.command("review")
+@click.group("review", invoke_without_command=True)
 @instance_option
 @journal_option
 @click.option("--as-of", metavar="DATE", help="Evaluate at this date or instant.")
@@ -58,11 +58,15 @@ def command(
     Decide in the CSV, JSON or .xlsx that it writes: keep, revoke, change ROLE, change until DATE; remove for a line of the
     file that gives nothing any more. Given back with
     --decisions, while nothing has changed since, they become an edit of the files: shown as a patch, or written.
-    """
-    from siteward.access.certification import Horizon, review
-    from siteward.cli.checkout import open_checkout, read_instances
-    from siteward.reconcile.certify import commits, dead_rows, ledgers
 
+    A review by several people over some weeks is a round: `start` writes a sheet for each, `close` takes their decisions.
+    """
+    from siteward.access.certification import Horizon
+    from siteward.cli.checkout import open_checkout, read_instances
+    from siteward.reconcile.confirmed import tell_overdue
+
+    if click.get_current_context().invoked_subcommand is not None:
+        return _refuse_options()
     session = _workbook_to_file(session)
     if write and decisions is None:
         raise click.UsageError("--write goes with --decisions FILE")
@@ -70,16 +74,22 @@ def command(
         raise click.UsageError("--decisions are about what is live now, not about what was recorded (--at)")
     checkout = open_checkout(session, "review", names=instances, as_of=as_of, at=at, asks=True)
     report, surveys = read_instances(checkout, "review")
-    all_ledgers = ledgers(checkout.project.declaration, surveys)
     horizon = Horizon(as_of=checkout.as_of, soon=timedelta(days=soon), unused=timedelta(days=unused))
-    dead = () if checkout.past else dead_rows(checkout.project.declaration, checkout.as_of)
-    changed = {} if checkout.past else commits(all_ledgers, checkout.project.path.parent, dead)
-    current = review(all_ledgers, horizon, changed, (*missing(report), *doubtful(report)), dead)
-    current = replace(current, accounts=report.accounts or {})
+    current, confirmed = make_review(checkout, report, surveys, horizon)
     if decisions is not None:
         return _turn_into_edit(session, checkout, surveys, current, decisions, write=write)
-    code = session.answer(lambda form, options: _render(current, form, options), report)
+    said = tell_overdue(current, confirmed)
+    code = session.answer(lambda form, options: _render(current, form, options, said), report)
     return code or (0 if session.exit_zero or not current.incomplete else 4)
+
+
+def _refuse_options() -> int:
+    """Return 0 for the verb of a round to go on; raises `UsageError` for options before its name."""
+    context = click.get_current_context()
+    given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        raise click.UsageError(f"write options behind the verb: siteward review {context.invoked_subcommand} …")
+    return 0
 
 
 def _workbook_to_file(session: Session) -> Session:
@@ -100,12 +110,12 @@ def _workbook_to_file(session: Session) -> Session:
     return replace(session, formats=tuple(form for form in session.formats if form != "xlsx"))
 
 
-def _render(review: Review, form: str, options: Options) -> str | bytes:
+def _render(review: Review, form: str, options: Options, said: tuple[Diagnostic, ...]) -> str | bytes:
     """Return a review in a format; a workbook as its bytes."""
     from siteward.render.certification import render, sheet
 
     if form != "xlsx":
-        return render(review, form, options)
+        return render(review, form, options, said)
     from siteward.reconcile.workbook import WorkbookError, write_workbook
 
     try:
@@ -135,11 +145,10 @@ def _turn_into_edit(
     except OSError as problem:
         raise click.ClickException(f"cannot read {path}: {problem.strerror}") from problem
     except BadDecisionsError as problem:
-        unreadable = error("bad-decisions", str(problem))
-        raise StoppedError(Report(command="review", diagnostics=(unreadable,))) from problem
-    click.echo("".join(_patch(edit)), nl=False)
+        raise refuse(str(problem)) from problem
+    click.echo(draw_patch(edit), nl=False)
     if write:
-        _write_all(edit)
+        write_all(edit)
     for decision in edit.needless:
         session.say(f"nothing to edit: {decision}")
     for decision in edit.undone:
@@ -154,20 +163,6 @@ def _turn_into_edit(
     return 3 if edit.undone and not session.exit_zero else 0
 
 
-def _write_all(edit: Edit) -> None:
-    from siteward.reconcile.certify import write_edit
-    from siteward.reconcile.sheets import BadDecisionsError
-
-    for name, text in edit.texts.items():
-        try:
-            write_edit(Path(name), text)
-        except OSError as problem:
-            raise click.ClickException(f"cannot write {name}: {problem.strerror}") from problem
-        except BadDecisionsError as problem:
-            told = error("bad-decisions", str(problem))
-            raise StoppedError(Report(command="review", diagnostics=(told,))) from problem
-
-
 def _refusal(theirs: str, ours: str, changed: tuple[str, ...]) -> StoppedError:
     """Return the error for decisions of the review `theirs` where `ours` is the current one; `changed` names the items."""
     stale = warning(
@@ -178,8 +173,5 @@ def _refusal(theirs: str, ours: str, changed: tuple[str, ...]) -> StoppedError:
     return StoppedError(Report(command="review", diagnostics=(stale,), stale=True))
 
 
-def _patch(edit: Edit) -> Iterator[str]:
-    """Yield the edit as a patch that git and patch understand."""
-    for name, text in sorted(edit.texts.items()):
-        before = Path(name).read_text(encoding="utf-8").splitlines(keepends=True)
-        yield from unified_diff(before, text.splitlines(keepends=True), f"a/{name}", f"b/{name}", n=1)
+for verb in (review_rounds.start, review_rounds.status, review_rounds.close):
+    command.add_command(verb)

@@ -26,7 +26,6 @@ NOT_YET: Mapping[tuple[str, ...], str] = {
     ("groups", ANY, "previously"): "no group is renamed on a platform",
     ("users", ANY, "keys"): "no key is looked for, and none is counted as old",
     ("users", ANY, "also"): "nothing lists it when somebody leaves",
-    ("policy", "reviews"): "no review is due by it",
     ("policy", "waivers"): "every finding is told",
     ("policy", "rules", ANY, "require", "approval"): _APPROVAL,
 }

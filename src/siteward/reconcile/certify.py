@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -38,11 +39,13 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.declaration.dead import DeadLine
     from siteward.declaration.load import Declaration
-    from siteward.declaration.rewrite import Given
+    from siteward.declaration.rewrite import Given, Word
     from siteward.reconcile.project import Project
     from siteward.reconcile.sheets import Answer, Decisions
     from siteward.reconcile.survey import Survey
 
+_WORDS: Mapping[str, Word] = MappingProxyType({"revoke": "revoke", "change": "change"})
+"""The decisions on a right from which an edit follows."""
 _BLAME_HEADER = re.compile(rb"([0-9a-f]{40,64}) \d+ (\d+)")
 
 
@@ -82,8 +85,35 @@ def _dead_id(line: DeadLine) -> str:
     )
 
 
-def commits(all_ledgers: Iterable[Ledger], folder: Path, dead: Iterable[DeadRow] = ()) -> Mapping[tuple[str, int], str]:
-    """Return, by file and line, the commit and day that last changed each line that grants something, or is dead.
+def membership_lines(declaration: Declaration) -> Mapping[tuple[str, str], Span]:
+    """Return the place of each membership that is written in a group, by group and handle."""
+    return {
+        (group.handle, member.name): group.location.source.at(group.member_path(number))
+        for group in declaration.groups.values()
+        for number, member in enumerate(group.members)
+        if member.by is None and not member.excludes and member.name in declaration.users
+    }
+
+
+def with_memberships(review: Review, declaration: Declaration, commits: Mapping[tuple[str, int], str]) -> Review:
+    """Return a review in which a right that comes by a membership names the commit of that, not the grant's."""
+    places = membership_lines(declaration)
+    return replace(review, items=tuple(_with_membership(item, places, commits) for item in review.items))
+
+
+def _with_membership(
+    item: Item, places: Mapping[tuple[str, str], Span], commits: Mapping[tuple[str, int], str]
+) -> Item:
+    via = item.origin.via if item.origin is not None else ()
+    groups = [link.removeprefix("group ") for link in via if link.startswith("group ")]
+    at = next((at for name in groups if (at := places.get((name, item.handle or ""))) is not None), None)
+    return item if at is None else replace(item, commit=commits.get((at.file, at.line), item.commit))
+
+
+def commits(
+    all_ledgers: Iterable[Ledger], folder: Path, dead: Iterable[DeadRow] = (), more: Iterable[Span] = ()
+) -> Mapping[tuple[str, int], str]:
+    """Return, by file and line, the commit and day that last changed each line that grants something, is dead, or is one of `more`.
 
     Empty outside a git repository.
     """
@@ -93,7 +123,7 @@ def commits(all_ledgers: Iterable[Ledger], folder: Path, dead: Iterable[DeadRow]
         for entry in ledger.entries
         for holding in entry.holdings
         if holding.origin
-    } | {row.at.file for row in dead}
+    } | {at.file for at in (*(row.at for row in dead), *more)}
     return {(file, line): commit for file in sorted(files) for line, commit in _blame_lines(folder, file)}
 
 
@@ -122,8 +152,10 @@ def _blame_lines(folder: Path, file: str) -> Iterator[tuple[int, str]]:
 # -- carrying decisions out
 
 
-def edited(project: Project, surveys: Sequence[Survey], review: Review, decisions: Decisions) -> Edit:
-    """Return the edit of the files that carries the decisions out.
+def edited(
+    project: Project, surveys: Sequence[Survey], review: Review, decisions: Decisions, *, called: str = ""
+) -> Edit:
+    """Return the edit of the files that carries the decisions out; `called` is the name of the review, if it has one.
 
     Raises `BadDecisionsError` for an item that the review does not have, and for an edit that cannot be proven.
     """
@@ -139,7 +171,7 @@ def edited(project: Project, surveys: Sequence[Survey], review: Review, decision
         for name, answer in decisions.answers.items()
         if name in items
     ]
-    why = f"access review {review.digest[:19]}"
+    why = f"access review {called or review.digest[:19]}"
     seen = frozenset(survey.name for survey in surveys if survey.live.complete)
     live = [line for line in gone if _is_still_live(line, surveys)]
     edit = decide(
@@ -201,7 +233,7 @@ def _build_decision(item: Item, answer: Answer, surveys: Mapping[str, Survey], p
     if not by_id:
         handles |= {entry.handle for entry in declared if domain_in(entry.domain) == label and not entry.pins}
     return Decision(
-        word="keep" if answer.word == "remove" else answer.word,
+        word=_WORDS.get(answer.word, "keep"),
         instance=item.instance,
         account=item.account,
         kind=item.kind,

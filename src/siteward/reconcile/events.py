@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, plural, warning
-from siteward.access.event import Event, Ran, classify, concerned
-from siteward.access.model import Account, Grant, Power, Resource
+from siteward.access.event import Event, Judged, Ran, classify, concerned
+from siteward.access.model import Account, Grant, Power, Resource, account_of
 from siteward.access.serialize import CodecError
 from siteward.reconcile.apply.admission import unchecked
 from siteward.reconcile.apply.inputs import describe_trouble
@@ -19,6 +19,7 @@ from siteward.reconcile.journal.chain import JournalBrokenError, broken_by
 from siteward.reconcile.journal.entries import (
     InvitationResent,
     PartsErased,
+    ReviewClosed,
     RunAbandoned,
     RunEnded,
     RunResumed,
@@ -102,8 +103,8 @@ class Filter(Struct, frozen=True, kw_only=True):
             return True
         if self.by == "others":
             return event.by_others
-        actor = event.ran.actor if event.ran is not None else None
-        return actor is not None and actor.casefold() == self.by.casefold()
+        names = (event.ran.actor if event.ran is not None else None, event.review.by if event.review else None)
+        return self.by.casefold() in {name.casefold() for name in names if name is not None}
 
 
 def histories(
@@ -140,7 +141,12 @@ def history(book: Book, instance: Instance, asked: Filter) -> tuple[tuple[Event,
     if lost:
         words = f"the stored plan of {plural(lost, 'run')} is not there, so the cause of its changes is not known"
         told.append(warning("plan-not-kept", words))
-    events = [event for event in events if asked.takes_origin(event)]
+    caused = {event.change.key for event in events if event.review is None and asked.takes_origin(event)}
+    events = (
+        [event for event in events if (event.change.key in caused if event.review else asked.takes_origin(event))]
+        if asked.ticket is not None
+        else events
+    )
     return tuple(events), tuple(replace(diagnostic, instance=instance.name) for diagnostic in told)
 
 
@@ -239,6 +245,8 @@ def events_of(
             case InvitationResent(status="sent"):
                 account = Account(entry.login)
                 yield replace(base.build_ours(entry, Change(account, account)), kind="invited")
+            case ReviewClosed():
+                yield from _of_review(entry, base)
             case _:
                 pass
         if number > older and isinstance(entry, STATES):
@@ -272,14 +280,14 @@ class _Base(Struct, frozen=True, kw_only=True):
 
 def _describe_run(began: RunStarted | None, actor: Actor | None) -> Ran:
     """Return the run that a journal has begun, and who let it go on last; an invitation sent again belongs to none."""
-    if began is None:
-        return Ran(run="", plan="")
     approvals = actor.approvals.approvals if actor is not None and actor.approvals is not None else ()
-    return Ran(
-        run=began.run, plan=began.plan, commit=began.commit, dirty=began.dirty,
-        actor=(actor.triggered_by or actor.actor) if actor is not None else None,
+    ran = Ran(
+        run="", plan="", actor=(actor.triggered_by or actor.actor) if actor is not None else None,
         how=actor.how if actor is not None else None, approvers=tuple(told.by for told in approvals),
     )  # fmt: skip
+    return (
+        ran if began is None else replace(ran, run=began.run, plan=began.plan, commit=began.commit, dirty=began.dirty)
+    )
 
 
 def _of_results(entry: StepsFinished, base: _Base) -> Iterator[Event]:
@@ -288,6 +296,17 @@ def _of_results(entry: StepsFinished, base: _Base) -> Iterator[Event]:
         if change is not None:
             event = base.build_ours(entry, change)
             yield replace(event, step=result.step, status=result.status, message=result.message)
+
+
+def _of_review(entry: ReviewClosed, base: _Base) -> Iterator[Event]:
+    """Yield the decisions of a review, each on the right as it was then; who closed it stands where a run has who ran it."""
+    for decided in entry.decisions:
+        judged = Judged(
+            name=entry.review, item=decided.item, decision=decided.decision, by=decided.by, reason=decided.reason,
+            account=account_of(decided.right.key) or "", group=decided.group, rest=not decided.by,
+        )  # fmt: skip
+        event = base.build(entry, Change(decided.right, decided.right))
+        yield replace(event, kind="reviewed", ran=_describe_run(None, entry.actor), since=None, review=judged)
 
 
 def _of_others(path: Path, record: Record, entry: Entry, base: _Base) -> Iterator[Event]:

@@ -7,6 +7,7 @@ import json
 import re
 from datetime import date
 from io import StringIO
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
@@ -43,12 +44,12 @@ class BadDecisionsError(Exception):
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """The decision on one item; `role` and `until` (a date, `YYYY-MM-DD`) are given with `change` only.
+    """The decision on one item (`overdue`: nobody decided in time); `role` and `until` (a date, `YYYY-MM-DD`) are given with `change` only.
 
     `reason` and `by` are what stands beside it, of who decided.
     """
 
-    word: Word | Literal["remove"]
+    word: Word | Literal["remove", "overdue"]
     role: str | None = None
     until: str | None = None
     reason: str = ""
@@ -97,7 +98,7 @@ def read_decisions(path: Path) -> Decisions:
         if item:
             places[item] = place
         if decision:
-            answers[item] = _parse_decision(decision, item, row)
+            answers[item] = parse_decision(decision, item, row)
     return Decisions(
         digest=digest, answers=answers, rows={row["id"]: row for _, row in rows if row["id"]}, places=places
     )
@@ -197,7 +198,7 @@ def _take_table(table: Sequence[Sequence[str]], path: Path) -> tuple[_Rows, str]
     return rows, digests.pop()
 
 
-def _parse_decision(decision: str, item: str, row: Mapping[str, str]) -> Answer:
+def parse_decision(decision: str, item: str, row: Mapping[str, str] = MappingProxyType({})) -> Answer:
     """Return the decision that a reviewer has written beside an item. Raises `BadDecisionsError`."""
     match = _DECISION.fullmatch(decision)
     word = match["word"].lower() if match else ""

@@ -14,21 +14,22 @@ from siteward.render import words
 from siteward.render.csv import cell, gap_cells, origin_cells
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
-from siteward.render.privacy import Pseudonyms, redact_missing
+from siteward.render.privacy import Pseudonyms, redact_missing, redact_said
 from siteward.render.repeats import Occurrence, tell_once
 from siteward.render.safe import as_json
 from siteward.render.view import Row, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from siteward.access.diagnostic import Diagnostic
     from siteward.render.context import Options, Privacy
     from siteward.render.privacy import Names
 
 FORMAT = "siteward.review/1"
 _COLUMNS = (
     "decision", "id", "instance", "person", "account", "kind", "e-mail", "where", "live", "declared", "power", "flags",
-    "until", "via", "ticket", "reason", "file", "line", "commit", "created", "last seen", "owner", "digest",
+    "until", "via", "ticket", "reason", "file", "line", "commit", "created", "last seen", "owner", "last confirmed", "digest",
 )  # fmt: skip
 _TITLES = {
     "admin": "Admins",
@@ -41,6 +42,7 @@ _TITLES = {
     "stale": "Not used for long",
     "pending": "Pending",
     "differs": "Live differs from declared",
+    "overdue": "Not confirmed in time",
 }
 COUNTED: dict[Flag, tuple[str, str]] = {
     "admin": ("admin grant", "admin grants"),
@@ -53,11 +55,12 @@ COUNTED: dict[Flag, tuple[str, str]] = {
     "stale": ("grant not used for long", "grants not used for long"),
     "pending": ("pending grant", "pending grants"),
     "differs": ("grant that differs from what is declared", "grants that differ from what is declared"),
+    "overdue": ("grant not confirmed in time", "grants not confirmed in time"),
 }
 """The noun of each flag's count, singular and plural, in the order of `FLAGS`."""
 
 
-def data(review: Review) -> str:
+def data(review: Review, said: Sequence[Diagnostic] = ()) -> str:
     """Return the review as JSON; the `decision` of each item is empty, to be filled with keep, revoke or change."""
     document = {
         "format": FORMAT,
@@ -65,6 +68,7 @@ def data(review: Review) -> str:
         "digest": review.digest,
         "incomplete": [words.gap_data(gap) for gap in review.gaps],
         "counts": dict(review.counts()),
+        "warnings": [{"instance": told.instance, "code": told.code, "message": told.message} for told in said],
         "items": items(review),
     }
     return as_json(document, 1)
@@ -85,6 +89,13 @@ def table(review: Review) -> str:
 def sheet(review: Review, privacy: Privacy) -> tuple[tuple[str, ...], list[list[str]]]:
     """Return the header and the rows of the table, for a workbook: cells without formulas, also once saved as CSV."""
     return _COLUMNS, [list(map(cell, row)) for row in _rows(_redact(review, privacy))]
+
+
+def reviewer_sheet(review: Review, privacy: Privacy, reviewer: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the header and the rows of the sheet of one reviewer, with room for the decision and why."""
+    shown = _redact(review, privacy)
+    rows = [("", "", reviewer, *_values(item)[1:], review.digest) for item in shown.items]
+    return ("decision", "decision reason", "reviewer", *_COLUMNS[1:]), rows
 
 
 def _rows(review: Review) -> Iterator[tuple[str, ...]]:
@@ -122,22 +133,24 @@ def _values(item: Item) -> tuple[str, ...]:
         item.facts.get("created", ""),
         item.facts.get("last_seen", ""),
         item.facts.get("owner", ""),
+        words.confirmed(item.confirmed),
     )
 
 
-def render(review: Review, form: str, options: Options) -> str:
-    """Return a review as `text`, `html`, `csv` or `json`, redacted as `options.privacy` asks."""
+def render(review: Review, form: str, options: Options, said: Sequence[Diagnostic] = ()) -> str:
+    """Return a review as `text`, `html`, `csv` or `json`, redacted as `options.privacy` asks; `said` are warnings about it."""
     shown = _redact(review, options.privacy)
+    said = redact_said(said, options.privacy, review.accounts)
     match form:
         case "html":
-            return page(shown)
+            return page(shown, said)
         case "csv":
             return table(shown)
         case "json":
-            return data(shown)
+            return data(shown, said)
         case _:
             palette = Palette(options)
-            return palette.page(_lines(shown, review.counts(), len(review.items), palette))
+            return palette.page(_lines(shown, review.counts(), len(review.items), palette, said))
 
 
 def _redact(review: Review, privacy: Privacy) -> Review:
@@ -162,11 +175,16 @@ def _redact_item(item: Item, names: Names) -> Item:
     """Return an item without addresses and logins; unmanaged accounts get a number."""
     origin = names.origin(item.origin) if item.origin is not None else None
     facts = {name: names.text(fact) for name, fact in item.facts.items() if name == "owner"}
-    return replace(item, account=names.name(item.account), email=None, origin=origin, facts=facts)
+    told = item.confirmed
+    confirmed = replace(told, by=names.reviewer(told.by)) if told is not None else None
+    return replace(item, account=names.name(item.account), email=None, origin=origin, facts=facts, confirmed=confirmed)
 
 
-def _lines(review: Review, counts: Mapping[Flag, int], number: int, palette: Palette) -> Iterator[str]:
-    yield from palette.warn(map(words.not_read, review.gaps))
+def _lines(
+    review: Review, counts: Mapping[Flag, int], number: int, palette: Palette, said: Sequence[Diagnostic]
+) -> Iterator[str]:
+    told = (f"{warned.instance}: {warned.message}" for warned in said)
+    yield from palette.warn((*map(words.not_read, review.gaps), *told))
     yield f"{palette.paint('Access review', 'bold')} as of {words.moment(review.as_of)}"
     groups = {_TITLES[flag]: [item for item in review.items if flag in item.flags] for flag in FLAGS}
     everything = {"All grants": list(review.items)} if palette.options.verbose else {}
@@ -228,7 +246,7 @@ def _text_cells(item: Item, palette: Palette) -> tuple[Cell, ...]:
     )
 
 
-def page(review: Review) -> str:
+def page(review: Review, said: Sequence[Diagnostic] = ()) -> str:
     """Return the review as one HTML page: the grants of each flag, then all grants."""
     from siteward.render.html import Part, draw  # noqa: PLC0415 — text, CSV and JSON need no templates
 
@@ -239,7 +257,9 @@ def page(review: Review) -> str:
             f"{plural(len(review.items), 'grant')} as of {words.moment(review.as_of)}",
             " · ".join((*counted(counts), *_count_dead(review))),
         ),
-        told=tell_once(Occurrence(error("not-read", words.not_read(gap))) for gap in review.gaps),
+        told=tell_once(
+            map(Occurrence, (*(error("not-read", words.not_read(gap)) for gap in review.gaps), *said)),
+        ),
         parts=(
             Part(title="What stands out", tables=tuple(_flag_tables(review))),
             Part(title="Everything", tables=(_build_table("All grants", review.items), *_dead_table(review))),
@@ -274,6 +294,7 @@ def _build_row(item: Item) -> Row:
         f"ends {words.moment(item.until)}" if item.until else "",
         f"last seen {item.facts['last_seen']}" if "last_seen" in item.facts else "",
         f"owner {item.facts['owner']}" if "owner" in item.facts else "",
+        f"last confirmed {words.confirmed(item.confirmed)}" if item.confirmed else "",
         ", ".join(item.flags),
     )
     named = words.name_with_login(item.handle, item.account)

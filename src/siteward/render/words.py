@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
+    from siteward.access.certification import Confirmed
     from siteward.access.change import Change
     from siteward.access.dates import Due
     from siteward.access.diagnostic import Diagnostic
@@ -61,6 +62,11 @@ def moment(at: datetime) -> str:
     """Return an instant to the second, or to the minute where it is a whole one, with its offset (`Z` for UTC)."""
     exact = "seconds" if at.second else "minutes"
     return at.isoformat(sep=" ", timespec=exact).replace("+00:00", "Z")
+
+
+def confirmed(last: Confirmed | None) -> str:
+    """Return when, by whom and in which review a right was last confirmed; empty where it was not."""
+    return f"{moment(last.at)} by {last.by} (review {last.review})" if last is not None else ""
 
 
 def end(until: datetime) -> str:

@@ -17,6 +17,7 @@ from siteward.reconcile.journal.entries import (
     InvitationResent,
     JournalContinued,
     PartsErased,
+    ReviewClosed,
     RunResumed,
     RunStarted,
     StepsFinished,
@@ -81,17 +82,16 @@ def split(entry: Entry, known: Known) -> tuple[dict[str, Any], list[Part]]:
                 parts.add(account_of(intent.change.key), "steps", [data])
         case StepsFinished():
             _split_results(entry, header, parts, known)
-        case RunResumed():
+        case RunResumed() | ReviewClosed():
             _split_actor(header, parts)
+            _split_decisions(entry, header, parts)
         case BlockWaived():
             header["name"] = class_of(entry.name)
             parts.add(_login_in(entry.name), "waiver", {"name": entry.name, "reason": header.pop("reason")})
         case InvitationResent():
             parts.add(header.pop("login"), "message", header.pop("message"))
-        case JournalContinued(reason=None):
-            del header["reason"]
         case JournalContinued() | PartsErased():
-            parts.add(NOBODY, "reason", header.pop("reason"))
+            _split_reason(header, parts)
         case _:
             pass
     return header, parts.listed()
@@ -131,6 +131,18 @@ def _login_in(name: str) -> str:
 def _split_actor(header: dict[str, Any], parts: _Parts) -> None:
     for member, value in (header.pop("actor") or {}).items():
         parts.add(ACTOR, member, value)
+
+
+def _split_decisions(entry: Entry, header: dict[str, Any], parts: _Parts) -> None:
+    if isinstance(entry, ReviewClosed):
+        for decided, data in zip(entry.decisions, header.pop("decisions"), strict=True):
+            parts.add(account_of(decided.right.key), "review", [data])
+
+
+def _split_reason(header: dict[str, Any], parts: _Parts) -> None:
+    reason = header.pop("reason")
+    if reason is not None:
+        parts.add(NOBODY, "reason", reason)
 
 
 def _split_run(entry: RunStarted, header: dict[str, Any], parts: _Parts, known: Known) -> None:
@@ -257,6 +269,12 @@ def _join_resend(header: dict[str, Any], parts: Iterable[Part], _: Known) -> Non
         header |= {"login": part["part"], "message": part.get("message", "")}
 
 
+def _join_review(header: dict[str, Any], parts: Iterable[Part], known: Known) -> None:
+    told = list(parts)
+    _join_resume(header, told, known)
+    header["decisions"] = [decided for part in told for decided in _list_of(part, "review")]
+
+
 def _join_reason(header: dict[str, Any], parts: Iterable[Part], _: Known) -> None:
     for part in parts:
         header["reason"] = part.get("reason", "")
@@ -285,6 +303,7 @@ _JOINS: Final[Mapping[str, tuple[frozenset[str], Callable[[dict[str, Any], list[
             "outcome": (frozenset({"words", "ids"}), _join_results),
             "waiver": (frozenset({"waiver"}), _join_waiver),
             "resend": (frozenset({"message"}), _join_resend),
+            "review": (frozenset({"review"}) | _ACTOR_MEMBERS, _join_review),
             "continues": (frozenset({"reason"}), _join_reason),
             "erased": (frozenset({"reason"}), _join_reason),
         }

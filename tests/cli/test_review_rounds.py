@@ -10,11 +10,13 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 
 from cli.conftest import Program
 from cli.repo import commit, edit, git
 from siteward import platforms
+from siteward.access.documents import document_schema
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite, serve
 
 if TYPE_CHECKING:
@@ -129,6 +131,7 @@ def test_each_item_is_on_the_sheet_of_who_answers_for_it(applied: Program) -> No
         ("anna", "carla"), ("anna", "eve"), ("carla", "ben"), ("ben", "robot"), ("admins", "anna"), ("admins", "siteward"),
     }  # fmt: skip
     assert (made["format"], made["name"], made["due"]) == ("siteward.review/1", "q2", "2026-04-30")
+    jsonschema.validate(made, document_schema("review"))
     for sheet in made["sheets"]:
         path = sheets(applied) / sheet["file"]
         assert path.read_bytes().startswith(b"\xef\xbb\xbfdecision,decision reason,reviewer,id,")

@@ -31,7 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "explain": ("explain:explain", "Say why a user has, or has not, access to a site."),
     "who-can": ("explain:who_can", "List who holds a role or more on a site."),
     "matrix": ("matrix", "Show who holds what: people by sites, live and declared."),
-    "review": ("review", "List every right to decide on, and turn decisions into an edit."),
+    "review": ("review", "List every right to decide on; start a round of decisions, and close it."),
     "import": ("import_", "Write a first file from the live state of an instance."),
     "history": ("history", "Tell who gained and lost what, when, by whom and why, as the journals have it."),
     "evidence": ("evidence", "Bundle what the journals say of a ticket, a person or a time, with what proves it."),
@@ -54,7 +54,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "explain": ("siteward explain nora shop.example.org",),
     "who-can": ("siteward who-can admin shop.example.org",),
     "matrix": ("siteward matrix -o matrix.html",),
-    "review": ("siteward review -o review.csv", "siteward review --decisions review.csv --write"),
+    "review": (
+        "siteward review -o review.csv",
+        "siteward review --decisions review.csv --write",
+        "siteward review start 2027-q1 --reviewers by-owner --due 2027-01-31",
+        "siteward review close 2027-q1 --write",
+    ),
     "import": (
         "siteward import --instance stats --platform umami --url https://stats.example.org --set layout=per-site",
     ),

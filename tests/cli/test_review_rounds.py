@@ -385,3 +385,72 @@ def test_the_commit_of_a_membership_is_the_membership_s(company: Program) -> Non
     assert carla["commit"].startswith(joined[:12])
     assert "HR-9" in carla["ticket"]
     assert ben["file"] == carla["file"]
+
+
+def test_sheets_with_fewer_names_come_back_too(applied: Program) -> None:
+    """What privacy hid is no difference; and a sheet that lost a column is refused."""
+    start(applied, "q2", "by-owner", "--privacy", "handles")
+    text = (sheets(applied) / "anna.csv").read_text(encoding="utf-8-sig")
+    assert "eve" not in re.findall(r"\w+", text)
+    for path in sheets(applied).glob("*.csv"):
+        rows = [{**row, "decision": "keep"} for row in rows_of(path)]
+        with path.open("w", newline="", encoding="utf-8") as out:
+            writer = csv.DictWriter(out, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    said = applied("review", "close", "q2", "--write")
+    assert said.code == 0, said.out + said.err
+    path = sheets(applied) / "anna.csv"
+    path.write_text(path.read_text().replace(",live,", ",now,", 1))
+    assert "has lost the column 'live'" in applied("review", "close", "q2", "--write").out
+    assert (
+        applied("review", "start", "q3", "--reviewers", "by-owner", "--due", "2026-04-30", "--privacy", "counts").code
+        == 1
+    )
+
+
+def test_a_sealed_journal_is_not_gone_on_from_without_its_key(company: Program) -> None:
+    """Neither started nor closed, and nothing is written; with the key the decisions are sealed."""
+    key = {"SITEWARD_JOURNAL_KEY": "a key that is long enough"}
+    assert company("apply", "--yes", **key).code == 0
+    company.moment = "2026-04-01T12:00:00+00:00"
+    refused = company("review", "start", "q2", "--reviewers", "by-owner", "--due", "2026-04-30")
+    assert (refused.code, "SITEWARD_JOURNAL_KEY" in refused.out) == (1, True)
+    assert company("review", "start", "q2", "--reviewers", "by-owner", "--due", "2026-04-30", **key).code == 0
+    decide_all(company)
+    refused = company("review", "close", "q2", "--write")
+    assert refused.code == 1
+    assert not git(company, "status", "--porcelain")
+    assert journal_lines(company) == []
+    assert company("review", "close", "q2", "--write", **key).code == 0
+    assert all("seal" in line for line in journal_lines(company))
+
+
+def test_another_apply_keeps_a_close_from_writing(applied: Program) -> None:
+    """It is told, the files stay, and the next close goes on."""
+    from filelock import FileLock
+
+    start(applied)
+    decide_all(applied)
+    with FileLock(applied.folder / ".siteward" / "stats.lock"):
+        busy = applied("review", "close", "q2", "--write")
+    assert (busy.code, "journal-busy" in busy.out) == (1, True)
+    assert not git(applied, "status", "--porcelain")
+    assert applied("review", "close", "q2", "--write").code == 0
+
+
+def test_files_that_cannot_be_written_leave_the_decisions_in_the_journal(applied: Program) -> None:
+    """A link in the place of the file: refused in words; put back, a second close writes the edit."""
+    start(applied)
+    decide_all(applied)
+    path = applied.folder / "access.yaml"
+    real = path.rename(applied.folder / "real.yaml")
+    path.symlink_to(real)
+    said = applied("review", "close", "q2", "--write")
+    assert said.code == 1
+    path.unlink()
+    real.rename(path)
+    again = applied("review", "close", "q2", "--write")
+    assert again.code == 0, again.out + again.err
+    assert "robot, role: view" not in path.read_text()
+    assert len(journal_lines(applied)) == 1

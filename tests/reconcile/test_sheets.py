@@ -277,6 +277,7 @@ def test_libreoffice_keeps_twelve_thousand_rows(tmp_path: Path, openpyxl: Any, f
         "person": "007",
         "account": "svc_x0041_a",
         "digest": DIGEST,
+        "until": "2027-03-31 22:00Z",
     }
     rows = [
         [{**base, "decision": "change until 2027-06-30", "id": f"i-{number * 7919:016d}", "line": str(number)}.get(column, "") for column in header]
@@ -301,7 +302,7 @@ def test_libreoffice_keeps_twelve_thousand_rows(tmp_path: Path, openpyxl: Any, f
     assert list(decided.answers) == [f"i-{number * 7919:016d}" for number in range(12_000)]
     assert {answer.until for answer in decided.answers.values()} == {"2027-06-30"}
     shown = [dict(zip(header, row, strict=True)) for row in rows]
-    check_names(decided, shown, columns=("instance", "account", "where", "live"))
+    check_names(decided, shown, columns=("instance", "account", "where", "live", "until"))
 
 
 def test_the_table_is_the_same_in_both() -> None:

@@ -259,6 +259,9 @@ def _read_sheet(journals: Path, made: ReviewRound, sheet: Assignment) -> dict[st
         raise BadDecisionsError(f"{path} cannot be read: {problem.strerror}") from None
     if decisions.digest != made.digest:
         raise BadDecisionsError(f"{path} is a sheet of another review ({decisions.digest})")
+    lost = [column for column in (*_FIXED, *_MOVING) if any(column not in cells for cells in decisions.rows.values())]
+    if lost:
+        raise BadDecisionsError(f"{path} has lost the column {lost[0]!r}; put back what stood there")
     rows: dict[str, Row] = {}
     for item, cells in decisions.rows.items():
         place = f"{path.name}, {decisions.places[item]}"

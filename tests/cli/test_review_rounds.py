@@ -246,6 +246,9 @@ def test_reviews_that_the_policy_asks_for_and_nobody_made_are_told(applied: Prog
     assert start_due.code == 0, start_due.out
     decide_all(applied, "q3")
     assert applied("review", "close", "q3", "--write").code == 0
+    assert "2 rights not confirmed in time: robot on" in applied("matrix").out  # revoked, and still there
+    commit(applied)
+    assert applied("apply", "--yes").code == 0
     assert "not confirmed in time" not in applied("matrix").out
 
 

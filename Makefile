@@ -67,7 +67,7 @@ lowest:
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
 	VIRTUAL_ENV=$(LOWEST) $(LOWEST)/bin/uv pip install --quiet --resolution lowest-direct \
-		--editable '.[age,ldap,postgres,sandbox]' --group dev
+		--editable '.[age,ldap,postgres,sandbox,xlsx]' --group dev
 	$(LOWEST)/bin/python -m pytest -q $(or $(ARGS),tests/access tests/declaration tests/transport tests/reconcile \
 		tests/promises tests/render tests/docs tests/cli/test_startup.py)
 
@@ -81,7 +81,7 @@ audit: $(READY)
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[age,ldap,postgres,sandbox]' --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[age,ldap,postgres,sandbox,xlsx]' --group dev
 	touch $@
 
 clean:

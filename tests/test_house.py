@@ -28,7 +28,7 @@ THIRD_PARTY = {
     "directory": {"msgspec"},
     "render": {"msgspec", "jinja2", "markupsafe"},
     "platforms": {"msgspec", "httpx", "pydantic", "werkzeug", "waitress", "_typeshed", "psycopg"},
-    "reconcile": {"msgspec", "httpx", "filelock", "pyrage", "deepdiff"},
+    "reconcile": {"msgspec", "httpx", "filelock", "pyrage", "deepdiff", "openpyxl", "defusedxml"},
     "cli": {"click", "msgspec", "rich", "pydantic", "httpx", "yaml", "keyring"},
 }
 MODULES = sorted(SRC.rglob("*.py"))
@@ -146,6 +146,15 @@ def test_habits_that_rot_a_house_are_not_here(path: Path) -> None:
 
 GIT = "reconcile/revisions/git.py"
 STARTERS = {GIT, "cli/demo.py", "platforms/plausible/fake/cluster.py", "reconcile/signing.py", "transport/secrets.py"}
+WORKBOOKS = "reconcile/workbook.py"
+
+
+def test_workbooks_are_read_and_written_in_one_place() -> None:
+    """What bounds an enemy's workbook lies on every way in, and nobody needs the extra for anything else."""
+    used = {str(path.relative_to(SRC)) for path in MODULES if {"openpyxl", "defusedxml"} & set(_imports(path))}
+    assert used == {WORKBOOKS}
+
+
 OTHER_WAYS = r"\bos\.(system|popen|exec\w+|spawn\w+|posix_spawn\w*|fork\w*)\(|\bcreate_subprocess_|\bpty\."
 
 

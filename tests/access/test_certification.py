@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from siteward.access.certification import FLAGS, Horizon, Item, Review, review
+from siteward.access.certification import FLAGS, Confirmations, Confirmed, Horizon, Item, Review, review
 from siteward.access.diagnostic import Span
 from siteward.access.effective import Entry, Holding, Ledger
 from siteward.access.model import EVERYWHERE, Grant, Power, Scope, Subject
@@ -254,7 +254,7 @@ def test_an_item_keeps_its_id_from_review_to_review() -> None:
         reviewed(entry("ana", holding(live=grant(role="edit"), origin=Origin(AT)), handle="b", kind="service"))
     )
     assert first.id == other.id
-    assert len(first.id) == 16
+    assert (first.id[:2], len(first.id)) == ("i-", 18)
     ids = {
         first.id,
         only(reviewed(entry("bob"))).id,
@@ -327,7 +327,7 @@ def test_decisions_of_an_earlier_release_are_still_of_this_review() -> None:
         site: sha256(text("stats", "grant", "account", "\u00e4na", "site", site).encode()).hexdigest()[:16]
         for site in ("shop", "blog")
     }
-    assert {item.scope.name: item.id for item in made.items} == ids
+    assert {item.scope.name: item.id for item in made.items} == {site: f"i-{name}" for site, name in ids.items()}
     rows = {
         ids["shop"]: f'["{ids["shop"]}","stats","\\u00e4na","shop",["view","a","b"],null,""]',
         ids["blog"]: f'["{ids["blog"]}","stats","\\u00e4na","blog",["view"],["view"],"access.yaml:7:3"]',
@@ -335,3 +335,58 @@ def test_decisions_of_an_earlier_release_are_still_of_this_review() -> None:
     items = ",".join(rows[name] for name in sorted(rows))
     inputs = f'{{"incomplete":["stats","eu"],"items":[{items}]}}'
     assert made.digest == f"sha256:{sha256(inputs.encode()).hexdigest()}"
+
+
+CONFIRMED = Confirmed(at=NOW - timedelta(days=40), by="bea", decision="keep", review="q1", role="view")
+
+
+def with_reviews(
+    found: Entry,
+    days: dict[str, int],
+    confirmed: Confirmed | None = None,
+    *,
+    since: int | None = None,
+    known: int | None = 400,
+) -> Item:
+    """Return the item of an entry where the policy asks for reviews, and the journal knows of it since so many days."""
+    item = only(reviewed(found)).id
+    told = Confirmations(
+        last={item: confirmed} if confirmed else {}, since={item: NOW - timedelta(days=since)} if since is not None else {},
+        known_since={"stats": NOW - timedelta(days=known)} if known is not None else {}, days={"stats": days},
+    )  # fmt: skip
+    return only(review([ledger(found)], Horizon(as_of=NOW), confirmed=told))
+
+
+@pytest.mark.parametrize(
+    ("found", "days", "overdue"),
+    [
+        (entry(), {"everybody": 40}, True), (entry(), {"everybody": 41}, False), (entry(), {}, False),
+        (entry(), {"admins": 10, "services": 10, "everybody": 90}, False),
+        (entry("ana", kind="service"), {"services": 40, "everybody": 90}, True),
+        (entry("ana", kind="service"), {"services": 90, "everybody": 40}, True),
+        (entry("ana", holding(live_power=Power.ADMIN)), {"admins": 30, "everybody": 90}, True),
+        (entry("ana", kind="self"), {"everybody": 1}, False), (entry("ana", kind="public"), {"everybody": 1}, False),
+    ],
+)  # fmt: skip
+def test_the_shortest_time_that_fits_makes_a_right_overdue(
+    found: Entry, days: dict[str, int], *, overdue: bool
+) -> None:
+    """From the last confirmation on, to the second."""
+    item = with_reviews(found, days, CONFIRMED)
+    assert ("overdue" in item.flags) == overdue
+    assert item.confirmed == CONFIRMED
+
+
+def test_a_right_that_was_never_confirmed_is_overdue_from_its_beginning() -> None:
+    """As the journal tells it, or else from the first state there is; without a journal nothing is known."""
+    assert "overdue" in with_reviews(entry(), {"everybody": 90}).flags
+    assert "overdue" not in with_reviews(entry(), {"everybody": 90}, since=80).flags
+    assert "overdue" not in with_reviews(entry(), {"everybody": 90}, known=None).flags
+
+
+def test_what_was_confirmed_with_another_role_is_not_confirmed() -> None:
+    """A change that a review decided on stands for whatever role it led to."""
+    other = replace(CONFIRMED, role="edit")
+    assert with_reviews(entry(), {}, other).confirmed is None
+    changed = replace(CONFIRMED, role=None, decision="change view")
+    assert with_reviews(entry(), {}, changed).confirmed == changed

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.test_history import company, months, sandbox
+from cli.test_history import company, months, reviewed, sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cli.conftest import Program
 
-__all__ = ["company", "months", "sandbox"]
+__all__ = ["company", "months", "reviewed", "sandbox"]
 VERIFIER = Path(__file__).parents[2] / "docs" / "verify-journal.mjs"
 
 
@@ -237,3 +237,21 @@ def test_a_broken_journal_is_an_error_in_words_and_nothing_is_written(months: Pr
     assert (said.code, "Traceback" in said.err) == (1, False)
     assert "journal-broken" in said.out + said.err
     assert not (months.folder / "bundle").exists()
+
+
+def test_a_bundle_has_the_reviews_that_concern_its_question(reviewed: Program) -> None:
+    """Of a person, and of the right that a ticket gave; nobody else's decisions, and a changed decision is told."""
+    assert reviewed("evidence", "make", "--ticket", "OPS-7", "--to", "by-ticket").code == 0
+    told = [item for item in read(reviewed.folder / "by-ticket", "history.json")["items"] if item["review"]]
+    assert [(item["account"], item["review"]["decision"], item["review"]["by"]) for item in told] == [
+        ("ben", "change until 2026-08-31", "dora")
+    ]
+    assert "still writes the reports" not in (reviewed.folder / "by-ticket" / "journal-stats.jsonl").read_text()
+    assert reviewed("evidence", "make", "--user", "anna", "--to", "by-person").code == 0
+    assert reviewed("evidence", "verify", "by-person").code == 4  # nothing is sealed here
+    for old, new in ((b'"decision": "keep"', b'"decision": "revoke"'), (b'"by": "cleo"', b'"by": "dora"')):
+        shutil.copytree(reviewed.folder / "by-person", reviewed.folder / "forged", dirs_exist_ok=True)
+        _edit("history.json", old, new)(reviewed.folder / "forged")
+        _resealed("history.json", b"{", b"{")(reviewed.folder / "forged")
+        said = reviewed("evidence", "verify", "forged")
+        assert (said.code, "does not have" in said.out) == (1, True), said.out

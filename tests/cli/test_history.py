@@ -101,6 +101,33 @@ def months(company: Program, sandbox: Sandbox) -> Program:
     return company
 
 
+@pytest.fixture
+def reviewed(months: Program) -> Program:
+    """June: a review. cleo keeps what anna has, revokes eve and dora lets ben edit until August; it is closed by ben-cole."""
+    start = months("review", "start", "2026-q2", "--reviewers", "by-owner", "--due", "2026-06-30")
+    assert start.code == 0, start.out + start.err
+    path = months.folder / ".siteward" / "reviews" / "2026-q2" / "admins.csv"
+    rows = list(csv.DictReader(StringIO(path.read_text(encoding="utf-8-sig"))))
+    decided = {
+        "anna": ("keep", "still writes the reports", "cleo"), "eve": ("revoke", "nobody knows her", "cleo"),
+        "ben": ("change until 2026-08-31", "his contract ends", "dora"), "siteward": ("keep", "", "cleo"),
+    }  # fmt: skip
+    for row in rows:
+        row["decision"], row["decision reason"], row["reviewer"] = decided[row["account"]]
+    with path.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.DictWriter(out, list(rows[0]), delimiter=";")
+        writer.writeheader()
+        writer.writerows(rows)
+    months.moment = "2026-06-20T12:00:00+00:00"
+    closed = months("review", "close", "2026-q2", "--write", **{**CI, "GITHUB_TRIGGERING_ACTOR": "ben-cole"})
+    assert closed.code == 0, closed.out + closed.err
+    commit(months, "Decisions of the review 2026-q2")
+    done = months("apply", "--yes")
+    assert (done.code, "too-few-admins" in done.out) == (3, True), done.out  # nobody else is an admin: that right stays
+    months.moment = "2026-07-01T12:00:00+00:00"
+    return months
+
+
 def items(program: Program, *asked: str) -> list[dict[str, Any]]:
     said = program("history", "-f", "json", *asked)
     assert said.code == 0, said.out + said.err
@@ -361,3 +388,53 @@ def test_the_story_goes_on_with_a_departure_and_an_undo(months: Program, sandbox
     held = months("who-can", "edit", "shop.example.org", "-f", "json").json()["items"]
     assert "anna" not in {item["account"] for item in held}
     assert months("plan").code == 0
+
+
+def test_who_reviewed_it_last_and_what_did_they_say(reviewed: Program) -> None:
+    """By one command: the decision, why, by whom as the sheet has it, in which review, and who closed it."""
+    told = [item for item in items(reviewed, "--user", "anna", "--site", "shop") if item["review"]]
+    assert [(item["review"]["decision"], item["review"]["reason"], item["review"]["by"]) for item in told] == [
+        ("keep", "still writes the reports", "cleo")
+    ]
+    assert (told[0]["actor"], told[0]["at"], told[0]["after"]["role"]) == (
+        "ben-cole",
+        "2026-06-20 12:00Z",
+        "team-member",
+    )
+    text = re.sub(r"\s+", " ", reviewed("history", "--user", "anna", "--site", "shop").out)
+    words = "reviewed: keep shop.example.org: team-member cleo (review 2026-q2), closed by ben-cole (GITHUB_ACTOR)"
+    assert words in text, text
+    assert "last confirmed: 2026-06-20 12:00Z by cleo (review 2026-q2)" in reviewed("explain", "anna", "shop").out
+    assert {item["account"] for item in items(reviewed, "--by", "dora")} == {"ben"}
+    for form in ("csv", "markdown", "html"):
+        assert "still writes the reports" in reviewed("history", "--user", "anna", "-f", form).out
+
+
+def test_what_a_review_decided_was_carried_out(reviewed: Program) -> None:
+    """A revoke is followed by the run that took the right away, and a change by its end in the file."""
+    kinds = [item["kind"] for item in items(reviewed, "--user", "eve", "--since", "2026-06-01")]
+    assert kinds[:1] == ["reviewed"]
+    assert "lost" in kinds
+    asked = reviewed("explain", "ben", "blog", "-f", "json").json()["items"][0]
+    assert asked["origin"]["until"].startswith("2026-09-01")
+    assert asked["confirmed"]["decision"] == "change until 2026-08-31"
+    assert reviewed("explain", "eve", "shop", "-f", "json").json()["items"][0]["confirmed"] is None
+
+
+def test_reviewers_are_hidden_where_that_is_asked_for(reviewed: Program) -> None:
+    """Who is declared nowhere is someone; the decision stays."""
+    shown = reviewed("history", "--user", "anna", "--privacy", "handles").out
+    assert "reviewed: keep" in shown
+    assert not {"cleo", "ben-cole", "dora"} & set(re.findall(r"[\w-]+", shown))
+    assert "cleo" not in reviewed("explain", "anna", "shop", "--privacy", "handles").out
+
+
+def test_a_reviewer_can_be_erased(reviewed: Program) -> None:
+    """With the decisions that name them; the journal still verifies, and says how many parts are gone."""
+    said = reviewed("journal", "erase", "--user", "dora", "--reason", "asked for, DPO-3")
+    assert said.code == 0, said.out
+    assert "dora" not in (reviewed.folder / ".siteward" / "stats.jsonl").read_text()
+    assert "journal-verified" in reviewed("journal", "verify", "-v").out
+    told = [item["account"] for item in items(reviewed, "--by", "ben-cole") if item["review"]]
+    assert "ben" not in told
+    assert "anna" in told

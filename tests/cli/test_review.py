@@ -327,3 +327,26 @@ def test_a_decision_is_for_what_it_is_about(applied: Program, who: str, where: s
     said = decide(applied, {(who, where): word})
     assert said.code != 0
     assert "dead line" in said.out + said.err
+
+
+def test_a_workbook_goes_to_a_file_and_comes_back(applied: Program) -> None:
+    """By its suffix, or with `-f xlsx`; never to a terminal or a pipe, and an error is no workbook."""
+    openpyxl = pytest.importorskip("openpyxl", reason="workbooks need the extra: pip install 'siteward[xlsx]'")
+    assert applied("review", *AS_OF, "--format", "xlsx", "-o", "review.xlsx").out == ""
+    first = (applied.folder / "review.xlsx").read_bytes()
+    book = openpyxl.load_workbook(applied.folder / "review.xlsx")
+    header = [cell.value for cell in book.active[1]]
+    where, person = header.index("where"), header.index("person")
+    for row in book.active.iter_rows(min_row=2):
+        if (row[person].value, row[where].value) == ("rosa", "events.example.org"):
+            row[0].value = "revoke"
+    book.save(applied.folder / "review.xlsx")
+    shown = applied("review", *AS_OF, "--decisions", "review.xlsx")
+    assert (shown.code, "-  - {to: rosa, role: manage" in shown.out) == (0, True), shown.out + shown.err
+    refused = applied("review", *AS_OF, "--format", "xlsx")
+    assert (refused.code, "-o FILE.xlsx" in refused.err) == (1, True)
+    failed = applied("review", *AS_OF, "-f", "xlsx", "-o", "failed.xlsx", SITEWARD_STATS_PASSWORD="wrong")
+    assert failed.code == 1
+    assert "error" in failed.out
+    assert not (applied.folder / "failed.xlsx").exists()
+    assert first.startswith(b"PK")

@@ -20,9 +20,9 @@ from siteward import platforms
 from siteward.access import codec
 from siteward.access.codec import CodecError
 from siteward.access.plan import Plan
-from siteward.reconcile.certify import BadDecisionsError, read_decisions
 from siteward.reconcile.journal import reading
 from siteward.reconcile.journal.chain import follow, hash_line, link
+from siteward.reconcile.sheets import BadDecisionsError, read_decisions
 
 FORMATS = ("text", "json", "markdown", "html", "csv", "sarif", "gitlab-plan")
 SEEDS = 12

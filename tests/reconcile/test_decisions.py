@@ -19,18 +19,14 @@ from siteward.access.certification import Horizon, Item, Review, review
 from siteward.access.model import EVERYWHERE, Scope
 from siteward.declaration.rewrite import Edit
 from siteward.reconcile import certify
-from siteward.reconcile.certify import (
+from siteward.reconcile.certify import _build_decision, commits, edited, ledgers, words_of
+from siteward.reconcile.sheets import (
     Answer,
     BadDecisionsError,
     Decisions,
-    _build_decision,
     changed_since,
     check_names,
-    commits,
-    edited,
-    ledgers,
     read_decisions,
-    words_of,
 )
 
 if TYPE_CHECKING:
@@ -611,7 +607,7 @@ def test_a_sheet_is_read_as_spreadsheets_save_it(content: bytes, tmp_path: Path)
     """Whatever the encoding and the separator: the decision and the names are the same."""
     path = tmp_path / "review.csv"
     path.write_bytes(content)
-    found = certify.read_decisions(path)
+    found = read_decisions(path)
     assert (found.answers, found.rows["abc"]["note"]) == ({"abc": Answer(word="keep")}, "Müller")
 
 
@@ -631,7 +627,7 @@ def test_what_no_spreadsheet_saves_is_refused_in_words(content: bytes, said: str
     path = tmp_path / "review.csv"
     path.write_bytes(content)
     with pytest.raises(BadDecisionsError, match=said):
-        certify.read_decisions(path)
+        read_decisions(path)
 
 
 def test_an_edit_is_not_written_through_a_link(tmp_path: Path) -> None:

@@ -22,10 +22,12 @@ from siteward.access.report import Missing
 from siteward.access.state import Origin, home_domains, is_external
 
 Flag = Literal[
-    "admin", "undeclared", "public", "outsider", "service", "expired", "expiring", "stale", "pending", "differs"
+    "admin", "undeclared", "public", "outsider", "service", "expired", "expiring", "stale", "pending", "differs", "overdue"
 ]  # fmt: skip
 Decision = Literal["keep", "revoke", "change", "remove"]
 FLAGS: tuple[Flag, ...] = get_args(Flag)
+ID = "i-"
+"""How the id of each item begins, so that no spreadsheet takes one for a number."""
 
 
 class Horizon(Struct, frozen=True, kw_only=True):
@@ -36,8 +38,62 @@ class Horizon(Struct, frozen=True, kw_only=True):
     unused: timedelta = timedelta(days=180)
 
 
+class Confirmed(Struct, frozen=True, kw_only=True):
+    """The last time that a review has kept or changed a right: when, by whom (as the sheet says), and in which review.
+
+    `role` is the one that was kept; `None` where the right was changed.
+    """
+
+    at: datetime
+    by: str
+    decision: str
+    review: str
+    role: str | None = None
+
+
+class Confirmations(Struct, frozen=True, kw_only=True):
+    """What journals say of reviews: by item the last confirmation, and since when each right is there.
+
+    `known_since` is, by instance, the moment of the first state that a journal has. `days` are, by instance, those of
+    `policy.reviews`.
+    """
+
+    last: Mapping[str, Confirmed] = MappingProxyType({})
+    since: Mapping[str, datetime] = MappingProxyType({})
+    known_since: Mapping[str, datetime] = MappingProxyType({})
+    days: Mapping[str, Mapping[str, int]] = MappingProxyType({})
+
+    def find(self, item: str, right: Grant | None) -> Confirmed | None:
+        """Return the last confirmation of a right as it is now; `None` where another role was confirmed."""
+        last = self.last.get(item)
+        kept = last is None or last.role is None or (right is not None and last.role == right.role)
+        return last if kept else None
+
+    def is_overdue(self, item: Item, as_of: datetime) -> bool:
+        """Return whether a right was confirmed too long ago for the policy, or is there so long without."""
+        days = self._find_days(item)
+        begins = item.confirmed.at if item.confirmed else self.since.get(item.id, self.known_since.get(item.instance))
+        return days is not None and begins is not None and begins + timedelta(days=days) <= as_of
+
+    def _find_days(self, item: Item) -> int | None:
+        if item.kind in {"self", "public"}:
+            return None
+        fits = {
+            "everybody",
+            *(("admins",) if item.power is Power.ADMIN else ()),
+            *(("services",) if item.kind == "service" else ()),
+        }
+        return min((days for name, days in self.days.get(item.instance, {}).items() if name in fits), default=None)
+
+
+NOTHING_CONFIRMED = Confirmations()
+
+
 class Item(Struct, frozen=True, kw_only=True):
-    """One holding under review. `id` stays the same from review to review; `commit` last changed its line."""
+    """One holding under review. `id` stays the same from review to review; `commit` last changed its line.
+
+    That is the line of the membership where there is one, else of the grant. `confirmed` is the last review that kept it.
+    """
 
     id: str
     instance: str
@@ -55,6 +111,7 @@ class Item(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     flags: tuple[Flag, ...] = ()
     facts: Mapping[str, str] = MappingProxyType({})
+    confirmed: Confirmed | None = None
 
 
 class DeadRow(Struct, frozen=True, kw_only=True):
@@ -104,8 +161,9 @@ def review(
     commits: Mapping[tuple[str, int], str] = MappingProxyType({}),
     missing: tuple[Missing, ...] = (),
     dead: tuple[DeadRow, ...] = (),
+    confirmed: Confirmations = NOTHING_CONFIRMED,
 ) -> Review:
-    """Return the review of some instances.
+    """Return the review of some instances, with what the journals say of earlier ones.
 
     `commits` gives, by file and line, the commit that last changed the line. `missing` are instances that should be in
     the review and could not be read.
@@ -113,7 +171,8 @@ def review(
     read = tuple(ledgers)
     home = home_domains(entry.email for ledger in read for entry in ledger.entries if entry.kind == "person")
     items = sorted(
-        (item for ledger in read for item in _build_items(ledger, horizon, home, commits)), key=_riskiest_first
+        (_judge(item, confirmed, horizon) for ledger in read for item in _build_items(ledger, horizon, home, commits)),
+        key=_riskiest_first,
     )
     incomplete = tuple(ledger.instance for ledger in read if not ledger.complete)
     told = tuple(replace(row, commit=commits.get((row.at.file, row.at.line))) for row in dead)
@@ -128,6 +187,12 @@ def review(
     return replace(made, digest=_compute_digest(made))
 
 
+def _judge(item: Item, confirmations: Confirmations, horizon: Horizon) -> Item:
+    """Return an item with its last confirmation, and flagged where that is overdue."""
+    item = replace(item, confirmed=confirmations.find(item.id, item.live or item.declared))
+    return replace(item, flags=(*item.flags, "overdue")) if confirmations.is_overdue(item, horizon.as_of) else item
+
+
 def _build_items(
     ledger: Ledger, horizon: Horizon, home: frozenset[str], commits: Mapping[tuple[str, int], str]
 ) -> Iterator[Item]:
@@ -138,7 +203,7 @@ def _build_items(
                 (end for end in (holding.origin.until if holding.origin else None, entry.until) if end), default=None
             )
             yield Item(
-                id=_compute_id(ledger.instance, entry, holding),
+                id=identify(ledger.instance, entry.account, holding.scope),
                 instance=ledger.instance,
                 account=entry.account,
                 kind=entry.kind,
@@ -157,8 +222,9 @@ def _build_items(
             )
 
 
-def _compute_id(instance: str, entry: Entry, holding: Holding) -> str:
-    return _hash([instance, *grant_key(Subject("account", entry.account), holding.scope)])[:16]
+def identify(instance: str, account: str, scope: Scope) -> str:
+    """Return the id of the item that is what an account holds on a scope."""
+    return ID + _hash([instance, *grant_key(Subject("account", account), scope)])[:16]
 
 
 def _hash(data: object) -> str:
@@ -201,11 +267,12 @@ def _riskiest_first(item: Item) -> tuple[int, int, str, str, str]:
 def _compute_digest(made: Review) -> str:
     """Return a digest over the items: the live and the declared grant, and the line that declares it.
 
-    The moment is not in it, so that unchanged items have the same digest when the decisions come back.
+    The moment is not in it, so that unchanged items have the same digest when the decisions come back, nor is the mark of
+    the ids, which earlier releases did not write.
     """
     items = [
         [
-            item.id,
+            item.id.removeprefix(ID),
             item.instance,
             item.account,
             str(item.scope),
@@ -219,7 +286,7 @@ def _compute_digest(made: Review) -> str:
         "items": items,
     }
     if made.dead:  # without any, a review of an earlier release has the same digest
-        inputs["dead"] = [[row.id, row.what, str(row.at)] for row in made.dead]
+        inputs["dead"] = [[row.id.removeprefix(ID), row.what, str(row.at)] for row in made.dead]
     return f"sha256:{_hash(inputs)}"
 
 

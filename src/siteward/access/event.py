@@ -14,7 +14,18 @@ from siteward.access.state import Origin
 from siteward.access.traits import Traits
 
 EventKind: TypeAlias = Literal[
-    "gained", "lost", "raised", "lowered", "changed", "created", "deleted", "joined", "left", "invited", "offboarded"
+    "gained",
+    "lost",
+    "raised",
+    "lowered",
+    "changed",
+    "created",
+    "deleted",
+    "joined",
+    "left",
+    "invited",
+    "offboarded",
+    "reviewed",
 ]
 
 
@@ -33,13 +44,30 @@ class Ran(Struct, frozen=True, kw_only=True):
     approvers: tuple[str, ...] = ()
 
 
+class Judged(Struct, frozen=True, kw_only=True):
+    """A decision of the review of that `name` on one item: what was decided, by whom as the sheet says, and why.
+
+    `group` is the platform's group through which the right was held. `rest` is true where nobody had decided.
+    """
+
+    name: str
+    item: str
+    decision: str
+    by: str
+    reason: str
+    account: str
+    group: str | None = None
+    rest: bool = False
+
+
 class Event(Struct, frozen=True, kw_only=True):
     """One change on one instance, at the moment it was recorded, in the record of that `number`.
 
     `person` is the declared handle of the account, as of the run before or of that run. `ran` is the run that made it as
     the `step` of its plan, and `status` what became of it; `ran` is `None` for what others did, between `since`, the
     moment of the record before, and `at`. `origin` is why the file wanted it, `due` the date that caused it.
-    `is_sealed` is true where the journal key proves the record.
+    `is_sealed` is true where the journal key proves the record. `review` is set where a right was reviewed, and the change
+    has it on both sides; `ran` is who closed the review then.
     """
 
     at: datetime
@@ -57,6 +85,7 @@ class Event(Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     origin: Origin | None = None
     due: str | None = None
+    review: Judged | None = None
 
     @property
     def by_others(self) -> bool:
@@ -67,6 +96,14 @@ class Event(Struct, frozen=True, kw_only=True):
     def scope(self) -> Scope | None:
         """The scope of a grant."""
         return scope_of(self.change.key)
+
+
+def describe_review(judged: Judged | None) -> dict[str, object] | None:
+    """Return a decision of a review as plain data, without what the event says of the right."""
+    if judged is None:
+        return None
+    names = ("name", "item", "decision", "by", "reason", "group", "rest")
+    return {name: getattr(judged, name) for name in names}
 
 
 def classify(change: Change, traits: Traits) -> EventKind:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.certification import Confirmations, Confirmed, identify
 from siteward.access.diagnostic import Diagnostic
 from siteward.access.effective import Agreement, Effect
 from siteward.access.model import EVERYWHERE, Grant, Member, Power, Scope, Subject, account_key, grant_key
@@ -21,7 +22,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     `wished` is the declared grant, `origin` its place; `also` are weaker declared grants on the same scope. `ended` is
     set if the file ends the grant by name, with the place. `why_not` is the reason why nothing is declared, `why_kept`
     the reason why more is live than declared and stays; both in words. `beside` are steps on other resources that
-    change the access of the account here. `agreement` is how live and declared agree, in all that both give here.
+    change the access of the account here. `confirmed` is the last review that kept what is held there. `agreement` is how live and declared agree, in all that both give here.
     """
 
     instance: str
@@ -39,6 +40,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     also: tuple[tuple[Grant, Origin | None], ...] = ()
     why_kept: str | None = None
     beside: tuple[Step, ...] = ()
+    confirmed: Confirmed | None = None
 
 
 def with_beside(explanation: Explanation, plan: InstancePlan) -> Explanation:
@@ -56,6 +58,13 @@ def with_beside(explanation: Explanation, plan: InstancePlan) -> Explanation:
         if step.change.key in keys or (step.change.key == own and None in {step.change.before, step.change.after})
     )
     return replace(explanation, beside=tuple(step for step in steps if step != explanation.step))
+
+
+def with_confirmed(explanation: Explanation, confirmed: Confirmations) -> Explanation:
+    """Return an explanation with the last review that has kept what the account holds on the scope."""
+    item = identify(explanation.instance, explanation.account, explanation.scope)
+    live = explanation.live.ways[0].grant if explanation.live and explanation.live.ways else None
+    return replace(explanation, confirmed=confirmed.find(item, live or explanation.wished))
 
 
 class Grantee(Struct, frozen=True, kw_only=True):

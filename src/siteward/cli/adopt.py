@@ -93,7 +93,7 @@ def _choose(
     """Return what words and a sheet choose; raises `StoppedError` for a sheet of another review."""
     from siteward.access.diagnostic import error, warning
     from siteward.reconcile.adopt import Chosen, choose, is_undeclared
-    from siteward.reconcile.certify import BadDecisionsError, check_names, read_decisions
+    from siteward.reconcile.sheets import BadDecisionsError, check_names, read_decisions
     from siteward.render.certification import items
 
     chosen = choose(current.items, all_ledgers, words, checkout.project.declaration)

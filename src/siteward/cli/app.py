@@ -31,7 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "explain": ("explain:explain", "Say why a user has, or has not, access to a site."),
     "who-can": ("explain:who_can", "List who holds a role or more on a site."),
     "matrix": ("matrix", "Show who holds what: people by sites, live and declared."),
-    "review": ("review", "List every right to decide on, and turn decisions into an edit."),
+    "review": ("review", "List every right to decide on; start a round of decisions, and close it."),
     "baseline": ("baseline", "Waive what is found now and may be waived, for a time."),
     "grant": ("amend:grant", "Grant a role by an edit of the file, shown as a patch."),
     "revoke": ("amend:revoke", "Take a right from a user by an edit of the file, shown as a patch."),
@@ -64,7 +64,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "explain": ("siteward explain nora shop.example.org",),
     "who-can": ("siteward who-can admin shop.example.org",),
     "matrix": ("siteward matrix -o matrix.html",),
-    "review": ("siteward review -o review.csv", "siteward review --decisions review.csv --write"),
+    "review": (
+        "siteward review -o review.csv",
+        "siteward review --decisions review.csv --write",
+        "siteward review start 2027-q1 --reviewers by-owner --due 2027-01-31",
+        "siteward review close 2027-q1 --write",
+    ),
     "baseline": ('siteward baseline --reason "as found at the start, OPS-12" --write',),
     "grant": (
         "siteward grant anna edit on shop.example.org --ticket OPS-7 --write",

@@ -56,7 +56,7 @@ def command(session: Session, instances: tuple[str, ...], reason: str, days: int
 def _make(checkout: Checkout, surveys: tuple[Survey, ...], report: Report, reason: str, last_day: str) -> Baseline:
     """Return the baseline; raises `StoppedError` for one that cannot be proven."""
     from siteward.reconcile.baseline import make_baseline
-    from siteward.reconcile.certify import BadDecisionsError
+    from siteward.reconcile.sheets import BadDecisionsError
 
     if report.plan is None:
         raise StoppedError(report)

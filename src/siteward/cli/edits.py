@@ -44,7 +44,8 @@ def write_edits(edit: Edit, command: str) -> None:
 
     Raises `StoppedError` for a link and for a file that has changed since it was read, and `ClickException`.
     """
-    from siteward.reconcile.certify import BadDecisionsError, write_all
+    from siteward.reconcile.certify import write_all
+    from siteward.reconcile.sheets import BadDecisionsError
 
     try:
         write_all(edit)

@@ -20,8 +20,9 @@ def explain(
     session: Session, user: str, site: str, instances: tuple[str, ...], as_of: str | None, at: str | None
 ) -> int:
     """Say why USER (a handle, login or e-mail) has, or has not, access to SITE (a handle or domain)."""
-    from siteward.access.explanation import with_beside
+    from siteward.access.explanation import with_beside, with_confirmed
     from siteward.cli.checkout import gaps_of, no_answer, open_checkout, read_instances
+    from siteward.reconcile.confirmed import confirmed_on
     from siteward.reconcile.explain import explain as explained
     from siteward.reconcile.explain import scopes_of
     from siteward.render import in_words
@@ -29,8 +30,9 @@ def explain(
     checkout = open_checkout(session, "explain", names=instances, as_of=as_of, at=at, asks=True)
     report, surveys = read_instances(checkout, "explain")
     plan = in_words(report).plan
+    confirmed = confirmed_on(checkout.book, checkout.instances, surveys, checkout.as_of)
     answers = tuple(
-        with_beside(explanation, part)
+        with_confirmed(with_beside(explanation, part), confirmed)
         for survey in surveys
         if (part := plan.instance(survey.name) if plan else None) is not None
         for explanation in explained(checkout.project.declaration, survey, part, user, site)

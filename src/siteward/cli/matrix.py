@@ -21,6 +21,7 @@ def command(session: Session, instances: tuple[str, ...], as_of: str | None, at:
     from siteward.access.report import doubtful, missing
     from siteward.cli.checkout import open_checkout, read_instances
     from siteward.reconcile.certify import ledgers
+    from siteward.reconcile.confirmed import warn_overdue
     from siteward.render.matrix import Matrix, render
 
     if html:
@@ -28,6 +29,7 @@ def command(session: Session, instances: tuple[str, ...], as_of: str | None, at:
     checkout = open_checkout(session, "matrix", names=instances, as_of=as_of, at=at, asks=True)
     report, surveys = read_instances(checkout, "matrix")
     commit = checkout.project.commit
+    given = (checkout.project.declaration, checkout.book, checkout.instances, surveys, checkout.as_of)
     matrix = Matrix(
         ledgers=ledgers(checkout.project.declaration, surveys),
         as_of=checkout.as_of,
@@ -35,6 +37,7 @@ def command(session: Session, instances: tuple[str, ...], as_of: str | None, at:
         missing=(*missing(report), *doubtful(report)),
         accounts=report.accounts or {},
         timezone=str(checkout.project.declaration.timezone),
+        said=() if checkout.past else warn_overdue(*given),
     )
     code = session.answer(lambda form, options: render(matrix, form, options), report)
     return code or (0 if session.exit_zero or all(ledger.complete for ledger in matrix.ledgers) else 4)

@@ -7,21 +7,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import error, warning
-from siteward.access.report import Report, doubtful, missing
+from siteward.access.diagnostic import warning
+from siteward.access.report import Report
+from siteward.cli import review_rounds
 from siteward.cli.edits import patch_of, write_edits
 from siteward.cli.names import at_option, instance_option, journal_option
+from siteward.cli.review_edit import make_review, refuse
 from siteward.cli.session import Session, StoppedError, with_session
 
 if TYPE_CHECKING:
     from siteward.access.certification import Review
+    from siteward.access.diagnostic import Diagnostic
     from siteward.cli.checkout import Checkout
     from siteward.reconcile.survey import Survey
+    from siteward.render import Options
 
 
-@click.command("review")
+@click.group("review", invoke_without_command=True)
 @instance_option
 @journal_option
 @click.option("--as-of", metavar="DATE", help="Evaluate at this date or instant.")
@@ -31,10 +36,13 @@ if TYPE_CHECKING:
     "--unused", type=click.IntRange(min=1), default=180, show_default=True, help="Days until unused is stale."
 )
 @click.option(
-    "--decisions", type=click.Path(path_type=Path), metavar="FILE", help="Turn decisions (CSV or JSON) into an edit."
+    "--decisions",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Turn decisions (CSV, JSON, .xlsx) into an edit.",
 )
 @click.option("--write", is_flag=True, help="With --decisions: write the edit to the files, for a pull request.")
-@with_session("text", "html", "csv", "json", without=("--group-by",))
+@with_session("text", "html", "csv", "json", "xlsx", without=("--group-by",))
 def command(
     session: Session,
     instances: tuple[str, ...],
@@ -48,32 +56,73 @@ def command(
 ) -> int:
     """List who holds what, since which commit and why; what stands out first.
 
-    Decide in the CSV or JSON that it writes: keep, revoke, change ROLE, change until DATE; remove for a line of the
+    Decide in the CSV, JSON or .xlsx that it writes: keep, revoke, change ROLE, change until DATE; remove for a line of the
     file that gives nothing any more. Given back with
     --decisions, while nothing has changed since, they become an edit of the files: shown as a patch, or written.
-    """
-    from siteward.access.certification import Horizon, review
-    from siteward.cli.checkout import open_checkout, read_instances
-    from siteward.reconcile.certify import commits, dead_rows, ledgers
-    from siteward.render.certification import render
 
+    A review by several people over some weeks is a round: `start` writes a sheet for each, `close` takes their decisions.
+    """
+    from siteward.access.certification import Horizon
+    from siteward.cli.checkout import open_checkout, read_instances
+    from siteward.reconcile.confirmed import tell_overdue
+
+    if click.get_current_context().invoked_subcommand is not None:
+        return _refuse_options()
+    session = _workbook_to_file(session)
     if write and decisions is None:
         raise click.UsageError("--write goes with --decisions FILE")
     if at is not None and decisions is not None:
         raise click.UsageError("--decisions are about what is live now, not about what was recorded (--at)")
     checkout = open_checkout(session, "review", names=instances, as_of=as_of, at=at, asks=True)
     report, surveys = read_instances(checkout, "review")
-    all_ledgers = ledgers(checkout.project.declaration, surveys)
     horizon = Horizon(as_of=checkout.as_of, soon=timedelta(days=soon), unused=timedelta(days=unused))
-    dead = () if checkout.past else dead_rows(checkout.project.declaration, checkout.as_of)
-    changed = {} if checkout.past else commits(all_ledgers, checkout.project.path.parent, dead)
-    current = review(all_ledgers, horizon, changed, (*missing(report), *doubtful(report)), dead)
-    zone = str(checkout.project.declaration.timezone)
-    current = replace(current, accounts=report.accounts or {}, timezone=zone)
+    current, confirmed = make_review(checkout, report, surveys, horizon)
     if decisions is not None:
         return _turn_into_edit(session, checkout, surveys, current, decisions, write=write)
-    code = session.answer(lambda form, options: render(current, form, options), report)
+    said = tell_overdue(current, confirmed)
+    code = session.answer(lambda form, options: _render(current, form, options, said), report)
     return code or (0 if session.exit_zero or not current.incomplete else 4)
+
+
+def _refuse_options() -> int:
+    """Return 0 for the verb of a round to go on; raises `UsageError` for options before its name."""
+    context = click.get_current_context()
+    given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        raise click.UsageError(f"write options behind the verb: siteward review {context.invoked_subcommand} …")
+    return 0
+
+
+def _workbook_to_file(session: Session) -> Session:
+    """Return the session without a workbook on stdout; raises `UsageError` where none is written to a file either.
+
+    Raises `ClickException` where the extra for it is missing, before anything is read.
+    """
+    to_file = "xlsx" in {form for form, _ in session.outputs}
+    if "xlsx" in session.formats and not to_file:
+        raise click.UsageError("a workbook is no text for a terminal or a pipe: -o FILE.xlsx")
+    if to_file:
+        from siteward.reconcile.workbook import WorkbookError, require_workbooks
+
+        try:
+            require_workbooks()
+        except WorkbookError as missing:
+            raise click.ClickException(str(missing)) from missing
+    return replace(session, formats=tuple(form for form in session.formats if form != "xlsx"))
+
+
+def _render(review: Review, form: str, options: Options, said: tuple[Diagnostic, ...]) -> str | bytes:
+    """Return a review in a format; a workbook as its bytes."""
+    from siteward.render.certification import render, sheet
+
+    if form != "xlsx":
+        return render(review, form, options, said)
+    from siteward.reconcile.workbook import WorkbookError, write_workbook
+
+    try:
+        return write_workbook(*sheet(review, options.privacy), "review")
+    except WorkbookError as problem:
+        raise click.ClickException(str(problem)) from problem
 
 
 def _turn_into_edit(
@@ -84,13 +133,8 @@ def _turn_into_edit(
     That is 3 where the edit leaves some of them to people. Raises `StoppedError` for decisions of another review
     (exit code 4) and for a file that holds none.
     """
-    from siteward.reconcile.certify import (
-        BadDecisionsError,
-        changed_since,
-        check_names,
-        edited,
-        read_decisions,
-    )
+    from siteward.reconcile.certify import edited
+    from siteward.reconcile.sheets import BadDecisionsError, changed_since, check_names, read_decisions
     from siteward.render.certification import items
 
     try:
@@ -102,8 +146,7 @@ def _turn_into_edit(
     except OSError as problem:
         raise click.ClickException(f"cannot read {path}: {problem.strerror}") from problem
     except BadDecisionsError as problem:
-        unreadable = error("bad-decisions", str(problem))
-        raise StoppedError(Report(command="review", diagnostics=(unreadable,))) from problem
+        raise refuse(str(problem)) from problem
     click.echo("".join(patch_of(edit)), nl=False)
     if write:
         write_edits(edit, "review")
@@ -129,3 +172,7 @@ def _refusal(theirs: str, ours: str, changed: tuple[str, ...]) -> StoppedError:
         hint=f"make a new one; not as they were seen: {', '.join(changed) or 'the order of lines in the files'}",
     )
     return StoppedError(Report(command="review", diagnostics=(stale,), stale=True))
+
+
+for verb in (review_rounds.start, review_rounds.status, review_rounds.close):
+    command.add_command(verb)

@@ -121,11 +121,11 @@ class Session(Struct, frozen=True, kw_only=True):
         """Print and write the report in every format asked for; return the exit code."""
         from siteward.render import render
 
-        self._put_out(lambda form, options: render(form, report, _from_top(form, options)))
+        self._put_out(lambda form, options: render(form, report, _from_top(form, options)), tables=False)
         code = exit_code(report)
         return 0 if self.exit_zero and code in {2, 3, 4} else code
 
-    def answer(self, rendered: Callable[[str, Options], str], report: Report) -> int:
+    def answer(self, rendered: Callable[[str, Options], str | bytes], report: Report) -> int:
         """Print and write an answer in every format asked for; return 1 where `report` has errors, 4 where it is stale.
 
         `rendered` turns a format and the options into text. The errors are printed on stderr.
@@ -158,14 +158,18 @@ class Session(Struct, frozen=True, kw_only=True):
 
             click.echo(no_commands(line if self.privacy == "full" else hide_mails(line)), err=True)
 
-    def _put_out(self, rendered: Callable[[str, Options], str]) -> None:
-        """Write what was asked for into files, then print it, each in its format."""
+    def _put_out(self, rendered: Callable[[str, Options], str | bytes], *, tables: bool = True) -> None:
+        """Write what was asked for into files, then print it, each in its format.
+
+        Without `tables` no workbook is written, and text is printed in place of one.
+        """
         for name, path in self.outputs:
             if name == NOTICE:
                 continue  # the verb writes into that folder by itself, once it knows what was done
-            _write(path, rendered(name, self._render_options(color=False)))
+            if tables or name != "xlsx":
+                _write(path, rendered(name, self._render_options(color=False)))
         for name in self.formats:
-            _print(rendered(name, self._options_for(sys.stdout)))
+            _print(rendered(name if tables or name != "xlsx" else "text", self._options_for(sys.stdout)))
 
     def _options_for(self, stream: TextIO | None) -> Options:
         options = self._render_options(color=self._uses_color(stream), width=_columns_of(stream))
@@ -347,7 +351,7 @@ def _can_say_signs(stream: TextIO | None) -> bool:
     return True
 
 
-def _print(text: str) -> None:
+def _print(text: str | bytes) -> None:
     """Print on stdout; raises `ClickException` where it was closed, which is an error as a full disk is."""
     if sys.stdout is None:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 — the end of the process flushes it
@@ -355,11 +359,11 @@ def _print(text: str) -> None:
     click.echo(text, color=True, nl=False)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str | bytes) -> None:
     from siteward.reconcile.outputs import write_output
 
     try:
-        write_output(path, text.encode())
+        write_output(path, text.encode() if isinstance(text, str) else text)
     except OSError as problem:
         raise click.ClickException(f"cannot write {path}: {problem.strerror}") from problem
 

@@ -16,8 +16,9 @@ from siteward.access.waivers import silenced
 from siteward.declaration.rewrite import Edit
 from siteward.declaration.waivers import add_waivers, waivers_of
 from siteward.declaration.window import moment
-from siteward.reconcile.certify import BadDecisionsError, prove
+from siteward.reconcile.certify import prove
 from siteward.reconcile.revisions.policy_changes import changed_rules
+from siteward.reconcile.sheets import BadDecisionsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,25 +6,21 @@ declare exactly what was decided, and everything else as before.
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from collections import defaultdict
 from datetime import UTC, datetime
 from hashlib import sha256
-from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.certification import DeadRow
+from siteward.access.certification import ID, DeadRow
 from siteward.access.effective import ledger
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE
-from siteward.access.patterns import fold
 from siteward.declaration.dead import find_dead_lines
 from siteward.declaration.rewrite import Decision, Edit, decide, str_of
 from siteward.declaration.splice import CannotEditError
@@ -32,6 +28,7 @@ from siteward.reconcile.offline import rights_of
 from siteward.reconcile.outputs import write_output
 from siteward.reconcile.project import read
 from siteward.reconcile.revisions.git import GitError, ask_about_files
+from siteward.reconcile.sheets import BadDecisionsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -46,38 +43,12 @@ if TYPE_CHECKING:
     from siteward.declaration.rewrite import Given, Word
     from siteward.reconcile.offline import Right
     from siteward.reconcile.project import Project
+    from siteward.reconcile.sheets import Answer, Decisions
     from siteward.reconcile.survey import Survey
 
-_DECISION = re.compile(
-    r"(?P<word>keep|revoke|remove|change)(?:\s+(?P<role>(?!until\b)[\w:.+-]+))?(?:\s+until\s+(?P<until>\d{4}-\d{2}-\d{2}))?",
-    re.IGNORECASE,
-)
+_WORDS: Mapping[str, Word] = MappingProxyType({"revoke": "revoke", "change": "change"})
+"""The decisions on a right from which an edit follows."""
 _BLAME_HEADER = re.compile(rb"([0-9a-f]{40,64}) \d+ (\d+)")
-_HOW = "write keep, revoke, remove, change ROLE, change until DATE, or change ROLE until DATE"
-
-
-class BadDecisionsError(Exception):
-    """A file of decisions cannot be carried out; the message says why."""
-
-
-class Answer(Struct, frozen=True, kw_only=True):
-    """The decision on one item; `role` and `until` (a date, `YYYY-MM-DD`) are given with `change` only."""
-
-    word: Word | Literal["remove"]
-    role: str | None = None
-    until: str | None = None
-
-
-class Decisions(Struct, frozen=True, kw_only=True):
-    """The decisions of reviewers, by item id, on the review with that digest.
-
-    `rows` are the items as the reviewers saw them, `places` say where each stands in their file ("row 3").
-    """
-
-    digest: str
-    answers: Mapping[str, Answer]
-    rows: Mapping[str, Mapping[str, str]]
-    places: Mapping[str, str]
 
 
 def ledgers(declaration: Declaration, surveys: Iterable[Survey]) -> tuple[Ledger, ...]:
@@ -110,11 +81,41 @@ def dead_rows(declaration: Declaration, as_of: datetime) -> tuple[DeadRow, ...]:
 
 
 def _dead_id(line: DeadLine) -> str:
-    return sha256("\n".join(("dead", Path(line.file).name, line.what, *map(str, line.path))).encode()).hexdigest()[:16]
+    return (
+        ID
+        + sha256("\n".join(("dead", Path(line.file).name, line.what, *map(str, line.path))).encode()).hexdigest()[:16]
+    )
 
 
-def commits(all_ledgers: Iterable[Ledger], folder: Path, dead: Iterable[DeadRow] = ()) -> Mapping[tuple[str, int], str]:
-    """Return, by file and line, the commit and day that last changed each line that grants something, or is dead.
+def membership_lines(declaration: Declaration) -> Mapping[tuple[str, str], Span]:
+    """Return the place of each membership that is written in a group, by group and handle."""
+    return {
+        (group.handle, member.name): group.location.source.at(group.member_path(number))
+        for group in declaration.groups.values()
+        for number, member in enumerate(group.members)
+        if member.by is None and not member.excludes and member.name in declaration.users
+    }
+
+
+def with_memberships(review: Review, declaration: Declaration, commits: Mapping[tuple[str, int], str]) -> Review:
+    """Return a review in which a right that comes by a membership names the commit of that, not the grant's."""
+    places = membership_lines(declaration)
+    return replace(review, items=tuple(_with_membership(item, places, commits) for item in review.items))
+
+
+def _with_membership(
+    item: Item, places: Mapping[tuple[str, str], Span], commits: Mapping[tuple[str, int], str]
+) -> Item:
+    via = item.origin.via if item.origin is not None else ()
+    groups = [link.removeprefix("group ") for link in via if link.startswith("group ")]
+    at = next((at for name in groups if (at := places.get((name, item.handle or ""))) is not None), None)
+    return item if at is None else replace(item, commit=commits.get((at.file, at.line), item.commit))
+
+
+def commits(
+    all_ledgers: Iterable[Ledger], folder: Path, dead: Iterable[DeadRow] = (), more: Iterable[Span] = ()
+) -> Mapping[tuple[str, int], str]:
+    """Return, by file and line, the commit and day that last changed each line that grants something, is dead, or is one of `more`.
 
     Empty outside a git repository.
     """
@@ -124,7 +125,7 @@ def commits(all_ledgers: Iterable[Ledger], folder: Path, dead: Iterable[DeadRow]
         for entry in ledger.entries
         for holding in entry.holdings
         if holding.origin
-    } | {row.at.file for row in dead}
+    } | {at.file for at in (*(row.at for row in dead), *more)}
     return {(file, line): commit for file in sorted(files) for line, commit in _blame_lines(folder, file)}
 
 
@@ -150,147 +151,21 @@ def _blame_lines(folder: Path, file: str) -> Iterator[tuple[int, str]]:
         yield line, "not committed" if not commit.strip("0") else f"{commit[:12]} {days[commit]}"
 
 
-# -- reading decisions
-
-
-def read_decisions(path: Path) -> Decisions:
-    """Return the decisions in a CSV or JSON file that `siteward review` wrote.
-
-    Raises `BadDecisionsError` for anything else, and `OSError`.
-    """
-    text = _decode(path.read_bytes(), path)
-    from_json = text.lstrip().startswith("{")
-    rows, digest = _parse_json(text, path) if from_json else _parse_csv(text, path)
-    answers: dict[str, Answer] = {}
-    places: dict[str, str] = {}
-    # A table begins below its header, and a spreadsheet counts that as its first row.
-    for number, row in enumerate(rows, 1):
-        place = f"item {number}" if from_json else f"row {number + 1}"
-        # Spreadsheets, and our own guard against formulas, may leave an apostrophe before a text.
-        item, decision = row["id"], row.get("decision", "").strip().strip("'")
-        if not item and decision:
-            raise BadDecisionsError(f"{place}: {decision!r} is decided of no item; the id is missing")
-        if item and item in places:
-            raise BadDecisionsError(f"{place}: item {item} stands in {places[item]} already")
-        if item:
-            places[item] = place
-        if decision:
-            answers[item] = _parse_decision(decision, item)
-    return Decisions(digest=digest, answers=answers, rows={row["id"]: row for row in rows if row["id"]}, places=places)
-
-
-def _decode(content: bytes, path: Path) -> str:
-    """Return the text of a file that a spreadsheet or an editor saved: UTF-8, UTF-16 by its mark, else Windows-1252.
-
-    Raises `BadDecisionsError` for what is none of them.
-    """
-    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError:
-        encoding = "cp1252" if encoding == "utf-8-sig" else encoding
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError as problem:
-            raise BadDecisionsError(f"{path} is neither UTF-8 nor {encoding}; save it as CSV in UTF-8") from problem
-    if "\0" in text:
-        raise BadDecisionsError(f"{path} holds a zero byte, so it is no text; save it as CSV in UTF-8")
-    return text
-
-
-def _parse_json(text: str, path: Path) -> tuple[list[Mapping[str, str]], str]:
-    """Return the items of a review in JSON, all their members as text, and its digest."""
-    try:
-        data = json.loads(text)
-        rows = [{str(key): str(value) for key, value in item.items()} for item in data["items"]]
-        digest = data["digest"]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
-        raise BadDecisionsError(
-            f"{path} is not a valid review: write one with `siteward review -o review.json`"
-        ) from problem
-    if not isinstance(digest, str) or any("id" not in row for row in rows):
-        raise BadDecisionsError(f"{path} is not a valid review: it has no digest, or items without an id")
-    return list(rows), digest
-
-
-def _parse_csv(text: str, path: Path) -> tuple[list[Mapping[str, str]], str]:
-    """Return the rows of a review in CSV, as saved by a spreadsheet (comma, semicolon or tab), and its digest."""
-    header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    try:
-        rows = [
-            {str(column): cell or "" for column, cell in row.items()}
-            for row in csv.DictReader(StringIO(text), delimiter=delimiter)
-        ]
-    except csv.Error as problem:
-        raise BadDecisionsError(f"{path} is not a valid table: {problem}") from problem
-    digests = {row.get("digest", "") for row in rows if any(row.values())}
-    if len(digests) != 1 or not all("id" in row for row in rows):
-        raise BadDecisionsError(
-            f"{path} is not a valid review of one digest: write one with `siteward review -o review.csv`"
-        )
-    return list(rows), digests.pop()
-
-
-def _parse_decision(decision: str, item: str) -> Answer:
-    """Return the decision that a reviewer has written beside an item. Raises `BadDecisionsError`."""
-    match = _DECISION.fullmatch(decision)
-    word = match["word"].lower() if match else ""
-    role, until = (match["role"], match["until"]) if match else (None, None)
-    if word == "change" and (role or until):
-        return Answer(word="change", role=role, until=until)
-    for plain in ("keep", "revoke", "remove"):
-        if word == plain and not role and not until:
-            return Answer(word=plain)
-    raise BadDecisionsError(f"item {item}: {decision!r} is not a valid decision; {_HOW}")
-
-
-_NAMES = ("instance", "person", "account", "where", "live", "declared")
-"""The columns that name what an item is about."""
-
-
-def check_names(decisions: Decisions, *shown: Iterable[Mapping[str, str]]) -> None:
-    """Compare the names in each decided row with the item of its id; raises `BadDecisionsError` where they differ.
-
-    A spreadsheet that was sorted by some of its columns only would put decisions beside other items. Each of `shown`
-    are the items as one form of the review shows them (names redacted or not); a row may agree with any of them.
-    """
-    known = [{item["id"]: item for item in items} for items in shown]
-    for name in decisions.answers:
-        row, items = decisions.rows[name], [by_id[name] for by_id in known if name in by_id]
-        for column in _NAMES:
-            expected = [_strip_apostrophe(item[column]) for item in items]
-            if expected and column in row and fold(_strip_apostrophe(row[column])) not in map(fold, expected):
-                raise BadDecisionsError(
-                    f"{decisions.places[name]}, column {column}: {row[column]!r} stands beside item {name},"
-                    f" which is of {expected[0]!r}; was the table sorted by some of its columns only?"
-                )
-
-
-def _strip_apostrophe(cell: str) -> str:
-    """Return a cell without the apostrophe that keeps a spreadsheet from reading a formula."""
-    return cell.strip().lstrip("'")
-
-
-def changed_since(decisions: Decisions, shown: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
-    """Return the ids of items that are new or gone, or not as the reviewers saw them; `shown` are the items of now."""
-    now = {item["id"]: item for item in shown}
-    columns = ("live", "declared", "file", "line", "via")
-    same = {
-        name
-        for name in now.keys() & decisions.rows.keys()
-        if all(decisions.rows[name].get(column, "").lstrip("'") == now[name][column].lstrip("'") for column in columns)
-    }
-    return tuple(sorted((now.keys() | decisions.rows.keys()) - same))
-
-
 # -- carrying decisions out
 
 
 def edited(
-    project: Project, surveys: Sequence[Survey], review: Review, decisions: Decisions, why: str | None = None
+    project: Project,
+    surveys: Sequence[Survey],
+    review: Review,
+    decisions: Decisions,
+    why: str | None = None,
+    *,
+    called: str = "",
 ) -> Edit:
-    """Return the edit of the files that carries the decisions out; `why` is the reason of added grants.
+    """Return the edit of the files that carries the decisions out.
+
+    `why` is the reason of added grants; without it they name the review, as it is `called` if it has a name.
 
     Raises `BadDecisionsError` for an item that the review does not have, and for an edit that cannot be proven.
     """
@@ -306,7 +181,7 @@ def edited(
         for name, answer in decisions.answers.items()
         if name in items
     ]
-    why = why or f"access review {review.digest[:19]}"
+    why = why or f"access review {called or review.digest[:19]}"
     seen = frozenset(survey.name for survey in surveys if survey.live.complete)
     live = [line for line in gone if _is_still_live(line, surveys)]
     dead_now = [line for line in gone if line not in live]
@@ -365,7 +240,7 @@ def _build_decision(item: Item, answer: Answer, surveys: Mapping[str, Survey], p
     if not by_id:
         handles |= {entry.handle for entry in declared if domain_in(entry.domain) == label and not entry.pins}
     return Decision(
-        word="keep" if answer.word == "remove" else answer.word,
+        word=_WORDS.get(answer.word, "keep"),
         instance=item.instance,
         account=item.account,
         kind=item.kind,

@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from siteward.access.model import account_of
 from siteward.declaration.departure import depart
-from siteward.reconcile.certify import BadDecisionsError, load_edited
+from siteward.reconcile.certify import load_edited
 from siteward.reconcile.offboard import NotOffboardedError
+from siteward.reconcile.sheets import BadDecisionsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, plural, warning
-from siteward.access.event import Event, Ran, classify, concerned
+from siteward.access.event import Event, Judged, Ran, classify, concerned
 from siteward.access.model import Account, Accounts, Grant, Power, Resource, account_of
 from siteward.access.serialize import CodecError
 from siteward.reconcile.apply.admission import UNCHECKED, unchecked
@@ -21,6 +21,7 @@ from siteward.reconcile.journal.entries import (
     InvitationResent,
     Offboarded,
     PartsErased,
+    ReviewClosed,
     RunAbandoned,
     RunEnded,
     RunResumed,
@@ -121,8 +122,8 @@ class Filter(Struct, frozen=True, kw_only=True):
             return True
         if self.by == "others":
             return event.by_others
-        actor = event.ran.actor if event.ran is not None else None
-        return actor is not None and actor.casefold() == self.by.casefold()
+        names = (event.ran.actor if event.ran is not None else None, event.review.by if event.review else None)
+        return self.by.casefold() in {name.casefold() for name in names if name is not None}
 
 
 class History(Struct, frozen=True, kw_only=True):
@@ -175,7 +176,11 @@ def _read_history(book: Book, instance: Instance, asked: Filter) -> History:
     if lost:
         words = f"the stored plan of {plural(lost, 'run')} is not there, so the cause of its changes is not known"
         told.append(warning(_WITHOUT_CAUSES, words))
-    events = [event for event in events if asked.takes_origin(event)]
+    caused = {event.change.key for event in events if event.review is None and asked.takes_origin(event)}
+    if asked.ticket is not None:
+        events = [
+            event for event in events if (event.change.key in caused if event.review else asked.takes_origin(event))
+        ]
     return History(
         events=tuple(events), said=tuple(replace(diagnostic, instance=instance.name) for diagnostic in told),
         names={instance.name: _list_names(content, found)},
@@ -290,6 +295,8 @@ def events_of(
                 yield replace(base.build_ours(entry, Change(account, account)), kind="invited")
             case Offboarded():
                 yield from _of_offboarding(entry, base)
+            case ReviewClosed():
+                yield from _of_review(entry, base)
             case _:
                 pass
         if number > older and isinstance(entry, STATES):
@@ -323,14 +330,14 @@ class _Base(Struct, frozen=True, kw_only=True):
 
 def _describe_run(began: RunStarted | None, actor: Actor | None) -> Ran:
     """Return the run that a journal has begun, and who let it go on last; an invitation sent again belongs to none."""
-    if began is None:
-        return Ran(run="", plan="")
     approvals = actor.approvals.approvals if actor is not None and actor.approvals is not None else ()
-    return Ran(
-        run=began.run, plan=began.plan, commit=began.commit, dirty=began.dirty,
-        actor=(actor.triggered_by or actor.actor) if actor is not None else None,
+    ran = Ran(
+        run="", plan="", actor=(actor.triggered_by or actor.actor) if actor is not None else None,
         how=actor.how if actor is not None else None, approvers=tuple(told.by for told in approvals),
     )  # fmt: skip
+    return (
+        ran if began is None else replace(ran, run=began.run, plan=began.plan, commit=began.commit, dirty=began.dirty)
+    )
 
 
 def _of_results(entry: StepsFinished, base: _Base) -> Iterator[Event]:
@@ -350,6 +357,17 @@ def _of_offboarding(entry: Offboarded, base: _Base) -> Iterator[Event]:
         ran = Ran(run="", plan="", actor=leaving.by or None, how=leaving.how or None)
         event = replace(base.build(entry, Change(account, account)), kind="offboarded", person=entry.user, since=None)
         yield replace(event, ran=ran, message=f"{leaving.item} {leaving.decision}{why}")
+
+
+def _of_review(entry: ReviewClosed, base: _Base) -> Iterator[Event]:
+    """Yield the decisions of a review, each on the right as it was then; who closed it stands where a run has who ran it."""
+    for decided in entry.decisions:
+        judged = Judged(
+            name=entry.review, item=decided.item, decision=decided.decision, by=decided.by, reason=decided.reason,
+            account=account_of(decided.right.key) or "", group=decided.group, rest=not decided.by,
+        )  # fmt: skip
+        event = base.build(entry, Change(decided.right, decided.right))
+        yield replace(event, kind="reviewed", ran=_describe_run(None, entry.actor), since=None, review=judged)
 
 
 def _of_others(path: Path, record: Record, entry: Entry, base: _Base) -> Iterator[Event]:

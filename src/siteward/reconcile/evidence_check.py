@@ -21,7 +21,7 @@ from siteward import platforms
 from siteward.access.codec import encode_resource
 from siteward.access.diagnostic import Diagnostic, error, note, plural, warning
 from siteward.access.documents import Evidence, read_document
-from siteward.access.event import Ran
+from siteward.access.event import Ran, describe_review
 from siteward.access.serialize import CodecError
 from siteward.reconcile.events import events_of
 from siteward.reconcile.evidence import MANIFEST, NEVER_PROVEN, SIGNATURE, find_access, journal_name
@@ -237,7 +237,7 @@ def _essence(event: Event) -> str:
     )
     told = (
         event.number, event.account, before, after, event.status, event.by_others, ran.run or None, ran.plan or None,
-        ran.commit, ran.actor, list(ran.approvers),
+        ran.commit, ran.actor, list(ran.approvers), describe_review(event.review),
     )  # fmt: skip
     return msgspec.json.encode(told, order="deterministic").decode()
 
@@ -255,6 +255,7 @@ def _essence_of(item: Mapping[str, Any]) -> str:
         "commit",
         "actor",
         "approvers",
+        "review",
     )
     values = [item.get(name) for name in names]
     told = [None if name in {"run", "plan"} and not value else value for name, value in zip(names, values, strict=True)]

@@ -229,6 +229,10 @@ def drift(
     ]
     dates += [diagnostic for survey in surveys for diagnostic in record(survey)]
     dates += tell_open(project.declaration, surveys, book)
+    if any(survey.proposal.policy.reviews for survey in surveys):
+        from siteward.reconcile.confirmed import warn_overdue  # noqa: PLC0415 — few files ask for reviews
+
+        dates += warn_overdue(project.declaration, book, instances, surveys, run.as_of)
     for survey in surveys:
         part = report.plan.instance(survey.name)
         known = (survey.live, survey.desired, survey.memory, survey.proposal.excess)

@@ -47,6 +47,7 @@ SUFFIXES: Mapping[str, str] = MappingProxyType(
         ".sarif": "sarif",
         ".xml": "junit",
         ".csv": "csv",
+        ".xlsx": "xlsx",
         ".txt": "text",
     }
 )

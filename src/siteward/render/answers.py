@@ -21,6 +21,7 @@ from siteward.render.safe import as_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from siteward.access.certification import Confirmed
     from siteward.access.explanation import Checkup, Explanation, Grantee
     from siteward.access.model import Accounts
     from siteward.access.report import Missing
@@ -137,7 +138,12 @@ def _redact_explanation(explanation: Explanation, names: Names) -> Explanation:
         beside=tuple(map(names.step, explanation.beside)),
         why_not=names.text(explanation.why_not) if explanation.why_not else None,
         why_kept=names.text(explanation.why_kept) if explanation.why_kept else None,
+        confirmed=_redact_confirmed(explanation.confirmed, names) if explanation.confirmed else None,
     )
+
+
+def _redact_confirmed(last: Confirmed, names: Names) -> Confirmed:
+    return replace(last, by=names.reviewer(last.by))
 
 
 def _redact_ended(over: Ended, names: Names) -> Ended:
@@ -199,6 +205,8 @@ def _explanation_lines(explanation: Explanation, palette: Palette) -> Iterator[s
     for way in live.ways if live else ():
         through = f" through group {way.group}" if way.group else ""
         yield f"    {palette.text(words.value(way.grant))} on {palette.text(str(way.grant.scope))}{palette.text(through)}"
+    if explanation.confirmed:
+        yield f"  last confirmed: {palette.text(words.confirmed(explanation.confirmed))}"
     if explanation.why_not:
         yield f"  why not: {palette.text(explanation.why_not)}"
     yield from (f"  {line}" for line in _next_steps(explanation, palette))
@@ -309,6 +317,7 @@ def _explanation_data(explanation: Explanation) -> JSON:
         "beside": [step.id for step in explanation.beside],
         "why_not": explanation.why_not,
         "why_kept": explanation.why_kept,
+        "confirmed": _confirmed_data(explanation.confirmed),
         "agreement": explanation.agreement,
     }
 
@@ -354,6 +363,12 @@ def _checkup_data(checkup: Checkup) -> JSON:
         if checkup.problem
         else None,
     }
+
+
+def _confirmed_data(last: Confirmed | None) -> dict[str, object] | None:
+    if last is None:
+        return None
+    return {"at": words.moment(last.at), "by": last.by, "decision": last.decision, "review": last.review}
 
 
 def _ended_data(over: Ended | None) -> dict[str, object] | None:

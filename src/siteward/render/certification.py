@@ -11,24 +11,25 @@ from siteward.access.certification import FLAGS, DeadRow, Flag, Item, Review
 from siteward.access.diagnostic import plural
 from siteward.access.model import merge_accounts
 from siteward.render import words
-from siteward.render.csv import gap_cells, origin_cells
+from siteward.render.csv import cell, gap_cells, origin_cells
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
 from siteward.render.links import lines_of
 from siteward.render.local_time import localized
-from siteward.render.privacy import Pseudonyms, redact_missing
+from siteward.render.privacy import Pseudonyms, redact_missing, redact_said
 from siteward.render.safe import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from siteward.access.diagnostic import Diagnostic
     from siteward.render.context import Options, Privacy
     from siteward.render.privacy import Names
 
 FORMAT = "siteward.review/1"
 _COLUMNS = (
     "decision", "id", "instance", "person", "account", "kind", "e-mail", "where", "live", "declared", "power", "flags",
-    "until", "via", "ticket", "reason", "file", "line", "commit", "created", "last seen", "owner", "digest",
+    "until", "via", "ticket", "reason", "file", "line", "commit", "created", "last seen", "owner", "last confirmed", "digest",
 )  # fmt: skip
 TITLES: dict[Flag, str] = {
     "admin": "Admins",
@@ -41,6 +42,7 @@ TITLES: dict[Flag, str] = {
     "stale": "Not used for long",
     "pending": "Pending",
     "differs": "Live differs from declared",
+    "overdue": "Not confirmed in time",
 }
 """The heading above the items of each flag, in the order of `FLAGS`."""
 COUNTED: dict[Flag, tuple[str, str]] = {
@@ -54,11 +56,12 @@ COUNTED: dict[Flag, tuple[str, str]] = {
     "stale": ("grant not used for long", "grants not used for long"),
     "pending": ("pending grant", "pending grants"),
     "differs": ("grant that differs from what is declared", "grants that differ from what is declared"),
+    "overdue": ("grant not confirmed in time", "grants not confirmed in time"),
 }
 """The noun of each flag's count, singular and plural, in the order of `FLAGS`."""
 
 
-def data(review: Review) -> str:
+def data(review: Review, said: Sequence[Diagnostic] = ()) -> str:
     """Return the review as JSON; the `decision` of each item is empty, to be filled with keep, revoke or change."""
     document = {
         "format": FORMAT,
@@ -66,6 +69,7 @@ def data(review: Review) -> str:
         "digest": review.digest,
         "incomplete": [words.gap_data(gap) for gap in review.gaps],
         "counts": dict(review.counts()),
+        "warnings": [{"instance": told.instance, "code": told.code, "message": told.message} for told in said],
         "items": items(review),
     }
     return as_json(document, 1)
@@ -80,9 +84,25 @@ def items(review: Review, privacy: Privacy = "full") -> list[dict[str, str]]:
 
 def table(review: Review) -> str:
     """Return the items as CSV without formulas, below rows without an id for the instances that were not read."""
-    unread = (gap_cells(gap, _COLUMNS, digest=review.digest) for gap in review.gaps)
+    return csv_table(_COLUMNS, _rows(review))
+
+
+def sheet(review: Review, privacy: Privacy) -> tuple[tuple[str, ...], list[list[str]]]:
+    """Return the header and the rows of the table, for a workbook: cells without formulas, also once saved as CSV."""
+    return _COLUMNS, [list(map(cell, row)) for row in _rows(_redact(review, privacy))]
+
+
+def reviewer_sheet(review: Review, privacy: Privacy, reviewer: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the header and the rows of the sheet of one reviewer, with room for the decision and why."""
+    shown = _redact(review, privacy)
+    rows = [("", "", reviewer, *_values(item)[1:], review.digest) for item in shown.items]
+    return ("decision", "decision reason", "reviewer", *_COLUMNS[1:]), rows
+
+
+def _rows(review: Review) -> Iterator[tuple[str, ...]]:
+    yield from (gap_cells(gap, _COLUMNS, digest=review.digest) for gap in review.gaps)
     values = chain(map(_values, review.items), map(_dead_values, review.dead))
-    return csv_table(_COLUMNS, chain(unread, ((*row, review.digest) for row in values)))
+    yield from ((*row, review.digest) for row in values)
 
 
 def _dead_values(row: DeadRow) -> tuple[str, ...]:
@@ -114,24 +134,27 @@ def _values(item: Item) -> tuple[str, ...]:
         words.day(item.facts.get("created", "")),
         words.day(item.facts.get("last_seen", "")),
         item.facts.get("owner", ""),
+        words.confirmed(item.confirmed),
     )
 
 
-def render(review: Review, form: str, options: Options) -> str:
-    """Return a review as `text`, `html`, `csv` or `json`, redacted as `options.privacy` asks."""
+def render(review: Review, form: str, options: Options, said: Sequence[Diagnostic] = ()) -> str:
+    """Return a review as `text`, `html`, `csv` or `json`, redacted as `options.privacy` asks; `said` are warnings about it."""
     shown = _redact(review, options.privacy)
+    said = redact_said(said, options.privacy, review.accounts)
     match form:
         case "html":
             from siteward.render.review_page import page  # noqa: PLC0415 — text, CSV and JSON need no templates
 
-            return page(localized(shown, shown.timezone), lines_of(options))
+            return page(localized(shown, shown.timezone), lines_of(options), said)
         case "csv":
             return table(shown)
         case "json":
-            return data(shown)
+            return data(shown, said)
         case _:
             palette = Palette(options)
-            return palette.page(_lines(localized(shown, shown.timezone), review.counts(), len(review.items), palette))
+            here = localized(shown, shown.timezone)
+            return palette.page(_lines(here, review.counts(), len(review.items), palette, said))
 
 
 def _redact(review: Review, privacy: Privacy) -> Review:
@@ -156,11 +179,16 @@ def _redact_item(item: Item, names: Names) -> Item:
     """Return an item without addresses and logins; unmanaged accounts get a number."""
     origin = names.origin(item.origin) if item.origin is not None else None
     facts = {name: names.text(fact) for name, fact in item.facts.items() if name == "owner"}
-    return replace(item, account=names.name(item.account), email=None, origin=origin, facts=facts)
+    told = item.confirmed
+    confirmed = replace(told, by=names.reviewer(told.by)) if told is not None else None
+    return replace(item, account=names.name(item.account), email=None, origin=origin, facts=facts, confirmed=confirmed)
 
 
-def _lines(review: Review, counts: Mapping[Flag, int], number: int, palette: Palette) -> Iterator[str]:
-    yield from palette.warn(map(words.not_read, review.gaps))
+def _lines(
+    review: Review, counts: Mapping[Flag, int], number: int, palette: Palette, said: Sequence[Diagnostic]
+) -> Iterator[str]:
+    told = (f"{warned.instance}: {warned.message}" for warned in said)
+    yield from palette.warn((*map(words.not_read, review.gaps), *told))
     yield f"{palette.paint('Access review', 'bold')} as of {words.moment(review.as_of)}"
     groups = {TITLES[flag]: [item for item in review.items if flag in item.flags] for flag in FLAGS}
     everything = {"All grants": list(review.items)} if palette.options.verbose else {}
@@ -234,7 +262,8 @@ def _text_cells(item: Item, palette: Palette) -> tuple[Cell, ...]:
     side = f"{words.value(item.live)} live" if item.agreement != "same" else words.value(item.live)
     declared = f", {words.value(item.declared)} declared" if item.agreement != "same" else ""
     seen = f"last seen {words.day(item.facts['last_seen'])}" if "last_seen" in item.facts else ""
-    told = (place(item), *reasons(item), seen, ", ".join(item.flags))
+    last = f"last confirmed {words.confirmed(item.confirmed)}" if item.confirmed else ""
+    told = (place(item), *reasons(item), seen, last, ", ".join(item.flags))
     return (
         palette.cell(f"{words.name_with_login(item.handle, item.account)} on {item.instance}", "bold"),
         palette.cell(words.place(item.scope)),

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from siteward.access.change import Change
 from siteward.access.codec import encode_resource
 from siteward.access.diagnostic import plural
-from siteward.access.event import Event, Ran
+from siteward.access.event import Event, Judged, Ran, describe_review
 from siteward.access.model import Account
 from siteward.render import words
 from siteward.render.csv import origin_cells
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 FORMATS = ("text", "json", "csv", "markdown", "html")
 _COLUMNS = (
     "at", "since", "instance", "person", "account", "kind", "on", "before", "after", "by", "result", "via", "ticket",
-    "reason", "file", "line", "commit", "plan", "run", "approvers", "sealed", "record",
+    "reason", "file", "line", "commit", "plan", "run", "approvers", "sealed", "record", "review", "decision", "decided by",
+    "decision reason",
 )  # fmt: skip
 _SHOWN = ("when", "where", "who", "what", "change", "by whom", "why")
 
@@ -75,7 +76,14 @@ def _redact_event(event: Event, names: Names) -> Event:
         message=names.text(event.message),
         origin=names.origin(event.origin) if event.origin else None,
         ran=_redact_run(event.ran) if event.ran else None,
+        review=_redact_review(event.review, names) if event.review else None,
     )
+
+
+def _redact_review(judged: Judged, names: Names) -> Judged:
+    """Return a decision with who reviewed only where that is a declared handle."""
+    by = names.reviewer(judged.by)
+    return replace(judged, by=by, reason=names.text(judged.reason), account=names.name(judged.account))
 
 
 def _redact_run(ran: Ran) -> Ran:
@@ -96,6 +104,7 @@ def _text(events: Sequence[Event], said: Sequence[Diagnostic], options: Options,
 def _cells(event: Event) -> tuple[str, ...]:
     """Return an event in the columns that people read."""
     what = event.kind if event.status == "done" else f"{event.kind} ({event.status})"
+    what = f"{what}: {event.review.decision}" if event.review else what
     return (
         _when(event), event.instance, words.name_with_login(event.person, event.account), what, _moved(event), _by(event),
         ", ".join(_why(event)),
@@ -115,11 +124,16 @@ def _moved(event: Event) -> str:
         isinstance(event.change.after or event.change.before, Account) and event.kind != "changed"
     ):
         return ""
+    if event.review is not None:
+        return f"{words.where(event.change.key)}: {words.value(event.change.after)}"
     return f"{words.where(event.change.key)}: {words.movement(event.change)}"
 
 
 def _by(event: Event) -> str:
     ran = event.ran
+    if event.review is not None:
+        closed = f", closed by {ran.actor} ({ran.how})" if ran is not None and ran.actor else ""
+        return f"{event.review.by or 'nobody'} (review {event.review.name}){closed}"
     if ran is None:
         return "others"
     approved = f", approved by {', '.join(ran.approvers)} (as told)" if ran.approvers else ""
@@ -128,6 +142,8 @@ def _by(event: Event) -> str:
 
 def _why(event: Event) -> Iterator[str]:
     origin = event.origin
+    if event.review is not None and event.review.reason:
+        yield event.review.reason
     if origin is not None:
         yield str(origin.at)
         yield from origin.via
@@ -157,7 +173,7 @@ def _data(event: Event) -> Mapping[str, object]:
         "ticket": origin.ticket if origin else None, "reason": origin.reason if origin else None, "due": event.due,
         "commit": ran.commit if ran else None, "dirty": ran.dirty if ran else False, "plan": ran.plan if ran else None,
         "run": ran.run if ran else None, "step": event.step,
-        "sealed": event.is_sealed, "record": event.number,
+        "review": describe_review(event.review), "sealed": event.is_sealed, "record": event.number,
     }  # fmt: skip
 
 
@@ -179,7 +195,7 @@ def _row(event: Event) -> Sequence[str]:
         event.account, event.kind, words.where(change.key), words.value(change.before), words.value(change.after),
         "others" if event.by_others else ran.actor or "", event.status, via, ticket, reason, file, line,
         ran.commit or "", ran.plan, ran.run, " ".join(ran.approvers), "yes" if event.is_sealed else "no",
-        str(event.number),
+        str(event.number), *((told.name, told.decision, told.by, told.reason) if (told := event.review) else [""] * 4),
     )  # fmt: skip
 
 

@@ -25,12 +25,13 @@ from siteward.render.csv import gap_cells, origin_cells
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
 from siteward.render.local_time import localized
-from siteward.render.privacy import Pseudonyms, redact_missing
+from siteward.render.privacy import Pseudonyms, redact_missing, redact_said
 from siteward.render.safe import as_json, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from siteward.access.diagnostic import Diagnostic
     from siteward.access.effective import Entry, Holding, Ledger
     from siteward.access.model import Accounts, Grant
     from siteward.render.context import Options
@@ -48,7 +49,7 @@ class Matrix(Struct, frozen=True, kw_only=True):
     """The ledgers of a matrix, their time, and the instances that are missing from it.
 
     `accounts` are all known account names (`Report.accounts`), by which names are found and redacted in texts.
-    `timezone` is that of the policy, in which people read moments.
+    `timezone` is that of the policy, in which people read moments. `said` are warnings about what is shown.
     """
 
     ledgers: tuple[Ledger, ...]
@@ -57,6 +58,7 @@ class Matrix(Struct, frozen=True, kw_only=True):
     missing: tuple[Missing, ...] = ()
     accounts: Accounts = MappingProxyType({})
     timezone: str = "UTC"
+    said: tuple[Diagnostic, ...] = ()
 
     @property
     def unread(self) -> tuple[Missing, ...]:
@@ -83,8 +85,12 @@ def page(matrix: Matrix) -> str:
         title="Access matrix",
         data=Markup(_embed_json(_page_data(matrix))),  # noqa: S704 - JSON in which no "<" is left
         when=f"As of {words.moment(matrix.as_of)}{f' for commit {matrix.commit}' if matrix.commit else ''}.",
-        gaps=[words.not_read(gap) for gap in matrix.gaps],
+        gaps=[*map(words.not_read, matrix.gaps), *_tell(matrix)],
     )
+
+
+def _tell(matrix: Matrix) -> list[str]:
+    return [f"{said.instance}: {said.message}" for said in matrix.said]
 
 
 def _embed_json(data: object) -> str:
@@ -208,7 +214,10 @@ def render(matrix: Matrix, form: str, options: Options) -> str:
     ledgers = matrix.ledgers if options.privacy == "full" else redacted(matrix.ledgers, matrix.accounts)
     if options.privacy == "counts":
         ledgers = tuple(replace(ledger, entries=(), sites=()) for ledger in ledgers)
-    shown = replace(matrix, ledgers=ledgers, missing=redact_missing(matrix.missing, options.privacy, matrix.accounts))
+    shown = replace(
+        matrix, ledgers=ledgers, missing=redact_missing(matrix.missing, options.privacy, matrix.accounts),
+        said=redact_said(matrix.said, options.privacy, matrix.accounts),
+    )  # fmt: skip
     match form:
         case "html":
             return page(localized(shown, matrix.timezone))
@@ -227,6 +236,7 @@ def _document(shown: Matrix, whole: Matrix) -> Mapping[str, object]:
         "as_of": words.moment(shown.as_of),
         "commit": shown.commit,
         "incomplete": [words.gap_data(gap) for gap in shown.gaps],
+        "warnings": [{"instance": told.instance, "code": told.code, "message": told.message} for told in shown.said],
         "summary": {**counts(whole.ledgers), "not_read": len(whole.unread)},
         "holdings": [
             dict(zip(_HEADER, row, strict=True)) for ledger in shown.ledgers for entry in ledger.entries
@@ -256,7 +266,7 @@ _AGREEMENTS: Mapping[Agreement, str] = {
 
 
 def _lines(shown: Matrix, whole: Matrix, palette: Palette) -> Iterator[str]:
-    yield from palette.warn(map(words.not_read, shown.gaps))
+    yield from palette.warn((*map(words.not_read, shown.gaps), *_tell(shown)))
     for ledger in shown.ledgers:
         yield f"{palette.paint(palette.text(ledger.instance), 'bold')}  {palette.text(ledger.origin)}"
         yield from palette.table([row for entry in ledger.entries for row in _entry_rows(entry, palette)], 2)

@@ -67,6 +67,10 @@ class Names:
         """Return the replacement for an account name; `HIDDEN_ACCOUNT` for one that is not known."""
         return self._names.get(name, HIDDEN_ACCOUNT)
 
+    def reviewer(self, by: str) -> str:
+        """Return who decided, as a sheet says: a declared handle, the admins, nobody, or `someone`."""
+        return by if by in {"", "admins"} or self._names.get(by) == by else "someone"
+
     def text(self, text: str) -> str:
         """Return a text with addresses hidden and account names replaced."""
         return self._pattern.sub(self._replace_match, text)
@@ -344,6 +348,17 @@ def redact_missing(
     return tuple(
         replace(gap, why="" if privacy == "counts" else names.of(gap.instance).text(gap.why)) for gap in missing
     )
+
+
+def redact_said(
+    said: Iterable[Diagnostic], privacy: Privacy, accounts: Accounts = MappingProxyType({})
+) -> tuple[Diagnostic, ...]:
+    """Return diagnostics beside an answer with names redacted; `counts` leaves of each what the catalogue says."""
+    if privacy == "full":
+        return tuple(said)
+    names = Pseudonyms(accounts)
+    shown = ((told, names.of(told.instance or "")) for told in said)
+    return tuple(by.wordless(told) if privacy == "counts" else by.diagnostic(told) for told, by in shown)
 
 
 def hide_mails(text: str) -> str:

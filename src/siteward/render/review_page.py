@@ -25,14 +25,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from siteward.access.certification import DeadRow, Item, Review
+    from siteward.access.diagnostic import Diagnostic
 
-_HEADER = ("who", "right", "where", "declared", "last used", "why", "flags", "id")
+_HEADER = ("who", "right", "where", "declared", "last used", "last confirmed", "why", "flags", "id")
 _NOT_KEPT = "not kept"
 """What stands for the last use on a platform that does not keep it."""
 
 
-def page(review: Review, lines: Lines = NO_LINES) -> str:
-    """Return the review as one HTML page: the grants of each flag, then all grants; places link to their `lines`."""
+def page(review: Review, lines: Lines = NO_LINES, said: Iterable[Diagnostic] = ()) -> str:
+    """Return the review as one HTML page: the grants of each flag, then all grants; places link to their `lines`.
+
+    `said` are warnings about it.
+    """
     numbers = " · ".join((*counted(review.counts()), *count_dead(review)))
     standing_out = tuple(_flag_tables(review))
     return draw(
@@ -42,7 +46,7 @@ def page(review: Review, lines: Lines = NO_LINES) -> str:
             *((numbers,) if numbers else ()),
             *unused_unknown(review),
         ),
-        told=tell_once(Occurrence(error("not-read", words.not_read(gap))) for gap in review.gaps),
+        told=tell_once(map(Occurrence, (*(error("not-read", words.not_read(gap)) for gap in review.gaps), *said))),
         parts=(
             *((Part(title="What stands out", tables=standing_out),) if standing_out else ()),
             Part(title="Everything", tables=(_table("All grants", review.items, review), *_dead_table(review.dead))),
@@ -75,6 +79,7 @@ def _row(item: Item, silent: frozenset[str]) -> Row:
             f"{words.place(item.scope)} on {item.instance}",
             _declared(item),
             _NOT_KEPT if item.instance in silent else words.day(item.facts.get("last_seen", "")),
+            words.confirmed(item.confirmed),
         ),
         place=place(item),
         why=reasons(item),

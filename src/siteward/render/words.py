@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
+    from siteward.access.certification import Confirmed
     from siteward.access.change import Change
     from siteward.access.dates import Due
     from siteward.access.diagnostic import Diagnostic
@@ -70,6 +71,11 @@ def moment(at: datetime) -> str:
 def day(fact: str) -> str:
     """Return the day of a time that a platform tells, in its own form; a text that begins with no day stays as it is."""
     return fact[:10] if _DAY.match(fact) else fact
+
+
+def confirmed(last: Confirmed | None) -> str:
+    """Return when, by whom and in which review a right was last confirmed; empty where it was not."""
+    return f"{moment(last.at)} by {last.by} (review {last.review})" if last is not None else ""
 
 
 def end(until: datetime) -> str:

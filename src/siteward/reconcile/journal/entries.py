@@ -203,6 +203,35 @@ class Offboarded(_Entry, frozen=True, kw_only=True):
     items: tuple[Leaving, ...]
 
 
+class Reviewed(WithDefaults, frozen=True, kw_only=True):
+    """The decision on one item of a review: on which right, held through which group, and by whom, as the sheet says.
+
+    `decision` is as it was written, or `overdue` where nobody decided in time. `by` is empty where nobody did.
+    """
+
+    item: str
+    right: Resource
+    group: str | None = None
+    decision: str
+    by: str = ""
+    reason: str = ""
+
+
+class ReviewClosed(_Entry, frozen=True, kw_only=True):
+    """Decisions of a review (a campaign, by name) were taken: of which state, due when, and who closed it.
+
+    `rest` is what was decided for what nobody decided on.
+    """
+
+    kind: Literal["review"] = "review"
+    review: str
+    digest: str
+    due: str
+    rest: Literal["revoke", "overdue"] | None = None
+    actor: Actor | None = None
+    decisions: tuple[Reviewed, ...]
+
+
 class RunEnded(_Entry, frozen=True, kw_only=True):
     """A run ends: the number of outcomes by status, and the SHA-256 of `<instance>.last.json` (`last`).
 
@@ -270,6 +299,7 @@ Entry: TypeAlias = (
     | Truncated
     | InvitationResent
     | Offboarded
+    | ReviewClosed
     | RunEnded
     | StateRecorded
     | StateCompared
@@ -287,6 +317,7 @@ _KINDS: Final[Mapping[str, type[Entry]]] = MappingProxyType(
         "torn": Truncated,
         "resend": InvitationResent,
         "offboard": Offboarded,
+        "review": ReviewClosed,
         "end": RunEnded,
         "state": StateRecorded,
         "record": StateCompared,

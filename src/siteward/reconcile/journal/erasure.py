@@ -149,9 +149,10 @@ def _concerns(part: Part, names: frozenset[str]) -> bool:
     folded = {name.casefold() for name in names}
     if part["part"].casefold() in folded:
         return True
-    if part["part"] == NOBODY or not part.keys().isdisjoint({"words", "waiver", "offboard"}):
+    if part["part"] == NOBODY or not part.keys().isdisjoint({"words", "waiver", "offboard", "review"}):
         words = rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(names)))})(?!\w)"
-        texts = (part.get(member) for member in ("words", "waiver", "only", "reason", "offboard"))
+        texts = [part.get(member) for member in ("words", "waiver", "only", "reason", "offboard")]
+        texts += [decided.get(member) for decided in part.get("review", ()) for member in ("by", "reason")]
         return any(re.search(words, text, re.IGNORECASE) for value in texts for text in _texts_in(value))
     if part["part"] == ACTOR and folded & {text.casefold() for text in _texts_in(part)}:
         return True

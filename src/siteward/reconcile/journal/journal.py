@@ -5,6 +5,7 @@ One file an instance, `<instance>.jsonl`, only ever appended to and flushed to t
     run      a run begins: its plan and the memory then            waiver   a block that was lifted, and why
     intent   flushed before each write                             outcome  flushed after it
     offboard what somebody who leaves had, and what became of it
+    review   decisions of an access review were taken
     state    the whole live state, when the journal begins         end      the run ended; what changed in the state
 
 Beside it stand `<instance>.last.json`, the memory that the last ended run left, replaced atomically and named by its
@@ -17,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import os
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from msgspec.structs import replace
 
@@ -33,6 +34,8 @@ from siteward.reconcile.journal.entries import (
     LastApplied,
     Offboarded,
     Result,
+    ReviewClosed,
+    Reviewed,
     RunAbandoned,
     RunEnded,
     RunResumed,
@@ -188,6 +191,23 @@ class Journal:
     def offboard(self, user: str, items: Sequence[Leaving]) -> None:
         """Write decisions on what a user who leaves had; they belong to no run."""
         self._add(Offboarded(at=self._clock(), run="", user=user, items=tuple(items)))
+
+    def take_review(
+        self,
+        decisions: Sequence[Reviewed],
+        *,
+        review: str,
+        digest: str,
+        due: str,
+        rest: Literal["revoke", "overdue"] | None,
+        actor: Actor | None,
+    ) -> None:
+        """Write the decisions of a review, and who closed it; it belongs to no run."""
+        entry = ReviewClosed(
+            at=self._clock(), run="", review=review, digest=digest, due=due, rest=rest, actor=actor,
+            decisions=tuple(decisions),
+        )  # fmt: skip
+        self._add(entry)
 
     def end(
         self,

@@ -18,6 +18,7 @@ from siteward.reconcile.journal.entries import (
     JournalContinued,
     Offboarded,
     PartsErased,
+    ReviewClosed,
     RunResumed,
     RunStarted,
     StepsFinished,
@@ -82,8 +83,9 @@ def split(entry: Entry, known: Known) -> tuple[dict[str, Any], list[Part]]:
                 parts.add(account_of(intent.change.key), "steps", [data])
         case StepsFinished():
             _split_results(entry, header, parts, known)
-        case RunResumed():
+        case RunResumed() | ReviewClosed():
             _split_actor(header, parts)
+            _split_decisions(entry, header, parts)
         case BlockWaived():
             header["name"] = class_of(entry.name)
             parts.add(_login_in(entry.name), "waiver", {"name": entry.name, "reason": header.pop("reason")})
@@ -132,6 +134,12 @@ def _login_in(name: str) -> str:
 def _split_actor(header: dict[str, Any], parts: _Parts) -> None:
     for member, value in (header.pop("actor") or {}).items():
         parts.add(ACTOR, member, value)
+
+
+def _split_decisions(entry: Entry, header: dict[str, Any], parts: _Parts) -> None:
+    if isinstance(entry, ReviewClosed):
+        for decided, data in zip(entry.decisions, header.pop("decisions"), strict=True):
+            parts.add(account_of(decided.right.key), "review", [data])
 
 
 def _split_reason(header: dict[str, Any], parts: _Parts) -> None:
@@ -269,6 +277,12 @@ def _join_offboard(header: dict[str, Any], parts: Iterable[Part], _: Known) -> N
         header |= {"user": part["part"], "items": _list_of(part, "offboard")}
 
 
+def _join_review(header: dict[str, Any], parts: Iterable[Part], known: Known) -> None:
+    told = list(parts)
+    _join_resume(header, told, known)
+    header["decisions"] = [decided for part in told for decided in _list_of(part, "review")]
+
+
 def _join_reason(header: dict[str, Any], parts: Iterable[Part], _: Known) -> None:
     for part in parts:
         header["reason"] = part.get("reason", "")
@@ -298,6 +312,7 @@ _JOINS: Final[Mapping[str, tuple[frozenset[str], Callable[[dict[str, Any], list[
             "waiver": (frozenset({"waiver"}), _join_waiver),
             "resend": (frozenset({"message"}), _join_resend),
             "offboard": (frozenset({"offboard"}), _join_offboard),
+            "review": (frozenset({"review"}) | _ACTOR_MEMBERS, _join_review),
             "continues": (frozenset({"reason"}), _join_reason),
             "erased": (frozenset({"reason"}), _join_reason),
         }

@@ -10,16 +10,9 @@ from msgspec.structs import replace
 from siteward.access.certification import Horizon, Item, Review, review
 from siteward.access.model import Account, Grant, Power, account_of
 from siteward.declaration.window import write_edge
-from siteward.reconcile.certify import (
-    Answer,
-    BadDecisionsError,
-    Decisions,
-    edited,
-    ledgers,
-    load_edited,
-    write_role,
-)
+from siteward.reconcile.certify import edited, ledgers, load_edited, write_role
 from siteward.reconcile.revisions.policy_changes import changed_rules
+from siteward.reconcile.sheets import Answer, BadDecisionsError, Decisions
 from siteward.reconcile.undo.objects import Object, matches
 from siteward.reconcile.undo.revert import NotProvenError, Texts, revert
 

@@ -1,0 +1,40 @@
+"""What the verbs of the access review share: the review of now, and the error for sheets from which nothing follows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from siteward.access.diagnostic import error
+from siteward.access.report import Report, doubtful, missing
+from siteward.cli.session import StoppedError
+
+if TYPE_CHECKING:
+    from siteward.access.certification import Confirmations, Horizon, Review
+    from siteward.cli.checkout import Checkout
+    from siteward.reconcile.survey import Survey
+
+
+def make_review(
+    checkout: Checkout, report: Report, surveys: tuple[Survey, ...], horizon: Horizon
+) -> tuple[Review, Confirmations]:
+    """Return the review of what was read, or recorded, and what the journals say of earlier ones."""
+    from siteward.access.certification import review
+    from siteward.reconcile.certify import commits, dead_rows, ledgers, membership_lines, with_memberships
+    from siteward.reconcile.confirmed import confirmed_on
+
+    declaration = checkout.project.declaration
+    all_ledgers = ledgers(declaration, surveys)
+    dead = () if checkout.past else dead_rows(declaration, checkout.as_of)
+    folder, members = checkout.project.path.parent, membership_lines(declaration).values()
+    changed = {} if checkout.past else commits(all_ledgers, folder, dead, members)
+    confirmed = confirmed_on(checkout.book, checkout.instances, surveys, checkout.as_of)
+    made = review(all_ledgers, horizon, changed, (*missing(report), *doubtful(report)), dead, confirmed)
+    made = with_memberships(made, declaration, changed)
+    return replace(made, accounts=report.accounts or {}, timezone=str(declaration.timezone)), confirmed
+
+
+def refuse(words: str) -> StoppedError:
+    """Return the error for sheets, decisions or files from which nothing can follow."""
+    return StoppedError(Report(command="review", diagnostics=(error("bad-decisions", words),)))

@@ -39,7 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Check credentials, connectivity and versions; never prints a secret."),
     "schema": ("schema", "Print the JSON Schema of the file or of a plan."),
     "sandbox": ("sandbox", "Serve a sandbox analytics server to try things on."),
-    "demo": ("demo", "Show the main job on a sandbox, from start to end."),
+    "demo": ("demo", "Show the main job on a sandbox, in a few minutes of reading."),
     "completion": ("completion", "Print the shell completion script."),
 }
 """For each verb, in the order of `--help`: its module, with `:command` where that is not called so; one line of help."""
@@ -71,7 +71,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "doctor": ("siteward doctor --instance stats",),
     "schema": ("siteward schema > access.schema.json",),
     "sandbox": ("siteward sandbox umami --port 18099",),
-    "demo": ("siteward demo",),
+    "demo": ("siteward demo", "siteward demo --full"),
 }
 """Examples at the end of each verb's help; `completion` has its own."""
 

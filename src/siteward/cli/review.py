@@ -74,7 +74,7 @@ def command(
     current = replace(current, accounts=report.accounts or {})
     if decisions is not None:
         return _turn_into_edit(session, checkout, surveys, current, decisions, write=write)
-    code = session.answer(lambda form, options: render(current, form, options), report)
+    code = session.answer(lambda form, options: render(current, form, options), report, long=True)
     return code or (0 if session.exit_zero or not current.incomplete else 4)
 
 

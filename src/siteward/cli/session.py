@@ -109,6 +109,7 @@ class Session(Struct, frozen=True, kw_only=True):
     quiet: bool = False
     verbose: int = 0
     formats: tuple[str, ...] = ("text",)
+    format_given: bool = False
     outputs: tuple[tuple[str, Path], ...] = ()
     exit_zero: bool = False
     plain: bool = False
@@ -123,15 +124,19 @@ class Session(Struct, frozen=True, kw_only=True):
         code = exit_code(report)
         return 0 if self.exit_zero and code in {2, 3, 4} else code
 
-    def answer(self, rendered: Callable[[str, Options], str], report: Report) -> int:
+    def answer(self, rendered: Callable[[str, Options], str], report: Report, *, long: bool = False) -> int:
         """Print and write an answer in every format asked for; return 1 where `report` has errors, 4 where it is stale.
 
-        `rendered` turns a format and the options into text. The errors are printed on stderr.
+        `rendered` turns a format and the options into text. Of a `long` answer that goes into files only what
+        needs attention is printed, and the summary, where no `--format` asks for more. The errors are printed on stderr.
         """
         from siteward.render.privacy import errors_of
         from siteward.render.safe import show
 
-        self._put_out(rendered)
+        in_files = long and bool(self.outputs) and not self.format_given
+        self._put_out(rendered, brief=in_files)
+        for _, path in self.outputs if in_files else ():
+            self.say(f"wrote {path}")
         errors = errors_of(report, self.privacy)
         for problem in errors:
             where = f"{problem.instance}: " if problem.instance else ""
@@ -156,12 +161,13 @@ class Session(Struct, frozen=True, kw_only=True):
 
             click.echo(no_commands(line if self.privacy == "full" else hide_mails(line)), err=True)
 
-    def _put_out(self, rendered: Callable[[str, Options], str]) -> None:
-        """Write what was asked for into files, then print it, each in its format."""
+    def _put_out(self, rendered: Callable[[str, Options], str], *, brief: bool = False) -> None:
+        """Write what was asked for into files, then print it, each in its format; or `brief`, as with --quiet."""
         for name, path in self.outputs:
             _write(path, rendered(name, self._render_options(color=False)))
         for name in self.formats:
-            _print(rendered(name, self._options_for(sys.stdout)))
+            options = self._options_for(sys.stdout)
+            _print(rendered(name, replace(options, quiet=options.quiet or brief)))
 
     def _options_for(self, stream: TextIO | None) -> Options:
         options = self._render_options(color=self._uses_color(stream), width=_columns_of(stream))
@@ -271,6 +277,7 @@ def _take_session(before: dict[str, Any], given: dict[str, Any], formats: tuple[
     own = {name: given.pop(name) for name in names if name in given}
     chosen = {**before, **{name: value for name, value in own.items() if value not in (None, False, 0, ())}}
     _change_directory(chosen.pop("directory", None))
+    chosen["format_given"] = "formats" in chosen
     if formats:
         chosen.setdefault("privacy", "handles" if is_public(os.environ) else "full")
     if "outputs" in chosen:

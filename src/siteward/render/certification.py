@@ -158,6 +158,16 @@ def _redact_item(item: Item, names: Names) -> Item:
 
 def _lines(review: Review, counts: Mapping[Flag, int], number: int, palette: Palette) -> Iterator[str]:
     yield from palette.warn(map(words.not_read, review.gaps))
+    yield from () if palette.options.quiet else _detail_lines(review, palette)
+    unread = sum(not gap.partly for gap in review.missing)
+    without = f", {plural(unread, 'instance')} not read" if unread else ""
+    yield f"{palette.paint('Review:', 'bold')} {plural(number, 'grant')}{without}."
+    yield f"      {palette.join((*counted(counts), *_count_dead(review)))}"
+    yield review.digest
+
+
+def _detail_lines(review: Review, palette: Palette) -> Iterator[str]:
+    """Yield the items with what stands out, group by group, and the dead lines."""
     yield f"{palette.paint('Access review', 'bold')} as of {words.moment(review.as_of)}"
     groups = {_TITLES[flag]: [item for item in review.items if flag in item.flags] for flag in FLAGS}
     everything = {"All grants": list(review.items)} if palette.options.verbose else {}
@@ -169,11 +179,6 @@ def _lines(review: Review, counts: Mapping[Flag, int], number: int, palette: Pal
         yield from ("", f"  {palette.paint('Dead lines', 'bold')}")
         yield from palette.table([_dead_cells(row, palette) for row in review.dead], 4)
     yield ""
-    unread = sum(not gap.partly for gap in review.missing)
-    without = f", {plural(unread, 'instance')} not read" if unread else ""
-    yield f"{palette.paint('Review:', 'bold')} {plural(number, 'grant')}{without}."
-    yield f"      {palette.join((*counted(counts), *_count_dead(review)))}"
-    yield review.digest
 
 
 def _count_dead(review: Review) -> tuple[str, ...]:

@@ -66,6 +66,13 @@ instance_option = click.option(
 )
 
 
+same_option = click.option(
+    "--same",
+    multiple=True,
+    shell_complete=users,
+    metavar="USER",
+    help="This declared user has an equal login there, and is the same person; `all` for everybody. Repeatable.",
+)
 at_option = click.option(
     "--at",
     metavar="DATE",

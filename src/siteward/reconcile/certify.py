@@ -387,7 +387,7 @@ def _write_role(grant: Grant, traits: Traits) -> str:
 
 def _prove(project: Project, surveys: Sequence[Survey], made: Sequence[Decision], edit: Edit) -> None:
     """Resolve the edited files and compare with the decisions; raises `BadDecisionsError` where they differ."""
-    declaration = _load_edited(project, edit)
+    declaration = load_edited(project, edit)
     for survey in surveys:
         after = survey.desired_by(declaration)
         decided = {
@@ -435,7 +435,7 @@ def write_edit(path: Path, text: str) -> None:
     write_output(path, text.encode())
 
 
-def _load_edited(project: Project, edit: Edit) -> Declaration:
+def load_edited(project: Project, edit: Edit) -> Declaration:
     """Load the edited files from a temporary folder. Raises `BadDecisionsError` where they are not valid."""
     root = project.path.parent
     with TemporaryDirectory(prefix="siteward-") as folder:

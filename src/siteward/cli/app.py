@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 VERBS: dict[str, tuple[str, str]] = {
+    "init": ("init", "Put a live server under code: file, schema, CI; the first plan is empty."),
     "validate": ("validate", "Check the files; contacts nothing."),
     "plan": ("plan", "Show what apply would change; changes nothing."),
     "apply": ("apply", "Carry out a plan, exactly as reviewed."),
@@ -45,6 +46,11 @@ VERBS: dict[str, tuple[str, str]] = {
 """For each verb, in the order of `--help`: its module, with `:command` where that is not called so; one line of help."""
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
+    "init": (
+        "siteward init",
+        "siteward init --platform umami --url https://stats.example.org --set layout=per-site --ci github",
+        "siteward init --instance eu --platform matomo --self root --credential token=file:token.txt",
+    ),
     "validate": ("siteward validate -c access.yaml",),
     "plan": ("siteward plan --out plan.json", "siteward plan -f markdown -o html:plan.html"),
     "apply": ("siteward apply plan.json", "siteward apply --only user:nora --yes"),

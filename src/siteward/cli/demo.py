@@ -185,13 +185,13 @@ def _declared_instances() -> Mapping[str, Instance]:
     """Return the instances that the example declares, by name."""
     from siteward.reconcile.project import read
 
-    declaration = read(_example_folder() / EXAMPLE).declaration
+    declaration = read(example_folder() / EXAMPLE).declaration
     if declaration is None:
         raise click.ClickException(f"{EXAMPLE} is not valid: siteward validate -c {EXAMPLE}")
     return declaration.instances
 
 
-def _example_folder() -> Path:
+def example_folder() -> Path:
     """Return the folder of the example: the root of a checkout, or one beside this module in an installed program."""
     return ROOT if (ROOT / EXAMPLE).exists() else Path(__file__).parent / "example"
 
@@ -206,7 +206,7 @@ def _start_sandbox(stack: ExitStack, platform: str) -> Sandbox:
 
 def _copy_example(folder: Path, urls: Mapping[str, str]) -> None:
     """Copy the example and its includes, pointing each instance at its sandbox and changing nothing else."""
-    source = _example_folder()
+    source = example_folder()
     text = (source / EXAMPLE).read_text(encoding="utf-8")
     for name, url in urls.items():
         text = re.sub(rf"(?m)(^  {name}:\n(?:    .*\n)*?    url: )\S+", rf"\g<1>{url}", text, count=1)

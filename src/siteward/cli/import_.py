@@ -6,21 +6,12 @@ from pathlib import Path
 
 import click
 
+from siteward.access.report import exit_code
 from siteward.cli.names import instances as declared_instances
 from siteward.cli.names import journal_option, same_option
-from siteward.cli.session import Session, find_config, with_session
-from siteward.cli.taking_in import refuse_declared, take_in
+from siteward.cli.session import Session, with_session
+from siteward.cli.taking_in import existing_project, refuse_declared, take_in
 from siteward.cli.wanted import Wanted, read_wanted
-from siteward.reconcile.project import Project, open_project
-
-
-def _find_project(session: Session) -> Project | None:
-    """Return the project whose declaration this session would use, `None` where there is none or it cannot be read."""
-    try:
-        project = open_project(find_config(session), "import")
-    except click.ClickException:
-        return None
-    return project if isinstance(project, Project) else None
 
 
 @click.command("import")
@@ -59,10 +50,10 @@ def command(
     else by e-mail, and sites by domain; nothing else in it changes.
     """
     wanted = Wanted(name=name, platform=platform, url=url, self_account=self_account, settings=settings)
-    project = _find_project(session)
+    project = existing_project(session)
     refuse_declared(out, name)
     found = read_wanted(wanted, project, session)
-    code = take_in(session, out, name, found, project, command="import", same=same)
-    if code == 0:
-        session.say(f"next: siteward plan -c {out}    (it should find nothing to do)")
+    code = exit_code(take_in(session, out, name, found, project, command="import", same=same))
+    said = "it should find nothing to do" if code == 0 else "it shows what is not as the file says"
+    session.say(f"next: siteward plan -c {out}    ({said})")
     return code

@@ -9,29 +9,41 @@ import click
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import plural
-from siteward.cli.session import StoppedError, now
+from siteward.cli.session import StoppedError, find_config, now
 from siteward.declaration.generate import first_file
 from siteward.declaration.merge import merge
-from siteward.reconcile.certify import BadDecisionsError, write_edit
+from siteward.reconcile.certify import BadDecisionsError, load_edited, write_edit
 from siteward.reconcile.journal.reading import path_of
-from siteward.reconcile.merged import prove
 from siteward.reconcile.project import Project, open_project
+from siteward.reconcile.revisions.diff import Question, compared
 
 if TYPE_CHECKING:
-    from siteward.access.plan import InstancePlan
+    from datetime import datetime
+
+    from siteward.access.report import Report
     from siteward.cli.session import Session
     from siteward.cli.wanted import Found
     from siteward.declaration.merge import Merged
+    from siteward.declaration.rewrite import Edit
 
 
-def refuse_declared(out: Path, name: str) -> None:
-    """Raise `ClickException` where the file `out` declares the instance already."""
+def existing_project(session: Session) -> Project | None:
+    """Return the project whose declaration this session would use, `None` where there is none or it cannot be read."""
+    try:
+        project = open_project(find_config(session), "import")
+    except click.ClickException:
+        return None
+    return project if isinstance(project, Project) else None
+
+
+def refuse_declared(out: Path, name: str, *, again: str = "--out names another file") -> None:
+    """Raise `ClickException` where the file `out` declares the instance already; `again` says what else to do."""
     if out.exists():
-        project = _open(out, "import")
+        project = open_file(out, "import")
         if name in project.declaration.instances:
             raise click.ClickException(
-                f"{out} declares {name} already, and is not overwritten; `siteward plan` shows what differs, and --out"
-                " names another file"
+                f"{out} declares {name} already, and is not overwritten; `siteward plan` shows what differs,"
+                f" and {again}"
             )
 
 
@@ -45,10 +57,10 @@ def take_in(
     command: str,
     schema: str | None = None,
     same: tuple[str, ...] = (),
-) -> int:
-    """Declare the instance in the file `out`, begin its journal, and return the exit code.
+) -> Report:
+    """Declare the instance in the file `out`, begin its journal, and return the report of its plan.
 
-    That is 2 where the next plan has something to do, which is said. `other` is the project that the session would use;
+    `other` is the project that the session would use;
     `schema` is the path of the JSON Schema that a first file names; `same` are users who are known to have an equal login
     there. Raises `ClickException`, and `StoppedError`.
     """
@@ -56,15 +68,14 @@ def take_in(
         _merge_into(session, out, name, found, same)
     else:
         _write_first(session, out, first_file(name, found.block, found.live, found.traits, schema=schema))
-    part = _begin_journal(session, out, name, found, other, command)
-    if part is not None and (part.steps or part.flawed):
+    report = _begin_journal(session, out, name, found, other, command)
+    part = report.plan.instance(name) if report.plan is not None else None
+    if part is not None and part.steps:
         session.say(f"the plan of {name} is not empty: {plural(len(part.steps), 'step')}")
-        session.say(f"next: siteward plan -c {out}    (it shows what the file changes there)")
-        return 2
-    return 0
+    return report
 
 
-def _open(out: Path, command: str) -> Project:
+def open_file(out: Path, command: str) -> Project:
     """Return the project of a file; raises `StoppedError` with everything that is wrong with it."""
     opened = open_project(out, command)
     if not isinstance(opened, Project):
@@ -83,10 +94,10 @@ def _write_first(session: Session, out: Path, text: str) -> None:
 
 def _merge_into(session: Session, out: Path, name: str, found: Found, same: tuple[str, ...]) -> None:
     """Edit the files so that they declare the instance too. Raises `ClickException` where that cannot be proven."""
-    project = _open(out, "import")
+    project = open_file(out, "import")
     merged = merge(project.declaration, name, found.block, found.live, found.traits, _known_same(project, same))
     try:
-        prove(project, merged.edit, name, now())
+        _prove(project, merged.edit, name, now())
         for path, text in merged.edit.texts.items():
             write_edit(Path(path), text)
     except BadDecisionsError as problem:
@@ -96,6 +107,21 @@ def _merge_into(session: Session, out: Path, name: str, found: Found, same: tupl
     session.say(f"merged {name} into {', '.join(merged.edit.texts)}: {_count(merged)}")
     for sentence in (*merged.flagged, *merged.rows.asides):
         session.say(f"  - {sentence}")
+
+
+def _prove(project: Project, edit: Edit, instance: str, as_of: datetime) -> None:
+    """Load the edited files and compare them with those before; nothing is contacted.
+
+    Raises `BadDecisionsError` where they are not valid, or give or take access on another instance than `instance`.
+    """
+    after = load_edited(project, edit)
+    comparison = compared(project.declaration, after, Question(base="the file", head="the edit", as_of=as_of))
+    moved = next((movement for movement in comparison.movements if movement.instance != instance), None)
+    if moved is not None:
+        raise BadDecisionsError(
+            f"{moved.person} would have {'more' if moved.gains else 'less'} on {moved.instance}, {moved.scope}, by a group or"
+            f" pattern that takes the new rows in; write {instance} into a file of its own with --out, and merge by hand"
+        )
 
 
 def _known_same(project: Project, same: tuple[str, ...]) -> frozenset[str]:
@@ -122,10 +148,8 @@ def _count(merged: Merged) -> str:
     )
 
 
-def _begin_journal(
-    session: Session, out: Path, name: str, found: Found, other: Project | None, command: str
-) -> InstancePlan | None:
-    """Begin the journal of the instance as an apply without changes would, from what was read; return its plan.
+def _begin_journal(session: Session, out: Path, name: str, found: Found, other: Project | None, command: str) -> Report:
+    """Begin the journal of the instance as an apply without changes would, from what was read; return the plan's report.
 
     It is left alone where it exists, or belongs to another declaration (`other`) that may speak of other people.
     """
@@ -137,12 +161,12 @@ def _begin_journal(
     run = replace(checkout.run(), snapshots={name: (found.traits, found.live)})
     report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run, command=command)
     if report.plan is None:
-        return None
+        return report
     if not _is_theirs(session, out, other, checkout.book.folder) and not path_of(checkout.book.folder, name).exists():
         given = Beginning(plan=report.plan, book=checkout.book, clock=now, passwords=checkout.passwords)
         for diagnostic in begin_journals(given, surveys):
             session.say(diagnostic.message)
-    return report.plan.instance(name)
+    return report
 
 
 def _is_theirs(session: Session, out: Path, other: Project | None, folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import click
@@ -57,14 +58,16 @@ class Found(Struct, frozen=True, kw_only=True):
     instance: Instance
 
 
-def read_wanted(wanted: Wanted, project: Project | None, session: Session) -> Found:
-    """Read the instance, which `project` may declare already.
+def read_wanted(
+    wanted: Wanted, project: Project | None, session: Session, more: Mapping[str, str] = MappingProxyType({})
+) -> Found:
+    """Read the instance, which `project` may declare already; `more` are variables beside those of the environment.
 
     Raises `UsageError` where the command line does not suffice to find it, and `PlatformError`.
     """
     if not can_name(wanted.name):
         raise click.UsageError(f"{wanted.name!r} cannot name an instance: {NAME_HINT}")
-    env = environment_of(Path())
+    env = {**environment_of(Path()), **more}
     place = (None if wanted.platform else _find_declared(project, wanted.name)) or _place_of(wanted)
     instance = Instance(
         name=wanted.name,
@@ -130,7 +133,7 @@ def _read_settings(platform: str, given: Mapping[str, str], self_account: str | 
             + _suggestion(platform, platforms.names())
         )
     model = platforms.settings_of(platform)
-    about = _descriptions_of(model)
+    about = descriptions_of(model)
     for name in given.keys() - about.keys() - {"self"}:
         raise click.UsageError(
             f"--set {name}=…: no such setting; there are {', '.join(about)}{_suggestion(name, about)}"
@@ -145,7 +148,7 @@ def _read_settings(platform: str, given: Mapping[str, str], self_account: str | 
         raise click.UsageError(f"say --set {name}=…: {problem}. {about.get(name, '')}".rstrip()) from problem
 
 
-def _descriptions_of(model: type[Struct]) -> dict[str, str]:
+def descriptions_of(model: type[Struct]) -> dict[str, str]:
     """Return the description of each setting of a platform, by its name in the file."""
     described = type_info(model)
     fields = described.fields if isinstance(described, StructType) else ()

@@ -11,14 +11,14 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from siteward.declaration.census import rows_of
+from siteward.declaration.inventory import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from siteward.access.state import Live
     from siteward.access.traits import Traits
-    from siteward.declaration.census import Keys
+    from siteward.declaration.inventory import Keys
 
 WIDTH = 110
 """The length of a generated line, in characters."""

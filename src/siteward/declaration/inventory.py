@@ -70,10 +70,10 @@ def rows_of(instance: str, self_account: object, live: Live, traits: Traits, mee
     `self_account` is the file's `self`, which is not declared. With a `meeting` who and what the file declares already
     gets no row, and each grant names the instance.
     """
-    return _Census(instance, self_account, live, traits, meeting).rows()
+    return _Inventory(instance, self_account, live, traits, meeting).rows()
 
 
-class _Census(Struct):
+class _Inventory(Struct):
     """The collection of the rows: `taken` are the folded names in use, `asides` what is in none of the rows."""
 
     instance: str

@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING
 import click
 
 from siteward import __version__
+from siteward.cli.completing import files, folders
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import FrameType
+
 
 VERBS: dict[str, tuple[str, str]] = {
     "init": ("init", "Put a live server under code: file, schema, CI; the first plan is empty."),
@@ -48,10 +51,10 @@ VERBS: dict[str, tuple[str, str]] = {
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "init": (
         "siteward init",
-        "siteward init --platform umami --url https://stats.example.org --set layout=per-site --ci github",
-        "siteward init --instance eu --platform matomo --self root --credential token=file:token.txt",
+        "siteward init --platform umami --set layout=per-site --ci github",
+        "siteward init --instance eu --credential token=file:token.txt --same anna",
     ),
-    "validate": ("siteward validate -c access.yaml",),
+    "validate": ("siteward validate -c access.yaml", "siteward validate --online"),
     "plan": ("siteward plan --out plan.json", "siteward plan -f markdown -o html:plan.html"),
     "apply": ("siteward apply plan.json", "siteward apply --only user:nora --yes"),
     "drift": ("siteward drift -f json",),
@@ -61,9 +64,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "who-can": ("siteward who-can admin shop.example.org",),
     "matrix": ("siteward matrix -o matrix.html",),
     "review": ("siteward review -o review.csv", "siteward review --decisions review.csv --write"),
-    "import": (
-        "siteward import --instance stats --platform umami --url https://stats.example.org --set layout=per-site",
-    ),
+    "import": ("siteward import --instance stats --platform umami --set layout=per-site",),
     "history": ("siteward history --user nora", "siteward history --since 2026-11-01 --by others -f csv"),
     "evidence": (
         "siteward evidence make --ticket OPS-7 --to evidence.zip",
@@ -72,10 +73,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "journal": (
         "siteward journal verify",
         "siteward journal verify --instance stats --head SUM",
+        'siteward journal migrate stats --reason "sealed from now on"',
         'siteward journal erase --user nora --reason "erasure requested, HR-77"',
     ),
     "doctor": ("siteward doctor --instance stats",),
-    "schema": ("siteward schema > access.schema.json",),
+    "schema": ("siteward schema > access.schema.json", "siteward schema report"),
     "sandbox": ("siteward sandbox umami --port 18099",),
     "demo": ("siteward demo", "siteward demo --full"),
 }
@@ -87,6 +89,11 @@ _GRACE = 1.5
 _INTERRUPTED = 130
 _NOT_WRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """The errors of an output that takes no more: a full disk, a quota, a size limit, a failing device."""
+
+
+def _write_examples(examples: Iterable[str]) -> str:
+    """Return examples as the end of a help text, line by line."""
+    return "\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
 
 
 class Verbs(click.Group):
@@ -103,7 +110,9 @@ class Verbs(click.Group):
         module, _, name = VERBS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(f"siteward.cli.{module}"), name or "command")
         if examples := EXAMPLES.get(cmd_name):
-            command.epilog = "\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
+            command.epilog = _write_examples(examples)
+        for sub in command.commands.values() if isinstance(command, click.Group) else ():
+            sub.epilog = _write_examples(line for line in examples or () if line.split()[2] == sub.name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 — click's signature
@@ -125,9 +134,13 @@ class Verbs(click.Group):
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="siteward", message="%(prog)s %(version)s")
-@click.option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.")
+@click.option("-C", "--directory", metavar="DIR", shell_complete=folders, help="Work as if started in DIR.")
 @click.option(
-    "-c", "--config", metavar="FILE", help="The configuration; default $SITEWARD_CONFIG, then access.yaml upwards."
+    "-c",
+    "--config",
+    metavar="FILE",
+    shell_complete=files,
+    help="The configuration; default $SITEWARD_CONFIG, then access.yaml upwards.",
 )
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Colour in text output; default auto.")
 @click.option("-q", "--quiet", is_flag=True, help="Only what needs attention, and the summary.")
@@ -140,9 +153,14 @@ def main(ctx: click.Context, /, **common: object) -> None:
     servers, `apply` carries out exactly that, `drift` tells what others changed.
 
     \b
-    Exit codes: 0 nothing differs, or done · 1 error in use, file, credentials or connection ·
-    2 differences · 3 blocked by a guard or rule · 4 stale, or not everything was read ·
-    5 partly applied · 130 interrupted
+    Exit codes:
+      0   nothing differs, or done
+      1   error in use, file, credentials or connection
+      2   differences
+      3   blocked by a guard or rule
+      4   stale, or not everything was read
+      5   partly applied
+      130 interrupted
     """  # noqa: D301 — \b tells click to keep the lines
     ctx.obj = {name: value for name, value in common.items() if value not in (None, False, 0)}
 

@@ -91,7 +91,7 @@ def command(
     before and after, and counts as done only when reading shows it.
     """
     if resend:
-        return session.leave(_resend(session, resend))
+        return _resend(session, resend)
     from siteward.cli.checkout import open_checkout
     from siteward.reconcile.apply import apply as engine
     from siteward.reconcile.apply.target import Options
@@ -117,8 +117,8 @@ def command(
     return session.leave(_carry_out(session, checkout, plan, options, engine.apply))
 
 
-def _resend(session: Session, address: str) -> Report:
-    """Send one invitation again; `address` is LOGIN@INSTANCE."""
+def _resend(session: Session, address: str) -> int:
+    """Send one invitation again, and say that a mail went; `address` is LOGIN@INSTANCE. Return the exit code."""
     from siteward.cli.checkout import open_checkout
     from siteward.reconcile.apply.apply import resend
 
@@ -126,7 +126,10 @@ def _resend(session: Session, address: str) -> Report:
     if not login:
         raise click.UsageError(f"--resend {address}: write LOGIN@INSTANCE")
     checkout = open_checkout(session, "apply", names=(name,))
-    return resend(checkout.instances[0], login, checkout.book, now)
+    code = session.leave(resend(checkout.instances[0], login, checkout.book, now))
+    if code == 0:
+        session.say(f"sent: a mail with the invitation to {name} went to {login}")
+    return code
 
 
 def _carry_out(

@@ -1,6 +1,6 @@
 """The session that all verbs share: common options, the output of reports, and problems turned into reports.
 
-Also what the job's forge says of a change, where the declaration is found, and how files for a sandbox are read.
+Also what the job's forge says of a change, and where the declaration is found.
 """
 
 from __future__ import annotations
@@ -21,12 +21,10 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import error
 from siteward.access.report import Report, exit_code
+from siteward.cli.completing import files, folders
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
-
-    from siteward.platforms.fakery import World
     from siteward.render import GroupBy, Options, Privacy
 
 
@@ -242,11 +240,20 @@ def _common_options(formats: tuple[str, ...], without: tuple[str, ...]) -> list[
         click.option("-v", "--verbose", count=True, help="Everything; -vv also logs requests, without bodies."),
         click.option("-q", "--quiet", is_flag=True, help="Only what needs attention, and the summary."),
         click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Colour in text output."),
-        click.option("-c", "--config", metavar="FILE", help="The configuration; default: search access.yaml upwards."),
-        click.option("-C", "--directory", metavar="DIR", help="Work as if started in DIR."),
+        click.option(
+            "-c",
+            "--config",
+            metavar="FILE",
+            shell_complete=files,
+            help="The configuration; default: search access.yaml upwards.",
+        ),
+        click.option("-C", "--directory", metavar="DIR", shell_complete=folders, help="Work as if started in DIR."),
     ]
-    if not formats:
-        return options
+    return [*options, *_output_options(formats, without)] if formats else options
+
+
+def _output_options(formats: tuple[str, ...], without: tuple[str, ...]) -> list[Callable[[Any], Any]]:
+    """Return the options about output in some of the formats."""
     grouping = click.option(
         "--group-by", type=click.Choice(["person", "site"]), help="How text is grouped; default person."
     )
@@ -254,7 +261,6 @@ def _common_options(formats: tuple[str, ...], without: tuple[str, ...]) -> list[
         "--exit-zero", is_flag=True, help="Leave with 0 where only differences or blocks were found."
     )
     return [
-        *options,
         click.option(
             "--privacy",
             type=click.Choice(["full", "handles", "counts"]),
@@ -263,8 +269,24 @@ def _common_options(formats: tuple[str, ...], without: tuple[str, ...]) -> list[
         *(() if "--group-by" in without else (grouping,)),
         click.option("--plain", is_flag=True, help="Words instead of symbols."),
         *(() if "--exit-zero" in without else (lenient,)),
-        click.option("-o", "--output", "outputs", multiple=True, metavar="[FORMAT:]FILE", help="Also write to FILE."),
-        click.option("-f", "--format", "formats", multiple=True, type=click.Choice(formats), help="Output format."),
+        click.option(
+            "-o",
+            "--output",
+            "outputs",
+            multiple=True,
+            metavar="[FORMAT:]FILE",
+            shell_complete=files,
+            help="Also write to FILE.",
+        ),
+        click.option(
+            "-f",
+            "--format",
+            "formats",
+            multiple=True,
+            type=click.Choice(formats),
+            metavar="FORMAT",
+            help=f"Output format: {', '.join(formats)}; default {formats[0]}.",
+        ),
     ]
 
 
@@ -276,7 +298,7 @@ def _take_session(before: dict[str, Any], given: dict[str, Any], formats: tuple[
     names = ["directory", *Session.__struct_fields__]
     own = {name: given.pop(name) for name in names if name in given}
     chosen = {**before, **{name: value for name, value in own.items() if value not in (None, False, 0, ())}}
-    _change_directory(chosen.pop("directory", None))
+    change_directory(chosen.pop("directory", None))
     chosen["format_given"] = "formats" in chosen
     if formats:
         chosen.setdefault("privacy", "handles" if is_public(os.environ) else "full")
@@ -286,7 +308,7 @@ def _take_session(before: dict[str, Any], given: dict[str, Any], formats: tuple[
     return Session(**chosen)
 
 
-def _change_directory(directory: str | None) -> None:
+def change_directory(directory: str | None) -> None:
     """Change the working directory, for the files found there and those named on the command line."""
     if directory is None:
         return
@@ -443,29 +465,6 @@ def sandbox_extra() -> Iterator[None]:
         yield
     except ImportError as missing:
         raise click.ClickException(f"the sandbox needs {missing.name}: pip install 'siteward[sandbox]'") from missing
-
-
-def read_world(path: Path) -> World:
-    """Return the world that a YAML or JSON file describes; raises `ClickException` for one that describes none."""
-    import yaml
-    from pydantic import ValidationError
-
-    from siteward.platforms.fakery import World
-
-    try:
-        return World.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as problem:
-        raise click.ClickException(f"cannot read {path}: {problem.strerror}") from problem
-    except yaml.YAMLError as problem:
-        raise click.ClickException(f"{path} is not YAML: {str(problem).splitlines()[0]}") from problem
-    except ValidationError as problem:
-        raise wrong_world(path, problem) from problem
-
-
-def wrong_world(path: Path, problem: ValidationError) -> click.ClickException:
-    """Return the error that lists the faults of a world file, each with its place."""
-    faults = (f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in problem.errors())
-    return click.ClickException(f"{path}: {'; '.join(faults)}")
 
 
 def problem_as_json(code: str, message: str, *, hint: str | None, leave: int) -> str:

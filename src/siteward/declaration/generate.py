@@ -27,8 +27,6 @@ SCHEMA = "access.schema.json"
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.@/+-]*(?: [A-Za-z0-9_.@/+-]+)*")
 _SPECIAL = re.compile(r"(?i)true|false|yes|no|on|off|null|y|n")
-UNMANAGED = "`revoke` is where this leads: it takes their access once nobody who needs it is left out"
-"""The comment on accounts that are not in a file."""
 
 
 def first_file(
@@ -93,7 +91,7 @@ def _write_instance(instance: str, block: Mapping[str, object], traits: Traits, 
             yield from (f"    # Never shown here: {harmless(traits.unseen.get(spot, spot))}." for spot in spots)
             yield f"    accept_blind: {_write_list(spots, 6)}    # as imported; until named here, it counts as unread"
         elif key == "unmanaged":
-            yield f"    unmanaged: report    # accounts that are not in this file; {UNMANAGED}"
+            yield "    unmanaged: report    # accounts that are not in this file; `revoke` is where this leads"
         else:
             yield f"    {key}: {written(value)}"
 

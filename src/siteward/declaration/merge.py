@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
-from siteward.declaration.inventory import rows_of
 from siteward.declaration.generate import block_of
+from siteward.declaration.inventory import rows_of
 from siteward.declaration.meeting import Meeting
 from siteward.declaration.rewrite import Edit, _File, _make_list, _make_mapping
 from siteward.declaration.roles import PORTABLE
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from siteward.access.state import Live
     from siteward.access.traits import Traits
-    from siteward.declaration.inventory import Rows
     from siteward.declaration.declared import Declaration, Grant, Location, Site
+    from siteward.declaration.inventory import Rows
     from siteward.declaration.source import Source
 
 

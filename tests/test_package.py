@@ -82,11 +82,15 @@ def test_the_source_archive_has_what_a_reader_needs(archives: Archives) -> None:
     assert archives.sdist - {".gitignore"} == wanted | {"pyproject.toml", "PKG-INFO"}
 
 
-def test_the_wheel_has_the_package_and_the_example_of_the_demo(archives: Archives) -> None:
-    """Every module but the template is in the wheel, with the declaration that `siteward demo` shows and the licence."""
+def test_the_wheel_has_the_package_and_the_examples_that_it_uses(archives: Archives) -> None:
+    """Every module but the template, the declaration that `demo` shows, the recipes that `init` fills in, the licence."""
     template = files_below("src/siteward/platforms/_template")
     sources = {name.removeprefix("src/") for name in files_below("src/siteward") - template}
-    example = {f"siteward/cli/example/{name}" for name in ("access.example.yaml", "examples/teams/shop.yaml")}
+    recipes = {
+        name for part in (".github/workflows", ".gitlab-ci.yml", "ci") for name in files_below(f"examples/ci/{part}")
+    }
+    shown = {"access.example.yaml", "examples/teams/shop.yaml", *recipes}
+    example = {f"siteward/cli/example/{name}" for name in shown}
     about = {name for name in archives.wheel if ".dist-info/" in name}
     assert archives.wheel - about == sources | example
     assert any(name.endswith("licenses/LICENSE") for name in about)

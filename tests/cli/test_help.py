@@ -10,7 +10,34 @@ from siteward.cli.app import EXAMPLES, VERBS, main
 
 
 def shown(*words: str) -> str:
-    return CliRunner().invoke(main, [*words, "--help"]).output
+    return CliRunner().invoke(main, [*words, "--help"], terminal_width=80).output
+
+
+def subverbs() -> list[tuple[str, str]]:
+    """Return the verbs within verbs."""
+    context = main.make_context("siteward", ["validate"], resilient_parsing=True)
+    commands = {verb: main.get_command(context, verb) for verb in VERBS}
+    return [(verb, sub) for verb, group in commands.items() if isinstance(group, click.Group) for sub in group.commands]
+
+
+@pytest.mark.parametrize("words", [(), *((verb,) for verb in VERBS), *subverbs()], ids=" ".join)
+def test_a_help_fits_into_80_columns(words: tuple[str, ...]) -> None:
+    """No line is broken by a terminal of the usual width, the examples among them."""
+    assert [line for line in shown(*words).splitlines() if len(line) > 80] == []
+
+
+@pytest.mark.parametrize(("verb", "sub"), subverbs())
+def test_each_verb_within_a_verb_has_an_example(verb: str, sub: str) -> None:
+    """Its own, and none of its neighbours'."""
+    examples = [line for line in map(str.strip, shown(verb, sub).splitlines()) if line.startswith("siteward ")]
+    assert examples
+    assert all(line.startswith(f"siteward {verb} {sub}") for line in examples)
+
+
+def test_every_exit_code_is_in_the_help() -> None:
+    """A line for each, with what it means."""
+    for code in ("0 ", "1 ", "2 ", "3 ", "4 ", "5 ", "130 "):
+        assert any(line.strip().startswith(code) for line in shown().splitlines())
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import yaml
 
 from cli.conftest import ROOT
 
@@ -30,9 +33,45 @@ def test_the_example_is_valid(program: Program) -> None:
     assert "0 errors, 0 warnings" in result.out
 
 
-def test_the_demo_tells_the_main_job_on_every_instance_of_the_example(program: Program) -> None:
-    """Every verb in it leaves as the story needs, or the demo itself fails."""
+def test_the_demo_tells_the_main_job_in_few_lines(program: Program) -> None:
+    """One server, six people, a line that says the point of each step; the page and the files of it are left to look at."""
     result = program("demo", "--keep", "demo")
+    assert result.code == 0, result.out[-2000:] + result.err
+    told = result.out + result.err
+    assert len(told.splitlines()) <= 120
+    verbs = ("validate", "plan", "apply", "plan", "drift", "who-can", "apply", "matrix")
+    assert re.findall(r"(?m)^\$ siteward ([\w-]+)", told) == list(verbs)
+    points = re.findall(r"(?m)^# (\d)\. .+$", told)
+    assert points == [str(number) for number in range(1, len(verbs) + 1)]
+    declaration = yaml.safe_load((program.folder / "demo" / "access.yaml").read_text())
+    assert len(declaration["users"]) == 6
+    assert f"Open {Path('demo') / 'matrix.html'}" in told
+    assert "<html" in (program.folder / "demo" / "matrix.html").read_text()
+
+
+def test_the_steps_of_the_demo_show_what_they_say(program: Program) -> None:
+    """The second plan is empty, the drift has a name, and the contractor's end is carried out."""
+    result = program("demo", "--keep", "demo")
+    parts = re.split(r"(?m)^# \d\. ", result.out)
+    assert "jonas  shop.example.org  team-member" in parts[2]
+    assert "no changes" in parts[4]
+    assert "dmitri" in parts[5]
+    assert "not granted in the file" in parts[6]
+    assert "jonas  shop.example.org  team-member → none" in parts[7]
+    assert "expired" in parts[7]
+
+
+def test_the_demo_says_in_words_that_it_cannot_work_there(program: Program) -> None:
+    """A folder that is a file, or lies in one, is an error of one line."""
+    program.write("no folder", "taken")
+    result = program("demo", "--keep", "taken/below")
+    assert (result.code, result.out) == (1, "")
+    assert "cannot make the folder" in result.err
+
+
+def test_the_full_demo_tells_the_main_job_on_every_instance_of_the_example(program: Program) -> None:
+    """Every verb in it leaves as the story needs, or the demo itself fails."""
+    result = program("demo", "--full", "--keep", "demo")
     assert result.code == 0, result.out[-2000:] + result.err
     assert "What to try next" in result.out
 

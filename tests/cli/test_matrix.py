@@ -155,3 +155,13 @@ def test_html_is_a_word_of_its_own(checkout: Program) -> None:
     result = checkout("matrix", "--html", *AS_OF)
     assert result.out.startswith("<!")
     assert result.out == checkout("matrix", "--format", "html", *AS_OF).out
+
+
+@pytest.mark.parametrize(("verb", "summary"), [("matrix", "Matrix: "), ("review", "Review: ")])
+def test_what_goes_into_a_file_is_not_printed_too(verb: str, summary: str, checkout: Program) -> None:
+    """The terminal gets the summary and the name of the file, and everything only where a format asks for it."""
+    told = checkout(verb, *AS_OF, "-o", "it.csv")
+    assert told.out.startswith(summary)
+    assert len(told.out.splitlines()) <= 3
+    assert "wrote it.csv" in told.err
+    assert len(checkout(verb, *AS_OF, "-o", "it.csv", "-f", "text").out.splitlines()) > 10

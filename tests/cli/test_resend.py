@@ -27,6 +27,7 @@ def test_an_invitation_is_sent_again(program: Program, matomo: Sandbox) -> None:
     assert "siteward apply --resend tess@eu" in program("plan").out
     result = program("apply", "--resend", "tess@eu")
     assert result.code == 0, result.out
+    assert "sent: a mail with the invitation to eu went to tess" in result.err
     assert matomo.fake.writes == before + 1
     assert (program.folder / ".siteward/eu.jsonl").read_text().count('"kind":"resend"') == 2
     assert program("plan").code == 0
@@ -38,6 +39,7 @@ def test_nobody_without_an_invitation_gets_a_mail(program: Program, matomo: Sand
     result = program("apply", "--resend", "carla@eu")
     assert result.code == 1
     assert "nothing-to-resend" in result.out
+    assert "sent:" not in result.err
     assert matomo.fake.writes == before
 
 
@@ -48,6 +50,7 @@ def test_a_lost_answer_is_not_a_second_mail(program: Program, matomo: Sandbox) -
     result = program("apply", "--resend", "tess@eu")
     assert result.code == 1
     assert "outcome-unknown" in result.out
+    assert "sent:" not in result.err
     assert matomo.fake.writes == before + 1
 
 

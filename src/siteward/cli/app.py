@@ -17,11 +17,15 @@ from typing import TYPE_CHECKING
 import click
 
 from siteward import __version__
+from siteward.cli.completing import files, folders
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import FrameType
 
+
 VERBS: dict[str, tuple[str, str]] = {
+    "init": ("init", "Put a live server under code: file, schema, CI; the first plan is empty."),
     "validate": ("validate", "Check the files; contacts nothing."),
     "plan": ("plan", "Show what apply would change; changes nothing."),
     "apply": ("apply", "Carry out a plan, exactly as reviewed."),
@@ -49,13 +53,18 @@ VERBS: dict[str, tuple[str, str]] = {
     "instances": ("instances", "List the instances, for people or for the matrix of a job."),
     "schema": ("schema", "Print the JSON Schema of the file or of a plan."),
     "sandbox": ("sandbox", "Serve a sandbox analytics server to try things on."),
-    "demo": ("demo", "Show the main job on a sandbox, from start to end."),
+    "demo": ("demo", "Show the main job on a sandbox, in a few minutes of reading."),
     "completion": ("completion", "Print the shell completion script."),
 }
 """For each verb, in the order of `--help`: its module, with `:command` where that is not called so; one line of help."""
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
-    "validate": ("siteward validate -c access.yaml",),
+    "init": (
+        "siteward init",
+        "siteward init --platform umami --set layout=per-site --ci github",
+        "siteward init --instance eu --credential token=file:token.txt --same anna",
+    ),
+    "validate": ("siteward validate -c access.yaml", "siteward validate --online"),
     "plan": ("siteward plan --out plan.json", "siteward plan -f markdown -o html:plan.html"),
     "apply": ("siteward apply plan.json", "siteward apply --only user:nora --yes"),
     "drift": ("siteward drift -f json",),
@@ -84,9 +93,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "siteward adopt --decisions review.csv --write",
     ),
     "ending": ("siteward ending --within 30d", "siteward ending -f csv -o ending.csv"),
-    "import": (
-        "siteward import --instance stats --platform umami --url https://stats.example.org --set layout=per-site",
-    ),
+    "import": ("siteward import --instance stats --platform umami --set layout=per-site",),
     "history": ("siteward history --user nora", "siteward history --since 2026-11-01 --by others -f csv"),
     "undo": (
         "siteward undo 20261201T011703Z",
@@ -103,14 +110,15 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "journal": (
         "siteward journal verify",
         "siteward journal verify --instance stats --head SUM",
+        'siteward journal migrate stats --reason "sealed from now on"',
         'siteward journal erase --user nora --reason "erasure requested, HR-77"',
     ),
     "people": ("siteward people refresh staff", "siteward people refresh --check -f markdown"),
     "doctor": ("siteward doctor --instance stats",),
     "instances": ("siteward instances", "siteward instances --format github-matrix"),
-    "schema": ("siteward schema > access.schema.json",),
+    "schema": ("siteward schema > access.schema.json", "siteward schema report"),
     "sandbox": ("siteward sandbox umami --port 18099",),
-    "demo": ("siteward demo",),
+    "demo": ("siteward demo", "siteward demo --full"),
 }
 """Examples at the end of each verb's help; `completion` has its own."""
 
@@ -120,6 +128,11 @@ _GRACE = 1.5
 _INTERRUPTED = 130
 _NOT_WRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """The errors of an output that takes no more: a full disk, a quota, a size limit, a failing device."""
+
+
+def _write_examples(examples: Iterable[str]) -> str:
+    """Return examples as the end of a help text, line by line."""
+    return "\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
 
 
 class Verbs(click.Group):
@@ -136,7 +149,9 @@ class Verbs(click.Group):
         module, _, name = VERBS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(f"siteward.cli.{module}"), name or "command")
         if examples := EXAMPLES.get(cmd_name):
-            command.epilog = "\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
+            command.epilog = _write_examples(examples)
+        for sub in command.commands.values() if isinstance(command, click.Group) else ():
+            sub.epilog = _write_examples(line for line in examples or () if line.split()[2] == sub.name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 — click's signature
@@ -158,9 +173,13 @@ class Verbs(click.Group):
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="siteward", message="%(prog)s %(version)s")
-@click.option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.")
+@click.option("-C", "--directory", metavar="DIR", shell_complete=folders, help="Work as if started in DIR.")
 @click.option(
-    "-c", "--config", metavar="FILE", help="The configuration; default $SITEWARD_CONFIG, then access.yaml upwards."
+    "-c",
+    "--config",
+    metavar="FILE",
+    shell_complete=files,
+    help="The configuration; default $SITEWARD_CONFIG, then access.yaml upwards.",
 )
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Colour in text output; default auto.")
 @click.option("-q", "--quiet", is_flag=True, help="Only what needs attention, and the summary.")
@@ -173,9 +192,14 @@ def main(ctx: click.Context, /, **common: object) -> None:
     servers, `apply` carries out exactly that, `drift` tells what others changed.
 
     \b
-    Exit codes: 0 nothing differs, or done · 1 error in use, file, credentials or connection ·
-    2 differences · 3 blocked by a guard or rule · 4 stale, or not everything was read ·
-    5 partly applied · 130 interrupted
+    Exit codes:
+      0   nothing differs, or done
+      1   error in use, file, credentials or connection
+      2   differences
+      3   blocked by a guard or rule
+      4   stale, or not everything was read
+      5   partly applied
+      130 interrupted
     """  # noqa: D301 — \b tells click to keep the lines
     ctx.obj = {name: value for name, value in common.items() if value not in (None, False, 0)}
 

@@ -92,7 +92,7 @@ def command(
     access it changed, or who loses some soon; nothing is sent.
     """
     if resend:
-        return session.leave(_resend(session, resend))
+        return _resend(session, resend)
     from siteward.cli.checkout import open_checkout
     from siteward.cli.notices import folder_for
     from siteward.reconcile.apply.target import Options
@@ -139,8 +139,8 @@ def _finish(session: Session, checkout: Checkout, report: Report, notices: Path 
     return code
 
 
-def _resend(session: Session, address: str) -> Report:
-    """Send one invitation again; `address` is LOGIN@INSTANCE."""
+def _resend(session: Session, address: str) -> int:
+    """Send one invitation again, and say that a mail went; `address` is LOGIN@INSTANCE. Return the exit code."""
     from siteward.cli.checkout import open_checkout
     from siteward.reconcile.apply.apply import resend
 
@@ -149,7 +149,10 @@ def _resend(session: Session, address: str) -> Report:
         raise click.UsageError(f"--resend {address}: write LOGIN@INSTANCE")
     checkout = open_checkout(session, "apply", names=(name,))
     report = resend(checkout.instances[0], login, checkout.book, now)
-    return replace(report, accounts=names_with(checkout.project.declaration, login))
+    code = session.leave(replace(report, accounts=names_with(checkout.project.declaration, login)))
+    if code == 0:
+        session.say(f"sent: a mail with the invitation to {name} went to {login}")
+    return code
 
 
 def _carry_out(

@@ -9,6 +9,7 @@ import click
 
 from siteward.access.diagnostic import error
 from siteward.access.report import Report
+from siteward.cli.completing import revisions
 from siteward.cli.session import NONE, StoppedError, actors_of, base_of
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 option = click.option(
     "--base",
     metavar="REF",
+    shell_complete=revisions,
     help="Apply the rules of this revision (the target branch) too; automatic in jobs about a change; `none`: do not.",
 )
 

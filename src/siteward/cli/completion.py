@@ -12,9 +12,10 @@ def command(shell: str) -> int:
     """Print the completion script of SHELL.
 
     \b
-    bash:  siteward completion bash > ~/.local/share/bash-completion/completions/siteward
-    zsh:   siteward completion zsh  > "${fpath[1]}/_siteward"
-    fish:  siteward completion fish > ~/.config/fish/completions/siteward.fish
+    cd ~/.local/share/bash-completion/completions
+    siteward completion bash > siteward
+    siteward completion zsh > "${fpath[1]}/_siteward"
+    siteward completion fish > ~/.config/fish/completions/siteward.fish
     """  # noqa: D301 — \b tells click to keep the lines
     from siteward.cli.app import main
 

@@ -9,6 +9,7 @@ import click
 
 from siteward.access.diagnostic import error
 from siteward.access.report import Report
+from siteward.cli.completing import revisions
 from siteward.cli.session import Session, StoppedError, find_config, now, parse_instant, with_session
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ CHECKOUT = "checkout"
 
 
 @click.command("diff")
-@click.argument("base")
-@click.argument("head", required=False)
+@click.argument("base", shell_complete=revisions)
+@click.argument("head", required=False, shell_complete=revisions)
 @click.option("--as-of", metavar="DATE", help="Compare as if it were this date or instant.")
 @click.option(
     "--snapshot",

@@ -12,7 +12,7 @@ from siteward.cli.names import instance_option, journal_option
 from siteward.cli.session import Session, with_session
 
 if TYPE_CHECKING:
-    from siteward.access.diagnostic import Diagnostic
+    from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.explanation import Checkup
     from siteward.access.traits import Traits
     from siteward.cli.checkout import Checkout
@@ -60,34 +60,46 @@ def _check_safely(checkout: Checkout, instance: Instance) -> Checkup:
 
 
 def _check(checkout: Checkout, instance: Instance, base: Checkup, started: float) -> Checkup:
+    at = checkout.project.declaration.instances[instance.name].at
+    looked, traits = look_at(instance, base, instance.self_account, at)
+    said, read_requests = _judge_self(checkout, instance) if traits.accounts_listed else ((), 0)
+    journal, broken = _describe_journal(checkout, instance)
+    errors = (diagnostic for diagnostic in said if diagnostic.blocks)
+    return replace(
+        looked,
+        problem=next(errors, None) or looked.problem or broken,
+        warnings=(*looked.warnings, *(diagnostic for diagnostic in said if not diagnostic.blocks)),
+        journal=journal,
+        requests=looked.requests + read_requests,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def look_at(instance: Instance, base: Checkup, named: str | None, at: Span | None = None) -> tuple[Checkup, Traits]:
+    """Ask an instance whose credentials these are and what they may do; return that, and the traits of the server.
+
+    `named` is the `self` that stands, or will stand, in the file at `at`. Raises `PlatformError`.
+    """
     from siteward.render.words import release
 
-    credentials = dict(base.credentials)
     with instance.reading() as reader:
         traits, _ = instance.platform.probe(reader, instance.settings)
         reach = instance.platform.reach(reader, instance.settings, traits)
         requests = reader.requests
-    said, read_requests = _judge_self(checkout, instance) if traits.accounts_listed else ((), 0)
-    journal, broken = _describe_journal(checkout, instance)
-    if instance.owner:
-        credentials["self"] = instance.owner_variable
-    base = _add_confirmation(checkout, instance, replace(base, account=reach.account, problem=broken), traits)
-    errors = (diagnostic for diagnostic in said if diagnostic.blocks)
-    return replace(
+    owner = {"self": instance.owner_variable} if instance.owner else {}
+    looked = replace(
         base,
-        problem=next(errors, None) or base.problem,
-        warnings=(*base.warnings, *(diagnostic for diagnostic in said if not diagnostic.blocks)),
+        account=reach.account,
         version=release("", traits.version, "" if traits.edition == base.platform else traits.edition),
         role=reach.role,
-        credentials=credentials,
+        credentials={**base.credentials, **owner},
         may=reach.may,
         may_not=reach.may_not,
         notes=reach.notes,
         blind_spots=traits.blind_spots,
-        journal=journal,
-        requests=requests + read_requests,
-        seconds=time.perf_counter() - started,
+        requests=requests,
     )
+    return _add_confirmation(instance, looked, traits, named, at), traits
 
 
 def _judge_self(checkout: Checkout, instance: Instance) -> tuple[tuple[Diagnostic, ...], int]:
@@ -108,7 +120,7 @@ def _judge_self(checkout: Checkout, instance: Instance) -> tuple[tuple[Diagnosti
     return tuple(said for said in part.diagnostics if said.code in SELF_CODES), part.read_requests
 
 
-def _add_confirmation(checkout: Checkout, instance: Instance, base: Checkup, traits: Traits) -> Checkup:
+def _add_confirmation(instance: Instance, base: Checkup, traits: Traits, named: str | None, at: Span | None) -> Checkup:
     """Return the checkup with the place that confirms the account behind the credentials, or an objection or warning."""
     from siteward.access.diagnostic import warning
     from siteward.reconcile.apply.admission import pathless_bond
@@ -116,12 +128,11 @@ def _add_confirmation(checkout: Checkout, instance: Instance, base: Checkup, tra
 
     base = replace(base, warnings=pathless_bond(instance))
     if traits.knows_self:
-        at = checkout.project.declaration.instances[instance.name].at
-        objection = told_otherwise(base.account, claim_of(instance, instance.self_account, at))
+        objection = told_otherwise(base.account, claim_of(instance, named, at))
         return replace(base, confirmed="the server", problem=objection or base.problem)
     if instance.confirmed():
         return replace(base, confirmed=instance.owner_variable)
-    message = f"nothing but the file says that these are the credentials of {instance.self_account}"
+    message = f"nothing but the file says that these are the credentials of {named}"
     hint = f"set {instance.owner_variable} beside them to the account that they belong to"
     return replace(base, warnings=(*base.warnings, warning("self-unconfirmed", message, hint=hint)))
 

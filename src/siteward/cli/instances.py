@@ -54,7 +54,6 @@ def command(session: Session, instances: tuple[str, ...], form: str) -> int:
     A job that plans for a change asks the trusted checkout, before the change is laid over it.
     """
     from siteward.cli.checkout import project_of
-    from siteward.transport.secrets import variable
 
     project = project_of(session, "instances")
     known = project.declaration.instances
@@ -62,6 +61,12 @@ def command(session: Session, instances: tuple[str, ...], form: str) -> int:
         if name not in known:
             raise click.UsageError(f"no instance {name!r}; there are {', '.join(known) or 'none'}")
     names = tuple(dict.fromkeys(instances)) or tuple(known)
-    rows = [{"instance": name, "prefix": variable(name, "url").removesuffix("_URL")} for name in names]
-    click.echo(FORMATS[form](rows))
+    click.echo(list_instances(names, form))
     return 0
+
+
+def list_instances(names: Sequence[str], form: str) -> str:
+    """Return instances, each with the prefix of its credentials, in one of `FORMATS`."""
+    from siteward.transport.secrets import variable
+
+    return FORMATS[form]([{"instance": name, "prefix": variable(name, "url").removesuffix("_URL")} for name in names])

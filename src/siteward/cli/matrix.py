@@ -25,7 +25,7 @@ def command(session: Session, instances: tuple[str, ...], as_of: str | None, at:
     from siteward.render.matrix import Matrix, render
 
     if html:
-        session = replace(session, formats=("html",))
+        session = replace(session, formats=("html",), format_given=True)
     checkout = open_checkout(session, "matrix", names=instances, as_of=as_of, at=at, asks=True)
     report, surveys = read_instances(checkout, "matrix")
     commit = checkout.project.commit
@@ -39,5 +39,5 @@ def command(session: Session, instances: tuple[str, ...], as_of: str | None, at:
         timezone=str(checkout.project.declaration.timezone),
         said=() if checkout.past else warn_overdue(*given),
     )
-    code = session.answer(lambda form, options: render(matrix, form, options), report)
+    code = session.answer(lambda form, options: render(matrix, form, options), report, long=True)
     return code or (0 if session.exit_zero or all(ledger.complete for ledger in matrix.ledgers) else 4)

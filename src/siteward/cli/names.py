@@ -9,6 +9,7 @@ import click
 
 from siteward.access.diagnostic import error
 from siteward.access.report import Report
+from siteward.cli.completing import change_folder, given_before
 from siteward.cli.session import StoppedError
 
 if TYPE_CHECKING:
@@ -63,10 +64,9 @@ def _complete(
     from siteward.cli.session import Session, find_config
     from siteward.reconcile.project import Project, open_project
 
-    given = next(
-        (context.params["config"] for context in (ctx, ctx.parent) if context and context.params.get("config")), None
-    )
+    given = given_before(ctx, "config")
     try:
+        change_folder(ctx)
         opened = open_project(find_config(Session(config=Path(given) if given else None)), "completion")
     except click.ClickException:
         return []
@@ -84,6 +84,13 @@ instance_option = click.option(
 )
 
 
+same_option = click.option(
+    "--same",
+    multiple=True,
+    shell_complete=users,
+    metavar="USER",
+    help="This declared user has an equal login there, and is the same person; `all` for everybody. Repeatable.",
+)
 at_option = click.option(
     "--at",
     metavar="DATE",

@@ -80,7 +80,7 @@ def command(
     if decisions is not None:
         return _turn_into_edit(session, checkout, surveys, current, decisions, write=write)
     said = tell_overdue(current, confirmed)
-    code = session.answer(lambda form, options: _render(current, form, options, said), report)
+    code = session.answer(lambda form, options: _render(current, form, options, said), report, long=True)
     return code or (0 if session.exit_zero or not current.incomplete else 4)
 
 

@@ -19,7 +19,9 @@ from siteward.cli.session import sandbox_extra
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from siteward.platforms.fakery import Fake, Fault, GateKind
+    from pydantic import ValidationError
+
+    from siteward.platforms.fakery import Fake, Fault, GateKind, World
     from siteward.platforms.interface import FakeFactory
 
 
@@ -98,8 +100,6 @@ def _start(
 def _start_with_world(factory: FakeFactory, release: str, path: Path, clock: Callable[[], datetime]) -> Fake:
     from pydantic import ValidationError
 
-    from siteward.cli.session import read_world, wrong_world
-
     world = read_world(path)
     try:
         return factory.of(world, release, clock=clock)
@@ -151,3 +151,26 @@ def _serve(fake: Fake, host: str, port: int) -> None:
         click.echo(json.dumps(ready))
         sys.stdout.flush()
         stopped.wait()
+
+
+def read_world(path: Path) -> World:
+    """Return the world that a YAML or JSON file describes; raises `ClickException` for one that describes none."""
+    import yaml
+    from pydantic import ValidationError
+
+    from siteward.platforms.fakery import World
+
+    try:
+        return World.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as problem:
+        raise click.ClickException(f"cannot read {path}: {problem.strerror}") from problem
+    except yaml.YAMLError as problem:
+        raise click.ClickException(f"{path} is not YAML: {str(problem).splitlines()[0]}") from problem
+    except ValidationError as problem:
+        raise wrong_world(path, problem) from problem
+
+
+def wrong_world(path: Path, problem: ValidationError) -> click.ClickException:
+    """Return the error that lists the faults of a world file, each with its place."""
+    faults = (f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in problem.errors())
+    return click.ClickException(f"{path}: {'; '.join(faults)}")

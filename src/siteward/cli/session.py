@@ -1,6 +1,6 @@
 """The session that all verbs share: common options, the output of reports, and problems turned into reports.
 
-Also what the job's forge says of a change, where the declaration is found, and how files for a sandbox are read.
+Also what the job's forge says of a change, and where the declaration is found.
 """
 
 from __future__ import annotations
@@ -21,12 +21,10 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import error
 from siteward.access.report import Report, exit_code
+from siteward.cli.completing import files, folders
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
-
-    from siteward.platforms.fakery import World
     from siteward.render import GroupBy, Options, Privacy
 
 
@@ -111,6 +109,7 @@ class Session(Struct, frozen=True, kw_only=True):
     quiet: bool = False
     verbose: int = 0
     formats: tuple[str, ...] = ("text",)
+    format_given: bool = False
     outputs: tuple[tuple[str, Path], ...] = ()
     exit_zero: bool = False
     plain: bool = False
@@ -125,15 +124,19 @@ class Session(Struct, frozen=True, kw_only=True):
         code = exit_code(report)
         return 0 if self.exit_zero and code in {2, 3, 4} else code
 
-    def answer(self, rendered: Callable[[str, Options], str | bytes], report: Report) -> int:
+    def answer(self, rendered: Callable[[str, Options], str | bytes], report: Report, *, long: bool = False) -> int:
         """Print and write an answer in every format asked for; return 1 where `report` has errors, 4 where it is stale.
 
-        `rendered` turns a format and the options into text. The errors are printed on stderr.
+        `rendered` turns a format and the options into text. Of a `long` answer that goes into files only what
+        needs attention is printed, and the summary, where no `--format` asks for more. The errors are printed on stderr.
         """
         from siteward.render.privacy import errors_of
         from siteward.render.safe import show
 
-        self._put_out(lambda form, options: rendered(form, _from_top(form, options)))
+        in_files = long and bool(self.outputs) and not self.format_given
+        self._put_out(lambda form, options: rendered(form, _from_top(form, options)), brief=in_files)
+        for _, path in self.outputs if in_files else ():
+            self.say(f"wrote {path}")
         errors = errors_of(report, self.privacy)
         for problem in errors:
             where = f"{problem.instance}: " if problem.instance else ""
@@ -158,8 +161,10 @@ class Session(Struct, frozen=True, kw_only=True):
 
             click.echo(no_commands(line if self.privacy == "full" else hide_mails(line)), err=True)
 
-    def _put_out(self, rendered: Callable[[str, Options], str | bytes], *, tables: bool = True) -> None:
-        """Write what was asked for into files, then print it, each in its format.
+    def _put_out(
+        self, rendered: Callable[[str, Options], str | bytes], *, tables: bool = True, brief: bool = False
+    ) -> None:
+        """Write what was asked for into files, then print it, each in its format; or `brief`, as with --quiet.
 
         Without `tables` no workbook is written, and text is printed in place of one.
         """
@@ -169,7 +174,9 @@ class Session(Struct, frozen=True, kw_only=True):
             if tables or name != "xlsx":
                 _write(path, rendered(name, self._render_options(color=False)))
         for name in self.formats:
-            _print(rendered(name if tables or name != "xlsx" else "text", self._options_for(sys.stdout)))
+            options = self._options_for(sys.stdout)
+            shown = replace(options, quiet=options.quiet or brief)
+            _print(rendered(name if tables or name != "xlsx" else "text", shown))
 
     def _options_for(self, stream: TextIO | None) -> Options:
         options = self._render_options(color=self._uses_color(stream), width=_columns_of(stream))
@@ -246,11 +253,20 @@ def _common_options(formats: tuple[str, ...], without: tuple[str, ...]) -> list[
         click.option("-v", "--verbose", count=True, help="Everything; -vv also logs requests, without bodies."),
         click.option("-q", "--quiet", is_flag=True, help="Only what needs attention, and the summary."),
         click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Colour in text output."),
-        click.option("-c", "--config", metavar="FILE", help="The configuration; default: search access.yaml upwards."),
-        click.option("-C", "--directory", metavar="DIR", help="Work as if started in DIR."),
+        click.option(
+            "-c",
+            "--config",
+            metavar="FILE",
+            shell_complete=files,
+            help="The configuration; default: search access.yaml upwards.",
+        ),
+        click.option("-C", "--directory", metavar="DIR", shell_complete=folders, help="Work as if started in DIR."),
     ]
-    if not formats:
-        return options
+    return [*options, *_output_options(formats, without)] if formats else options
+
+
+def _output_options(formats: tuple[str, ...], without: tuple[str, ...]) -> list[Callable[[Any], Any]]:
+    """Return the options about output in some of the formats."""
     grouping = click.option(
         "--group-by", type=click.Choice(["person", "site"]), help="How text is grouped; default person."
     )
@@ -258,7 +274,6 @@ def _common_options(formats: tuple[str, ...], without: tuple[str, ...]) -> list[
         "--exit-zero", is_flag=True, help="Leave with 0 where only differences or blocks were found."
     )
     return [
-        *options,
         click.option(
             "--privacy",
             type=click.Choice(["full", "handles", "counts"]),
@@ -267,8 +282,24 @@ def _common_options(formats: tuple[str, ...], without: tuple[str, ...]) -> list[
         *(() if "--group-by" in without else (grouping,)),
         click.option("--plain", is_flag=True, help="Words instead of symbols."),
         *(() if "--exit-zero" in without else (lenient,)),
-        click.option("-o", "--output", "outputs", multiple=True, metavar="[FORMAT:]FILE", help="Also write to FILE."),
-        click.option("-f", "--format", "formats", multiple=True, type=click.Choice(formats), help="Output format."),
+        click.option(
+            "-o",
+            "--output",
+            "outputs",
+            multiple=True,
+            metavar="[FORMAT:]FILE",
+            shell_complete=files,
+            help="Also write to FILE.",
+        ),
+        click.option(
+            "-f",
+            "--format",
+            "formats",
+            multiple=True,
+            type=click.Choice(formats),
+            metavar="FORMAT",
+            help=f"Output format: {', '.join(formats)}; default {formats[0]}.",
+        ),
     ]
 
 
@@ -282,7 +313,8 @@ def _take_session(
     names = ["directory", *Session.__struct_fields__]
     own = {name: given.pop(name) for name in names if name in given}
     chosen = {**before, **{name: value for name, value in own.items() if value not in (None, False, 0, ())}}
-    _change_directory(chosen.pop("directory", None))
+    change_directory(chosen.pop("directory", None))
+    chosen["format_given"] = "formats" in chosen
     if formats:
         chosen.setdefault("privacy", "handles" if is_public(os.environ) else "full")
     if "outputs" in chosen:
@@ -291,7 +323,7 @@ def _take_session(
     return Session(**chosen)
 
 
-def _change_directory(directory: str | None) -> None:
+def change_directory(directory: str | None) -> None:
     """Change the working directory, for the files found there and those named on the command line."""
     if directory is None:
         return
@@ -453,29 +485,6 @@ def sandbox_extra() -> Iterator[None]:
         yield
     except ImportError as missing:
         raise click.ClickException(f"the sandbox needs {missing.name}: pip install 'siteward[sandbox]'") from missing
-
-
-def read_world(path: Path) -> World:
-    """Return the world that a YAML or JSON file describes; raises `ClickException` for one that describes none."""
-    import yaml
-    from pydantic import ValidationError
-
-    from siteward.platforms.fakery import World
-
-    try:
-        return World.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as problem:
-        raise click.ClickException(f"cannot read {path}: {problem.strerror}") from problem
-    except yaml.YAMLError as problem:
-        raise click.ClickException(f"{path} is not YAML: {str(problem).splitlines()[0]}") from problem
-    except ValidationError as problem:
-        raise wrong_world(path, problem) from problem
-
-
-def wrong_world(path: Path, problem: ValidationError) -> click.ClickException:
-    """Return the error that lists the faults of a world file, each with its place."""
-    faults = (f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in problem.errors())
-    return click.ClickException(f"{path}: {'; '.join(faults)}")
 
 
 def problem_as_json(code: str, message: str, *, hint: str | None, leave: int) -> str:

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 _INSTANCE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 NAME_HINT = "begin with a letter, then letters, digits, - and _: it names environment variables too"
 COMMON = keys_of(InstanceRow)
+CREDENTIALS = frozenset(
+    {"api_key", "client_id", "client_secret", "database_url", "headers", "password", "secret", "token", "token_auth",
+     "totp_secret", "username"}
+)  # fmt: skip
+"""The names of credentials: as keys of an instance they are no misspelling of another key."""
 
 
 class Instances(Struct):
@@ -96,9 +101,18 @@ class Instances(Struct):
             message = "`manages` leaves sites out and takes none in"
             self._report("only-exclusions", message, location.at("manages"), hint='begin it with "*"')
 
+    def _report_credentials(self, name: str, table: Table) -> None:
+        """Report the credentials that stand in the file, each with the variable that should hold it."""
+        for key in table:
+            if key in CREDENTIALS:
+                hint = f"take it out, revoke it, and give it as {variable(name)}_{key.upper()}, or by a file or command"
+                at = self.source.key_at(("instances", name, key))
+                self._report("secret-in-file", f"credentials never stand in a file, and `{key}` is one", at, hint=hint)
+
     def _build_settings(self, name: str, row: InstanceRow, location: Location) -> Struct | None:
         """Return an instance's own keys as its platform's struct; `None`, with diagnostics, where they are refused."""
         written = cast("dict[str, Table]", self.source.data["instances"])[name]
+        self._report_credentials(name, written)
         model = self.settings_of(row.platform)
         if model is None:
             message = f"there is no platform `{row.platform}`"
@@ -120,6 +134,7 @@ class Instances(Struct):
         for name, table in tables.items() if isinstance(tables, Table) else ():
             if not isinstance(table, Table) or name in built:
                 continue
+            self._report_credentials(name, table)
             path, platform = ("instances", name), table.get("platform")
             model = self.settings_of(platform) if isinstance(platform, str) else None
             if model is None:
@@ -134,7 +149,7 @@ class Instances(Struct):
         models = [model for platform in self.platforms if (model := self.settings_of(platform)) is not None]
         known = {*COMMON, *(key for model in models for key in keys_of(model))}
         self.builder.diagnostics += [
-            unknown_key(self.source, (*path, key), COMMON, known) for key in table if key not in known
+            unknown_key(self.source, (*path, key), COMMON, known) for key in table if key not in known | CREDENTIALS
         ]
 
     def _report(self, code: str, message: str, at: Span, *, hint: str | None = None) -> None:
@@ -144,7 +159,7 @@ class Instances(Struct):
 def _select_own_keys(table: Table, model: type[Struct]) -> dict[str, object]:
     """Return the part of an instance that is the platform's to check: its own keys, and unknown ones."""
     own = keys_of(model)
-    return {key: value for key, value in table.items() if key in own or key not in COMMON}
+    return {key: value for key, value in table.items() if key in own or key not in {*COMMON, *CREDENTIALS}}
 
 
 def _add_modes(policy: Policy, row: InstanceRow) -> Policy:

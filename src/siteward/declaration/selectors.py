@@ -249,6 +249,10 @@ class Scopes:
                 by_scope[scope] |= names_of(declared)
         return {scope: frozenset(names) for scope, names in by_scope.items()}
 
+    def words(self) -> frozenset[str]:
+        """Return the plain names by which a live site may be meant: its label and hosts, and handles of the file."""
+        return frozenset({*self._labels, *self._by_host, *self._declared})
+
     def ids(self, scopes: Iterable[Scope]) -> str:
         """Return the ids of scopes, sorted and with commas, for a message."""
         return ", ".join(sorted(self._sites[scope].id for scope in scopes if scope in self._sites))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import error, join_some, warning
+from siteward.access.diagnostic import error, join_some, near, warning
 from siteward.access.traits import SITE_KINDS
 from siteward.declaration.selectors import Scopes, Unresolved
 
@@ -40,6 +40,9 @@ def describe_unmatched(
             continue
         message = f"no {kind} of {where} is called `{written[number]}`"
         hint = "name a live site by its domain, or declare it under `sites`" if kind == "site" else None
+        meant = _find_meant(written[number], scopes)
+        if meant is not None:
+            hint = f'did you mean "{meant}"?'
         yield error("unknown-site", message, at=line.location.at(key, number), hint=hint)
     for number in idle:
         sites = _find_by_id_only(written[number], scopes)
@@ -48,6 +51,14 @@ def describe_unmatched(
             message += f" but {list_sites(sites)}, matched by id alone"
         hint = PIN if sites else None
         yield warning("matches-nothing", message, at=line.location.at(key, number), hint=hint)
+
+
+def _find_meant(written: str, scopes: Mapping[str, Scopes | Unresolved]) -> str | None:
+    """Return the live or declared site that was likely meant; of domains only the first part may be misspelt."""
+    first, _, rest = written.partition(".")
+    words = {name for scope in scopes.values() if isinstance(scope, Scopes) for name in scope.words()}
+    meant = near(first, (name.partition(".")[0] for name in words if name.partition(".")[2] == rest))
+    return None if meant is None else f"{meant}.{rest}" if rest else meant
 
 
 def _find_by_id_only(written: str, scopes: Mapping[str, Scopes | Unresolved]) -> tuple[Site, ...]:

@@ -189,6 +189,17 @@ def _lines(
 ) -> Iterator[str]:
     told = (f"{warned.instance}: {warned.message}" for warned in said)
     yield from palette.warn((*map(words.not_read, review.gaps), *told))
+    yield from () if palette.options.quiet else _detail_lines(review, palette)
+    unread = sum(not gap.partly for gap in review.missing)
+    without = f", {plural(unread, 'instance')} not read" if unread else ""
+    yield f"{palette.paint('Review:', 'bold')} {plural(number, 'grant')}{without}."
+    yield f"      {palette.join((*counted(counts), *count_dead(review)))}"
+    yield from (f"      {palette.text(said)}" for said in unused_unknown(review))
+    yield review.digest
+
+
+def _detail_lines(review: Review, palette: Palette) -> Iterator[str]:
+    """Yield the items with what stands out, group by group, and the dead lines."""
     yield f"{palette.paint('Access review', 'bold')} as of {words.moment(review.as_of)}"
     groups = {TITLES[flag]: [item for item in review.items if flag in item.flags] for flag in FLAGS}
     everything = {"All grants": list(review.items)} if palette.options.verbose else {}
@@ -200,12 +211,6 @@ def _lines(
         yield from ("", f"  {palette.paint('Dead lines', 'bold')}")
         yield from palette.table([_dead_cells(row, palette) for row in review.dead], 4)
     yield ""
-    unread = sum(not gap.partly for gap in review.missing)
-    without = f", {plural(unread, 'instance')} not read" if unread else ""
-    yield f"{palette.paint('Review:', 'bold')} {plural(number, 'grant')}{without}."
-    yield f"      {palette.join((*counted(counts), *count_dead(review)))}"
-    yield from (f"      {palette.text(said)}" for said in unused_unknown(review))
-    yield review.digest
 
 
 def count_dead(review: Review) -> tuple[str, ...]:

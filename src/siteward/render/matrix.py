@@ -267,7 +267,7 @@ _AGREEMENTS: Mapping[Agreement, str] = {
 
 def _lines(shown: Matrix, whole: Matrix, palette: Palette) -> Iterator[str]:
     yield from palette.warn((*map(words.not_read, shown.gaps), *_tell(shown)))
-    for ledger in shown.ledgers:
+    for ledger in () if palette.options.quiet else shown.ledgers:
         yield f"{palette.paint(palette.text(ledger.instance), 'bold')}  {palette.text(ledger.origin)}"
         yield from palette.table([row for entry in ledger.entries for row in _entry_rows(entry, palette)], 2)
         yield ""

@@ -1,0 +1,42 @@
+"""What a shell completes beside the names of the file: paths, which it knows best, and revisions of the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+
+def files(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Let the shell complete the path of a file."""
+    return [CompletionItem(begun, type="file")]
+
+
+def folders(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Let the shell complete the path of a folder."""
+    return [CompletionItem(begun, type="dir")]
+
+
+def revisions(ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
+    """Return the branches and tags that start with `begun`, and HEAD; none outside of a repository."""
+    from siteward.reconcile.revisions.git import GitError, ask
+
+    try:
+        change_folder(ctx)
+        listed = ask(Path.cwd(), "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/remotes", "refs/tags")
+    except (click.ClickException, GitError):
+        return []
+    return [name for name in ("HEAD", *listed.decode().split()) if name.startswith(begun)]
+
+
+def given_before(ctx: click.Context, name: str) -> str | None:
+    """Return the value of a common option, after the verb or before it."""
+    return next((context.params[name] for context in (ctx, ctx.parent) if context and context.params.get(name)), None)
+
+
+def change_folder(ctx: click.Context) -> None:
+    """Go where `-C` says, as the verb would. Raises `ClickException` where that is no folder."""
+    from siteward.cli.session import change_directory
+
+    change_directory(given_before(ctx, "directory"))

@@ -1,0 +1,163 @@
+"""The edit that puts a second instance into the files of a declaration, with everything on it that can be declared.
+
+Grants without `on` that would reach the new instance are kept to those that they reached, so that nobody gains or loses
+anything. The caller has to prove that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+
+from siteward.declaration.generate import block_of
+from siteward.declaration.inventory import rows_of
+from siteward.declaration.meeting import Meeting
+from siteward.declaration.rewrite import Edit
+from siteward.declaration.roles import PORTABLE
+from siteward.declaration.selector import parse
+from siteward.declaration.selectors import Scopes
+from siteward.declaration.splice import Editable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from siteward.access.state import Live
+    from siteward.access.traits import Traits
+    from siteward.declaration.declared import Declaration, Grant, Location, Site
+    from siteward.declaration.inventory import Rows
+    from siteward.declaration.source import Source
+
+
+class Merged(Struct, frozen=True, kw_only=True):
+    """A merge: the edit, whom and what was found or is new, what only people can tell, and what is in no row."""
+
+    edit: Edit
+    rows: Rows
+    met: Mapping[str, str]
+    flagged: tuple[str, ...]
+
+
+def merge(
+    declaration: Declaration,
+    instance: str,
+    block: Mapping[str, object],
+    live: Live,
+    traits: Traits,
+    same: frozenset[str] = frozenset(),
+) -> Merged:
+    """Return the edit that declares `instance`, which no file names yet, and what is live on it.
+
+    `block` are the keys of the instance, in order; `same` are users who are known to have an equal login there (`*`: all).
+    """
+    own = block.get("self")
+    meeting = Meeting(
+        declaration=declaration,
+        instance=instance,
+        traits=traits,
+        live=live,
+        same=same,
+        me=own if isinstance(own, str) else None,
+    )
+    rows = rows_of(instance, own, live, traits, meeting)
+    files = _Files(declaration)
+    _put_new(files, instance, block_of(block, traits, native=rows.native), rows)
+    for handle, login in meeting.logins().items():
+        files.put(declaration.users[handle].location, "logins", instance, login)
+    for handle, pin in meeting.pins.items():
+        files.put(declaration.sites[handle].location, "on", instance, pin)
+    for handle, opened in meeting.opened.items():
+        _open(files, declaration.sites[handle], instance, opened=opened)
+    for grant in declaration.grants or ():
+        native = rows.native and any(name in declaration.groups for name in grant.to)  # it would be made a group there
+        if grant.on is None and (native or _may_reach(grant, declaration, live)):
+            files.row(grant.location)["on"] = _one_or_all(list(declaration.instances))
+    return Merged(
+        edit=files.edit(),
+        rows=rows,
+        met=meeting.met,
+        flagged=tuple(meeting.flagged),
+    )
+
+
+def _put_new(files: _Files, instance: str, block: Mapping[str, object], rows: Rows) -> None:
+    """Put the instance and its new rows at the end of the root file's sections."""
+    sections: tuple[tuple[str, Mapping[str, object]], ...] = (
+        ("instances", {instance: block}),
+        ("sites", rows.sites),
+        ("users", rows.users),
+        ("groups", rows.groups),
+    )
+    data = files.root().data
+    for name, new in sections:
+        if not new:
+            continue
+        if not isinstance(data.get(name), dict):
+            data[name] = {}
+        for key, value in new.items():
+            data[name][key] = value
+    if rows.grants:
+        if not isinstance(data.get("grants"), list):
+            data["grants"] = []
+        data["grants"].extend(row for row in rows.grants)
+
+
+def _open(files: _Files, site: Site, instance: str, *, opened: bool) -> None:
+    """Say of a site whether everybody may look at it on an instance; what one word said of all is said of each."""
+    row = files.row(site.location)
+    if not isinstance(row.get("public"), dict):
+        word = row.get("public")
+        row["public"] = {} if word is None else dict.fromkeys(files.declaration.instances, word)
+    row["public"][instance] = opened
+
+
+def _may_reach(grant: Grant, declaration: Declaration, live: Live) -> bool:
+    """Return whether a grant without `on` could mean something on a new instance, now or one day.
+
+    A portable role on a plain name that is no live site there does not; patterns, tags and groups of sites always may.
+    """
+    if grant.role not in PORTABLE or grant.extras is not None:
+        return True
+    scopes = Scopes(declaration.sites, "", live, "site")
+    words = [parse(word) for word in (*grant.sites, *grant.metasites) if not parse(word).excludes]
+    plain = all(word.kind == "name" for word in words) and not grant.metasites
+    return not plain or bool(scopes.choose(tuple(word.written for word in words), None).reached)
+
+
+def _one_or_all(names: list[str]) -> str | list[str]:
+    return names[0] if len(names) == 1 else names
+
+
+class _Files(Struct):
+    """The files while they are edited, by name."""
+
+    declaration: Declaration
+    opened: dict[str, Editable] = field(default_factory=dict)
+
+    def root(self) -> Editable:
+        """Return the root file, which has all instances."""
+        return self._open(next(iter(self.declaration.instances.values())).location.source)
+
+    def row(self, location: Location) -> Any:
+        """Return a row as it stands in its file, to be edited."""
+        data: Any = self._open(location.source).data
+        for step in location.path:
+            data = data[step]
+        return data
+
+    def put(self, location: Location, table: str, key: str, value: str) -> None:
+        """Put a key into a table of a row, which is made where it is not there."""
+        row = self.row(location)
+        if not isinstance(row.get(table), dict):
+            row[table] = {}
+        row[table][key] = value
+
+    def edit(self) -> Edit:
+        """Return the edit so far."""
+        texts = {name: text for name, file in self.opened.items() if (text := file.text()) != file.before}
+        return Edit(texts=texts, before={name: self.opened[name].before for name in texts})
+
+    def _open(self, source: Source) -> Editable:
+        if source.file not in self.opened:
+            self.opened[source.file] = Editable(source)
+        return self.opened[source.file]

@@ -147,7 +147,12 @@ def file_page(schema: Mapping[str, Any]) -> Iterator[str]:
     yield from _table("The root file", schema)
     for name, kind in sorted(schema.get("$defs", {}).items()):
         if kind.get("properties"):
-            yield from _table(name, kind)
+            yield from _table(_title(name), kind)
+
+
+def _title(name: str) -> str:
+    """Return the name of a kind of row in words: `GrantRow` is a grant."""
+    return " ".join(re.findall("[A-Z][a-z]*", name.removesuffix("Row"))).capitalize()
 
 
 def _table(title: str, kind: Mapping[str, Any]) -> Iterator[str]:
@@ -170,8 +175,8 @@ def _value(value: Any) -> str:
     if several:
         return " or ".join(dict.fromkeys(map(_value, several)))
     if "$ref" in value:
-        name = value["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
+        name = _title(value["$ref"].rpartition("/")[2])
+        return f"[{name.lower()}](#{name.lower().replace(' ', '-')})"
     if "enum" in value or "const" in value:
         return " · ".join(f"`{json.dumps(word).strip(chr(34))}`" for word in value.get("enum", [value.get("const")]))
     return _kind_of(value)

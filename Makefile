@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 
 LOWEST := .venv-lowest
 
-.PHONY: demo test lint types check grammar schemas docs-rules golden bench coverage chaos fuzz mutants lowest audit clean
+.PHONY: demo test lint types check grammar schemas docs docs-rules golden bench coverage chaos fuzz mutants lowest audit clean
 
 demo: $(READY)
 	$(BIN)/siteward demo
@@ -28,6 +28,12 @@ grammar: $(READY)
 
 schemas: $(READY)
 	for each in access included directory plan report approvals evidence review; do $(BIN)/siteward schema $$each > schemas/$$each.schema.json || exit 1; done
+
+# The documentation as a site in build/site; it opens from there without a server. Never quiet: -q hides what strict counts.
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
+	$(BIN)/python .ci/site.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --config-file build/mkdocs.yml
 
 docs-rules: $(READY)
 	$(BIN)/python -m siteward.access.catalog > docs/rules.md

@@ -232,7 +232,6 @@ SHORT = {
     "cli/matrix.py": _VERB,
     "cli/show.py": _VERB,
     "cli/validate.py": _VERB,
-    "cli/editing.py": "the patch of an edit and its writing, for every verb that edits the file",
     "cli/startup.py": "runs before anything large is imported",
     "platforms/_template/roles.py": _TEMPLATE,
     "platforms/_template/settings.py": _TEMPLATE,

@@ -87,7 +87,9 @@ def test_the_wheel_has_the_package_and_the_examples_that_it_uses(archives: Archi
     template = files_below("src/siteward/platforms/_template")
     sources = {name.removeprefix("src/") for name in files_below("src/siteward") - template}
     recipes = {
-        name for part in (".github/workflows", ".gitlab-ci.yml", "ci") for name in files_below(f"examples/ci/{part}")
+        name
+        for part in (".github/actions", ".github/workflows", ".gitlab-ci.yml", "ci")
+        for name in files_below(f"examples/ci/{part}")
     }
     shown = {"access.example.yaml", "examples/teams/shop.yaml", *recipes}
     example = {f"siteward/cli/example/{name}" for name in shown}

@@ -129,7 +129,7 @@ def test_it_ends_with_what_comes_next(program: Program, umami: Sandbox) -> None:
     assert [line.split("    #")[0] for line in after] == [
         "siteward plan",
         "siteward matrix -o matrix.html",
-        "git add access.yaml schemas/access.schema.json .gitignore .github/workflows ci && git commit -m 'Access under code'",
+        "git add access.yaml schemas/access.schema.json .gitignore .github/workflows .github/actions ci && git commit -m 'Access under code'",
     ]
     assert "Plan: nothing to do." in told.out
     assert "unmanaged: revoke" in told.err

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 FORGE = Options(blob="https://forge.example/acme/access/blob/a1b2c3d", run="https://forge.example/runs/7")
-PHONE, TABLET, DESK, PAPER = 390, 820, 1280, 740
+PHONE, TABLET, SCREEN, PAPER = 390, 820, 1280, 740
 TAB = "\ue004"
 
 _SQUEEZED = """
@@ -85,7 +85,7 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 def show(
-    browser: Chrome, folder: Path, text: str, *, width: int = DESK, scheme: str = "light", media: str = ""
+    browser: Chrome, folder: Path, text: str, *, width: int = SCREEN, scheme: str = "light", media: str = ""
 ) -> None:
     """Open a page as a file, in a window of that width."""
     path = folder / "page.html"
@@ -106,7 +106,7 @@ def overflow(browser: Chrome) -> int:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [PHONE, TABLET, DESK])
+@pytest.mark.parametrize("width", [PHONE, TABLET, SCREEN])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_fits_its_window_and_is_read(
     browser: Chrome, tmp_path: Path, name: str, width: int, scheme: str
@@ -158,7 +158,7 @@ def test_these_checks_see_what_they_look_for(browser: Chrome, tmp_path: Path, st
 
 
 @pytest.mark.parametrize("name", ["plan-everything", "review", "drift"])
-@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize("width", [PHONE, SCREEN])
 def test_a_row_begins_with_whom_it_is_about(browser: Chrome, tmp_path: Path, name: str, width: int) -> None:
     """The person is the header of the row, in sight at the left; on a phone every other cell names its column."""
     show(browser, tmp_path, PAGES[name](), width=width)
@@ -171,7 +171,7 @@ def test_a_row_begins_with_whom_it_is_about(browser: Chrome, tmp_path: Path, nam
         "return [...document.querySelectorAll('tbody td[data-label]:not(:empty)')].map((e) => "
         "getComputedStyle(e, '::before').content)"
     )
-    assert {label == "none" for label in labels} == {width == DESK}
+    assert {label == "none" for label in labels} == {width == SCREEN}
 
 
 def test_the_id_is_the_last_cell_of_a_review(browser: Chrome, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_on_a_phone_each_person_has_a_list_of_rights(browser: Chrome, tmp_path: 
 
 def test_an_address_leads_to_a_person_a_site_and_an_instance(browser: Chrome, tmp_path: Path) -> None:
     text = PAGES["matrix"]()
-    for width, view in ((PHONE, "list"), (DESK, "grid")):
+    for width, view in ((PHONE, "list"), (SCREEN, "grid")):
         show(browser, tmp_path, text, width=width)
         browser.execute_script("location.hash = '#person/li'")
         browser.execute_async_script("setTimeout(arguments[0], 100)")

@@ -77,6 +77,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "siteward review -o review.csv",
         "siteward review --decisions review.csv --write",
         "siteward review start 2027-q1 --reviewers by-owner --due 2027-01-31",
+        "siteward review status 2027-q1",
         "siteward review close 2027-q1 --write",
     ),
     "baseline": ('siteward baseline --reason "as found at the start, OPS-12" --write',),
@@ -86,7 +87,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         'siteward grant nora admin on stats --reason "second admin"',
     ),
     "revoke": ("siteward revoke anna on shop.example.org --write", "siteward revoke anna on stats"),
-    "elevate": ('siteward elevate anna admin on stats --for 4h --ticket INC-7 --reason "restore" --write',),
+    "elevate": ('siteward elevate anna admin on stats --for 4h --reason "restore, INC-7"',),
     "adopt": (
         "siteward adopt user:petra --ticket OPS-7",
         "siteward adopt all --instance stats --write",
@@ -101,7 +102,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "offboard": (
         "siteward offboard nora --write --ticket HR-77",
-        'siteward offboard nora --done stats/tokens --reason "password changed, HR-77"',
+        'siteward offboard nora --done stats/tokens --reason "changed, HR-77"',
     ),
     "evidence": (
         "siteward evidence make --ticket OPS-7 --to evidence.zip",

@@ -33,7 +33,7 @@ SERVER = (
     "429", "500", "500-after-write", "cut", "cut-after-write", "expire-token", "shift-rows", "lying-total", "html",
 )  # fmt: skip
 ACCOUNTS = re.compile(rb"^/api/admin/users |^/api/users/v2 |UsersManager\.getUsers\b")
-"""The requests that list all accounts with their roles."""
+"""The requests that list all accounts with their roles, where they search for nobody."""
 HARMLESS = frozenset(
     {
         "kill-before",
@@ -142,7 +142,7 @@ class Weather(httpx.BaseTransport):
         if self._hits("kill-before", number):
             self._die(f"killed before request {number} ({request.method} {request.url.path})")
         response = self._answer(request)
-        if ACCOUNTS.search(request.url.path.encode() + b" " + request.read()):
+        if ACCOUNTS.search(request.url.path.encode() + b" " + request.read()) and not request.url.params.get("search"):
             self.watch.see_listing()
         if self._hits("kill-after", number):
             self._die(f"killed after request {number} ({request.method} {request.url.path})")

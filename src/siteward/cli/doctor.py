@@ -60,6 +60,7 @@ def _check_safely(checkout: Checkout, instance: Instance) -> Checkup:
 
 
 def _check(checkout: Checkout, instance: Instance, base: Checkup, started: float) -> Checkup:
+    from siteward.platforms.known import known_as
     from siteward.render.words import release
 
     credentials = dict(base.credentials)
@@ -82,7 +83,7 @@ def _check(checkout: Checkout, instance: Instance, base: Checkup, started: float
         credentials=credentials,
         may=reach.may,
         may_not=reach.may_not,
-        notes=reach.notes,
+        notes=(*reach.notes, known_as(instance.platform.known, traits)),
         blind_spots=traits.blind_spots,
         journal=journal,
         requests=requests + read_requests,

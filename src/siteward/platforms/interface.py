@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from siteward.access.state import Live, Memory
     from siteward.access.traits import Traits
     from siteward.platforms.fakery import Fake, World
+    from siteward.platforms.known import Known
     from siteward.transport.http import Doors, Link, Reader, Writer
     from siteward.transport.secrets import Secret, Secrets
 
@@ -152,8 +153,10 @@ class Platform(Struct, frozen=True, kw_only=True):
     invitation of an account again. `finish` repeats what `write` does after a change has taken effect (taking back its
     side effects), if the answer was lost or the process died in between; the caller has seen by reading that the change
     has taken effect. `blame` returns the author and time, in words, of changes to the given keys since a moment, where
-    the platform keeps a record that can be read. `releases` are those that the stand-ins imitate, the newest first, and
-    `limits` what users have to know; the documentation lists both.
+    the platform keeps a record that can be read. `releases` are those that the stand-ins imitate: first those that were
+    driven live, the newest first, then those that were only read about. `known` tells how well each release is known, and
+    `limits` what users have to know; the documentation lists all three, and `doctor` says of the release at hand what
+    `known` does.
     """
 
     name: str
@@ -174,6 +177,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     finish: Callable[[Writer, Bundle, Live], Receipt] | None = None
     blame: Callable[[Reader, Collection[Key], Live, datetime | None], Mapping[Key, str]] = no_blame
     releases: tuple[str, ...] = ()
+    known: tuple[Known, ...] = ()
     limits: tuple[str, ...] = ()
 
 

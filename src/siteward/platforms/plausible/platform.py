@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from siteward.platforms.interface import Platform
+from siteward.platforms.known import READ, Known
 from siteward.platforms.plausible.probe import probe, reach
 from siteward.platforms.plausible.read import read, refresh
 from siteward.platforms.plausible.review import review
@@ -37,6 +38,31 @@ PLATFORM = Platform(
     review=review,
     reach=reach,
     releases=("cloud", "enterprise", "ce-3"),
+    known=(
+        Known(
+            release="cloud",
+            how=READ,
+            source="the source of 2026-05-20 with its own tests, and the public documentation of 2026-07-24",
+            date="2026-11-28",
+            edition="cloud",
+        ),
+        Known(
+            release="enterprise",
+            how=READ,
+            source="the source of 2026-05-20 with its own tests, and the public documentation of 2026-07-24",
+            date="2026-11-28",
+            edition="enterprise",
+        ),
+        Known(
+            release="ce-3 (3.0 to 3.2)",
+            how=READ,
+            source="the source up to v3.2.0; its tables were made in a real PostgreSQL",
+            date="2026-11-28",
+            first=(3, 0),
+            last=(3, 2),
+            edition="ce",
+        ),
+    ),
     limits=(
         "guests of single sites only; members of the team reach every site of it and are never changed",
         "Cloud and Enterprise: members of the team cannot be seen (blind spot `team-members`)",

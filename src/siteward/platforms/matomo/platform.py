@@ -18,7 +18,9 @@ PLATFORM = Platform(
     title="Matomo / Piwik",
     widest=WIDEST,
     settings=Settings,
-    fields={"token": "a token_auth of a superuser account that is Siteward's own"},
+    fields={
+        "token": "a token_auth of a superuser account that is Siteward's own, made while logged in as that account"
+    },
     optional_fields={
         "password": "the password of that account; making superusers (3.10 and later) and changing e-mails (3.8 and "
         "later) need it",
@@ -66,6 +68,8 @@ PLATFORM = Platform(
         "logins are compared without case and accents: a new one that equals a live one so is refused in the plan",
         "rights by groups of the plugin GroupPermissions are read; beyond the file they are differences that no step changes",
         "what people hold by a plugin that is off is read while the tag manager is off, and not told for others alone",
+        "6.0 and later: who has `view` can no longer write annotations, their own included",
+        "Matomo Cloud: 350 requests a minute and 2,000 in ten, by address (429 beyond; its FAQ, read)",
         "5.9 and later: who loses the account or all access is logged out of the interface; tokens stay",
     ),
 )

@@ -47,5 +47,9 @@ PLATFORM = Platform(
             date="2026-11-28",
         ),
     ),
-    limits=("600 reads and 60 other calls a minute", "1,000 rows a page, 100 in the audit log"),
+    limits=(
+        "600 reads and 60 other calls a minute",
+        "1,000 rows a page, 100 in the audit log",
+        "what the audit log keeps is a setting of the account: nothing in it about a change does not mean that nobody made it",
+    ),
 )

@@ -70,6 +70,9 @@ PLATFORM = Platform(
         "Cloud and Enterprise: the role of a guest who has accepted is changed by hand, or by `role_change: reinvite`",
         "600 requests an hour and 60 in 10 seconds, shared by all keys of the team; one request for each site",
         "whose API key is used cannot be found out: `self` names it",
+        "Cloud and Enterprise: single sign-on makes people viewers of all sites of the team when they log in, whatever their grants",
+        "Cloud: who creates a team takes all their personal sites into it; such a site belongs to another team then, it is not gone",
+        "Community Edition after 3.2: mails need another adapter than `Bamboo.SMTPAdapter`; an invitation without its mail is no access",
         "Community Edition 3.x: read in its PostgreSQL database (extra `postgres`), written through its web forms",
     ),
 )

@@ -56,15 +56,17 @@ def sent_token(
     5.4 takes it from the header `Authorization` as well. From 5.8 on two that differ are refused, as is
     `force_api_session` said in two ways; before, the body goes before the query (read, not driven).
     """
-    bearer = header.removeprefix("Bearer ").strip() if header.startswith("Bearer ") and release.since(5, 4) else ""
+    in_header = header.removeprefix("Bearer ").strip() if header.startswith("Bearer ") and release.since(5, 4) else ""
     if release.since(5, 8):
-        tokens = {as_text(part["token_auth"]) for part in (query, body) if part.get("token_auth")} | ({bearer} - {""})
+        tokens = {as_text(part["token_auth"]) for part in (query, body) if part.get("token_auth")} | (
+            {in_header} - {""}
+        )
         sessions = {as_text(part["force_api_session"]) for part in (query, body) if "force_api_session" in part}
         if len(tokens) > 1 or len(sessions) > 1:
             raise ApiError("The request names its authentication in several ways that differ.", 400)
-    if "token_auth" in body or not bearer:
+    if "token_auth" in body or not in_header:
         return as_text(body.get("token_auth", query.get("token_auth", ""))), "token_auth" in body
-    return as_text(query.get("token_auth", "")) or bearer, "token_auth" not in query
+    return as_text(query.get("token_auth", "")) or in_header, "token_auth" not in query
 
 
 def _owner(state: State, shown: Credentials) -> User | None:

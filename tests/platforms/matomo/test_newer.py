@@ -54,7 +54,8 @@ class Place:
         )
 
     def bulk(self, *entries: str, **fields: Any) -> httpx.Response:
-        return self.ask("API.getBulkRequest", **{f"urls[{at}]": entry for at, entry in enumerate(entries)}, **fields)
+        urls: dict[str, Any] = {f"urls[{at}]": entry for at, entry in enumerate(entries)}
+        return self.ask("API.getBulkRequest", **urls, **fields)
 
     def instance(self) -> Instance:
         env = {f"SITEWARD_IT_{name.upper()}": value for name, value in self.fake.credentials.items()}
@@ -172,8 +173,9 @@ def test_5_11_shows_a_description_that_the_product_neither_needs_nor_sends() -> 
 
 @pytest.mark.parametrize(("release", "made"), [("5.3", True), ("5.14", False)])
 def test_5_13_makes_a_token_for_oneself_alone(release: str, *, made: bool) -> None:
-    method, mine = "UsersManager.createAppSpecificTokenAuth", {"userLogin": "root", "passwordConfirmation": PASSWORD}
-    hers = {"userLogin": "ben", "passwordConfirmation": "bens-own-password"}
+    method = "UsersManager.createAppSpecificTokenAuth"
+    mine: dict[str, Any] = {"userLogin": "root", "passwordConfirmation": PASSWORD}
+    hers: dict[str, Any] = {"userLogin": "ben", "passwordConfirmation": "bens-own-password"}
     with at(release) as place:
         assert ("value" in place.ask(method, **hers, description="x").json()) is made
         assert "value" in place.ask(method, **mine, description="x").json()
@@ -195,7 +197,7 @@ def test_5_13_asks_a_session_for_the_password_before_it_makes_an_admin(release: 
     """A token is not asked, so the product needs no password for it."""
     with at(release) as place:
         place.fake.state.sessions["web"] = Session("root", "cookie")
-        call = {"userLogin": "ben", "access": "admin", "idSites": "1"}
+        call: dict[str, Any] = {"userLogin": "ben", "access": "admin", "idSites": "1"}
         told = httpx.post(
             f"{place.url}/index.php?module=API&method=UsersManager.setUserAccess&format=JSON",
             data={"token_auth": "web", "force_api_session": "1", **call},
@@ -227,7 +229,7 @@ def test_6_0_trims_no_login_and_a_plan_refuses_one_with_blanks(release: str, *, 
 @pytest.mark.parametrize(
     "wrong", [{"userLogin[]": "ben", "hasSuperUserAccess": "1"}, {"userLogin": "ben", "hasSuperUserAccess": "yes"}]
 )
-def test_6_0_refuses_what_is_not_of_the_declared_type(release: str, status: int, wrong: dict[str, str]) -> None:
+def test_6_0_refuses_what_is_not_of_the_declared_type(release: str, status: int, wrong: dict[str, Any]) -> None:
     with at(release) as place:
         told = place.ask("UsersManager.setSuperUserAccess", passwordConfirmation=PASSWORD, **wrong)
         assert told.status_code == status

@@ -10,13 +10,15 @@ import httpx
 import pytest
 
 from platforms.umami.at import BLOG, PASSWORD, SHOP, clock, fake_of, grant, power, umami, world
+from rig import Axe, Rig, part
 from siteward.access.change import Change
 from siteward.access.model import Account, account_key
 from siteward.platforms import fakery
-from siteward.platforms.fakery import Fault, World, WorldAccount, WorldSite
+from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.instance import Instance
 from siteward.platforms.umami.fake import FAKE, UmamiFake
 from siteward.platforms.umami.fake.factor import code_of
+from siteward.platforms.umami.fake.worlds import lower_names
 from siteward.platforms.umami.platform import PLATFORM
 from siteward.platforms.umami.settings import Settings
 from siteward.transport.errors import ForbiddenError, IncompleteError, UnauthenticatedError
@@ -24,6 +26,7 @@ from siteward.transport.http import Link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 NEWER = ("3.3", "3.4")
 SETTINGS = Settings(layout="per-site")
@@ -171,6 +174,29 @@ def test_a_refusal_after_a_good_login_names_two_factor_as_a_cause() -> None:
             assert "two-factor" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize("release", ["3.2", *NEWER])
+def test_reviews_say_of_admins_whether_a_second_factor_protects_them(release: str) -> None:
+    """One request for each admin but ourselves, where the release has it; nothing is changed by it."""
+    people = [WorldAccount(login=login, role="admin") for login in ("boss", "chief")]
+    more = {"two_factor": ["boss"]} if release in NEWER else {}
+    with umami(World(accounts=(*people, WorldAccount(login="anna")), more=more), release) as open_:
+        told = {login: open_.live.facts[account_key(login)].get("two_factor") for login in ("boss", "chief", "anna")}
+        asked = [call for call in open_.calls() if call.endswith("/2fa")]
+    new = release in NEWER
+    assert told == {"boss": "yes" if new else None, "chief": "no" if new else None, "anna": None}
+    assert len(asked) == (2 if new else 0)
+    assert all(call.startswith("GET ") for call in asked)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_fact_that_is_not_answered_stops_no_plan(status: int) -> None:
+    with umami(World(accounts=(WorldAccount(login="boss", role="admin"),)), "3.3") as open_:
+        before = open_.live
+        open_.page("GET /2fa$", status=status, content=b"<html>" if status == 404 else b"{}", times=0)
+        assert open_.read().access == before.access
+        assert "two_factor" not in open_.live.facts[account_key("boss")]
+
+
 def _second(place: Place, name: str, **body: str) -> httpx.Response:
     first = httpx.post(f"{place.url}/api/auth/login", json={"username": name, "password": "sandbox-password"}).json()
     head = {"authorization": f"Bearer {first['partialToken']}"}
@@ -272,6 +298,44 @@ def test_a_name_that_a_deleted_row_keeps_in_capitals_is_told_as_such() -> None:
         assert "nobody can log in" in found.message
         assert "marked as deleted" in found.message
         assert "upgrade" not in f"{found.message}{found.hint}"
+
+
+def test_who_is_lower_cased_by_an_upgrade_is_the_same_person(tmp_path: Path) -> None:
+    """The id stays, so nothing is planned, nobody is new, and no drift is told, whatever the file calls them."""
+    start = World(
+        accounts=(WorldAccount(login="Anna.B"),),
+        sites=(WorldSite(name="S", domain=SHOP),),
+        grants=(WorldGrant(account="Anna.B", site=SHOP, role="team-view-only"),),
+    )
+    before = fake_of(start, "3.1")
+    rig = Rig(tmp_path, before, _declaring("Anna.B"))
+    plan = rig.plan().plan
+    assert plan is not None
+    assert {outcome.status for outcome in rig.apply(plan).outcomes} == {"done"}
+    after = UmamiFake("umami", "3.3", before.credentials, before.clock, state=before.state)
+    lower_names(after.state)
+    rig.fake = after
+    for login in ("Anna.B", "anna.b"):
+        rig.axe = Axe(after)
+        rig.declare(_declaring(login))
+        found = part(rig.plan())
+        assert found.steps == ()
+        assert "existing-account" not in {diagnostic.code for diagnostic in found.diagnostics}
+        assert rig.drift().drift == ()
+
+
+def _declaring(login: str) -> dict[str, Any]:
+    block = {
+        "platform": "umami", "url": "http://127.0.0.1:1", "self": "siteward", "layout": "per-site",
+        "accept_blind": ["board-links", "api-keys"],
+    }  # fmt: skip
+    return {
+        "version": 1,
+        "instances": {"it": block},
+        "users": {"anna": {"email": "anna@example.org", "logins": {"it": login}}},
+        "policy": {"admins": {"min": 1}},
+        "grants": [{"to": "anna", "role": "edit", "sites": SHOP}],
+    }
 
 
 # --- 3.4: API keys ----------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OWNER = "owner"
 TEAM_OWNER = "team-owner"
 NOBODY_SPECIAL = "view-only"
+ADMIN = "admin"
 
 _TEAM_ROLES = (
     Role(name="team-view-only", power=Power.VIEW, portable="view"),

@@ -42,7 +42,7 @@ class UserRow(Struct, frozen=True):
     role: str
     created: str | None = field(default=None, name="createdAt")
     deleted: str | None = field(default=None, name="deletedAt")
-    must_factor: bool = field(default=False, name="twoFactorRequired")
+    must_factor: bool | None = field(default=None, name="twoFactorRequired")
 
 
 class MemberRow(Struct, frozen=True):
@@ -80,7 +80,7 @@ class TeamRow(Struct, frozen=True):
     counts: TeamCounts | None = field(default=None, name="_count")
     # A server that once ran in cloud mode keeps the rows of what was deleted, and lists such teams (REAL-2026-11.md, U11).
     deleted: str | None = field(default=None, name="deletedAt")
-    must_factor: bool = field(default=False, name="twoFactorRequired")
+    must_factor: bool | None = field(default=None, name="twoFactorRequired")
 
     def __post_init__(self) -> None:
         if self.members_3 is None and self.members_2 is None:
@@ -115,7 +115,7 @@ class Page(Struct, Generic[T], frozen=True):
 
     data: tuple[T, ...]
     count: int
-    capped: bool = field(default=False, name="isCapped")
+    capped: bool | None = field(default=None, name="isCapped")
 
     def __post_init__(self) -> None:
         if self.capped:
@@ -124,6 +124,12 @@ class Page(Struct, Generic[T], frozen=True):
                 hint="nothing is planned from half a list; look for a limit on lists in the settings of the server, or of "
                 "a proxy before it",
             )
+
+
+class Factor(Struct, frozen=True):
+    """Whether an account has a second factor (3.3)."""
+
+    on: bool | None = field(default=None, name="isEnabled")
 
 
 class Deleted(Struct, frozen=True):

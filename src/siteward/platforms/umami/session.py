@@ -32,6 +32,7 @@ READING_CALLS = (
     ("GET", "/api/2fa/status"),
     ("GET", "/api/me/api-keys"),
     ("GET", "/api/admin/(users|teams|websites)"),
+    ("GET", f"/api/admin/users/{_ID}/2fa"),
     ("GET", f"/api/users/{_ID}(/teams|/websites)?"),
     ("GET", f"/api/teams/{_ID}(/users|/websites)?"),
     ("GET", f"/api/websites/{_ID}"),

@@ -50,6 +50,20 @@ def test_doctor_says_how_the_release_is_known(program: Program, platform: str, r
     assert f"note: {said[:20]}" in shown
 
 
+@pytest.mark.parametrize(
+    ("platform", "release", "noted"),
+    [("umami", "3.2", False), ("umami", "3.3", True), ("matomo", "4.16", False), ("matomo", "6.0", True)],
+)
+def test_a_plan_notes_a_release_that_was_never_driven(
+    program: Program, platform: str, release: str, *, noted: bool
+) -> None:
+    """A note, which changes no exit code."""
+    with declared(program, platform, release):
+        (instance,) = json.loads(program("plan", "-f", "json").out)["plan"]["instances"]
+    told = [item for item in instance["diagnostics"] if item["code"] == "release-not-driven"]
+    assert [item["severity"] for item in told] == (["note"] if noted else [])
+
+
 SUSPENDED = """users: {carla: {email: carla@example.org, state: suspended}}
 policy: {admins: {min: 1}}
 """

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct
 
+from siteward.access.diagnostic import note
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from siteward.access.diagnostic import Diagnostic
     from siteward.access.traits import Traits
 
 How: TypeAlias = Literal["driven live", "recorded", "read"]
@@ -53,6 +56,16 @@ class Known(Struct, frozen=True, kw_only=True):
 def _number_of(version: str) -> Number | None:
     found = re.match(r"v?(\d+)\.(\d+)", version)
     return (int(found[1]), int(found[2])) if found else None
+
+
+def only_read(releases: Iterable[Known], traits: Traits) -> tuple[Diagnostic, ...]:
+    """Return the note for a plan that the release at hand was never driven, where others of the platform were."""
+    every = tuple(releases)
+    if not any(release.is_driven for release in every) or any(
+        release.is_driven and release.covers(traits) for release in every
+    ):
+        return ()
+    return (note("release-not-driven", known_as(every, traits)),)
 
 
 def known_as(releases: Iterable[Known], traits: Traits) -> str:

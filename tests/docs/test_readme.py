@@ -88,6 +88,10 @@ def test_the_page_of_platforms_is_what_the_platforms_say(request: pytest.Fixture
         "",
         "What each adapter says of itself: the credentials it asks for, and what is not possible. Beside its credentials every",
         "instance has `URL`, the address that they are for, and may have `HEADERS`, what opens a gate before it ([gates.md](gates.md)).",
+        "",
+        "How well a release is known stands in its table: *driven live* (a real server of it was driven), *recorded* (what it",
+        "answered is replayed against the sandbox in the tests), or only *read* (source, changelog or documentation). `siteward",
+        "doctor` says it of the server at hand.",
     ]
     for name in platforms.names():
         platform = platforms.load(name)
@@ -99,7 +103,14 @@ def test_the_page_of_platforms_is_what_the_platforms_say(request: pytest.Fixture
             "",
             f"## {platform.title} (`{name}`)",
             "",
-            f"Releases: {', '.join(platform.releases)}.",
+            f"Sandboxes (`siteward sandbox {name} --release R`): {', '.join(platform.releases)}.",
+            "",
+            "| release | how it is known | from | when |",
+            "| --- | --- | --- | --- |",
+            *(
+                f"| {known.release} | {', '.join(known.how)} | {known.source} | {known.date} |"
+                for known in platform.known
+            ),
             "",
             "Credentials:",
             "",
@@ -123,6 +134,14 @@ def test_every_verb_is_in_the_readme() -> None:
     assert not [verb for verb in VERBS if f"`{verb}`" not in table]
 
 
+def _releases(platform: Platform) -> str:
+    """The releases that have a sandbox: those that were driven live, then those that were only read about."""
+    driven = {known.release for known in platform.known if known.is_driven}
+    live = [release for release in platform.releases if release in driven]
+    read = [release for release in platform.releases if release not in driven]
+    return "; ".join((*([", ".join(live)] if live else ()), *([f"read only: {', '.join(read)}"] if read else ())))
+
+
 def _row(platform: Platform) -> str:
     traits = platform.widest
     sites = [role for kind in ("site", "metasite") for role in traits.roles.get(kind, ()) if role.declarable]
@@ -130,7 +149,7 @@ def _row(platform: Platform) -> str:
     account = [role.name for role in reversed(traits.roles.get("instance", ())) if role.declarable]
     cells = (
         f"**{platform.title}** `{platform.name}`",
-        ", ".join(platform.releases),
+        _releases(platform),
         ", ".join(names) or "none",
         ", ".join(account) or "none",
         " or ".join(sorted(traits.onboarding)),

@@ -31,7 +31,7 @@ def lived_in(platform: str, release: str) -> Fake:
     return platforms.fake(platform).lived_in(release, clock=lambda: NOW)
 
 
-def instance_of(fake: Fake, url: str, transport: httpx.BaseTransport, **env: str) -> Instance:
+def instance_of(fake: Fake, url: str, transport: httpx.BaseTransport | None, **env: str) -> Instance:
     """Return an instance `it` of a stand-in that is reached at `url`, with its credentials and what else is set."""
     table = platforms.load(fake.platform)
     return Instance(

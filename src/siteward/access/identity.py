@@ -157,6 +157,8 @@ def _find_renamed(memory: Memory, live: Live, traits: Traits) -> Iterator[tuple[
     for login, id_ in memory.identities.items():
         present = directory.find(login)
         if present is not None and id_of(present, live) == id_:
+            if present != login:  # another spelling of one login, as after an upgrade that lower-cases all of them
+                yield login, present
             continue
         found = [
             name for name in names.get(id_, ()) if traits.ids == "unique" or _has_email_of(login, name, memory, live)

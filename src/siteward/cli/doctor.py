@@ -80,6 +80,7 @@ def look_at(instance: Instance, base: Checkup, named: str | None, at: Span | Non
 
     `named` is the `self` that stands, or will stand, in the file at `at`. Raises `PlatformError`.
     """
+    from siteward.platforms.known import known_as
     from siteward.render.words import release
 
     with instance.reading() as reader:
@@ -95,7 +96,7 @@ def look_at(instance: Instance, base: Checkup, named: str | None, at: Span | Non
         credentials={**base.credentials, **owner},
         may=reach.may,
         may_not=reach.may_not,
-        notes=reach.notes,
+        notes=(*reach.notes, known_as(instance.platform.known, traits)),
         blind_spots=traits.blind_spots,
         requests=requests,
     )

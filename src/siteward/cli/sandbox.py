@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @click.command("sandbox")
 @click.argument("platform", type=click.Choice(platforms.names()))
-@click.option("--release", metavar="R", help="Which release to stand in for; default the newest.")
+@click.option("--release", metavar="R", help="Which release to stand in for; default the newest that was driven live.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port to listen on; 0 takes a free one."

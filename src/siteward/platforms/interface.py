@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from siteward.access.state import Live, Memory
     from siteward.access.traits import Traits
     from siteward.platforms.fakery import Fake, World
+    from siteward.platforms.known import Known
     from siteward.transport.http import Doors, Link, Reader, Writer
     from siteward.transport.secrets import Secret, Secrets
 
@@ -180,8 +181,9 @@ class Platform(Struct, frozen=True, kw_only=True):
     side effects), if the answer was lost or the process died in between; the caller has seen by reading that the change
     has taken effect. `blame` returns the author and time, in words, of changes to the given keys since a moment, where
     the platform keeps a record that can be read. `leftovers` returns what of an account's no end of its access ends; it
-    sends nothing. `releases` are those that the stand-ins imitate, the newest first, and
-    `limits` what users have to know; the documentation lists both.
+    sends nothing. `releases` are those that the stand-ins imitate: first those that were driven live, the newest first,
+    then those that were only read about. `known` tells how well each release is known, and `limits` what users have to
+    know; the documentation lists all three, and `doctor` says of the release at hand what `known` does.
     """
 
     name: str
@@ -203,6 +205,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     blame: Callable[[Reader, Collection[Key], Live, datetime | None], Mapping[Key, str]] = no_blame
     leftovers: Callable[[str, Live], Iterable[Leftover]] = no_leftovers
     releases: tuple[str, ...] = ()
+    known: tuple[Known, ...] = ()
     limits: tuple[str, ...] = ()
 
 

@@ -20,6 +20,7 @@ from siteward.access.plan import InstancePlan, compose
 from siteward.access.proposal import manage
 from siteward.access.waivers import silenced
 from siteward.declaration.resolve import resolve
+from siteward.platforms.known import only_read
 from siteward.reconcile.apply.admission import pathless_bond
 from siteward.reconcile.apply.consent import CONSENTS, accepted_on
 from siteward.reconcile.apply.passwords import undeliverable
@@ -268,7 +269,7 @@ def surveyed(
         as_of=as_of, memory=memory, recorded=revisions.recorded,
     )  # fmt: skip
     proposal = manage(live, desired, traits, policy, memory, base=earlier, alternatives=alternatives)
-    told = _insert_name(proposal.diagnostics, instance.name)
+    told = _insert_name((*proposal.diagnostics, *only_read(instance.platform.known, traits)), instance.name)
     before = base_policy.asked_before(instance.name, traits, live, as_of, memory) if base_policy else None
     return Survey(
         name=instance.name, origin=instance.origin, platform=instance.platform, traits=traits, live=live, desired=desired,

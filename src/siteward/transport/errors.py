@@ -60,13 +60,14 @@ class NotThePlatformError(PlatformError):
 
 
 class GateError(NotThePlatformError):
-    """Something before the platform answered in its place; `request` is what it answered."""
+    """Something before the platform answered in its place; `request` is what it answered, and with which `status`."""
 
     code = "gate-before-platform"
 
-    def __init__(self, message: str, request: object, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, request: object, *, status: int = 0, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.request = request
+        self.status = status
 
 
 class RedirectedError(NotThePlatformError):

@@ -45,6 +45,7 @@ def mark_gate(response: httpx.Response, request: httpx.Request, link: Link, *, p
         f"{request.method} {request.url.path} was answered {response.status_code} by something before the platform: "
         f"{asked or page}",
         request,
+        status=response.status_code,
         hint=_hint(link),
     )
     own = asked is None and pages and response.status_code in {200, 403}

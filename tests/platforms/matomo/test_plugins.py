@@ -16,7 +16,7 @@ from siteward.access.proposal import manage
 from siteward.access.state import DeclaredUser, Desired
 from siteward.platforms.fakery import WorldAccount, WorldGrant
 from siteward.platforms.matomo.fake.call import METHODS
-from siteward.platforms.matomo.fake.release import READ_ABOUT, RELEASES
+from siteward.platforms.matomo.fake.release import RELEASES
 from siteward.platforms.matomo.fake.state import Session, UserGroup
 from siteward.platforms.matomo.platform import PLATFORM
 
@@ -113,7 +113,7 @@ def test_who_loses_all_is_logged_out_where_the_release_can(*, absent: bool, supe
     people = [WorldAccount(login="bb", email="bb@example.org", role="superuser" if superuser else None), MIA]
     own = [] if superuser else [WorldGrant(account="bb", site=place, role="view") for place in (SHOP, BLOG)]
     rig = MatomoRig.of("5.3", world(people, [*grants, *own]))
-    rig.fake.state.release = READ_ABOUT
+    rig.fake.state.release = RELEASES["5.14"]
     for login in ("bb", "mia"):
         rig.fake.state.sessions[login] = Session(login, login)
     live = rig.read()
@@ -125,7 +125,7 @@ def test_who_loses_all_is_logged_out_where_the_release_can(*, absent: bool, supe
 
 def test_who_goes_from_one_site_to_another_stays_logged_in() -> None:
     rig = MatomoRig.of("5.3", world([BB], [WorldGrant(account="bb", site=SHOP, role="view")]))
-    rig.fake.state.release = READ_ABOUT
+    rig.fake.state.release = RELEASES["5.14"]
     rig.fake.state.sessions["bb"] = Session("bb", "bb")
     rig.write(taken(grant("bb", SHOP, "view")), given(grant("bb", BLOG, "view")))
     assert _logged_in(rig, "bb")
@@ -133,7 +133,7 @@ def test_who_goes_from_one_site_to_another_stays_logged_in() -> None:
 
 def test_a_log_out_that_fails_never_fails_the_step() -> None:
     rig = MatomoRig.of("5.3", world([BB], [WorldGrant(account="bb", site=SHOP, role="view")]))
-    rig.fake.state.release = READ_ABOUT
+    rig.fake.state.release = RELEASES["5.14"]
     live = rig.read()
     rig.fake.state.release = RELEASES["5.3"]
     (receipt,) = rig.write(taken(grant("bb", SHOP, "view")), live=live)

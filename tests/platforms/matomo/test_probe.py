@@ -13,6 +13,8 @@ from siteward.platforms.matomo.roles import version_of
 from siteward.transport.errors import ForbiddenError, NotThePlatformError, PlatformError, UnauthenticatedError
 
 ABILITIES = {
+    "6.0": (("view", "write", "admin"), 3, {"invite"}, True),
+    "5.14": (("view", "write", "admin"), 3, {"invite"}, True),
     "5.3": (("view", "write", "admin"), 3, {"invite"}, True),
     "4.16": (("view", "write", "admin"), 3, {"invite"}, True),
     "3.14": (("view", "write", "admin"), 3, {"password"}, True),

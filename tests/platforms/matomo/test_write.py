@@ -260,7 +260,7 @@ def test_many_new_people_are_invited_few_at_a_time() -> None:
 def test_a_bulk_that_is_refused_whole_is_halved(limit: int) -> None:
     """5.8 and later may bound bulks: nothing of a longer one runs, and no setting can be asked."""
     people = [WorldAccount(login=f"p{at:02}", email=f"p{at:02}@example.org") for at in range(40)]
-    rig = MatomoRig.of("5.3", world(people))
+    rig = MatomoRig.of("5.14", world(people))
     rig.fake.state.settings["API_bulk_request_limit"] = str(limit)
     live = rig.read()
     assert len(list(live.access.accounts())) == 42
@@ -279,7 +279,7 @@ def _raised(change: Change) -> Change:
 
 
 def test_a_bulk_that_is_refused_down_to_one_call_names_the_setting() -> None:
-    rig = MatomoRig.of("5.3", world([BEN]))
+    rig = MatomoRig.of("5.14", world([BEN]))
     rig.fake.state.settings["API_bulk_request_limit"] = "0"
     with pytest.raises(RefusedError) as refused:
         rig.read()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.platforms.interface import Receipt
 
-RELEASES = ("3.2", "3.1", "2.20")
+RELEASES = FAKE.releases
 PASSWORD = "a-long-password"
 SHOP, BLOG = "shop.example.org", "blog.example.org"
 

@@ -37,12 +37,12 @@ def instance(url: str, env: dict[str, str] | None = None) -> Instance:
 
 
 def test_it_is_read_over_a_real_socket(sandbox: Sandbox) -> None:
-    """The login and three listings, through eight threads and one client: one of them tells the release."""
+    """The login, three listings and one question about the release, through eight threads and one client."""
     with instance(sandbox.url).reading() as reader:
         assert type(reader) is Reader
         traits, seed = PLATFORM.probe(reader, SETTINGS)
         live = PLATFORM.read(reader, SETTINGS, traits, seed)
-        assert reader.requests == 4
+        assert reader.requests == 5
     assert grant("anna", SHOP, "team-view-only") in set(live.access.grants())
     assert sandbox.fake.writes == 0
 

@@ -496,5 +496,6 @@ def test_any_names_are_read(logins: list[str], domain: str, release: str) -> Non
         sites=(WorldSite(name="S", domain=domain, owner="siteward"),),
     )
     with umami(start, release) as at:
-        assert {account.name for account in at.live.access.accounts()} == {*users, "siteward"}
+        kept = {user.lower() for user in users} if at.fake.factored else set(users)
+        assert {account.name for account in at.live.access.accounts()} == {*kept, "siteward"}
         assert len(at.live.sites) == 1

@@ -13,7 +13,7 @@ SELF = "siteward"
 LOGINS = ("ana", "ben", "cleo", "dan", "eva", "finn")
 SITES = ("a.example.org", "b.example.org", "c.test", "d.test")
 TEAM_ROLES = ("team-view-only", "team-member", "team-manager")
-SETTINGS: Mapping[str, Any] = {"self": SELF, "layout": "per-site", "accept_blind": ["board-links"]}
+SETTINGS: Mapping[str, Any] = {"self": SELF, "layout": "per-site", "accept_blind": ["board-links", "api-keys"]}
 
 
 @st.composite

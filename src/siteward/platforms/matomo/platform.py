@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from siteward.platforms.interface import Platform
+from siteward.platforms.known import LIVE, READ, Known
 from siteward.platforms.matomo.calls import bundle
 from siteward.platforms.matomo.leaving import leftovers
 from siteward.platforms.matomo.probe import probe, reach
@@ -18,7 +19,9 @@ PLATFORM = Platform(
     title="Matomo / Piwik",
     widest=WIDEST,
     settings=Settings,
-    fields={"token": "a token_auth of a superuser account that is Siteward's own"},
+    fields={
+        "token": "a token_auth of a superuser account that is Siteward's own, made while logged in as that account"
+    },
     optional_fields={
         "password": "the password of that account; making superusers (3.10 and later) and changing e-mails (3.8 and "
         "later) need it",
@@ -33,7 +36,28 @@ PLATFORM = Platform(
     reach=reach,
     leftovers=leftovers,
     resend=resend,
-    releases=("5.3", "4.16", "3.14", "2.18"),
+    releases=("5.3", "4.16", "3.14", "2.18", "6.0", "5.14"),
+    known=(
+        Known(
+            release="6.0",
+            how=READ,
+            source="the developer changelog while 6.0.0 was in development",
+            date="2026-11-28",
+            first=(6, 0),
+        ),
+        Known(
+            release="5.4 to 5.14",
+            how=READ,
+            source="the developer changelog up to 5.14.1, and the source of the users' API between 5.9 and 5.13",
+            date="2026-11-28",
+            first=(5, 4),
+            last=(5, 14),
+        ),
+        Known(release="5.3", how=LIVE, source="server 5.3.0-alpha", date="2026-11-28", first=(5, 3)),
+        Known(release="4.16", how=LIVE, source="server 4.16.1", date="2026-11-28", first=(4, 16)),
+        Known(release="3.14", how=LIVE, source="server 3.14.1", date="2026-11-22", first=(3, 14)),
+        Known(release="2.18", how=LIVE, source="Piwik server 2.18.1", date="2026-11-22", first=(2, 18)),
+    ),
     limits=(
         "the role `write` and capabilities came with 3.6, invitations with 4.11",
         "a superuser has no grants on sites: becoming one deletes them",
@@ -46,7 +70,8 @@ PLATFORM = Platform(
         "logins are compared without case and accents: a new one that equals a live one so is refused in the plan",
         "rights by groups of the plugin GroupPermissions are read; beyond the file they are differences that no step changes",
         "what people hold by a plugin that is off is read while the tag manager is off, and not told for others alone",
+        "6.0 and later: who has `view` can no longer write annotations, their own included",
+        "Matomo Cloud: 350 requests a minute and 2,000 in ten, by address (429 beyond; its FAQ, read)",
         "5.9 and later: who loses the account or all access is logged out of the interface; tokens stay",
-        "5.4 and later were read about, not driven live",
     ),
 )

@@ -6,11 +6,17 @@ import html
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from msgspec import Struct
 
-from siteward.transport.errors import ForbiddenError, NotThePlatformError, RefusedError, UnauthenticatedError
+from siteward.transport.errors import (
+    ForbiddenError,
+    GateError,
+    NotThePlatformError,
+    RefusedError,
+    UnauthenticatedError,
+)
 from siteward.transport.redacted import Redacted
 
 if TYPE_CHECKING:
@@ -33,6 +39,11 @@ _LOCKED_OUT = "Too many failed logins"
 _NO_SUPERUSER = "requires a 'superuser' access"
 _LONGEST_WORDS = 300
 _TOO_MANY, _LIMIT = 400, "API_bulk_request_limit"
+_PAGE = 200
+# From 6.0 on Matomo itself may answer so, behind a proxy (developer changelog; read, not driven).
+_UNTRUSTED = "or is it Matomo's own warning, because the host in `url` is not one of `trusted_hosts` in its config?"
+# Cloud: 350 requests in a minute and 2,000 in ten, by address; 429 says for how long nothing (vendor's FAQ, August 2026).
+_CLOUD, _CLOUD_RATES = ".matomo.cloud", ((5, 1.0), (350, 60.0), (2000, 600.0))
 
 # Methods that change nothing; a bulk of others does not pass the reading side.
 READING = frozenset({
@@ -119,7 +130,12 @@ def ask(reader: Reader, calls: Sequence[Call]) -> list[object]:
     """
 
     def send(batch: Sequence[Call]) -> Answer:
-        return reader.call(PATH, params=query(BULK), form=token_of(reader).form(bulk_form(batch)))
+        try:
+            return reader.call(PATH, params=query(BULK), form=token_of(reader).form(bulk_form(batch)))
+        except GateError as gate:
+            if gate.status == _PAGE:
+                gate.hint = f"{gate.hint}; {_UNTRUSTED}" if gate.hint else _UNTRUSTED
+            raise
 
     return in_bulks(reader, calls, send)
 
@@ -214,8 +230,10 @@ def connect(_settings: Settings, secrets: Secrets, link: Link) -> Doors:
     bulk with exactly our query, every entry of which calls a method that only reads.
     """
     from siteward.platforms.matomo.token import Token  # noqa: PLC0415 — `validate` loads this module, and needs no HTTP
-    from siteward.transport.http import Reading, open_doors  # noqa: PLC0415
+    from siteward.transport.http import Rate, Reading, open_doors  # noqa: PLC0415
 
     bulk = Reading("POST", re.escape(PATH), body=reads_only, query=re.escape(urlencode(query(BULK))))
     auth = Token(secrets.get("token"), secrets.optional("password"))
-    return open_doors(link, reads=[bulk], auth=auth, scrub=secrets.scrub)
+    cloud = (urlsplit(link.url).hostname or "").endswith(_CLOUD)
+    rates = [Rate(*rate) for rate in _CLOUD_RATES] if cloud else []
+    return open_doors(link, reads=[bulk], auth=auth, rates=rates, scrub=secrets.scrub)

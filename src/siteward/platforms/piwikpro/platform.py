@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from siteward.platforms.interface import Platform
+from siteward.platforms.known import READ, Known
 from siteward.platforms.piwikpro.audit import blame
 from siteward.platforms.piwikpro.bundle import bundle
 from siteward.platforms.piwikpro.leaving import leftovers
@@ -40,5 +41,17 @@ PLATFORM = Platform(
     leftovers=leftovers,
     blame=blame,
     releases=("current",),
-    limits=("600 reads and 60 other calls a minute", "1,000 rows a page, 100 in the audit log"),
+    known=(
+        Known(
+            release="current",
+            how=READ,
+            source="the vendor's specifications of 2025-01; the vendor's own client of 2026-09 agrees for apps and token",
+            date="2026-11-28",
+        ),
+    ),
+    limits=(
+        "600 reads and 60 other calls a minute",
+        "1,000 rows a page, 100 in the audit log",
+        "what the audit log keeps is a setting of the account: nothing in it about a change does not mean that nobody made it",
+    ),
 )

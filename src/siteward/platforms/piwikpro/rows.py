@@ -246,6 +246,9 @@ def faults_of(answer: Answer) -> tuple[Fault, ...]:
         return ()
 
 
+_GONE = 410
+
+
 def _explain_status(refused: RefusalError) -> PlatformError | None:
     """Return the error for a status with a meaning of its own, else `None`."""
     said = refused.said
@@ -256,6 +259,14 @@ def _explain_status(refused: RefusalError) -> PlatformError | None:
             )
         case 403:
             return ForbiddenError(said, hint="the key's account needs the role Owner")
+        case 404 | 410 if refused.answer.path.startswith("/api/") and (
+            refused.answer.status == _GONE or not refused.words
+        ):
+            # What is missing itself is answered in JSON; an API that is not there is not. The specifications are of 2025-01.
+            return NotThePlatformError(
+                f"{said}: this account does not have this interface, or not any more",
+                hint="report it: Siteward knows Piwik PRO by its specifications of January 2025",
+            )
         case 404 if not refused.answer.path.startswith("/api/"):
             return NotThePlatformError(f"{said}, and not as Piwik PRO does", hint="look at `url`")
         case _:

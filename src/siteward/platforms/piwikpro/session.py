@@ -76,10 +76,10 @@ def own_user(reader: Reader) -> Row[User]:
 
 
 class _Reply(Redacted, frozen=True):
-    """The answer to a login; `expires_in` is in seconds."""
+    """The answer to a login; `expires_in` is in seconds, and counts as half an hour where it is missing."""
 
     access_token: Token
-    expires_in: float
+    expires_in: float = 1800.0
 
 
 class _LiveToken(Redacted, frozen=True):

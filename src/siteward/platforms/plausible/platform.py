@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from siteward.platforms.interface import Platform
+from siteward.platforms.known import READ, Known
 from siteward.platforms.plausible.leaving import leftovers
 from siteward.platforms.plausible.probe import probe, reach
 from siteward.platforms.plausible.read import read, refresh
@@ -39,6 +40,31 @@ PLATFORM = Platform(
     reach=reach,
     leftovers=leftovers,
     releases=("cloud", "enterprise", "ce-3"),
+    known=(
+        Known(
+            release="cloud",
+            how=READ,
+            source="the source of 2026-05-20 with its own tests, and the public documentation of 2026-07-24",
+            date="2026-11-28",
+            edition="cloud",
+        ),
+        Known(
+            release="enterprise",
+            how=READ,
+            source="the source of 2026-05-20 with its own tests, and the public documentation of 2026-07-24",
+            date="2026-11-28",
+            edition="enterprise",
+        ),
+        Known(
+            release="ce-3 (3.0 to 3.2)",
+            how=READ,
+            source="the source up to v3.2.0; its tables were made in a real PostgreSQL",
+            date="2026-11-28",
+            first=(3, 0),
+            last=(3, 2),
+            edition="ce",
+        ),
+    ),
     limits=(
         "guests of single sites only; members of the team reach every site of it and are never changed",
         "Cloud and Enterprise: members of the team cannot be seen (blind spot `team-members`)",
@@ -46,6 +72,9 @@ PLATFORM = Platform(
         "Cloud and Enterprise: the role of a guest who has accepted is changed by hand, or by `role_change: reinvite`",
         "600 requests an hour and 60 in 10 seconds, shared by all keys of the team; one request for each site",
         "whose API key is used cannot be found out: `self` names it",
+        "Cloud and Enterprise: single sign-on makes people viewers of all sites of the team when they log in, whatever their grants",
+        "Cloud: who creates a team takes all their personal sites into it; such a site belongs to another team then, it is not gone",
+        "Community Edition after 3.2: mails need another adapter than `Bamboo.SMTPAdapter`; an invitation without its mail is no access",
         "Community Edition 3.x: read in its PostgreSQL database (extra `postgres`), written through its web forms",
     ),
 )

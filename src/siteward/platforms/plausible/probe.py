@@ -14,7 +14,7 @@ from siteward.platforms.plausible.roles import Edition, traits_of
 from siteward.platforms.plausible.rows import ask
 from siteward.platforms.plausible.session import SYSTEM, is_cloud
 from siteward.platforms.plausible.sites_api import BASE, team_of
-from siteward.transport.errors import ForbiddenError, NotThePlatformError
+from siteward.transport.errors import ForbiddenError, NotThePlatformError, RedirectedError
 
 if TYPE_CHECKING:
     from siteward.access.traits import Traits
@@ -103,7 +103,15 @@ def _probe_community(reader: Reader, rows: SqlReader) -> Traits:
     The edition is known by the missing Sites API, its version by `/api/system`; the tables are checked. Raises
     `ForbiddenError` or `NotThePlatformError` for anything else.
     """
-    answer = reader.query(BASE)
+    try:
+        answer = reader.query(BASE)
+    except RedirectedError as redirect:
+        if "/register;" not in str(redirect):
+            raise
+        raise NotThePlatformError(
+            "this Plausible Community Edition has no account yet, and leads everybody to /register",
+            hint="make its first account there, and then Siteward's own",
+        ) from redirect
     if answer.status == 401:
         raise ForbiddenError(
             "this Plausible has the Sites API, so it is not Community Edition",

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _ADDRESS = re.compile(r"[^@\s\x00-\x1f,;<>\"]+@[^@\s\x00-\x1f,;<>\"]+\.[^@\s\x00-\x1f,;<>\".]+")
 
+_MAIL_HINT = "; did the mail arrive at all? After Community Edition 3.2 the mail adapter `Bamboo.SMTPAdapter` is gone"
+
 
 def review(changes: Sequence[Change], live: Live, memory: Memory | None) -> Iterable[Diagnostic]:
     """Return what forbids each change (errors), and its side effects (warnings and notes)."""
@@ -157,7 +159,8 @@ def repeated(case: _Case) -> Iterator[Diagnostic]:
                 f"{_email_of(invite)} was invited {plural(count, 'time')} to {invite.key[4]}, the last time on {_format_moment(last)}, and has not "
                 "accepted; no more invitations are sent",
                 about=invite.key,
-                hint="ask them, then take the grant out, or raise `invitations: {max_sends}` for this instance",
+                hint="ask them, then take the grant out, or raise `invitations: {max_sends}` for this instance"
+                + (_MAIL_HINT if case.state.door == "web" else ""),
             )
         elif last is not None and (case.state.now is None or case.state.now < last + wish.pause):
             yield error(

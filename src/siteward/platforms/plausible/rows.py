@@ -102,7 +102,8 @@ def _explain_status(  # noqa: PLR0911 — one for each status
         case 401 if site and not writing:
             return ForbiddenError(
                 f"{said}; {site} belongs to another team now",
-                hint="was it handed over? Until that is clear nothing on it is managed",
+                hint="was it handed over, or has its owner created a team, which takes all personal sites along? It is not gone; "
+                "until that is clear nothing on it is managed",
             )
         case 401 if writing:
             return ForbiddenError(said, hint="a Stats key may only read: make a Sites key; or the site left the team")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from siteward.access.diagnostic import Diagnostic, note, plural, warning
 from siteward.access.model import Scope, account_key
 from siteward.platforms.umami.native_state import MANAGED, others_in, owners, people
-from siteward.platforms.umami.roles import NOBODY_SPECIAL, TEAM_OWNER
+from siteward.platforms.umami.roles import NOBODY_SPECIAL, TEAM_OWNER, has_factors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,6 +27,7 @@ def findings(state: NativeState) -> Iterator[Diagnostic]:
         _report_teams,
         _report_logins,
         _report_unknown_roles,
+        _report_required_factor,
     ):
         yield from report(state)
 
@@ -183,7 +184,8 @@ def _report_logins(state: NativeState) -> Iterator[Diagnostic]:
             others = ", ".join(name for name in clashing[user.username] if name != user.username)
             yield warning(
                 "login-clash",
-                f"the logins {user.username} and {others} differ only in case",
+                f"the logins {user.username} and {others} differ only in case"
+                + (", and only the lower-case one can log in" if has_factors(state.traits) else ""),
                 about=account_key(user.username),
                 hint="rename one of them; no change is made to either before",
             )
@@ -193,6 +195,14 @@ def _report_logins(state: NativeState) -> Iterator[Diagnostic]:
 
 def _warn_of_capitals(login: str, version: str) -> Diagnostic:
     """Return the warning about a login with capital letters, which 3.2 does not find (API.md section 0)."""
+    if version in {"3.3", "3.4"}:
+        return warning(
+            "mixed-case-login",
+            f"the login {login} has capital letters, so nobody can log in to it; 3.3 made all logins lower-case but those "
+            "whose lower-case form another row has, which may be one marked as deleted",
+            about=account_key(login),
+            hint="give the account another login in Umami, or delete it",
+        )
     how = f"declare it as `{login.lower()}` with `previously: [{login}]`, or rename it in Umami"
     if version in {"2.20", "3.0", "3.1"}:
         said, hint = "Umami 3.2 looks only for lower-case ones", f"before an upgrade to 3.2, {how}"
@@ -216,6 +226,23 @@ def _report_unknown_roles(state: NativeState) -> Iterator[Diagnostic]:
     for name, role, where in held:
         if role not in known:
             yield warning("role-unknown", f"{name} has the role {role}{where}, which Umami does not know and ignores")
+
+
+def _report_required_factor(state: NativeState) -> Iterator[Diagnostic]:
+    """Warn where a second factor is required of our own account, by itself or by a team it is in (3.3; read, not driven)."""
+    own = state.rows.users[state.me]
+    teams = [
+        f"team {team.name}"
+        for team in state.rows.teams.values()
+        if team.must_factor and any(member.user_id == own.id for member in team.members)
+    ]
+    for why in (*(["the account itself"] if own.must_factor else ()), *sorted(teams)):
+        yield warning(
+            "two-factor-required",
+            f"two-factor login is required of {own.username}, by {why}; Umami may shut Siteward out, which can give no code",
+            about=account_key(own.username),
+            hint="an admin takes the requirement back in Umami; `siteward doctor` shows one that is set for everybody",
+        )
 
 
 def _sort_by_label(state: NativeState) -> list[str]:

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from siteward.platforms.auth import Dialogue, RenewingAuth
 from siteward.platforms.decode import MisshapenError, Some, Token, decoded
+from siteward.platforms.umami.rows import NEEDS_ADMIN, Fault, FaultBody
 from siteward.transport._httpx import httpx
 from siteward.transport.causes import redirected
 from siteward.transport.errors import ForbiddenError, NotThePlatformError, UnauthenticatedError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 LOGIN = "/api/auth/login"
 VERIFY = "/api/auth/verify"
+_UNAVAILABLE = 503
 
 
 class Own(Struct, frozen=True):
@@ -81,21 +83,42 @@ class Login(RenewingAuth[str]):
         if alive.status_code == 200:
             raise ForbiddenError(
                 f"Umami does not let this account {request.method} {request.url.path}",
-                hint="the account needs Umami's role admin",
+                hint=NEEDS_ADMIN,
             )
         return alive.status_code not in NOT_NOW
 
     def is_busy(self, reply: httpx.Response, request: httpx.Request) -> bool:  # noqa: ARG002 — the same for all
-        """Return whether the login was answered with a status that only asks to try again later."""
-        return reply.status_code in NOT_NOW
+        """Return whether the login was answered with a status that only asks to try again later.
+
+        A 503 about the second factor does not: it stays until the server has its key again (3.3; read, not driven).
+        """
+        return reply.status_code in NOT_NOW and not _lost_its_key(reply)
 
     def hopeless(self) -> UnauthenticatedError:
         """Return the error for a token that is refused as soon as it was given."""
         return UnauthenticatedError(
             "Umami gives a token at the login and then does not accept it",
             hint="do several servers with different APP_SECRETs answer at `url`, or does a proxy drop the header "
-            "Authorization?",
+            "Authorization? Or is two-factor login required of the account (Umami 3.3 and later)?",
         )
+
+
+def _fault(reply: httpx.Response) -> FaultBody:
+    """Return the error in an answer; an empty one where it is not Umami's."""
+    try:
+        fault = decoded(Fault, reply.content).error
+    except MisshapenError:
+        return FaultBody()
+    return fault if isinstance(fault, FaultBody) else FaultBody()
+
+
+def _lost_its_key(reply: httpx.Response) -> bool:
+    """Return whether a login failed because the server lacks the key for second factors: 503, by its code or words.
+
+    Every other 503 (`database-unavailable`, or that of a proxy) may pass.
+    """
+    fault = _fault(reply) if reply.status_code == _UNAVAILABLE else FaultBody()
+    return fault.code.startswith("two-factor") or "TWO_FACTOR" in fault.message
 
 
 def _read_login(reply: httpx.Response, scrub: Callable[[str], str]) -> tuple[str, Own]:
@@ -103,6 +126,12 @@ def _read_login(reply: httpx.Response, scrub: Callable[[str], str]) -> tuple[str
     if reply.status_code == 401:
         raise UnauthenticatedError(
             "Umami did not accept the name and password", hint="try them in Umami's own login page"
+        )
+    if _lost_its_key(reply):
+        raise UnauthenticatedError(
+            f"this account has two-factor login, and Umami cannot check it: {scrub(_fault(reply).words)}",
+            hint="set TWO_FACTOR_ENCRYPTION_KEY (64 hex digits) on the server again; accounts without two-factor login are "
+            "not affected, and Siteward's own needs to be one",
         )
     if reply.has_redirect_location:
         raise redirected(reply, scrub)

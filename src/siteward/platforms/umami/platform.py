@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from siteward.platforms.interface import Platform
+from siteward.platforms.known import LIVE, READ, Known
 from siteward.platforms.umami.leaving import leftovers
 from siteward.platforms.umami.probe import probe, reach
 from siteward.platforms.umami.read import read
@@ -32,7 +33,28 @@ PLATFORM = Platform(
     reach=reach,
     leftovers=leftovers,
     finish=finish,
-    releases=("3.2", "3.1", "2.20"),
+    releases=("3.2", "3.1", "2.20", "3.4", "3.3"),
+    known=(
+        Known(
+            release="3.4",
+            how=READ,
+            source="the published API client 0.81.0, which carries the server's contract, and single newer files; a later "
+            "release looks the same",
+            date="2026-11-28",
+            first=(3, 4),
+        ),
+        Known(
+            release="3.3",
+            how=READ,
+            source="the published API client 0.81.0, the contract of 3.3.1, and the source of two-factor login",
+            date="2026-11-28",
+            first=(3, 3),
+        ),
+        Known(release="3.2", how=LIVE, source="server 3.2.0", date="2026-11-28", first=(3, 2)),
+        Known(release="3.1", how=LIVE, source="server 3.1.0", date="2026-11-28", first=(3, 1)),
+        Known(release="3.0", how=READ, source="its source", date="2026-11-22", first=(3, 0)),
+        Known(release="2.20", how=LIVE, source="server 2.20.2", date="2026-11-22", first=(2, 20)),
+    ),
     limits=(
         "no grants on single sites: a site is in one team, and whoever is in it sees the site (`layout`)",
         "a site that belongs to another account, or to nobody, cannot be moved by an admin",
@@ -43,6 +65,8 @@ PLATFORM = Platform(
         ),
         "a share link's token outlives the link",
         "3.1 and later: public links to boards are never listed (blind spot `board-links`)",
+        "3.4 and later: API keys are listed to their owner alone and no new password ends them (blind spot `api-keys`)",
+        "3.3 and later: two-factor login must not be required of Siteward's account, because a program can give no code",
         "no last login, no e-mail address, no disabled accounts: `suspended` is no role and no team",
         "2.20 shows neither teams without members nor sites that belong to nobody",
         "Umami Cloud has no API for users",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from siteward.platforms.interface import Reach
-from siteward.platforms.umami.roles import BOARD_LINKS, traits_of
-from siteward.platforms.umami.rows import Listings, Page, SiteRow, parse, refusal
+from siteward.platforms.umami.roles import API_KEYS, BOARD_LINKS, has_factors, traits_of
+from siteward.platforms.umami.rows import Listings, Page, SiteRow, parse, refusal, words_of
 from siteward.platforms.umami.session import ask_listings, own
 from siteward.transport.errors import ForbiddenError
 
@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from siteward.platforms.umami.session import Release
     from siteward.platforms.umami.settings import Settings
     from siteward.transport.http import Reader
+
+
+FACTOR_STATUS = "/api/2fa/status"
+
+
+class _Factor(Struct, frozen=True):
+    """The answer to `GET /api/2fa/status`."""
+
+    required: bool | None = field(default=None, name="isRequired")
+    reason: str | None = field(default=None, name="requiredReason")
 
 
 class _Config(Struct, frozen=True):
@@ -28,8 +38,9 @@ class _Config(Struct, frozen=True):
 def probe(reader: Reader, _settings: Settings) -> tuple[Traits, Listings | None]:
     """Return the traits of this server, and the listings of 3.x for `read`.
 
-    Where there is a site this costs no request of its own, because the release shows in the listings, which `read` needs
-    anyway. Only a 3.x without sites is asked once or twice more; 2.20 is asked for two lists it does not have.
+    Where there is a site, the release shows in the listings, which `read` needs anyway: this costs no request of its own
+    for 3.1, one for 3.2 and two for later ones (see `_detect_newer`). A 3.x without sites is asked once or twice more; 2.20
+    is asked for two lists it does not have.
 
     Raises `ForbiddenError` for Umami Cloud and for an account that is no admin, and whatever the login raises.
     """
@@ -58,7 +69,7 @@ def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
             "take a website out of a team that it does not own",
             "see when somebody last logged in: Umami does not keep it",
         ),
-        notes=_list_notes(settings, traits),
+        notes=(*_list_notes(settings, traits), *([_describe_factor(reader)] if has_factors(traits) else ())),
     )
 
 
@@ -86,7 +97,7 @@ def _detect_release(reader: Reader) -> tuple[Release, Listings | None]:
     page = parse(Page[SiteRow], sites)
     listings = Listings(users, teams, page)
     if any(site.recorder is not None for site in page.data):
-        return "3.2", listings
+        return _detect_newer(reader), listings
     if any(site.replay is not None for site in page.data):
         return "3.1", listings
     return _detect_without_sites(reader), listings
@@ -104,7 +115,45 @@ def _detect_without_sites(reader: Reader) -> Release:
         raise ForbiddenError("Umami Cloud has no way to manage users through its API; only self-hosted Umami has")
     if config.current is not None:
         return "3.1"
-    return "3.0" if reader.query("/api/boards").status == 404 else "3.2"
+    return "3.0" if reader.query("/api/boards").status == 404 else _detect_newer(reader)
+
+
+def _detect_newer(reader: Reader) -> Release:
+    """Return which of 3.2, 3.3 and 3.4 a server is, by what it has: two-factor login, API keys (read, not driven).
+
+    One request where it is 3.2, else two. A server that refuses one of them has it, so that no blind spot is missed.
+    """
+    if not _has(reader, FACTOR_STATUS):
+        return "3.2"
+    return "3.4" if _has(reader, "/api/me/api-keys") else "3.3"
+
+
+def _has(reader: Reader, path: str) -> bool:
+    """Return whether a server has a path: what it has not it answers with a page and 404."""
+    try:
+        answer = reader.query(path)
+    except ForbiddenError:
+        return True
+    if answer.status == 404 and words_of(reader, answer):
+        raise ForbiddenError("Umami Cloud has no way to manage users through its API; only self-hosted Umami has")
+    if answer.status >= 500:
+        raise refusal(reader, answer)
+    return answer.status != 404
+
+
+def _describe_factor(reader: Reader) -> str:
+    """Return in a sentence whether a second factor is required of our account, which has none, and why."""
+    answer = reader.query(FACTOR_STATUS)
+    status = parse(_Factor, answer) if answer.status == 200 else _Factor()
+    if status.required is None:
+        return f"whether two-factor login is required of this account is not known: {FACTOR_STATUS} was answered {answer.status}"
+    if not status.required:
+        return "two-factor login is not required of this account, which has none; nor may it be, since a program cannot give it"
+    why = {"global": "everybody", "team": "a team it is in", "user": "this account"}.get(status.reason or "", "it")
+    return (
+        f"two-factor login is required of {why}, and this account has none: Umami may shut Siteward out; exempt it, or take "
+        "the requirement back"
+    )
 
 
 def _list_notes(settings: Settings, traits: Traits) -> tuple[str, ...]:
@@ -122,6 +171,11 @@ def _list_notes(settings: Settings, traits: Traits) -> tuple[str, ...]:
         notes.append(
             "whoever has the role user or above can share boards publicly, and no list shows these links; new accounts "
             "begin as view-only, which cannot"
+        )
+    if API_KEYS in traits.blind_spots:
+        notes.append(
+            "people may have made API keys, which no list shows and no new password ends; a key does what its owner may "
+            "do at the time, and goes when the account is deleted"
         )
     if traits.version == "2.20":
         notes.append("2.20 does not show teams without members, nor websites that belong to nobody")

@@ -5,6 +5,7 @@ Each function checks one change for one hazard and yields its diagnostics; none 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -22,7 +23,7 @@ from siteward.platforms.umami.native_state import (
     people,
     team_name,
 )
-from siteward.platforms.umami.roles import BOARD_LINKS, NOBODY_SPECIAL, OWNER
+from siteward.platforms.umami.roles import API_KEYS, BOARD_LINKS, NOBODY_SPECIAL, OWNER, has_factors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -70,6 +71,7 @@ def review(changes: Sequence[Change], live: Live, memory: Memory | None = None) 
     }
     case = _Case(live, state, clashes(state), roles)
     yield from _report_board_links(changes, case, memory)
+    yield from _report_api_keys(changes, case)
     for change in changes:
         for check in _CHECKS:
             yield from check(change, case)
@@ -103,6 +105,42 @@ def _report_board_links(changes: Sequence[Change], case: _Case, memory: Memory |
                 about=change.key,
                 hint="view-only, which new accounts begin with, cannot",
             )
+
+
+def _report_api_keys(changes: Sequence[Change], case: _Case) -> Iterator[Diagnostic]:
+    """Note, once for each account that is left without any access, that API keys it made go on to exist (3.4).
+
+    A key does what its owner may do at the time, so that of somebody without a role and a team opens nothing but the
+    sites that its owner owns. A deleted account takes its keys along.
+    """
+    if API_KEYS not in case.state.traits.blind_spots:
+        return
+    deleted = {account_of(change.key) for change in changes if isinstance(change.before, Account) and not change.after}
+    held: defaultdict[str, list[Grant]] = defaultdict(list)
+    for grant in case.live.access.grants():
+        if grant.role != OWNER:
+            held[grant.subject.name].append(grant)
+    reported: set[str | None] = set(deleted)
+    for change in changes:
+        name = account_of(change.key) or ""
+        user = case.user(change)
+        if name in reported or user is None:
+            continue
+        reported.add(name)
+        if not held[name] or any(case.roles.get((name, grant.scope), OWNER) is not None for grant in held[name]):
+            continue
+        sites, _ = owned(user.id, case.state)
+        opens = (
+            f"they go on to open {', '.join(sites)}, which it owns"
+            if sites
+            else "they open nothing until it has access"
+        )
+        yield note(
+            "keeps-api-keys",
+            f"API keys that {name} made stay: no list shows them and no new password ends them; {opens}",
+            about=change.key,
+            hint="only the owner deletes them in Umami; deleting the account ends them",
+        )
 
 
 def _is_loss(change: Change, state: NativeState) -> bool:
@@ -242,7 +280,8 @@ def _check_site_without_team(change: Change, scope: Scope, case: _Case) -> Itera
         whose = f"belongs to {owner.username}" if owner else "belongs to nobody"
         yield _report_effect(
             "site-cannot-be-moved",
-            f"{scope} {whose}, and Umami lets no admin move it into a team",
+            f"{scope} {whose}, and Umami lets no admin move it into a team"
+            + (" up to 3.2; that a later one does is not known for sure" if has_factors(case.state.traits) else ""),
             change,
             "manual",
             Severity.ERROR,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OWNER = "owner"
 TEAM_OWNER = "team-owner"
 NOBODY_SPECIAL = "view-only"
+ADMIN = "admin"
 
 _TEAM_ROLES = (
     Role(name="team-view-only", power=Power.VIEW, portable="view"),
@@ -36,15 +37,18 @@ _ACCOUNT_ROLES = (
 )
 
 BOARD_LINKS = "board-links"
+API_KEYS = "api-keys"
 # 2.20 lists sites and teams only by account (API.md section 8), so what no account leads to is never seen.
 _UNSEEN_IN_2 = ("teams-without-members", "orphan-sites")
 # Boards came with 3.1. Whoever has the role `user` or above, or had it once, may have shared one publicly, and no list
 # that an admin may ask for shows it (REAL-2026-11.md, F1). Our own account is an admin, so there always is somebody.
-_UNSEEN: Mapping[str, tuple[str, ...]] = {"2.20": _UNSEEN_IN_2, "3.0": ()}
+# API keys came with 3.4: only their owner may list them, and a new password does not end them (read, not driven).
+_UNSEEN: Mapping[str, tuple[str, ...]] = {"2.20": _UNSEEN_IN_2, "3.0": (), "3.4": (BOARD_LINKS, API_KEYS)}
 _WORDS: Mapping[str, str] = {
     "teams-without-members": "teams that nobody is in",
     "orphan-sites": "sites that belong to nobody",
     BOARD_LINKS: "public links to boards, which anybody with the role `user` or above can make",
+    API_KEYS: "API keys, which only their owner sees and a new password does not end",
 }
 
 # All releases taken together: a file is checked against these before any server is asked.
@@ -59,7 +63,7 @@ WIDEST = Traits(
     ids="unique",
     shows_public=True,
     powerful=frozenset({"admin", "team-manager"}),
-    blind_spots=(*_UNSEEN_IN_2, BOARD_LINKS),
+    blind_spots=(*_UNSEEN_IN_2, BOARD_LINKS, API_KEYS),
     unseen=_WORDS,
 )
 
@@ -67,3 +71,8 @@ WIDEST = Traits(
 def traits_of(release: Release) -> Traits:
     """Return the traits of a release."""
     return replace(WIDEST, version=release, blind_spots=_UNSEEN.get(release, (BOARD_LINKS,)))
+
+
+def has_factors(traits: Traits) -> bool:
+    """Return whether this release has two-factor login."""
+    return traits.version in {"3.3", "3.4"}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from msgspec import Struct, field
 
 from siteward.platforms.decode import Api, Some
-from siteward.transport.errors import ForbiddenError, NotThePlatformError
+from siteward.transport.errors import ForbiddenError, IncompleteError, NotThePlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# From 3.3 on a second factor may be required of an account; what one is answered that has none was never driven.
+NEEDS_ADMIN = "the account needs Umami's role admin; from 3.3 on, two-factor login that is required of it may be the cause as well"
 # There is no upper bound on pageSize below 2^53 (API.md section 2), and pages of equal `createdAt` lose rows.
 ONE_PAGE: Mapping[str, str | int] = {"page": 1, "pageSize": 1_000_000}
 
@@ -40,6 +42,7 @@ class UserRow(Struct, frozen=True):
     role: str
     created: str | None = field(default=None, name="createdAt")
     deleted: str | None = field(default=None, name="deletedAt")
+    must_factor: bool | None = field(default=None, name="twoFactorRequired")
 
 
 class MemberRow(Struct, frozen=True):
@@ -77,6 +80,7 @@ class TeamRow(Struct, frozen=True):
     counts: TeamCounts | None = field(default=None, name="_count")
     # A server that once ran in cloud mode keeps the rows of what was deleted, and lists such teams (REAL-2026-11.md, U11).
     deleted: str | None = field(default=None, name="deletedAt")
+    must_factor: bool | None = field(default=None, name="twoFactorRequired")
 
     def __post_init__(self) -> None:
         if self.members_3 is None and self.members_2 is None:
@@ -103,10 +107,29 @@ class SiteRow(Struct, frozen=True):
 
 
 class Page(Struct, Generic[T], frozen=True):
-    """One page of a listing, with the number of all rows."""
+    """One page of a listing, with the number of all rows.
+
+    From 3.3 on a list may be cut by the server (`isCapped`; read, not driven), and then so may its count: making such a page
+    raises `IncompleteError`.
+    """
 
     data: tuple[T, ...]
     count: int
+    capped: bool | None = field(default=None, name="isCapped")
+
+    def __post_init__(self) -> None:
+        if self.capped:
+            raise IncompleteError(
+                "Umami cut a list short and says so (`isCapped`), so who or what is missing from it cannot be known",
+                hint="nothing is planned from half a list; look for a limit on lists in the settings of the server, or of "
+                "a proxy before it",
+            )
+
+
+class Factor(Struct, frozen=True):
+    """Whether an account has a second factor (3.3)."""
+
+    on: bool | None = field(default=None, name="isEnabled")
 
 
 class Deleted(Struct, frozen=True):
@@ -157,11 +180,11 @@ class FaultBody(Struct, frozen=True):
 def _explain_status(refused: RefusalError) -> PlatformError | None:
     """Return the error for a status with a meaning of its own, else `None`.
 
-    401 with a living token means "not allowed" here, 403 is never used (API.md section 1); a dead token has been
-    renewed before this is reached.
+    401 with a living token means "not allowed" here, and 403 the same from 3.3 on; before, Umami never says it (API.md
+    section 1). A dead token has been renewed before this is reached.
     """
-    if refused.answer.status == 401:
-        return ForbiddenError(refused.said, hint="the account needs Umami's role admin")
+    if refused.answer.status == 401 or (refused.answer.status == 403 and refused.words):
+        return ForbiddenError(refused.said, hint=NEEDS_ADMIN)
     if refused.answer.status == 404 and not refused.words:
         return NotThePlatformError(f"{refused.said}, and not as Umami does", hint="look at `url`, and at its path")
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlsplit
@@ -18,16 +19,20 @@ if TYPE_CHECKING:
     from siteward.transport.http import Answer, Doors, Link, Reader, Writer
     from siteward.transport.secrets import Secrets
 
-Release = Literal["3.2", "3.1", "3.0", "2.20"]
+Release = Literal["3.4", "3.3", "3.2", "3.1", "3.0", "2.20"]
 
 CLOUD = ("umami.is",)
+_API_KEY = re.compile(r"umami_[A-Za-z0-9_-]{32}")
 _ID = "[^/]+"
 READING_CALLS = (
     ("POST", "/api/auth/login"),
     ("POST", "/api/auth/verify"),
     ("GET", "/api/config"),
     ("GET", "/api/boards"),
+    ("GET", "/api/2fa/status"),
+    ("GET", "/api/me/api-keys"),
     ("GET", "/api/admin/(users|teams|websites)"),
+    ("GET", f"/api/admin/users/{_ID}/2fa"),
     ("GET", f"/api/users/{_ID}(/teams|/websites)?"),
     ("GET", f"/api/teams/{_ID}(/users|/websites)?"),
     ("GET", f"/api/websites/{_ID}"),
@@ -48,8 +53,18 @@ def connect(_settings: Settings, secrets: Secrets, link: Link) -> Doors:
             "Umami Cloud has no way to manage users through its API; only self-hosted Umami has",
             hint="manage the members of a Cloud team in Umami itself",
         )
+    _refuse_api_key(secrets)
     reads = [Reading(*route) for route in READING_CALLS]
     return open_doors(link, reads=reads, auth=Login(link.url, secrets), scrub=secrets.scrub)
+
+
+def _refuse_api_key(secrets: Secrets) -> None:
+    """Raise `ForbiddenError` for a password that is an API key of 3.4: no call about people takes one (read, not driven)."""
+    if _API_KEY.fullmatch(secrets.get("password").reveal()):
+        raise ForbiddenError(
+            "the PASSWORD is an API key of Umami, and a key can manage neither accounts nor teams",
+            hint="give the name and the password of an admin account of Siteward's own",
+        )
 
 
 def own(reader: Reader) -> Own:

@@ -181,6 +181,12 @@ def maintenance_page(release: Release) -> Response:
     return _page(release, title, title, "<p>We will be back up and running again soon.</p>", 503)
 
 
+def untrusted_host_page(release: Release) -> Response:
+    """Return the warning of a 6.0 behind a proxy whose name is not among `trusted_hosts` (read; the words are ours)."""
+    words = "<p>The host name of this request is not one of <code>trusted_hosts</code> in the config file.</p>"
+    return _page(release, f"{release.product} &rsaquo; Warning", "Untrusted host", words, 200)
+
+
 def _page(release: Release, title: str, heading: str, content: str, status: int) -> Response:
     body = (
         f'<!DOCTYPE html>\n<html>\n<head>\n\t<meta charset="utf-8">\n\t<title>{title}</title>\n</head>\n'

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from siteward.platforms.matomo.fake.call import LOCKED_OUT, Actor, AlwaysError, NoAccessError
+from siteward.platforms.matomo.fake.call import LOCKED_OUT, Actor, AlwaysError, ApiError, NoAccessError
+from siteward.platforms.matomo.fake.php import Parameter, as_text
 from siteward.platforms.matomo.fake.state import ANONYMOUS, State, User
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from siteward.platforms.matomo.fake.release import Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,30 @@ def authenticate(state: State, shown: Credentials) -> Actor:
         raise NoAccessError(_refusal(shown))
     _check_address(state, shown.address)
     return Actor(user.login, user.superuser, session=shown.wants_session)
+
+
+AUTH_FIELDS = ("token_auth", "force_api_session")
+
+
+def sent_token(
+    release: Release, query: Mapping[str, Parameter], body: Mapping[str, Parameter], header: str
+) -> tuple[str, bool]:
+    """Return the token that a request shows, and whether it stands where no log keeps it.
+
+    5.4 takes it from the header `Authorization` as well. From 5.8 on two that differ are refused, as is
+    `force_api_session` said in two ways; before, the body goes before the query (read, not driven).
+    """
+    in_header = header.removeprefix("Bearer ").strip() if header.startswith("Bearer ") and release.since(5, 4) else ""
+    if release.since(5, 8):
+        tokens = {as_text(part["token_auth"]) for part in (query, body) if part.get("token_auth")} | (
+            {in_header} - {""}
+        )
+        sessions = {as_text(part["force_api_session"]) for part in (query, body) if "force_api_session" in part}
+        if len(tokens) > 1 or len(sessions) > 1:
+            raise ApiError("The request names its authentication in several ways that differ.", 400)
+    if "token_auth" in body or not in_header:
+        return as_text(body.get("token_auth", query.get("token_auth", ""))), "token_auth" in body
+    return as_text(query.get("token_auth", "")) or in_header, "token_auth" not in query
 
 
 def _owner(state: State, shown: Credentials) -> User | None:

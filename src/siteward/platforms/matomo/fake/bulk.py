@@ -7,7 +7,7 @@ from urllib.parse import quote_plus, unquote_plus
 
 from siteward.platforms.matomo.fake.answer import as_result, error_body
 from siteward.platforms.matomo.fake.auth import Credentials, authenticate
-from siteward.platforms.matomo.fake.call import Actor, AlwaysError, ApiError, Call, api, invoke
+from siteward.platforms.matomo.fake.call import VIEW, Actor, AlwaysError, ApiError, Call, api, invoke
 from siteward.platforms.matomo.fake.php import Parameter, Value, as_text, variables
 
 BULK = "API.getBulkRequest"
@@ -20,9 +20,12 @@ def _get_bulk_request(call: Call) -> Value:
     urls = call.params["urls"]
     if not isinstance(urls, list):
         return []
-    limit = call.state.settings.get("API_bulk_request_limit", "-1")
-    if call.release.since(5) and 0 <= int(limit) < len(urls):
+    limit = _limit_of(call)
+    if call.release.since(5, 8) and 0 <= int(limit) < len(urls):
         raise ApiError(f"A bulk request may carry {limit} requests at most.", 400)  # our words: it was read, not seen
+    if call.release.since(5, 13):
+        for url in urls:
+            _refuse_conflict(call, _entry(call, url))
     outer = {name: value for name, value in call.params.items() if name not in NOT_INHERITED}
     results: list[Value] = []
     for url in urls:
@@ -33,6 +36,24 @@ def _get_bulk_request(call: Call) -> Value:
         elif call.release.before(3):
             raise AlwaysError("Maximum execution time of 30 seconds exceeded", 500)
     return results
+
+
+def _limit_of(call: Call) -> str:
+    """Return how many requests a bulk may carry; nobody's may carry 10, with view access 50 (5.8; read, not driven)."""
+    limit = call.state.settings.get("API_bulk_request_limit", "-1")
+    if not call.actor.anonymous or call.release.before(5, 8):
+        return limit
+    own = 50 if call.sites_with(VIEW) else 10
+    return str(own if int(limit) < 0 else min(own, int(limit)))
+
+
+def _refuse_conflict(call: Call, entry: dict[str, Parameter]) -> None:
+    """Refuse the whole bulk for an entry that changes the session flag, or in a session the token (5.13; read)."""
+    outer = "1" if call.actor.session else "0"
+    if as_text(entry.get("force_api_session", outer)) != outer or (
+        call.actor.session and as_text(entry.get("token_auth", "")) not in ("", as_text(call.params["token_auth"]))
+    ):
+        raise ApiError("A request in the bulk names another authentication than the bulk.", 400)
 
 
 def _entry(call: Call, url: str) -> dict[str, Parameter]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from siteward.platforms.matomo.fake.release import Release
 
 TRIMMED = frozenset({"userLogin", "email", "userEmail"})
+SCALARS = frozenset({"userLogin", "email", "userEmail", "password", "passwordConfirmation", "idSite", "pluginName"})
+BOOLEANS = frozenset({"hasSuperUserAccess"})
 Level: TypeAlias = str
 VIEW: tuple[str, ...] = ("view", "write", "admin")
 ADMIN: tuple[str, ...] = ("admin",)
@@ -80,9 +82,9 @@ class Call:
     # arguments
 
     def text(self, name: str, default: str = "") -> str:
-        """Return a scalar argument; blanks around logins and e-mails are dropped (rec 21#12)."""
+        """Return a scalar argument; blanks around logins and e-mails are dropped (rec 21#12), until 6.0 (read, a guess)."""
         text = as_text(self.params.get(name, default))
-        return text.strip() if name in TRIMMED and self.release.since(4) else text
+        return text.strip() if name in TRIMMED and self.release.since(4) and self.release.before(6) else text
 
     def given(self, name: str) -> bool:
         """Tell whether an argument was sent and is not empty."""
@@ -239,17 +241,38 @@ def invoke(call: Call) -> Value:
     if not dot:
         raise ApiError("The method name is invalid. Expected 'module.methodName'")
     if plugin not in plugins(call.state):
-        raise ApiError(_no_plugin(plugin, call.release))
+        raise ApiError(_no_plugin(plugin, call.release), _status_of_missing(plugin, call))
+    space = "Matomo" if call.release.since(6) else "Piwik"
     method = next((method for method in METHODS.get(call.method, ()) if method.exists(call.release)), None)
     if method is None:
         raise ApiError(
-            f"The method '{name}' does not exist or is not available in the module '\\Piwik\\Plugins\\{plugin}\\API'.",
-            400,
+            f"The method '{name}' does not exist or is not available in the module '\\{space}\\Plugins\\{plugin}\\API'.",
+            404 if call.release.since(5, 7) else 400,
         )
+    _check_types(call)
     for parameter in method.required:
         if not call.given(parameter):
-            raise ApiError(f"Please specify a value for '{parameter}'.")
+            raise ApiError(f"Please specify a value for '{parameter}'.", 400 if call.release.since(5, 7) else 200)
     return method.handler(call)
+
+
+def _check_types(call: Call) -> None:
+    """Refuse what 6.0 refuses by the declared types: a list where a text is meant, a truth value in other words (read)."""
+    if call.release.before(6):
+        return
+    for name in sorted(SCALARS & call.params.keys()):
+        if not isinstance(call.params[name], str):
+            raise ApiError(f"Invalid value for parameter '{name}'.", 400)
+    for name in sorted(BOOLEANS & call.params.keys()):
+        if call.params[name] not in ("0", "1", "true", "false"):
+            raise ApiError(f"Invalid value for parameter '{name}'.", 400)
+
+
+def _status_of_missing(plugin: str, call: Call) -> int:
+    """Return the status for a plugin that is off (403) or not there (404); before 5.7 all was 200 (read, not driven)."""
+    if call.release.before(5, 7):
+        return 200
+    return 403 if plugin in call.state.plugins or plugin in _shipped(call.release) else 404
 
 
 def _no_plugin(plugin: str, release: Release) -> str:

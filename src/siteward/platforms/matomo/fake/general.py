@@ -42,7 +42,7 @@ def _get_php_version(call: Call) -> Value:
     }
 
 
-@api("API.getSettings")
+@api("API.getSettings", until=(6,))
 def _get_settings(_call: Call) -> Value:
     return {"SDK_batch_size": 10, "SDK_interval_value": 30}
 

@@ -51,6 +51,8 @@ def _sites_asked(call: Call) -> list[int]:
         sites = call.sites_with(ADMIN)
     else:
         words = given.split(",") if isinstance(given, str) else call.array("idSites")
+        if call.release.since(5, 7) and not all(word.strip().isdigit() for word in words):
+            raise ApiError("Invalid value for parameter 'idSites'.", 400)  # 5.7.1; read, the words are ours
         sites = [site_id for site_id in (_site_id(word.strip()) for word in words) if site_id > 0]
     if not sites:
         raise ApiError("Specify at least one website ID in &idSites=")
@@ -87,6 +89,8 @@ def _set_user_access(call: Call) -> Value:
     if login == ANONYMOUS:
         _check_anonymous(call)
     role, extra = _role_and_extras(call)
+    if role == "admin" and call.actor.session and call.release.since(5, 13):
+        call.confirm_password()
     sites = _sites_asked(call)
     if not (login == ANONYMOUS and call.release.before(3)):
         call.existing(login)

@@ -39,7 +39,8 @@ class More(_Strict):
 
     `plugins` are switched on or off beside what the release has; `groups` need GroupPermissions on. `collation` is that
     of the tables, `rows` are access rows beside the grants, under any spelling. `bulk_limit` is
-    `API_bulk_request_limit`, which a release before 5 does not know; `mail_fails` tells that no mail can be sent.
+    `API_bulk_request_limit`, which a release before 5.8 does not know; `mail_fails` tells that no mail can be sent.
+    `untrusted_host` is a 6.0 behind a proxy whose name it does not trust: it answers with a page of warning.
     """
 
     plugins: Mapping[Literal["TagManager", "GroupPermissions", "LoginLdap"], bool] = {}
@@ -48,6 +49,7 @@ class More(_Strict):
     rows: tuple[MoreRow, ...] = ()
     bulk_limit: int | None = None
     mail_fails: bool = False
+    untrusted_host: bool = False
 
 
 def before(state: State, world: World) -> More:
@@ -68,6 +70,8 @@ def after(state: State, more: More, sites: Mapping[str, int]) -> None:
         access: dict[int, str] = {sites[domain]: role for domain, role in group.access.items()}
         state.groups[state.next("group")] = UserGroup(group.name, list(group.members), access)
     state.mail_fails = more.mail_fails
+    if more.untrusted_host:
+        state.settings["untrusted_host"] = "1"
     state.plugins |= {str(name): on for name, on in more.plugins.items()}
     if more.bulk_limit is not None:
         state.settings["API_bulk_request_limit"] = str(more.bulk_limit)

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release as the recordings know it: `text` is what `API.getMatomoVersion` answers."""
+    """One release as the recordings know it: `text` is what `API.getMatomoVersion` answers.
+
+    Of 5.14 and 6.0 the developer changelog and single sources were read; no such server ran, and there are no recordings.
+    """
 
     name: str
     number: tuple[int, int, int]
@@ -23,8 +26,6 @@ class Release:
         return self.number < number
 
 
-# Of this one the changelog was read; no such server ran, so no sandbox is offered as it.
-READ_ABOUT = Release("5.14", (5, 14, 1), "5.14.1")
 RELEASES = {
     release.name: release
     for release in (
@@ -32,5 +33,7 @@ RELEASES = {
         Release("4.16", (4, 16, 1), "4.16.1"),
         Release("3.14", (3, 14, 1), "3.14.1"),
         Release("2.18", (2, 18, 1), "2.18.1", "Piwik"),
+        Release("6.0", (6, 0, 0), "6.0.0-b1"),
+        Release("5.14", (5, 14, 1), "5.14.1"),
     )
 }

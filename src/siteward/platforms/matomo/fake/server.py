@@ -1,4 +1,4 @@
-"""A stand-in for a Matomo server: 5.3, 4.16, 3.14 and Piwik 2.18, stateful, held to the recordings."""
+"""A stand-in for a Matomo server: 5.3, 4.16, 3.14 and Piwik 2.18, stateful, held to the recordings; 5.14 and 6.0 as read."""
 
 from __future__ import annotations
 
@@ -22,8 +22,16 @@ from siteward.platforms.matomo.fake import (
     users,
     worlds,
 )
-from siteward.platforms.matomo.fake.answer import HTML, error_page, maintenance_page, render, render_error, status_of
-from siteward.platforms.matomo.fake.auth import Credentials, authenticate
+from siteward.platforms.matomo.fake.answer import (
+    HTML,
+    error_page,
+    maintenance_page,
+    render,
+    render_error,
+    status_of,
+    untrusted_host_page,
+)
+from siteward.platforms.matomo.fake.auth import Credentials, authenticate, sent_token
 from siteward.platforms.matomo.fake.call import ApiError, Call, invoke
 from siteward.platforms.matomo.fake.php import Parameter, Value, as_text, variables
 from siteward.platforms.matomo.fake.release import RELEASES
@@ -47,6 +55,13 @@ PLUGINS = (
 )  # importing them fills the table of methods
 VERBS = ("GET", "POST", "PUT", "DELETE", "PATCH")
 LYING_LIMIT = "100"
+# 5.14 sends these with every answer of the API (read, not driven).
+SAFETY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "deny",
+    "Content-Security-Policy": "default-src 'none'",
+}
 
 
 @dataclass
@@ -82,12 +97,16 @@ class MatomoFake(Fake):
         if as_text(sent.get("module", "")) != "API":
             return page(self.state, request, self.url)
         answer = self._api(request, query, sent)
+        if self.state.release.since(5, 14):
+            answer.headers.update(SAFETY)
         if self.state.release.since(3):
             answer.headers["X-Matomo-Request-Id"] = self.state.secret()[:5]
         return answer
 
     def _refused(self, request: Request) -> Response | None:
         """Return the answer of a server that is closed or wants https, or `None` (rec 14#30-31)."""
+        if self.state.settings.get("untrusted_host") == "1" and self.state.release.since(6):
+            return untrusted_host_page(self.state.release)
         if self.state.settings.get("maintenance_mode") == "1":
             return maintenance_page(self.state.release)
         if self.state.settings.get("force_ssl") == "1" and request.scheme == "http":
@@ -100,10 +119,13 @@ class MatomoFake(Fake):
         if self.struck("lying-total", request):
             sent["filter_limit"] = LYING_LIMIT
         body = _body(request)
-        token = body.get("token_auth", query.get("token_auth", ""))
+        try:
+            token, safe = sent_token(release, query, body, request.headers.get("Authorization", ""))
+        except ApiError as problem:
+            return render_error(problem, sent, release)
         shown = Credentials(
-            "expired" if self.struck("expire-token", request) else as_text(token),
-            "token_auth" in body,
+            "expired" if self.struck("expire-token", request) else token,
+            safe,
             request.remote_addr or "127.0.0.1",
             wants_session=release.since(3) and as_text(sent.get("force_api_session", "")) == "1",
             cookie=request.cookies.get(COOKIE, ""),

@@ -49,6 +49,8 @@ def site_record(call: Call, site: Site) -> dict[str, Value]:
     if release.since(4):
         shown["excluded_referrers"] = ""
     shown |= {"group": site.group, "type": "website", "keep_url_fragment": number(0)}
+    if release.since(5, 11):
+        shown["description"] = site.description
     if release.since(3):
         shown |= {"creator_login": site.creator} if call.actor.superuser else {}
         shown |= {"timezone_name": site.timezone, "currency_name": CURRENCIES[site.currency]}
@@ -202,6 +204,14 @@ def _zone(call: Call) -> str:
     return zone
 
 
+def _description(call: Call) -> str:
+    """Return the description of a site, 255 characters at most (5.11; read, not driven)."""
+    description = call.text("description") if call.release.since(5, 11) else ""
+    if len(description) > 255:
+        raise ApiError("The description may have 255 characters at most.", 400)
+    return description
+
+
 def _currency(call: Call) -> str:
     currency = call.text("currency") or "USD"
     if currency not in CURRENCIES:
@@ -225,6 +235,7 @@ def _add_site(call: Call) -> Value:
         call.actor.login,
         zone,
         currency,
+        _description(call),
     )
     call.state.sites[site.id] = site
     call.touched = True
@@ -246,6 +257,8 @@ def _update_site(call: Call) -> Value:
     site = _existing(call)
     site.name = call.text("siteName").strip()[:SITE_NAME_LENGTH] or site.name
     site.urls = _urls(call) or site.urls
+    if "description" in call.params:
+        site.description = _description(call)
     if "group" in call.params and call.actor.superuser:
         site.group = call.text("group").strip()
     call.touched = True

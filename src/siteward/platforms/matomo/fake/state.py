@@ -67,6 +67,7 @@ class Site:
     creator: str = ANONYMOUS
     timezone: str = "UTC"
     currency: str = "USD"
+    description: str = ""
 
 
 @dataclass(slots=True)

@@ -17,6 +17,8 @@ PREFERENCES = {"defaultReport": "", "defaultReportDate": "yesterday"}
 
 @api("UsersManager.createAppSpecificTokenAuth", "userLogin", "passwordConfirmation", "description", since=(4,))
 def _create_token(call: Call) -> Value:
+    if call.release.since(5, 13):
+        _refuse_for_others(call)
     name = call.text("userLogin")
     by_email = call.state.by_email(name) if call.state.user(name) is None else None
     user = call.check_password(by_email.login if by_email else name, call.text("passwordConfirmation"))
@@ -39,6 +41,14 @@ def _create_token(call: Call) -> Value:
             401,
         )
     return value
+
+
+def _refuse_for_others(call: Call) -> None:
+    """Refuse a token for another account than one's own, and any inside a bulk (5.13; read, the words are ours)."""
+    if call.inner:
+        raise ApiError("A token cannot be made by a nested request.", 400)
+    if not call.actor.anonymous and call.state.key(call.actor.login) != call.state.key(call.text("userLogin")):
+        raise ApiError("A token can be made for one's own account only.", 403)
 
 
 def _token_expiry(call: Call) -> datetime | None:

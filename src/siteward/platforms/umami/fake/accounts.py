@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from siteward.platforms.umami.fake import factor
 from siteward.platforms.umami.fake.ask import (
     PAGING,
     SEARCH,
@@ -17,7 +18,7 @@ from siteward.platforms.umami.fake.ask import (
     page,
     sorting,
 )
-from siteward.platforms.umami.fake.rows import CrashError, Json, Session, User
+from siteward.platforms.umami.fake.rows import SINCE_3_3, CrashError, Json, Session, User
 from siteward.platforms.umami.fake.schema import loose_uuid, one_of, optional, pattern, text, uuid
 from siteward.platforms.umami.fake.sites import sites_of
 from siteward.platforms.umami.fake.state import digest, ident, token
@@ -51,6 +52,11 @@ def routes(release: str) -> Mapping[tuple[str, str], Route]:
     listed = {**PAGING, **sorting(release)}
     return {
         ("POST", "/api/auth/login"): Route(login, {"username": text(), "password": text()}, open=True),
+        **(
+            {("POST", "/api/2fa/verify"): Route(second_step, factor.VERIFIED, open=True)}
+            if release in SINCE_3_3
+            else {}
+        ),
         ("POST", "/api/auth/verify"): Route(verify),
         ("POST", "/api/auth/logout"): Route(logout, open=old),
         ("POST", "/api/auth/sso"): Route(sso),
@@ -79,6 +85,19 @@ def login(ask: Ask) -> Json:
         raise RefusalError(
             401, "message.incorrect-username-password" if ask.fake.old else None, "incorrect-username-password"
         )
+    if ask.fake.factored and (asked := factor.second_step(ask, user)):
+        return asked
+    return signed_in(ask, user, name)
+
+
+def second_step(ask: Ask) -> Json:
+    """Hand out a token for the code of the second factor (3.3)."""
+    user = factor.verified(ask)
+    return signed_in(ask, user, user.username)
+
+
+def signed_in(ask: Ask, user: User, name: str) -> Json:
+    """Return the token and the account of somebody who has shown all that is asked for."""
     shown: Json = {"id": user.id, "username": name, "role": user.role, "createdAt": user.created}
     shown["isAdmin"] = user.role == "admin"
     if not ask.fake.old:
@@ -134,9 +153,14 @@ def sso(ask: Ask) -> Json:
 
 def me(ask: Ask) -> Json:
     """Echo who asks; a share link is nobody."""
+    if ask.api_key:
+        key = {"id": ask.api_key.id, "name": ask.api_key.name}
+        return {"user": _self(ask.me), "authType": "api-key", "apiKey": key}
     shown: Json = {"token": ask.token} if ask.token else {}
     if ask.key:
         shown["authKey"] = ask.key
+    if ask.fake.keyed:
+        shown["authType"] = "session" if ask.user else "share"
     return {**shown, "shareToken": ask.share, "user": _self(ask.user) if ask.user else None}
 
 
@@ -174,6 +198,7 @@ def users(ask: Ask) -> Json:
             "createdAt": user.created,
             "updatedAt": user.updated,
             "deletedAt": user.deleted,
+            **({"twoFactorRequired": user.must_factor} if ask.fake.factored else {}),
             "_count": {"websiteUser" if ask.fake.old else "websites": owned.get(user.id, 0)},
         }
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from siteward.platforms.umami.fake.rows import CrashError, Json, Member, User
+from siteward.platforms.umami.fake.rows import SINCE_3_2, ApiKey, CrashError, Json, Member, User
 from siteward.platforms.umami.fake.schema import Schema, one_of, optional, positive, text
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class RefusalError(Exception):
 
 
 def unauthorized(message: str | None = None) -> RefusalError:
-    """Return the answer to everything that is not allowed: this server never says 403."""
+    """Return the answer to everything that is not allowed: this server says 403 nowhere but in 3.3's two-factor calls."""
     return RefusalError(401, message)
 
 
@@ -88,6 +88,7 @@ class Ask:
     token: str | None = None
     key: str | None = None
     share: Json | None = None
+    api_key: ApiKey | None = None
 
     @property
     def me(self) -> User:
@@ -174,7 +175,7 @@ SEARCH: Schema = {"search": optional(text())}
 
 def sorting(release: str) -> Schema:
     """Return what a list may be told about its order: nothing in 3.1."""
-    if release == "3.2":
+    if release in SINCE_3_2:
         return {"orderBy": optional(text()), "sortDescending": optional(one_of("true", "false"))}
     return {"orderBy": optional(text())} if release == "2.20" else {}
 

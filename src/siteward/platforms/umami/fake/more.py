@@ -91,6 +91,8 @@ _RANGE: Schema = {
 def config(ask: Ask) -> Json:
     """Return the public settings; the version is not among them, only whether 3.1 knows one."""
     shown: Json = {"cloudMode": False, "privateMode": False, "telemetryDisabled": True, "updatesDisabled": True}
+    if ask.fake.factored:
+        shown["sessionDeletionEnabled"] = False
     return shown if ask.fake.new else {**shown, "currentVersion": True}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = dict[str, object]
 WEBSITE, LINK, PIXEL, BOARD = 1, 2, 3, 4
+# 3.3 and 3.4 answer as 3.2 does but for what `factor` and `keys` add; both were read about, never driven.
+SINCE_3_2 = frozenset({"3.2", "3.3", "3.4"})
+SINCE_3_3 = frozenset({"3.3", "3.4"})
+SINCE_3_4 = frozenset({"3.4"})
 Kind: TypeAlias = Literal["board", "link", "pixel"]
 Table: TypeAlias = Kind | Literal["report", "segment"]
 
@@ -20,7 +24,10 @@ class CrashError(Exception):
 
 @dataclass(slots=True)
 class User:
-    """An account; `password` is what stands for its hash. `deleted`: a server that ran in cloud mode kept the row."""
+    """An account; `password` is what stands for its hash. `deleted`: a server that ran in cloud mode kept the row.
+
+    `must_factor`: an admin asks this account for a second factor (3.3).
+    """
 
     id: str
     username: str
@@ -29,11 +36,12 @@ class User:
     created: str
     updated: str | None
     deleted: str | None = None
+    must_factor: bool = False
 
 
 @dataclass(slots=True)
 class Team:
-    """A team; any member may read its access code. `deleted` is as for accounts."""
+    """A team; any member may read its access code. `deleted` is as for accounts; `must_factor` asks all for a second factor."""
 
     id: str
     name: str
@@ -41,6 +49,7 @@ class Team:
     created: str
     updated: str
     deleted: str | None = None
+    must_factor: bool = False
 
 
 @dataclass(slots=True)
@@ -135,3 +144,28 @@ class Session:
     password: str
     key: str | None = None
     ends: datetime | None = None
+
+
+@dataclass(slots=True)
+class Factor:
+    """The second factor of an account (3.3): its secret, and what its failed and used codes have left behind."""
+
+    secret: str
+    on: bool = False
+    backups: list[str] = field(default_factory=list)
+    used: dict[str, datetime] = field(default_factory=dict)
+    failures: int = 0
+    locked: datetime | None = None
+
+
+@dataclass(slots=True)
+class ApiKey:
+    """An API key (3.4), found by its hash; nothing ties it to its owner's password."""
+
+    id: str
+    name: str
+    owner: str
+    hash: str
+    prefix: str
+    created: str
+    used: str | None = None

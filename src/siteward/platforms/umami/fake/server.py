@@ -1,4 +1,6 @@
-"""A stand-in for an Umami server of release 3.2, 3.1 or 2.20, as sandbox and for tests.
+"""A stand-in for an Umami server of release 3.2, 3.1 or 2.20, and of 3.3 and 3.4, as sandbox and for tests.
+
+What it adds for 3.3 and 3.4 was read, not driven (`factor`, `keys`): there are no recordings of them.
 
 It answers as the recordings in tests/platforms/umami answer, traps included. What it cannot do is listed, exchange
 by exchange, in the contract test beside them.
@@ -14,9 +16,9 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response
 
 from siteward.platforms.fakery import Fake
-from siteward.platforms.umami.fake import accounts, more, shares, sites, teams, worlds
+from siteward.platforms.umami.fake import accounts, factor, keys, more, shares, sites, teams, worlds
 from siteward.platforms.umami.fake.ask import Ask, RefusalError, Route
-from siteward.platforms.umami.fake.rows import CrashError, Json, Session
+from siteward.platforms.umami.fake.rows import SINCE_3_2, SINCE_3_3, SINCE_3_4, CrashError, Json, Session
 from siteward.platforms.umami.fake.schema import MISSING, read
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from siteward.platforms.fakery import World
     from siteward.platforms.umami.fake.state import State
 
-RELEASES = ("3.2", "3.1", "2.20")
+RELEASES = ("3.2", "3.1", "2.20", "3.4", "3.3")
 HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "*",
@@ -49,28 +51,39 @@ _PAGE_HEADERS = {
     "Cache-Control": "private, no-cache, no-store, max-age=0, must-revalidate",
     "Vary": f"{HEADERS['Vary']}, Accept-Encoding",
 }
-_CODES = {400: "bad-request", 401: "unauthorized", 404: "not-found", 500: "server-error"}
-_MESSAGES = {400: "Bad request", 401: "Unauthorized", 404: "Not found", 500: "Server error"}
+_CODES = {
+    400: "bad-request", 401: "unauthorized", 403: "forbidden", 404: "not-found", 429: "too-many-requests",
+    500: "server-error", 503: "service-unavailable",
+}  # fmt: skip
+_MESSAGES = {
+    400: "Bad request", 401: "Unauthorized", 403: "Forbidden", 404: "Not found", 429: "Too many requests",
+    500: "Server error", 503: "Service unavailable",
+}  # fmt: skip
 _PAGE = (
     '<!DOCTYPE html><html lang="en"><head><meta charSet="utf-8"/><title>404: This page could not be found.</title>'
     "</head><body><h1>404</h1><h2>This page could not be found.</h2></body></html>"
 )
-_MODULES = (accounts, teams, sites, shares, more)
+_MODULES = (accounts, teams, sites, shares, more, factor, keys)
 
 
 @dataclass
 class UmamiFake(Fake):
     """An Umami server. `redis`: tokens end after an hour and can be revoked, as with REDIS_URL set.
 
+    `admin_transfers` is what newer sources have and no release is known for: an admin may transfer any site.
+
     Large answers are kept until the next write; whoever changes `state` by hand says so with `touch`.
     """
 
     state: State = field(kw_only=True)
     redis: bool = field(default=False, kw_only=True)
+    admin_transfers: bool = field(default=False, kw_only=True)
     pages: dict[str, tuple[int, bytes]] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
-        self.new = self.release == "3.2"
+        self.new = self.release in SINCE_3_2
+        self.factored = self.release in SINCE_3_3
+        self.keyed = self.release in SINCE_3_4
         self.old = self.release == "2.20"
         super().__post_init__()
 
@@ -118,12 +131,22 @@ class UmamiFake(Fake):
         token = words[1] if len(words) > 1 else None
         if token in self.state.sessions and self.struck("expire-token", request):
             del self.state.sessions[token]
+        if self.keyed and keys.is_key(token):
+            return self._with_key(request, values, token)
         session = self.state.sessions.get(token or "")
         user = self.state.users.get(session.user) if session and self._lives(session) else None
         share = self.state.passes.get(request.headers.get("x-umami-share-token", ""))
         if user is None and not (share and (self.old or request.headers.get("x-umami-share-context"))):
             raise RefusalError(401)
         return Ask(self, self.state, request, values, user, token, session.key if session else None, share)
+
+    def _with_key(self, request: Request, values: Mapping[str, object], token: str | None) -> Ask:
+        """Let in an API key, which is refused where people and keys are managed as if there were no token at all."""
+        found = keys.find(self.state, token or "")
+        user = self.state.users.get(found.owner) if found else None
+        if found is None or user is None or keys.is_closed(request.path):
+            raise RefusalError(401)
+        return Ask(self, self.state, request, values, user, api_key=found)
 
     def _lives(self, session: Session) -> bool:
         """Tell whether a token still opens the door; in 3.2 a new password closes it."""
@@ -214,7 +237,13 @@ class _Factory:
         """Return a server that holds a world, with the service admin `siteward` in it (see `worlds`)."""
         beside = worlds.More.model_validate(dict(world.more))
         state = worlds.of(world, beside, clock)
-        return UmamiFake("umami", release, dict(worlds.CREDENTIALS), clock, state=state, redis=beside.redis)
+        worlds.check(beside, release)
+        if release in SINCE_3_3:
+            worlds.lower_names(state)
+        return UmamiFake(
+            "umami", release, dict(worlds.CREDENTIALS), clock, state=state, redis=beside.redis,
+            admin_transfers=beside.admin_transfers,
+        )  # fmt: skip
 
 
 FAKE = _Factory()

@@ -20,7 +20,7 @@ from siteward.platforms.umami.fake.ask import (
     sorting,
     unauthorized,
 )
-from siteward.platforms.umami.fake.rows import WEBSITE, CrashError, Json, Website
+from siteward.platforms.umami.fake.rows import SINCE_3_2, WEBSITE, CrashError, Json, Website
 from siteward.platforms.umami.fake.schema import (
     Schema,
     boolean,
@@ -82,7 +82,7 @@ def _made(release: str) -> Schema:
 def _changed(release: str) -> Schema:
     if release == "2.20":
         return {"name": text(), "domain": text(), "shareId": nullable(pattern(r"^[a-zA-Z0-9]{8,50}$"))}
-    new = release == "3.2"
+    new = release in SINCE_3_2
     return {
         "name": optional(text(100 if new else None)),
         "domain": optional(text(500 if new else None)),
@@ -316,14 +316,19 @@ def delete(ask: Ask, site: str) -> Json:
 
 
 def transfer(ask: Ask, site: str) -> Json:
-    """Move a site: to oneself out of a team one owns, or one's own into a team one owns or manages; no admin override."""
+    """Move a site: to oneself out of a team one owns, or one's own into a team one owns or manages.
+
+    No admin override, but where `admin_transfers` says so.
+    """
     user, team = ask.get("userId"), ask.get("teamId")
     if not (user or team):
         raise bad_request()
     found = ask.state.websites.get(ident(site))
     if found is None:
         raise CrashError if ask.fake.old else unauthorized()
-    if user:
+    if ask.fake.admin_transfers and ask.is_admin:
+        found.user, found.team = user, None if user else team
+    elif user:
         ask.must(found.team and user == ask.me.id and ask.may_in(found.team, "transfer-to-user"))
         found.user, found.team = user, None
     else:

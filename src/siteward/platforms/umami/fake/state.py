@@ -17,7 +17,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from siteward.platforms.umami.fake.rows import (
+    ApiKey,
     CrashError,
+    Factor,
     Json,
     Member,
     Session,
@@ -51,6 +53,11 @@ class State:
     things: dict[str, Thing] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     passes: dict[str, Json] = field(default_factory=dict)
+    factors: dict[str, Factor] = field(default_factory=dict)
+    partials: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    keys: dict[str, ApiKey] = field(default_factory=dict)
+    all_must_factor: bool = False
+    factor_key: bool = True
     last: datetime = _LONG_AGO
     dice: random.Random = field(init=False)
 
@@ -201,6 +208,8 @@ class State:
             if thing.table in {"board", "link", "pixel"} or (thing.user != user and thing.site not in gone)
         }
         self._let_go("user", user, things=things)
+        self.factors.pop(user, None)
+        self.keys = {key: row for key, row in self.keys.items() if row.owner != user}
         del self.names[self.users.pop(user).username]
 
     def _let_go(self, owner: Literal["user", "team"], id: str, *, things: bool) -> None:  # noqa: A002

@@ -100,7 +100,8 @@ def _listing(ask: Ask, teams: Sequence[Team], order: Order) -> Json:
         people = [_person(ask, member) for member in ask.state.members.get(team.id, ())]
         real = sum(_is_alive(ask, member) for member in ask.state.members.get(team.id, ()))
         count = {"website" if old else "websites": sites.get(team.id, 0), "teamUser" if old else "members": real}
-        return {**row(team), "teamUser" if old else "members": people, "_count": count}
+        must: Json = {"twoFactorRequired": team.must_factor} if ask.fake.factored else {}
+        return {**row(team), **must, "teamUser" if old else "members": people, "_count": count}
 
     return page(ask, Listing(teams, full, ("name",), order))
 

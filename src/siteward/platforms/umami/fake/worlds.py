@@ -7,12 +7,15 @@ Umami has no permission on a site, so a world's grants become teams: one team a 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
-from siteward.platforms.umami.fake.rows import WEBSITE, Team, User
+from siteward.platforms.umami.fake.factor import set_up
+from siteward.platforms.umami.fake.keys import make
+from siteward.platforms.umami.fake.rows import SINCE_3_3, SINCE_3_4, WEBSITE, Team, User
 from siteward.platforms.umami.fake.state import State, digest
 
 if TYPE_CHECKING:
@@ -60,13 +63,25 @@ class MoreRow(_Strict):
     role: str
 
 
+class MoreKey(_Strict):
+    """An API key of an account (3.4)."""
+
+    account: str
+    name: str = "key"
+
+
 class More(_Strict):
     """What a world file may say beyond accounts, sites and grants.
 
     `teams` are shared teams: a site is in one when its `group` is the team's name. `orphans` are domains of sites
     that belong to nobody. `rows` are memberships beside the grants: ghosts and duplicates. `ties` are logins that
     were created at the same instant, which makes paged lists lose some. `deleted` are logins and team names whose rows
-    are marked deleted and still there, as on a server that once ran in cloud mode.
+    are marked deleted and still there, as on a server that once ran in cloud mode. `admin_transfers` lets admins transfer
+    any site, which no release is known for.
+
+    For 3.3 and later: `two_factor` are logins with a second factor, `two_factor_required` logins and team names that must
+    have one, `two_factor_global` asks it of all, and `two_factor_key` false is a server that has lost its key. For 3.4:
+    `api_keys`.
     """
 
     redis: bool = False
@@ -76,6 +91,38 @@ class More(_Strict):
     rows: tuple[MoreRow, ...] = ()
     ties: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
+    admin_transfers: bool = False
+    two_factor: tuple[str, ...] = ()
+    two_factor_required: tuple[str, ...] = ()
+    two_factor_global: bool = False
+    two_factor_key: bool = True
+    api_keys: tuple[MoreKey, ...] = ()
+
+
+def check(more: More, release: str) -> None:
+    """Refuse what a release does not have; raises `ValueError`."""
+    factors = more.two_factor or more.two_factor_required or more.two_factor_global or not more.two_factor_key
+    if factors and release not in SINCE_3_3:
+        raise ValueError(f"Umami {release} has no two-factor login; it came with 3.3")
+    if more.api_keys and release not in SINCE_3_4:
+        raise ValueError(f"Umami {release} has no API keys; they came with 3.4")
+
+
+def lower_names(state: State) -> None:
+    """Do what the migration of 3.3 does: names become lower case, but where another row has that name.
+
+    Read, not driven. A row that is marked deleted and stands in the way of a live one is renamed first.
+    """
+    for user in list(state.users.values()):
+        low = user.username.lower()
+        rival = state.names.get(low)
+        if user.deleted is None and low != user.username and rival is not None and rival.deleted is not None:
+            state.rename(rival, f"{low[:246]}-{state.dice.getrandbits(32):08x}")
+    folded = Counter(user.username.lower() for user in state.users.values())
+    for user in list(state.users.values()):
+        low = user.username.lower()
+        if user.deleted is None and low != user.username and folded[low] == 1:
+            state.rename(user, low)
 
 
 def fresh(clock: Callable[[], datetime]) -> State:
@@ -113,7 +160,21 @@ def of(world: World, more: More, clock: Callable[[], datetime]) -> State:
         user.deleted = instant if user.username in more.deleted else None
     for made in state.teams.values():
         made.deleted = instant if made.name in more.deleted else None
+    _add_newer(state, more)
     return state
+
+
+def _add_newer(state: State, more: More) -> None:
+    """Add what only 3.3 and 3.4 have: second factors and API keys."""
+    state.all_must_factor, state.factor_key = more.two_factor_global, more.two_factor_key
+    for login in more.two_factor:
+        set_up(state, _user(state, login))
+    for user in state.users.values():
+        user.must_factor = user.username in more.two_factor_required
+    for team in state.teams.values():
+        team.must_factor = team.name in more.two_factor_required
+    for key in more.api_keys:
+        make(state, _user(state, key.account), key.name)
 
 
 def _account(state: State, account: WorldAccount) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -145,6 +146,36 @@ def test_directories_of_one_run_do_not_take_each_other_s_names(staffed: Program)
     assert checked.code == 0, checked.out
 
 
+def test_a_file_that_cannot_be_read_or_written_is_said(staffed: Program) -> None:
+    """In words, with the place, and nothing is half done; the next run goes on."""
+    file = staffed.folder / "people" / "staff.yaml"
+    file.mkdir()
+    in_its_place = staffed("people", "refresh")
+    assert (in_its_place.code, "people/staff.yaml cannot be read" in in_its_place.out) == (1, True), in_its_place.out
+    file.rmdir()
+    file.write_bytes(b"directory: staff\n# \xff\n")
+    broken = staffed("people", "refresh")
+    assert (broken.code, "is not UTF-8" in broken.out) == (1, True), broken.out
+    file.unlink()
+    path = staffed.folder / "access.yaml"
+    path.write_text(path.read_text().replace("path: people/staff.yaml", "path: written/staff.yaml"))
+    staffed.write("", "written")
+    refused = staffed("people", "refresh")
+    assert (refused.code, "written/staff.yaml cannot be" in refused.out) == (1, True), refused.out
+    (staffed.folder / "written").unlink()
+    assert staffed("people", "refresh").code == 0
+    assert [name.name for name in (staffed.folder / "written").iterdir()] == ["staff.yaml"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_is_read_only_is_said(staffed: Program) -> None:
+    folder = staffed.folder / "people"
+    folder.chmod(0o555)
+    refused = staffed("people", "refresh")
+    folder.chmod(0o755)
+    assert (refused.code, "cannot be written" in refused.out) == (1, True), refused.out
+
+
 def test_a_long_list_of_members_is_counted(staffed: Program) -> None:
     """One line for a group, whatever its size."""
     rows = "".join(f"{number},p{number}@example.org,P,Web Analytics\n" for number in range(1, 501))
@@ -160,12 +191,13 @@ def test_the_whole_way_of_somebody_who_leaves(staffed: Program) -> None:
     path = staffed.folder / "access.yaml"
     text = path.read_text().replace("[anna]", "[carla]")
     service = "  - {to: etl, role: view, sites: shop.example.org}\n"
-    text += service
+    text += service + "policy: {limits: {revocations: {percent: 100}}}\n"
     text += "users: {etl: {kind: service, owner: dmitri, keys: [{name: nightly, on: stats, holds: view}]}}\n"
     path.write_text(text)
     staff = STAFF.replace("anna", "carla").replace("ben", "dmitri").replace("Ben", "Dmitri")
     staffed.write(staff, "people/staff.csv")
     staffed.write(".siteward/\nbundle/\npw\nplan.json\n", ".gitignore")
+    staffed.env["SITEWARD_JOURNAL_KEY"] = "a key that is long enough"
     leaver = ("--only", "user:dmitri", "--only", "user:etl")
     only = ("--only", "user:carla", *leaver)
     assert staffed("people", "refresh").code == 0
@@ -181,10 +213,10 @@ def test_the_whole_way_of_somebody_who_leaves(staffed: Program) -> None:
     assert (diff.code, "dmitri" in diff.out, "shop.example.org" in diff.out) == (2, True, True), diff.out
     plan = staffed("plan", *leaver, "--out", "plan.json", "--base", "HEAD~1")
     assert plan.code == 2, plan.out
-    assert re.search(r"dmitri.*shop\.example\.org", plan.out), plan.out
+    assert re.search(r"dmitri  +shop\.example\.org +team-view-only → none", plan.out), plan.out
     assert "key-stays: stats: the key `nightly` of `etl` on stats stays" in plan.out
     assert staffed("apply", "plan.json", "--yes", "--base", "HEAD~1").code == 0
-    made = staffed("evidence", "make", "--user", "dmitri", "--out", "bundle")
+    made = staffed("evidence", "make", "--user", "dmitri", "--to", "bundle")
     assert made.code == 0, made.out + made.err
     history = (staffed.folder / "bundle" / "history.csv").read_text(encoding="utf-8")
     assert "dmitri" in history

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import join_some, near, plural, problem
+from siteward.access.diagnostic import error, join_some, near, plural, problem
 from siteward.access.hosts import LDAP
 from siteward.access.report import Report
 from siteward.cli.session import Session, StoppedError, find_config, with_session
@@ -131,8 +131,12 @@ def _refresh(
     text = print_people(directory.name, result.people)
     changes = not path.exists() or path.read_text(encoding="utf-8") != text
     if changes and not check:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_output(path, text.encode())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_output(path, text.encode())
+        except OSError as trouble:
+            unwritten = error("cannot-write", f"{called} cannot be written: {trouble.strerror}; nothing was changed")
+            return session.leave(Report(command="people refresh", diagnostics=(unwritten,)))
     lines = [(change.what, change.who, change.detail) for change in result.changes]
     told = (*listing.told, *_tell_strays(listing))
     code = session.answer(

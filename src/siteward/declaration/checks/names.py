@@ -314,7 +314,8 @@ def unused_groups(context: Context) -> Iterator[Diagnostic]:
     declaration = context.declaration
     used = {name for grant in declaration.grants or () for name in grant.to}
     used |= {member.name for group in declaration.groups.values() for member in group.members}
-    used |= {name for row in (*declaration.sites.values(), *declaration.groups.values()) for name in row.owner}
+    used |= {name for site in declaration.sites.values() for name in site.owner}
+    used |= {name for group in declaration.groups.values() for name in group.owner}
     used |= {rule.not_with for row in declaration.instances.values() for rule in row.policy.rules if rule.not_with}
     for name, group in declaration.groups.items():
         directory = "directory" in group.location.source.data  # nobody chooses what stands in the file of one

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+from cli.repo import commit
 from directory.slapd import PASSWORD, READER, SUFFIX, company, modify, serve
 
 if TYPE_CHECKING:
@@ -123,6 +125,102 @@ def test_a_link_out_of_the_folder_is_not_followed(staffed: Program) -> None:
     (staffed.folder / "people" / "staff.yaml").symlink_to(target)
     staffed("people", "refresh")
     assert target.read_text() == "directory: staff\n"
+
+
+def test_directories_of_one_run_do_not_take_each_other_s_names(staffed: Program) -> None:
+    """A name that the first has given is not given again, and the same number may be an id in both."""
+    path = staffed.folder / "access.yaml"
+    more = path.read_text().replace(
+        "include:\n",
+        "  guests: {file: people/guests.csv}\ninclude:\n  - {path: people/guests.yaml, directory: guests}\n",
+    )
+    path.write_text(more)
+    staffed.write("id,email,name\n1,gina@example.org,Gina\n9,anna@example.com,Anna\n", "people/guests.csv")
+    clash = staffed("people", "refresh")
+    assert clash.code == 1, clash.out
+    assert "listing-clash: `anna`" in clash.out
+    assert not (staffed.folder / "people" / "guests.yaml").exists()
+    assert staffed("people", "refresh", "guests", "--other", "anna-g=9").code == 0
+    assert staffed("people", "refresh", "--check").code == 0
+    checked = staffed("validate")
+    assert checked.code == 0, checked.out
+
+
+def test_a_file_that_cannot_be_read_or_written_is_said(staffed: Program) -> None:
+    """In words, with the place, and nothing is half done; the next run goes on."""
+    file = staffed.folder / "people" / "staff.yaml"
+    file.mkdir()
+    in_its_place = staffed("people", "refresh")
+    assert (in_its_place.code, "people/staff.yaml cannot be read" in in_its_place.out) == (1, True), in_its_place.out
+    file.rmdir()
+    file.write_bytes(b"directory: staff\n# \xff\n")
+    broken = staffed("people", "refresh")
+    assert (broken.code, "is not UTF-8" in broken.out) == (1, True), broken.out
+    file.unlink()
+    path = staffed.folder / "access.yaml"
+    path.write_text(path.read_text().replace("path: people/staff.yaml", "path: written/staff.yaml"))
+    staffed.write("", "written")
+    refused = staffed("people", "refresh")
+    assert (refused.code, "written/staff.yaml cannot be" in refused.out) == (1, True), refused.out
+    (staffed.folder / "written").unlink()
+    assert staffed("people", "refresh").code == 0
+    assert [name.name for name in (staffed.folder / "written").iterdir()] == ["staff.yaml"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_is_read_only_is_said(staffed: Program) -> None:
+    folder = staffed.folder / "people"
+    folder.chmod(0o555)
+    refused = staffed("people", "refresh")
+    folder.chmod(0o755)
+    assert (refused.code, "cannot be written" in refused.out) == (1, True), refused.out
+
+
+def test_a_long_list_of_members_is_counted(staffed: Program) -> None:
+    """One line for a group, whatever its size."""
+    rows = "".join(f"{number},p{number}@example.org,P,Web Analytics\n" for number in range(1, 501))
+    staffed.write("id,email,name,groups\n" + rows.replace("p1@", "anna@"), "people/staff.csv")
+    refreshed = staffed("people", "refresh")
+    assert refreshed.code == 0, refreshed.err
+    assert max(map(len, refreshed.out.splitlines())) < 200
+    assert "and 490 more" in refreshed.out
+
+
+def test_the_whole_way_of_somebody_who_leaves(staffed: Program) -> None:
+    """From the export to the pull request, to what ends and what stays, to the apply and its evidence."""
+    path = staffed.folder / "access.yaml"
+    text = path.read_text().replace("[anna]", "[carla]")
+    service = "  - {to: etl, role: view, sites: shop.example.org}\n"
+    text += service + "policy: {limits: {revocations: {percent: 100}}}\n"
+    text += "users: {etl: {kind: service, owner: dmitri, keys: [{name: nightly, on: stats, holds: view}]}}\n"
+    path.write_text(text)
+    staff = STAFF.replace("anna", "carla").replace("ben", "dmitri").replace("Ben", "Dmitri")
+    staffed.write(staff, "people/staff.csv")
+    staffed.write(".siteward/\nbundle/\npw\nplan.json\n", ".gitignore")
+    staffed.env["SITEWARD_JOURNAL_KEY"] = "a key that is long enough"
+    leaver = ("--only", "user:dmitri", "--only", "user:etl")
+    only = ("--only", "user:carla", *leaver)
+    assert staffed("people", "refresh").code == 0
+    commit(staffed)
+    assert staffed("apply", "--yes", "--passwords-out", "pw", *only).code == 0
+    staffed.write(staff.replace("2,dmitri@example.org,Dmitri,Web Analytics\n", ""), "people/staff.csv")
+    assert staffed("people", "refresh").code == 0
+    attended = staffed("validate")
+    assert "service-unattended" in attended.out
+    path.write_text(text.replace(service, ""))
+    commit(staffed, "people: dmitri left")
+    diff = staffed("diff", "HEAD~1")
+    assert (diff.code, "dmitri" in diff.out, "shop.example.org" in diff.out) == (2, True, True), diff.out
+    plan = staffed("plan", *leaver, "--out", "plan.json", "--base", "HEAD~1")
+    assert plan.code == 2, plan.out
+    assert re.search(r"dmitri  +shop\.example\.org +team-view-only → none", plan.out), plan.out
+    assert "key-stays: stats: the key `nightly` of `etl` on stats stays" in plan.out
+    assert staffed("apply", "plan.json", "--yes", "--base", "HEAD~1").code == 0
+    made = staffed("evidence", "make", "--user", "dmitri", "--to", "bundle")
+    assert made.code == 0, made.out + made.err
+    history = (staffed.folder / "bundle" / "history.csv").read_text(encoding="utf-8")
+    assert "dmitri" in history
+    assert staffed("evidence", "verify", "bundle").code == 0
 
 
 @pytest.mark.parametrize(("privacy", "shown"), [("handles", "changed"), ("counts", "2 changed")])

@@ -172,3 +172,41 @@ def test_who_is_in_a_group_in_error_keeps_what_is_there(tmp_path: Path) -> None:
     live = Live(access=Access(), sites={site: Site(id="a", label=site.name, domains=(site.name,))}, me="siteward")
     held = resolve(loaded.usable, "stats", TRAITS["umami"], live, as_of=NOW).held
     assert set(held.scopes) == {site}
+
+
+INTAKES = ["{all: people}", "{kind: person}", "{tag: lead}", "{all: members}"]
+TWO_FILES = HEAD + "include: [{path: team.yaml, at_most: edit}]\nusers: {anna: {tags: [lead]}, zed: {tags: [lead]}}\n"
+
+
+@pytest.mark.parametrize("intake", INTAKES)
+def test_a_group_takes_in_nobody_of_a_file_with_bounds(tmp_path: Path, intake: str) -> None:
+    """Who writes that file could add people to what others are given without bounds."""
+    text = f"groups: {{it: {{from: {intake}}}, listed: [anna, zed]}}\ngrants: [{{to: it, role: view, sites: a.example.org}}]\n"
+    team = "users: {ben: {}}\ngroups: {own: [ben]}\ngrants: [{to: own, role: view, sites: a.example.org}]\n"
+    assert list(expand(declared(tmp_path, TWO_FILES + text, team=team).groups)["it"]) == ["anna", "zed"]
+
+
+@pytest.mark.parametrize("intake", INTAKES)
+def test_in_a_file_with_bounds_a_group_takes_in_users_of_that_file_alone(tmp_path: Path, intake: str) -> None:
+    """Whatever the intake: those of the including file are others' people."""
+    team = f"users: {{ben: {{tags: [lead]}}}}\ngroups: {{it: {{from: {intake}}}, own: [ben]}}\n"
+    team += "grants: [{to: it, role: view, sites: a.example.org}]\n"
+    text = "groups: {listed: [anna, zed]}\ngrants: [{to: listed, role: view, sites: b.example.org}]\n"
+    assert list(expand(declared(tmp_path, TWO_FILES + text, team=team).groups)["it"]) == ["ben"]
+
+
+def test_groups_that_take_in_by_themselves_never_see_each_other(tmp_path: Path) -> None:
+    """`all: members` is about groups that list theirs, in whatever order they stand."""
+    both = ("leads: {from: {tag: lead}}", "all: {from: {all: members}}", "some: [ben]")
+    for order in (both, both[::-1]):
+        text = HEAD + USERS + "groups:\n" + "".join(f"  {line}\n" for line in order)
+        text += "grants: [{to: [all, leads], role: view, sites: a.example.org}]\n"
+        assert list(expand(declared(tmp_path, text).groups)["all"]) == ["ben"]
+
+
+def test_each_path_into_a_group_is_kept(tmp_path: Path) -> None:
+    """By a tag and by a line: both lead to what the group gives, and `explain` tells both."""
+    text = "groups: {it: {from: {tag: lead}, members: [{user: anna, ticket: OPS-3}]}}\n"
+    text += "grants: [{to: it, role: view, sites: a.example.org}]\n"
+    ways = expand(declared(tmp_path, HEAD + USERS + text).groups)["it"]["anna"]
+    assert [way.via for way in ways] == [("group it",), ("group it", "tag lead")]

@@ -382,7 +382,12 @@ class Instance:
             changes.reverse()
 
         def judge(
-            keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool, begun: Begun | None = None
+            keys: Collection[Key],
+            *,
+            accept: Mapping[str, str],
+            allow_delete: bool,
+            approved: frozenset[str] = frozenset(),
+            begun: Begun | None = None,
         ) -> tuple[Diagnostic, ...]:
             some = [change for change in changes if change.key in keys]
             return tuple(

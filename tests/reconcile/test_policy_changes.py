@@ -186,3 +186,34 @@ def told_of_instance(folder: Path, **fields: Any) -> set[str]:
 def test_trees_of_plain_values(old: dict[str, Any], new: dict[str, Any], expected: list[str]) -> None:
     """Whatever a platform's settings hold: a value of another kind and a repetition differ as well."""
     assert [str(difference) for difference in differences(old, new)] == expected
+
+
+PEOPLE = """\
+version: 1
+instances: {shop: {platform: umami, url: "https://umami.example.org", self: robot, layout: per-site}}
+users:
+  anna: {tags: [lead]}
+  ben: {}
+groups: {leads: {from: {tag: lead}, members: [ben]}}
+grants: [{to: leads, role: view, sites: a.example.org}]
+"""
+
+
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ("  ben: {}", "  ben: {}\n  cem: {tags: [lead]}", "1 person comes into `leads` by itself: cem (tag lead)"),
+    ("  ben: {}", "  ben: {}\n  cem: {tags: [lead]}\n  dora: {tags: [lead]}", "2 people come into `leads` by itself: cem (tag lead), dora (tag lead)"),
+    ("{tag: lead}, members: [ben]", "{all: people}", None),
+    ("[ben]", "[ben, anna]", None),
+    ("  ben: {}", "  ben: {tags: [lead]}", None),
+    ("members: [ben]}", "members: [ben]}, all: {from: {kind: person}}", "2 people come into `all` by itself: anna (kind person), ben (kind person)"),
+    ("anna: {tags: [lead]}", "zed: {tags: [lead], previously: anna}", None),
+    ("anna: {tags: [lead]}", "Anna: {tags: [lead]}", None),
+])  # fmt: skip
+def test_the_growth_of_a_group_that_takes_in_by_itself_is_told(
+    tmp_path: Path, old: str, new: str, message: str | None
+) -> None:
+    """Who comes without a line of their own; a line in the group is one, and who was in it stays."""
+    assert old in PEOPLE
+    found = changed_rules(read(tmp_path, PEOPLE), read(tmp_path, PEOPLE.replace(old, new)))
+    told_of = [said.message for said in found if said.code == "group-grows"]
+    assert [said.partition("shop: ")[2] or said for said in told_of] == ([message] if message else [])

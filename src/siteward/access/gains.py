@@ -20,6 +20,7 @@ from siteward.access.effective import Index
 from siteward.access.model import Account, Grant, Key, Member, Scope, account_key
 from siteward.access.ownership import Proposed
 from siteward.access.policy import (
+    APPROVAL,
     Breach,
     Gain,
     Person,
@@ -44,10 +45,11 @@ NAMED = 10
 
 
 class Judged(Struct, frozen=True):
-    """One right of one person, with the line that asks for it, if one does."""
+    """One right of one person, with the line that asks for it, if one does, and what it is on where a step gives it."""
 
     gain: Gain
     origin: Origin | None = None
+    scope: Scope | None = None
 
 
 class Gains(Struct, frozen=True, dict=True):
@@ -77,6 +79,15 @@ class Gains(Struct, frozen=True, dict=True):
         yield from self._standing_patterns()
 
     # -- what steps give
+
+    def wanting_approval(self, proposed: Proposed) -> Iterator[tuple[Rule, Scope, str | None]]:
+        """Yield the rules that want what a step gives approved: each with what that is on, and the handle of who gains it."""
+        if direction(proposed.change, self.proposal.traits) == "close":
+            return
+        for judged in self._rights_given_by(proposed, self.proposal.projected_index):
+            for rule in self._rules(judged.gain.person):
+                if APPROVAL in rule.require and judged.scope is not None and about_right(rule, judged.gain):
+                    yield rule, judged.scope, judged.gain.person.handle
 
     def _refused(self, proposed: Proposed, then: Index, severity: Severity) -> Iterator[Diagnostic]:
         """Yield what the rules say to each right that a step gives, once for each message, about that step."""
@@ -262,12 +273,12 @@ class Gains(Struct, frozen=True, dict=True):
         through = frozenset({"until"}) if memberships and all(claim.ends for claim in memberships) else _NOTHING
         given = through.union(*map(_fields_given, claims)) if claims else through
         together = self._gain(grant, person, given, _window((*claims, *memberships)))
-        yield Judged(together, claims[0].origin if claims else None)
+        yield Judged(together, claims[0].origin if claims else None, grant.scope)
         for claim in claims:
             wish = claim.wish
             if isinstance(wish, Grant) and (len(claims) > 1 or wish.role != grant.role):
                 given, window = through | _fields_given(claim), _window((claim, *memberships))
-                yield Judged(self._gain(wish, person, given, window), claim.origin)
+                yield Judged(self._gain(wish, person, given, window), claim.origin, wish.scope)
 
     def _claims(self, key: Key) -> tuple[Claim, ...]:
         """Return what lines of the file ask for under a key."""

@@ -23,6 +23,7 @@ from siteward.access.account_guards import (
     keep_protected,
 )
 from siteward.access.admins import AdminTimeline
+from siteward.access.approvals import NEEDED
 from siteward.access.case import Case, unreachable_steps
 from siteward.access.change import deletes_account, demoted, direction, is_regrant
 from siteward.access.diagnostic import Diagnostic, error, note, plural, warning
@@ -36,6 +37,8 @@ DELETION = "deletion-needs-consent"
 """The rule id of the error on a deletion that this run was not allowed."""
 DELETIONS = "deletions"
 """The word for the consent to delete the accounts of one plan: `--accept deletions=DIGEST`."""
+_GIVEN_LATER = frozenset({DELETION, NEEDED})
+"""The errors on steps that count towards the limits all the same: whoever applies may give what they lack."""
 FROM_ABSENCE = frozenset({"silence", "unmanaged", "left"})
 """The causes of removals that follow from something that is not in a listing or in the file."""
 
@@ -68,7 +71,7 @@ def judge(  # noqa: PLR0913 — all but the proposal are named, and most optiona
         mails=mails,
         remarks=tuple(remarks),
         blocked=_find_blocked(given),
-        refused=_find_blocked(given),
+        refused=_find_blocked(said for said in given if said.code not in _GIVEN_LATER),
         begun=begun,
     )
     diagnostics: list[Diagnostic] = []
@@ -76,7 +79,7 @@ def judge(  # noqa: PLR0913 — all but the proposal are named, and most optiona
         news = tuple(guard(case))
         if news:
             diagnostics.extend(news)
-            refused = _find_blocked(said for said in news if said.code != DELETION)
+            refused = _find_blocked(said for said in news if said.code not in _GIVEN_LATER)
             case = replace(case, blocked=case.blocked | _find_blocked(news), refused=case.refused | refused)
     return tuple(diagnostics)
 

@@ -1,4 +1,4 @@
-"""Needs: what only whoever applies can give, a destination for passwords or the consent to delete.
+"""Needs: what only whoever applies can give, a destination for passwords, the consent to delete, or approvals.
 
 A step that lacks one is blocked when it is applied. In a plan that is reviewed it is a change as any other, and the need
 is told once.
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from siteward.access.approvals import NEEDED
 from siteward.access.guards import DELETION
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Plan, Step
 
 PASSWORDS, DEPENDS = "no-password-destination", "depends-on-blocked"
-NEEDS = frozenset({DELETION, PASSWORDS, DEPENDS})
+NEEDS = frozenset({DELETION, PASSWORDS, NEEDED, DEPENDS})
 """The errors on steps that ask for something of whoever applies, and those on the steps that need these."""
 
 

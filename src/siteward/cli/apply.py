@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Plan, Step
     from siteward.cli.checkout import Checkout
     from siteward.reconcile.apply.target import Acceptance, Options
+    from siteward.reconcile.approvals import Counted
     from siteward.reconcile.selection import Selection
     from siteward.reconcile.survey import Survey
 
@@ -96,12 +97,15 @@ def command(
     from siteward.cli.checkout import open_checkout
     from siteward.cli.notices import folder_for
     from siteward.reconcile.apply.target import Options
+    from siteward.reconcile.approvals import count_approvals
 
     checkout = open_checkout(
         session, "apply", names=instances, as_of=as_of, passwords_out=passwords_out, writes=True, with_base=True, base=base
     )  # fmt: skip
+    counted = count_approvals(checkout.project, checkout.book.actor)
     options = Options(
         passwords=checkout.passwords,
+        approved=counted.approved,
         accept=_read_acceptances(accept, reason),
         allow_delete=allow_delete,
         expect=expect,
@@ -111,12 +115,19 @@ def command(
         words=only,
     )
     with folder_for(session) as notices:
-        report = _apply(session, checkout, options, plan_file, yes=yes, resume=resume)
+        report = _apply(session, checkout, options, plan_file, counted, yes=yes, resume=resume)
         return _finish(session, checkout, report, notices)
 
 
 def _apply(
-    session: Session, checkout: Checkout, options: Options, plan_file: Path | None, *, yes: bool, resume: bool
+    session: Session,
+    checkout: Checkout,
+    options: Options,
+    plan_file: Path | None,
+    counted: Counted,
+    *,
+    yes: bool,
+    resume: bool,
 ) -> Report:
     """Finish the interrupted run, or choose a plan, ask, and carry it out; return the report."""
     from siteward.reconcile.apply import apply as engine
@@ -124,9 +135,13 @@ def _apply(
     if resume:
         _refuse_plan(plan_file)
         return _carry_out(session, checkout, None, options, engine.resume)
+    from siteward.reconcile.approvals import tell_approved
+
     plan, options = _choose_plan(session, checkout, options, plan_file)
     _confirm(session, plan, options, yes=yes, shown=plan_file is None and session.formats == ("text",))
-    return _carry_out(session, checkout, plan, options, engine.apply)
+    report = _carry_out(session, checkout, plan, options, engine.apply)
+    said = tell_approved(plan, counted, checkout.book.actor)
+    return replace(report, diagnostics=(*report.diagnostics, *said))
 
 
 def _finish(session: Session, checkout: Checkout, report: Report, notices: Path | None) -> int:
@@ -212,7 +227,8 @@ def _plan_now(session: Session, checkout: Checkout, options: Options) -> Plan:
     from siteward.reconcile.plan import plan_and_survey
 
     accept = {name: acceptance.reason for name, acceptance in options.accept.items()}
-    run = replace(checkout.run(accept=accept, allow_delete=options.allow_delete), only=options.only)
+    run = checkout.run(accept=accept, allow_delete=options.allow_delete, approved=options.approved)
+    run = replace(run, only=options.only)
     report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run)
     report = replace(report, applying=True)
     records = report.plan is not None and _is_recorded_empty(report.plan)
@@ -307,7 +323,7 @@ def _confirm(session: Session, plan: Plan, options: Options, *, yes: bool, shown
 
 def _steps_within(part: InstancePlan, options: Options) -> tuple[Step, ...]:
     """Return the steps that this run may carry out, including those whose block its options may lift."""
-    lifts = options.accept or options.allow_delete or options.passwords.out is not None
+    lifts = options.accept or options.allow_delete or options.approved or options.passwords.out is not None
     return part.steps if lifts else part.runnable
 
 

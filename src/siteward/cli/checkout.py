@@ -61,9 +61,16 @@ class Checkout(Struct, frozen=True, kw_only=True):
     passwords: Passwords
     past: bool = False
 
-    def run(self, *, accept: Mapping[str, str] | None = None, allow_delete: bool = False) -> Run:
+    def run(
+        self,
+        *,
+        accept: Mapping[str, str] | None = None,
+        allow_delete: bool = False,
+        approved: frozenset[str] = frozenset(),
+    ) -> Run:
         """Return the input of a plan at this checkout's moment, with the reason for each name in `accept`."""
-        allowance = Allowance(accept=accept or {}, allow_delete=allow_delete, passwords=self.passwords)
+        passwords = self.passwords
+        allowance = Allowance(accept=accept or {}, allow_delete=allow_delete, passwords=passwords, approved=approved)
         return Run(created=self.now, as_of=self.as_of, as_of_given=self.as_of_given, allowance=allowance)
 
     def targets(self) -> dict[str, Target]:

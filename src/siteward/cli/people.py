@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import join_some, near, plural, problem
+from siteward.access.diagnostic import error, join_some, near, plural, problem
 from siteward.access.hosts import LDAP
 from siteward.access.report import Report
 from siteward.cli.session import Session, StoppedError, find_config, with_session
@@ -51,7 +51,8 @@ def refresh(
     if len(directories) != 1 and (same or other):
         raise click.UsageError("--same and --other are about one directory: name it")
     confirmed = _pairs("--same", same), _pairs("--other", other)
-    codes = [_refresh(session, loaded, directory, *confirmed, check=check) for directory in directories]
+    names_given: dict[str, frozenset[str]] = {}
+    codes = [_refresh(session, loaded, directory, *confirmed, names_given, check=check) for directory in directories]
     return 1 if 1 in codes else max(codes)
 
 
@@ -100,10 +101,14 @@ def _refresh(
     directory: Directory,
     same: Mapping[str, str],
     other: Mapping[str, str],
+    names_given: dict[str, frozenset[str]],
     *,
     check: bool,
 ) -> int:
-    """Refresh the file of one directory, print what changes, and return the exit code."""
+    """Refresh the file of one directory, print what changes, and return the exit code.
+
+    `names_given` are the handles and groups of each file that this call has refreshed; that of this one is added.
+    """
     from siteward.directory.file import print_people, read_people
     from siteward.directory.listing import ListingError
     from siteward.directory.refresh import refresh as compare
@@ -118,14 +123,20 @@ def _refresh(
         listing = _ask_server(session, loaded, directory, before) if directory.ldap else _read_export(loaded, directory)
     except ListingError as wrong:
         return session.leave(Report(command="people refresh", diagnostics=wrong.diagnostics, texts=loaded.texts))
-    result = compare(listing, before, _find_demands(loaded, directory, called, same, other))
+    demands = _find_demands(loaded, directory, called, same, other, names_given)
+    result = compare(listing, before, demands)
     if any(found.blocks for found in result.diagnostics):
         return session.leave(Report(command="people refresh", diagnostics=result.diagnostics, texts=loaded.texts))
+    names_given[called] = frozenset({*result.people.users, *result.people.groups})
     text = print_people(directory.name, result.people)
     changes = not path.exists() or path.read_text(encoding="utf-8") != text
     if changes and not check:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_output(path, text.encode())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_output(path, text.encode())
+        except OSError as trouble:
+            unwritten = error("cannot-write", f"{called} cannot be written: {trouble.strerror}; nothing was changed")
+            return session.leave(Report(command="people refresh", diagnostics=(unwritten,)))
     lines = [(change.what, change.who, change.detail) for change in result.changes]
     told = (*listing.told, *_tell_strays(listing))
     code = session.answer(
@@ -178,7 +189,12 @@ def _read_export(loaded: Loaded, directory: Directory) -> Listing:
 
 
 def _find_demands(
-    loaded: Loaded, directory: Directory, called: str, same: Mapping[str, str], other: Mapping[str, str]
+    loaded: Loaded,
+    directory: Directory,
+    called: str,
+    same: Mapping[str, str],
+    other: Mapping[str, str],
+    names_given: Mapping[str, frozenset[str]],
 ) -> Demands:
     """Return what a listing of a directory must keep; the names of all other files are taken."""
     from siteward.directory.refresh import Demands
@@ -191,7 +207,7 @@ def _find_demands(
         shrink=directory.shrink,
         at_least=directory.at_least,
         witnesses=directory.witnesses,
-        taken=frozenset(row.handle for row in rows if row.at.file != called),
+        taken=frozenset(row.handle for row in rows if row.at.file != called).union(*names_given.values()),
         same=same,
         others={id_: name for name, id_ in other.items()},
     )

@@ -157,11 +157,12 @@ class Builder(Struct):
                 attests[name] = since
         return attests
 
-    def groups(self, rows: document.Groups) -> Iterator[Group]:
-        """Yield the groups, in the order of the file."""
+    def groups(self, rows: document.Groups, bound: Bound | None = None) -> Iterator[Group]:
+        """Yield the groups, in the order of the file; `bound` is that of the file's grants."""
         for handle, row, at, location in self._locate_rows("groups", rows):
             if not isinstance(row, document.GroupRow):
-                yield Group(handle=handle, members=self._members(row, location), at=at, location=location)
+                members = self._members(row, location)
+                yield Group(handle=handle, members=members, bound=bound, at=at, location=location)
                 continue
             external = row.members == "external"
             intakes = tuple(self._build_intakes(row, location))
@@ -181,6 +182,7 @@ class Builder(Struct):
                 description=row.description,
                 ticket=_strip(row.ticket),
                 previously=listed(row.previously),
+                bound=bound,
                 at=at,
                 location=location,
             )

@@ -193,7 +193,7 @@ class Group(Struct, frozen=True, kw_only=True):
     """A declared group. A directory beside the platform owns the members of an `external` one.
 
     `intakes` say whom it takes in by itself; these are among its `members`, once it is loaded. `owner` are the users and groups that answer for it.
-    `previously` are former names.
+    `previously` are former names; `bound` is that of the including file's grants, if there is one.
     """
 
     handle: str
@@ -205,6 +205,7 @@ class Group(Struct, frozen=True, kw_only=True):
     description: str | None = None
     ticket: str | None = None
     previously: tuple[str, ...] = ()
+    bound: Bound | None = None
     at: Span
     location: Location
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
@@ -40,13 +40,14 @@ People: TypeAlias = Mapping[str, tuple[Way, ...]]
 def filled(groups: Mapping[str, GroupLine], users: Mapping[str, User]) -> Mapping[str, GroupLine]:
     """Return the groups with all whom they take in by themselves among their members.
 
-    Who left or is suspended everywhere is taken into none. The members of a directory's group are those of the group
+    Who left or is suspended everywhere is taken into none, and a file with bounds takes in nobody of another file, nor
+    is anybody of it taken into a group elsewhere. The members of a directory's group are those of the group
     of the file that is written from it. The groups that `all: members` speaks of are those that list their members.
     """
     if not any(group.intakes for group in groups.values()):
         return groups
     here = [user for user in users.values() if user.state(EVERY) == "active"]
-    listed = [group.handle for group in groups.values() if not group.intakes and not group.external]
+    listed = [group for group in groups.values() if not group.intakes and not group.external]
     return {
         name: replace(group, members=(*group.members, *_take_in(group, here, listed, groups)))
         if group.intakes
@@ -55,14 +56,20 @@ def filled(groups: Mapping[str, GroupLine], users: Mapping[str, User]) -> Mappin
     }
 
 
+def may_take(group: GroupLine, row: User | GroupLine) -> bool:
+    """Return whether a group may take in a user, or the members of a group, by itself: of its own file, or where neither file has bounds."""
+    return row.location.source is group.location.source or (row.bound is None and group.bound is None)
+
+
 def _take_in(
-    group: GroupLine, users: Sequence[User], listed: Sequence[str], groups: Collection[str]
+    group: GroupLine, everybody: Sequence[User], listed: Sequence[GroupLine], groups: Mapping[str, GroupLine]
 ) -> Iterator[Member]:
     """Yield whom a group takes in by itself, of these users and the groups that list their members."""
+    users = [user for user in everybody if may_take(group, user)]
     for intake in group.intakes:
         match intake.by, intake.value:
             case "all", "members":
-                names: Iterable[str] = listed
+                names: Iterable[str] = (other.handle for other in listed if may_take(group, other))
             case "all", _:
                 names = (user.handle for user in users if user.kind != "service")
             case "kind", kind:
@@ -71,7 +78,7 @@ def _take_in(
                 names = (user.handle for user in users if tag in user.tags)
             case _:
                 written = group_name(intake.value, intake.group or "")
-                names = [written] if written in groups else []
+                names = [written] if written in groups and may_take(group, groups[written]) else []
         by = f"{intake.by} {intake.value}" + (f", group {intake.group}" if intake.group else "")
         yield from (Member(name, by=by) for name in names)
 

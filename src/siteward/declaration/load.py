@@ -328,7 +328,7 @@ class _Reading(Struct):
         for builder, file, bound in parts:
             grants += builder.grants(file.grants, bound)
         users = self._merge("users", (builder.users(file.model.users, bound) for builder, file, bound in parts))
-        groups = self._merge("groups", (builder.groups(file.model.groups) for builder, file, _ in parts))
+        groups = self._merge("groups", (builder.groups(file.model.groups, bound) for builder, file, bound in parts))
         declaration = Declaration(
             instances=built,
             sites=self._merge("sites", (builder.sites(file.model.sites, bound) for builder, file, bound in parts)),

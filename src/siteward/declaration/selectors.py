@@ -249,6 +249,14 @@ class Scopes:
                 by_scope[scope] |= names_of(declared)
         return {scope: frozenset(names) for scope, names in by_scope.items()}
 
+    def owners(self) -> Mapping[Scope, tuple[str, ...]]:
+        """Return the users and groups that own each live site, by the rows of the file for it."""
+        found: dict[Scope, tuple[str, ...]] = {}
+        for declared in self._declared.values():
+            for scope in self._find_declared(declared).scopes if declared.owner else ():
+                found[scope] = (*found.get(scope, ()), *declared.owner)
+        return found
+
     def words(self) -> frozenset[str]:
         """Return the plain names by which a live site may be meant: its label and hosts, and handles of the file."""
         return frozenset({*self._labels, *self._by_host, *self._declared})

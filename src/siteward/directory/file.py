@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from siteward.access.diagnostic import Span, problem
 from siteward.declaration.document import DirectoryFile
 from siteward.declaration.generate import quoted
 from siteward.declaration.grammar import fitted, said
@@ -24,6 +25,12 @@ def read_people(path: Path, called: str) -> People:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return People()
+    except OSError as trouble:
+        message = f"{called} cannot be read: {trouble.strerror}"
+        raise ListingError(problem("unreadable", message, Span(called, 1, 1))) from trouble
+    except UnicodeDecodeError as wrong:
+        message = f"{called} is not UTF-8, so it is not what was written; restore it"
+        raise ListingError(problem("not-utf-8", message, Span(called, 1, 1))) from wrong
     source, faults = read(called, text)
     if source is None or faults:
         raise ListingError(*faults)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import Diagnostic, Span, problem
+from siteward.access.diagnostic import Diagnostic, Span, join_some, problem
 from siteward.access.policy import Limit
 from siteward.directory.listing import Listing, Person, incomplete
 
@@ -279,4 +279,4 @@ def _compare(before: People, after: People, listing: Listing) -> Iterator[Change
         words = [f"+{handle}" for handle in joined] + [f"-{handle}" for handle in parted]
         if words or (name in before.groups) != (name in after.groups):
             lost = name in before.groups and name not in after.groups
-            yield Change("group lost" if lost else "group", name, ", ".join(words))
+            yield Change("group lost" if lost else "group", name, join_some(words) if words else "")

@@ -7,9 +7,10 @@ reader ─ probe, read ───▶ live ───┘
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -200,10 +201,10 @@ def _judge_waivers(project: Project, parts: Sequence[InstancePlan], run: Run) ->
 
 def _sum_needs(surveys: Sequence[Survey], parts: Sequence[InstancePlan], run: Run) -> tuple[Need, ...]:
     """Return what whoever applies has to give, with the numbers of steps on all instances that need it."""
-    needs = [survey.needs(part, run.allowance.passwords) for survey, part in zip(surveys, parts, strict=True)]
-    kinds: tuple[Literal["passwords", "deletions"], ...] = ("passwords", "deletions")
-    counts = {kind: sum(need[kind] for need in needs) for kind in kinds}
-    return tuple(Need(need=kind, steps=count) for kind, count in counts.items() if count)
+    steps: Counter[Need] = Counter()
+    for survey, part in zip(surveys, parts, strict=True):
+        steps.update(survey.needs(part, run.allowance.passwords))
+    return tuple(replace(need, steps=count) for need, count in steps.items() if count)
 
 
 def drift(

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from siteward.transport.secrets import Keyring
 
 
-WITHOUT_EFFECT = frozenset({"unused-group", "grant-to-nobody", "rule-of-nobody", "service-unattended"})
+WITHOUT_EFFECT = frozenset(
+    {"unused-group", "grant-to-nobody", "rule-of-nobody", "service-unattended", "approval-wanted"}
+)
 """The rule ids of warnings about rows that change nothing: `validate` tells them to whoever edits the file."""
 _TRACKED = ("--untracked-files=no", "--ignore-submodules=dirty", "--no-renames", "--no-ahead-behind")
 

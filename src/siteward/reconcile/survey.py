@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -10,13 +11,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.accounts import without_resending
+from siteward.access.approvals import NOBODY, Approvers, approvers_named, asks_for_approvals, require_approvals
 from siteward.access.change import deletes_account
+from siteward.access.gains import Gains
 from siteward.access.guards import judge
 from siteward.access.identity import follow
 from siteward.access.known_names import account_names
 from siteward.access.model import Access, account_of
 from siteward.access.needs import NEEDS, PASSWORDS
-from siteward.access.plan import InstancePlan, compose
+from siteward.access.plan import InstancePlan, Need, compose
 from siteward.access.proposal import manage
 from siteward.access.waivers import silenced
 from siteward.declaration.resolve import resolve
@@ -26,6 +29,7 @@ from siteward.reconcile.apply.consent import CONSENTS, accepted_on
 from siteward.reconcile.apply.passwords import undeliverable
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import Fresh
+from siteward.reconcile.approvals import approvers_on
 from siteward.reconcile.dated import (
     Revisions,
     find_alternatives,
@@ -69,6 +73,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     `confirmed` is true where more than the file names the account of the credentials.
     `cut_off` is true where an apply was interrupted here; `journal_head` is the last sum of its journal,
     which has the live state of `recorded_at` last, and `records` tells whether it ever had one between two runs.
+    `approvers` are those who may approve what is given here.
     """
 
     name: str
@@ -87,6 +92,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     journal_head: str = ""
     recorded_at: datetime | None = None
     records: bool = False
+    approvers: Approvers = NOBODY
 
     def desired_by(self, declaration: Declaration) -> Desired:
         """Return what other files than those at hand would desire here, all else being equal."""
@@ -111,9 +117,12 @@ class Survey(Struct, frozen=True, kw_only=True):
             *(self.base_policy.objections(self.name, proposal) if self.base_policy else ()),
         )
         before = self.base_policy.as_before(self.name, proposal, self.as_of) if self.base_policy else ()
+        variants = (proposal, *before)
+        if allowance.asks:
+            remarks = (*remarks, *self._unapproved(variants, allowance.approved))
         judged = (
             diagnostic
-            for variant in (proposal, *before)
+            for variant in variants
             for diagnostic in judge(
                 variant,
                 as_of=self.as_of,
@@ -128,6 +137,15 @@ class Survey(Struct, frozen=True, kw_only=True):
             if allowance.asks or diagnostic.code not in CONSENTS
         )
         return tuple(dict.fromkeys((*remarks, *(_insert_variable(diagnostic, self.name) for diagnostic in judged))))
+
+    def _unapproved(self, variants: Iterable[Proposal], approved: frozenset[str]) -> tuple[Diagnostic, ...]:
+        """Return the errors on steps that lack an approval, by the rules on any variant of a proposal."""
+        found = (
+            said
+            for variant in variants
+            for said in require_approvals(Gains(variant, self.as_of), self.approvers, approved)
+        )
+        return tuple(dict.fromkeys(found))
 
     def standing(self, keys: Collection[Key]) -> tuple[Diagnostic, ...]:
         """Return the errors from before judging, about the whole instance or these keys."""
@@ -167,21 +185,27 @@ class Survey(Struct, frozen=True, kw_only=True):
 
         return confine(whole, only, part)
 
-    def needs(self, part: InstancePlan, passwords: Passwords) -> Mapping[str, int]:
-        """Return how many steps of its plan need a named destination for passwords, or consent to delete.
+    def needs(self, part: InstancePlan, passwords: Passwords) -> Mapping[Need, int]:
+        """Return how many steps of its plan need a named destination for passwords, consent to delete, or whose approval.
 
-        Steps that are blocked by more than such a need do not count.
+        Steps that are blocked by more than such a need do not count. The needs have no numbers of their own.
         """
-        open_steps = (
+        open_steps = [
             step for step in part.steps if all(said.code in NEEDS for said in step.diagnostics if said.blocks)
-        )
+        ]
         changes = [step.change for step in open_steps]
         nowhere = undeliverable(
             self.name, changes, self.desired.declared_users, self.traits, replace(passwords, out=None)
         )
+        approvals = Counter(
+            Need(need="approval", by=people, steps=0)
+            for step in open_steps
+            for people in approvers_named(step.diagnostics)
+        )
         return {
-            "passwords": sum(said.code == PASSWORDS for said in nowhere),
-            "deletions": sum(map(deletes_account, changes)),
+            Need(need="passwords", steps=0): sum(said.code == PASSWORDS for said in nowhere),
+            Need(need="deletions", steps=0): sum(map(deletes_account, changes)),
+            **approvals,
         }
 
     def _compose(self, proposal: Proposal, remarks: Iterable[Diagnostic], read_requests: int) -> InstancePlan:
@@ -209,9 +233,14 @@ class Survey(Struct, frozen=True, kw_only=True):
         """Return the instance as apply takes it: planned without any acceptance, with new passwords for `passwords`."""
 
         def verdict(
-            keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool, begun: Begun | None = None
+            keys: Collection[Key],
+            *,
+            accept: Mapping[str, str],
+            allow_delete: bool,
+            approved: frozenset[str] = frozenset(),
+            begun: Begun | None = None,
         ) -> tuple[Diagnostic, ...]:
-            allowance = Allowance(passwords=passwords, accept=accept, allow_delete=allow_delete)
+            allowance = Allowance(passwords=passwords, accept=accept, allow_delete=allow_delete, approved=approved)
             return (*self.standing(keys), *self.verdict(allowance, keys, begun))
 
         return Fresh(
@@ -271,10 +300,13 @@ def surveyed(
     proposal = manage(live, desired, traits, policy, memory, base=earlier, alternatives=alternatives)
     told = _insert_name((*proposal.diagnostics, *only_read(instance.platform.known, traits)), instance.name)
     before = base_policy.asked_before(instance.name, traits, live, as_of, memory) if base_policy else None
+    approvers = NOBODY
+    if asks_for_approvals(policy):
+        approvers = approvers_on(instance.name, declaration, desired, base_policy, traits, live, as_of)
     return Survey(
         name=instance.name, origin=instance.origin, platform=instance.platform, traits=traits, live=live, desired=desired,
         proposal=replace(proposal, diagnostics=(*pathless_bond(instance), *objections, *longer, *told)),
-        memory=memory, as_of=as_of, base_policy=base_policy, confirmed=confirmed, before=before,
+        memory=memory, as_of=as_of, base_policy=base_policy, confirmed=confirmed, before=before, approvers=approvers,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ diagnostic keeps its rule and has the sentence of the catalogue instead of its m
 from __future__ import annotations
 
 import re
+from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from siteward.access.diagnostic import Diagnostic
-    from siteward.access.plan import InstancePlan, Plan, Step, UnmanagedAccount
+    from siteward.access.plan import InstancePlan, Need, Plan, Step, UnmanagedAccount
     from siteward.access.report import DriftItem, Missing, Outcome, Report
     from siteward.access.state import Origin
     from siteward.render.context import Privacy
@@ -69,7 +70,7 @@ class Names:
 
     def reviewer(self, by: str) -> str:
         """Return who decided, as a sheet says: a declared handle, the admins, nobody, or `someone`."""
-        return by if by in {"", "admins"} or self._names.get(by) == by else "someone"
+        return by if by in {"", "admins"} or self._names.get(by) == by else SOMEONE
 
     def text(self, text: str) -> str:
         """Return a text with addresses hidden and account names replaced."""
@@ -191,6 +192,10 @@ class Pseudonyms:
         return self._own.get(instance or "", self._everywhere)
 
 
+SOMEONE = "someone"
+"""What stands for people who may not be named."""
+
+
 def redact(report: Report, privacy: Privacy) -> Report:
     """Return `report` redacted as `privacy` asks."""
     if privacy == "full":
@@ -199,7 +204,7 @@ def redact(report: Report, privacy: Privacy) -> Report:
         plan = report.plan
         if plan is not None:
             only = tuple(word.partition(":")[0] for word in plan.only)
-            plan = replace(plan, instances=(), diagnostics=(), only=only)
+            plan = replace(plan, instances=(), diagnostics=(), only=only, needs=_without_names(plan.needs))
         return replace(
             report, plan=plan, diagnostics=(), outcomes=(), drift=(), texts={}, accounts=None, journal=None, next=None
         )
@@ -269,6 +274,7 @@ class _Redaction:
             plan,
             only=tuple(map(self._names.of(None).text, plan.only)),
             waived=tuple(replace(waived, about=self._waived(waived.about)) for waived in plan.waived),
+            needs=_without_names(plan.needs) if self._report.accounts is None else plan.needs,
             instances=tuple(map(self._instance, plan.instances)),
             diagnostics=tuple(
                 names.wordless(diagnostic) if self._report.accounts is None else names.diagnostic(diagnostic)
@@ -317,6 +323,15 @@ class _Redaction:
             step=self._step(item.step, item.instance) if item.step else None,
             note=_apply(names.text, item.note),
         )
+
+
+def _without_names(needs: Iterable[Need]) -> tuple[Need, ...]:
+    """Return needs without the people who may give an approval; those that differ in nothing else stand as one."""
+    steps: Counter[str] = Counter()
+    kinds = {need.need: replace(need, by=(SOMEONE,) if need.by else ()) for need in needs}
+    for need in needs:
+        steps[need.need] += need.steps
+    return tuple(replace(need, steps=steps[kind]) for kind, need in kinds.items())
 
 
 def _drop_written(origin: Origin) -> Origin:

@@ -329,8 +329,8 @@ def standing(report: Report, of: Summary) -> str:
 
 
 def is_told(said: Diagnostic) -> bool:
-    """Return whether a diagnostic is told without being asked for: no note is, but for where new passwords are."""
-    return bool(said.severity) or said.code == "password-delivered"
+    """Return whether a diagnostic is told without being asked for: no note is, but for where new passwords are and who approved."""
+    return bool(said.severity) or said.code in {"password-delivered", "approved-as-told"}
 
 
 def needs(plan: Plan | None) -> str:
@@ -345,7 +345,10 @@ def _need(need: Need) -> str:
         case "deletions":
             return f"consent to delete {plural(need.steps, 'account')} (`--allow-delete`)"
         case "approval":
-            return f"the approval of {' or '.join(need.by)} for {plural(need.steps, 'step')}"
+            steps = plural(need.steps, "step")
+            if not need.by:
+                return f"approval for {steps}, which nobody there may give: name an `owner` of the site"
+            return f"approval by {' or '.join(need.by)} for {steps}"
 
 
 def labels(of: Summary) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import Severity, problem
+from siteward.access.diagnostic import Severity, plural, problem
 from siteward.access.policy import (
+    APPROVAL,
     Gain,
     Person,
     RulesByKind,
@@ -25,7 +26,7 @@ from siteward.declaration.selector import parse, takes_none_in, within
 from siteward.declaration.subjects import declared_user_of, ends, login_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.policy import Rule
@@ -279,6 +280,39 @@ def owners_rules(context: Context) -> Iterator[Diagnostic]:
                     yield diagnostic
 
 
+def approvals_wanted(context: Context) -> Iterator[Diagnostic]:
+    """Tell once for each rule how many lines give what somebody has to approve where it is new, and who owns the sites."""
+    lines: dict[str, dict[Span, Grant]] = {}
+    rules: dict[str, Rule] = {}
+    for instance in context.declaration.instances.values():
+        traits = context.traits.get(instance.name)
+        asking = tuple(rule for rule in instance.policy.rules if APPROVAL in rule.require)
+        if traits is None or not asking:
+            continue
+        named = NamedSites(context.declaration, instance)
+        ruling = _Ruling(context, instance, traits, named, RulesByKind(asking))
+        for grant in context.declaration.grants or ():
+            wanting = ruling.about(grant) if grant.reaches(instance.name) else {}
+            rules.update(wanting)
+            for name in wanting:
+                lines.setdefault(name, {})[grant.at] = grant
+    for name, grants in lines.items():
+        owners = sorted({owner for grant in grants.values() for owner in _list_owners(context, grant)})
+        whose = f" ({', '.join(owners)})" if owners else ""
+        count = plural(len(grants), "line gives", "lines give")
+        message = f"{count} what an owner of the site{whose}, else an admin, has to approve where it is new, by the rule {name}"
+        at = next(iter(grants)) if rules[name].at is None else rules[name].at
+        yield replace(problem("approval-wanted", message, at), severity=Severity.NOTE)
+
+
+def _list_owners(context: Context, grant: Grant) -> Iterator[str]:
+    """Yield the owners of the sites of the file that a grant names by handle, domain or tag."""
+    hosts = {part.text for word in grant.sites for part in _resolve_names(context, parse(word))}
+    for site in context.declaration.sites.values():
+        if site.domain in hosts or site.handle in hosts:
+            yield from site.owner
+
+
 class _Ruling(Struct):
     """The rules of one instance, applied to the grants of the file."""
 
@@ -296,6 +330,18 @@ class _Ruling(Struct):
             means = self.context.meaning(grant, self.instance, kind)
             if isinstance(means, Meaning):
                 yield from self._check_rights(grant, means, kind)
+
+    def about(self, grant: Grant) -> Mapping[str, Rule]:
+        """Return the rules, by name, that are about what a grant gives anybody."""
+        found: dict[str, Rule] = {}
+        for kind in _scope_kinds_of(grant):
+            means = self.context.meaning(grant, self.instance, kind)
+            for handle in self.context.people(grant) if isinstance(means, Meaning) else ():
+                person = self._find_person(handle) if handle not in self.context.twice else None
+                for rule in concerning(self.rules.rules, person) if person is not None else ():
+                    if isinstance(means, Meaning) and self._find_right(rule, grant, means, kind) is not None:
+                        found[str(rule)] = rule
+        return found
 
     def _check_rights(self, grant: Grant, means: Meaning, kind: str) -> Iterator[Diagnostic]:
         rights: dict[int, Gain | None] = {}
@@ -384,5 +430,6 @@ GRANT_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (
     wildcards,
     include_bounds,
     owners_rules,
+    approvals_wanted,
     logins_needed,
 )

@@ -12,7 +12,7 @@ from siteward.access.policy import names_of_role
 from siteward.access.traits import is_public
 from siteward.declaration.declared import EVERY
 from siteward.declaration.directories import group_name, slug
-from siteward.declaration.groups import MAX_NESTING
+from siteward.declaration.groups import MAX_NESTING, may_take
 from siteward.declaration.roles import PORTABLE
 from siteward.declaration.selector import parse
 
@@ -298,10 +298,11 @@ def _unknown_listed_group(context: Context, group: Group, intake: Intake) -> Ite
 def tags_of_others(context: Context) -> Iterator[Diagnostic]:
     """Report users of a file with bounds whom a tag puts into a group of another file: its grants know no bounds."""
     users = context.declaration.users
-    for group in context.declaration.groups.values() if any(user.bound for user in users.values()) else ():
-        for member in group.members:
-            user = users.get(member.name) if member.by is not None and member.by.startswith("tag ") else None
-            if user is None or user.bound is None or user.location.source is group.location.source:
+    bound = [user for user in users.values() if user.bound is not None and not user.left]
+    for group in context.declaration.groups.values() if bound else ():
+        tags = {intake.value for intake in group.intakes if intake.by == "tag"}
+        for user in bound:
+            if tags.isdisjoint(user.tags) or may_take(group, user) or group.bound is not None or user.bound is None:
                 continue
             message = f"this file may grant within bounds, and not put `{user.handle}` into `{group.handle}` by a tag"
             at, related = user.location.at("tags"), (user.bound.at, group.location.key())
@@ -313,6 +314,8 @@ def unused_groups(context: Context) -> Iterator[Diagnostic]:
     declaration = context.declaration
     used = {name for grant in declaration.grants or () for name in grant.to}
     used |= {member.name for group in declaration.groups.values() for member in group.members}
+    used |= {name for site in declaration.sites.values() for name in site.owner}
+    used |= {name for group in declaration.groups.values() for name in group.owner}
     used |= {rule.not_with for row in declaration.instances.values() for rule in row.policy.rules if rule.not_with}
     for name, group in declaration.groups.items():
         directory = "directory" in group.location.source.data  # nobody chooses what stands in the file of one

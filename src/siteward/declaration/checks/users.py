@@ -187,11 +187,16 @@ def former_names(context: Context) -> Iterator[Diagnostic]:
                 )
 
 
+def _directory_of(user: User) -> str:
+    """Return the directory that a user's file is written from; empty for files that people write."""
+    return str(user.location.source.data.get("directory", ""))
+
+
 def known_once(context: Context) -> Iterator[Diagnostic]:
-    """Report ids of the directory that two users have, and keys that one user has twice."""
-    by_id: dict[str, User] = {}
+    """Report ids of a directory that two users have, and keys that one user has twice; another directory has ids of its own."""
+    by_id: dict[tuple[str, str], User] = {}
     for user in context.declaration.users.values():
-        first = by_id.setdefault(user.id, user) if user.id is not None else user
+        first = by_id.setdefault((_directory_of(user), user.id), user) if user.id is not None else user
         if first is not user and not _is_one_name(first, user):
             message = f"`{first.handle}` and `{user.handle}` have the same id in the directory"
             yield problem("id-twice", message, user.location.at("id"), related=(first.location.at("id"),))

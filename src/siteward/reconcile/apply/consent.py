@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.approvals import NEEDED
 from siteward.access.diagnostic import error, warning
 from siteward.access.guards import DELETION, DELETIONS
 from siteward.access.model import account_of
@@ -193,6 +194,8 @@ def _lifts(diagnostic: Diagnostic, allowance: Allowance) -> bool:
         return True
     if diagnostic.code == MISMATCH and diagnostic.about is not None:
         return f"{IDENTITY}{account_of(diagnostic.about)}" in allowance.accept
+    if diagnostic.code == NEEDED:
+        return not allowance.approved.isdisjoint(diagnostic.allowed)
     return (diagnostic.code == DELETION and allowance.allow_delete) or (
         diagnostic.code == PASSWORDS and allowance.passwords.out is not None
     )

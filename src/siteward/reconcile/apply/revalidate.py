@@ -1,9 +1,8 @@
 """Revalidation: the steps of a reviewed plan that may still be done, although live state and files may have changed.
 
-It reads and opens nothing: all facts are parameters. It can only drop steps: a step goes ahead when the thing it
-touches is as it was reviewed, the checkout wants exactly this, and no guard objects to the rest of the plan. The
-verdicts in the plan are made anew, with one exception: a step that was blocked when it was reviewed goes ahead only
-where whoever applies has lifted that block, not because the block has gone away since, which nobody has reviewed.
+It reads and opens nothing: all facts are parameters. It can only drop steps: a step goes ahead when what it touches is
+as it was reviewed, the checkout wants exactly this, and no guard objects to the rest of the plan. Verdicts are made
+anew; but a step that was blocked when it was reviewed goes ahead only where whoever applies has lifted that block.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ LOST = "its answer was lost; reading shows it"
 
 
 class Allowance(Struct, frozen=True, kw_only=True):
-    """The consents given for a run beyond the plan: blocks lifted by name, deletion, a place for passwords.
+    """The consents given for a run beyond the plan: blocks lifted by name, deletion, a place for passwords, who `approved`.
 
     `asks` is false where nothing will be applied (drift): then no missing consent is reported.
     """
@@ -51,6 +50,7 @@ class Allowance(Struct, frozen=True, kw_only=True):
     accept: Mapping[str, str]
     allow_delete: bool
     passwords: Passwords
+    approved: frozenset[str] = frozenset()
     asks: bool = True
 
 
@@ -425,7 +425,7 @@ def _find_lifted(case: _Case, steps: Collection[Step], needs: Mapping[str, froze
     if not blocked:
         return blocked
     no_file = replace(case.allowance.passwords, out=None)
-    nothing = replace(case.allowance, accept={}, allow_delete=False, passwords=no_file)
+    nothing = replace(case.allowance, accept={}, allow_delete=False, passwords=no_file, approved=frozenset())
     return blocked & (
         _find_unreachable(case, steps, needs, nothing) - _find_unreachable(case, steps, needs, case.allowance)
     )
@@ -459,9 +459,9 @@ def _collect_objections(case: _Case, steps: Collection[Step], allowance: Allowan
     return {diagnostic.about: diagnostic for diagnostic in (*verdict, *undelivered) if diagnostic.blocks}
 
 
-def _judge(case: _Case, steps: Collection[Step], allowance: Allowance) -> tuple[Diagnostic, ...]:
+def _judge(case: _Case, steps: Collection[Step], of: Allowance) -> tuple[Diagnostic, ...]:
     keys, begun = frozenset(step.change.key for step in steps), case.history.begun
-    return case.fresh.judge(keys, accept=allowance.accept, allow_delete=allowance.allow_delete, begun=begun)
+    return case.fresh.judge(keys, accept=of.accept, allow_delete=of.allow_delete, approved=of.approved, begun=begun)
 
 
 def _find_objection(objections: Mapping[Key | None, Diagnostic], step: Step) -> Diagnostic | None:

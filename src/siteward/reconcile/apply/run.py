@@ -154,7 +154,8 @@ def _build_allowance(given: ApplyInput, run: Run | None) -> Allowance:
     sealed = run.sealed if run is not None else Consents()
     accept = {**sealed.accept, **{name: acceptance.reason for name, acceptance in given.options.accept.items()}}
     delete = given.options.allow_delete or sealed.allow_delete
-    return Allowance(accept=accept, allow_delete=delete, passwords=given.options.passwords)
+    options = given.options
+    return Allowance(accept=accept, allow_delete=delete, passwords=options.passwords, approved=options.approved)
 
 
 def _find_chosen(given: ApplyInput, reviewed: InstancePlan, run: Run | None) -> tuple[str, ...] | None:

@@ -37,11 +37,17 @@ class Judge(Protocol):
     """The check of a part of a proposal by guards, rules and platform, as if nothing else were done."""
 
     def __call__(
-        self, keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool, begun: Begun | None = None
+        self,
+        keys: Collection[Key],
+        *,
+        accept: Mapping[str, str],
+        allow_delete: bool,
+        approved: frozenset[str] = frozenset(),
+        begun: Begun | None = None,
     ) -> tuple[Diagnostic, ...]:
         """Return the diagnostics on the proposed changes of these keys.
 
-        `accept` maps a block's name to the reason; `begun` is what was there when a run that goes on began.
+        `accept` maps a block's name to the reason; `approved` are the users whose approval counts; `begun` is what was there when a run that goes on began.
         """
 
 
@@ -100,7 +106,7 @@ class Options(Struct, frozen=True, kw_only=True):
 
     `expect` is the reviewed plan's digest, or at least its first 16 hex digits. `as_of` repeats the one that the
     plan was made with, if any. `only` returns, for an instance's name and a step, whether this run may do it; steps
-    left out get no outcome. `words` are the words of `only`, for the journal. After `failures_in_a_row` writes that failed, an instance is left alone.
+    left out get no outcome. `words` are the words of `only`, for the journal. `approved` are the users, by handle, whose approval of the change counts. After `failures_in_a_row` writes that failed, an instance is left alone.
     """
 
     passwords: Passwords
@@ -111,6 +117,7 @@ class Options(Struct, frozen=True, kw_only=True):
     as_of: datetime | None = None
     only: Selection | None = None
     words: tuple[str, ...] = ()
+    approved: frozenset[str] = frozenset()
     failures_in_a_row: int = 5
 
 

@@ -218,6 +218,11 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
                     "extends-own-end", message, at=movement.after.origin.at, hint="somebody else should approve it"
                 )
 
+    def named_before(self, instance: str) -> str | None:
+        """Return the name at the base of an instance; `None` where the base does not know it."""
+        before = self._find_before(instance)
+        return before.name if before is not None else None
+
     def _find_managed(self, instance: str, live: Live) -> frozenset[Scope] | None:
         """Return the live sites that the base's `manages` selects; `None` where the base has none."""
         before = self._find_before(instance)

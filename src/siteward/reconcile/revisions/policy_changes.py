@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, to_builtins
 
-from siteward.access.diagnostic import warning
+from siteward.access.diagnostic import join_some, plural, warning
 from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, REVIEWED, Policy
 from siteward.declaration.declared import EVERY
+from siteward.declaration.groups import expand
 from siteward.declaration.references import respelt
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.model import Power
     from siteward.access.policy import Limit, Rule, Waiver
-    from siteward.declaration.declared import Bound, Declaration, Instance, User
+    from siteward.declaration.declared import Bound, Declaration, Group, Instance, User
     from siteward.declaration.selector import Selector
 
 _POLICY_KEYS = {"policy", "mode", "unmanaged", "ignore", "accept_blind"}
@@ -234,6 +235,35 @@ def _write_selectors(selectors: tuple[Selector, ...] | None) -> list[str] | None
     return None if selectors is None else [selector.written for selector in selectors]
 
 
+def _find_growth(base: Declaration, head: Declaration) -> Iterator[Finding]:
+    """Yield for each group who comes into it by itself (`from`) and was not in it at the base: nobody wrote a line for them."""
+    drawing = [group for group in head.groups.values() if group.intakes]
+    if not drawing:
+        return
+    renamed = respelt(base, head) | {former: user.handle for user in head.users.values() for former in user.previously}
+    before, after = expand(base.groups), expand(head.groups)
+    for group in drawing:
+        known = {renamed.get(handle, handle) for handle in before.get(group.handle, {})}
+        listed = {member.name for member in group.members if member.by is None and not member.excludes}
+        new = {
+            handle: ways[0].via[1]
+            for handle, ways in after[group.handle].items()
+            if handle not in known
+            and handle not in listed
+            and ways[0].via[1:]
+            and ways[0].via[1] in _list_intakes(group)
+        }
+        if new:
+            words = [f"{handle} ({by})" for handle, by in sorted(new.items())]
+            people = plural(len(new), "person comes", "people come")
+            yield "group-grows", f"{people} into `{group.handle}` by itself: {join_some(words)}", group.at
+
+
+def _list_intakes(group: Group) -> frozenset[str]:
+    """Return by what a group has taken anybody in, in words."""
+    return frozenset(member.by for member in group.members if member.by is not None)
+
+
 def _compare_files(base: Declaration, head: Declaration) -> Iterator[Finding]:
     """Yield the changes that concern all instances: the root file, bounds of included files, users, public sites."""
     for difference in _find_differences(_write_file(base), _write_file(head)):
@@ -246,6 +276,7 @@ def _compare_files(base: Declaration, head: Declaration) -> Iterator[Finding]:
         yield from _compare_users(base.users[handle], head.users[handle])
     for former, handle in respelt(base, head).items():
         yield from _compare_users(base.users[former], head.users[handle])
+    yield from _find_growth(base, head)
     for handle, site in head.sites.items():
         before = base.sites[handle].public if handle in base.sites else {}
         opened = sorted(name for name, wish in site.public.items() if wish and not before.get(name))

@@ -36,7 +36,7 @@ TOLD: Mapping[str, dict[str, Any]] = {
         "instances": {"stats": {"first": 17, "last": 418, "head": "ef", "sealed": True, "unread": []}},
     },
     "review": {
-        "format": "siteward.review/1", "name": "q1", "made": "2026-12-01T09:00:00Z", "due": "2027-01-31", "digest": "ab",
+        "format": "siteward.review-round/1", "name": "q1", "made": "2026-12-01T09:00:00Z", "due": "2027-01-31", "digest": "ab",
         "sheets": [{"reviewer": "anna", "file": "anna.csv", "items": 212, "sha256": "cd"}],
     },
 }  # fmt: skip

@@ -130,7 +130,7 @@ def test_each_item_is_on_the_sheet_of_who_answers_for_it(applied: Program) -> No
     assert found == {
         ("anna", "carla"), ("anna", "eve"), ("carla", "ben"), ("ben", "robot"), ("admins", "anna"), ("admins", "siteward"),
     }  # fmt: skip
-    assert (made["format"], made["name"], made["due"]) == ("siteward.review/1", "q2", "2026-04-30")
+    assert (made["format"], made["name"], made["due"]) == ("siteward.review-round/1", "q2", "2026-04-30")
     jsonschema.validate(made, document_schema("review"))
     for sheet in made["sheets"]:
         path = sheets(applied) / sheet["file"]

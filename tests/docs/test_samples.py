@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 _SANDBOX = re.compile(r"^<!-- sandbox: (?P<names>[a-z0-9=:, -]+) -->$", re.MULTILINE)
-_BLOCK = re.compile(r"^```(?P<kind>[a-z]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^(?P<indent> *)```(?P<kind>[a-z]*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"\s+#(?P<text>[^'\"]*)$")
 _CODE = re.compile(r"\bleaves with (?P<code>\d+)\b")
 _DAY = re.compile(r"\bon (?P<day>\d{4}-\d\d-\d\d)\b")
 _FILE = re.compile(r"^# (?P<name>[\w./-]+\.(?:ya?ml|csv))(?P<added>, added)?(?:: .*)?\n")
 PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if _SANDBOX.search(page.read_text(encoding="utf-8"))]
-QUIET = frozenset({"export", "git", "mkdir", "cp", "mv", "rm"})
+QUIET = frozenset({"export", "git", "sed"})
 """What a sample may call beside siteward."""
 
 ADDRESSES = {"piwik-pro": "https://acme.piwik.pro", "plausible": "https://plausible.io"}
@@ -123,7 +123,9 @@ def _list_sandboxes(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _list_blocks(text: str) -> Iterator[tuple[str, str]]:
-    yield from ((found["kind"], found["text"]) for found in _BLOCK.finditer(text))
+    for found in _BLOCK.finditer(text):
+        assert not found["indent"], f"an indented block:\n{found['text']}"
+        yield found["kind"], found["text"]
 
 
 def _do_block(walk: Walk, kind: str, block: str) -> None:
@@ -131,6 +133,7 @@ def _do_block(walk: Walk, kind: str, block: str) -> None:
     assert kind in {"yaml", "csv", "sh", "text"}, f"a block of {kind or 'no kind'}:\n{block}"
     if kind == "text":
         assert walk.printed is not None, f"no command stands above\n{block}"
+        assert block.strip(" …\n"), "an output of which nothing is said"
         assert _is_like(block, walk.printed), f"printed:\n{walk.printed}\nthe page says:\n{block}"
     walk.printed = None
     if kind in {"yaml", "csv"}:
@@ -267,6 +270,8 @@ FILE = "# access.yaml\nversion: 1\ninstances: {stats: {platform: umami, url: htt
         ("```console\n$ siteward plan\n```", "a block of console"),
         ("```\nsiteward plan\n```", "a block of no kind"),
         ("```text\nPlan: nothing to do.\n```", "no command stands above"),
+        ("```sh\nsiteward schema\n```\n\n```text\n…\n```", "nothing is said"),
+        ("- step\n\n  ```sh\n  siteward plan\n  ```", "an indented block"),
     ],
 )
 def test_a_page_that_says_what_is_not_so_is_found(sample: str, said: str, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ class Assignment(WithDefaults, frozen=True, kw_only=True):
 class ReviewRound(WithDefaults, frozen=True, kw_only=True):
     """One round of an access review: until when it is due, of which state (`digest`), and its sheets."""
 
-    format: Literal["siteward.review/1"] = "siteward.review/1"
+    format: Literal["siteward.review-round/1"] = "siteward.review-round/1"
     name: str
     made: datetime
     due: str

@@ -184,14 +184,20 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("true|false")
 
 
 def _load(text: str) -> Any:
-    return yaml.load(text, Loader=_Loader)  # noqa: S506  # it makes no more than the safe loader
+    return yaml.load(text, Loader=_Loader)  # it makes no more than the safe loader
 
 
 def _dump(file: dict[str, Any]) -> str:
     """Return a file as the pages write theirs: a line for each user, site, group and grant."""
     lines = []
     for key, value in file.items():
-        rows = value.items() if isinstance(value, dict) else [(None, row) for row in value] if isinstance(value, list) else ()
+        rows = (
+            value.items()
+            if isinstance(value, dict)
+            else [(None, row) for row in value]
+            if isinstance(value, list)
+            else ()
+        )
         lines.append(f"{key}:" if rows else f"{key}: {_write_flow(value)}")
         lines += [f"  {'-' if name is None else f'{name}:'} {_write_flow(row)}" for name, row in rows]
     return "\n".join(lines) + "\n"
@@ -251,7 +257,9 @@ def _export(walk: Walk, assignments: list[str]) -> None:
 def test_there_are_pages_whose_samples_run() -> None:
     """The walk itself would pass over pages that name no sandbox."""
     walked = {page.relative_to(ROOT / "docs") for page in PAGES}
-    wanted = {page.relative_to(ROOT / "docs") for room in ("start", "how-to") for page in (ROOT / "docs" / room).glob("*.md")}
+    wanted = {
+        page.relative_to(ROOT / "docs") for room in ("start", "how-to") for page in (ROOT / "docs" / room).glob("*.md")
+    }
     assert walked >= wanted
     assert {page.name for page in wanted} >= {"umami.md", "matomo.md", "piwik-pro.md", "plausible.md"}
 

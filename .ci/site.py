@@ -35,7 +35,7 @@ WIDTH = 80
 
 
 def main() -> int:
-    """Write all pages and the configuration with its list of how-to pages."""
+    """Write all pages and the configuration."""
     shutil.rmtree(STAGE, ignore_errors=True)
     pages = [*(ROOT / name for name in TOP_PAGES), *sorted((ROOT / "docs").rglob("*.md"))]
     for page in pages:
@@ -202,20 +202,10 @@ def _cell(text: str) -> str:
 
 
 def _configure() -> str:
-    """Return the configuration with the how-to pages in its navigation; both builders read it from build/."""
-    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    configuration = yaml.safe_load(text)
-    titles = [(_title_of(page), page.name) for page in sorted((ROOT / "docs" / "how-to").glob("*.md"))]
-    for section in configuration["nav"]:
-        if "How to" in section:
-            section["How to"] = [{title: f"how-to/{name}"} for title, name in titles]
+    """Return the configuration with its places below build/, where both builders read it."""
+    configuration = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
     configuration["docs_dir"], configuration["site_dir"] = "docs", "site"
     return yaml.safe_dump(configuration, sort_keys=False, allow_unicode=True)
-
-
-def _title_of(page: Path) -> str:
-    """Return the title of a page: its first heading."""
-    return page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
 if __name__ == "__main__":

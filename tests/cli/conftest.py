@@ -78,10 +78,12 @@ def base_environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}", "COLUMNS": "120", "TERM": "dumb"}
 
 
-def start(platform: str, kind: str = "lived_in", release: str | None = None) -> Fake:
+def start(
+    platform: str, kind: str = "lived_in", release: str | None = None, clock: Callable[[], datetime] | None = None
+) -> Fake:
     factory = platforms.fake(platform)
     make: Callable[..., Fake] = getattr(factory, kind)
-    return make(release or factory.releases[0], clock=lambda: datetime.now(UTC))
+    return make(release or factory.releases[0], clock=clock or (lambda: datetime.now(UTC)))
 
 
 @pytest.fixture

@@ -258,7 +258,7 @@ def planned(
     declaration: Declaration, table: Traits, live: Live, base_policy: BasePolicy | None
 ) -> tuple[Survey, tuple[Diagnostic, ...]]:
     """Return what was seen, and all that is said of it, by the way that plan and apply go."""
-    platform = SimpleNamespace(review=lambda *_: ())
+    platform = SimpleNamespace(review=lambda *_: (), known=())
     instance: Any = SimpleNamespace(
         name=HERE,
         origin="https://x.example.org",

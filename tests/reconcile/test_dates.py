@@ -379,6 +379,22 @@ def test_a_second_way_that_still_holds_keeps_everything(tmp_path: Path) -> None:
     assert part(rig.plan(as_of=LATER)).steps == ()
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_what_ended_last_is_why_access_is_over(order: tuple[int, int, int], tmp_path: Path) -> None:
+    """Of a phase that ended, one that ended after it and one to come, the second is named, whatever the order of lines."""
+    lines = (
+        MANAGE | {"until": "2026-12-15", "reason": "builds it"},
+        VIEW | {"until": ENDED, "reason": "watches it"},
+        VIEW | {"from": "2027-06-01", "reason": "comes back"},
+    )
+    rig = rig_of(tmp_path, document("umami", *(lines[number] for number in order)))
+    settle(rig)
+    step = only(rig.plan(as_of=LATER))
+    assert (step.cause, step.due) == ("expired", "end")
+    assert step.origin is not None
+    assert step.origin.reason == "watches it"
+
+
 def test_what_is_taken_for_another_reason_is_not_due(tmp_path: Path) -> None:
     """A line taken out of the file beside an end of somebody else: only the end is due."""
     rig = rig_of(tmp_path, document("umami", VIEW | {"until": ENDED}, VIEW | {"to": "ben"}))

@@ -78,12 +78,20 @@ def through(origin: Origin, membership: Origin | None) -> Origin:
 
 
 class Ended(NamedTuple):
-    """How something that the file names is over or not yet due, the place that says so, and what its rows say why."""
+    """How something that the file names is over or not yet due, the place that says so, and what its rows say why.
+
+    `end` is the last moment at which a line gave it, where there is one.
+    """
 
     how: Ending
     at: Span
     ticket: str | None = None
     reason: str | None = None
+    end: datetime | None = None
+
+    def tells_more(self, other: Ended) -> bool:
+        """Return whether this, and not what another line says of the same, is why it is over: the last end is."""
+        return self.end is not None and (other.end is None or self.end > other.end)
 
 
 class Timed(Protocol):

@@ -266,7 +266,10 @@ class _Resolution(Struct):
         if over is not None:
             ended = _tell_why(over, line, principal.identity)
             for reached in choice.reached:
-                self.draft.ended.setdefault(grant_key(principal.subject, reached.scope), ended)
+                key = grant_key(principal.subject, reached.scope)
+                known = self.draft.ended.setdefault(key, ended)
+                if ended.tells_more(known):
+                    self.draft.ended[key] = ended
 
     def _live_ones(self, choice: Choice, means: Meaning, subject: Subject) -> Iterator[Reached]:
         """Yield the scopes on which what a line would give is live already, so that it is no gain there."""
@@ -471,7 +474,7 @@ def _tell_why(over: Ended, line: Line, identity: Identity | None) -> Ended:
     if identity is not None and identity.ending is not None:
         return over
     ticket, reason = _causes(over, line, identity)
-    return Ended(over.how, over.at, ticket, reason)
+    return over._replace(ticket=ticket, reason=reason)
 
 
 def _match_origin(origin: Origin, reached: Reached) -> Origin:

@@ -302,9 +302,10 @@ def standing(window: Window, ways: tuple[Way, ...], identity: Identity | None, a
         if len(met) == 1:
             return Standing(now[0], met[0][0].end)
         return Standing(_unite(now), last_end((common for common, _ in met), as_of))
-    past = any(common.end is not None and common.end <= as_of for common, _ in met)
+    past = max((common.end for common, _ in met if common.end is not None and common.end <= as_of), default=None)
     told = _unite(ways)
-    return Standing(over=Ended("expired" if past or not met else "not-yet", at, told.ticket, told.reason))
+    how: Ending = "expired" if past is not None or not met else "not-yet"
+    return Standing(over=Ended(how, at, told.ticket, told.reason, past))
 
 
 def _unite(ways: Sequence[Way]) -> Way:

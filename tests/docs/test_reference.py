@@ -1,0 +1,103 @@
+"""The pages of the reference name what the program knows: variables, exit codes and formats, each and no other."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from siteward import platforms
+from siteward.access.report import EXITS
+from siteward.cli.app import main
+from siteward.transport.secrets import HEADERS
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+MODULES = sorted((ROOT / "src").rglob("*.py"))
+WHOLE = re.compile(r"SITEWARD_[A-Z_]+")
+FORMAT = re.compile(r"siteward\.[a-z-]+/\d+")
+PLUMBING = {"SITEWARD_COMPLETE"}
+"""What click reads when a shell asks for completions."""
+
+
+def texts() -> list[str]:
+    """Return every text of the program that is no docstring; one with values inside has `<X>` in their place."""
+    found = []
+    for module in MODULES:
+        tree = ast.parse(module.read_text(encoding="utf-8"))
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        joined = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                parts = (part.value if isinstance(part, ast.Constant) else "<X>" for part in node.values)
+                found.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings | joined:
+                found.append(node.value)
+    return found
+
+
+def of_instances(name: str) -> bool:
+    """Return whether a variable is of one instance, as in an example: its name or one of its fields is in it."""
+    return bool(re.match(r"SITEWARD_(STATS|MATOMO|EU|NAME)(_|$)", name))
+
+
+def test_the_page_of_the_environment_names_every_variable_and_no_other() -> None:
+    page = (REFERENCE / "environment.md").read_text(encoding="utf-8")
+    known = {text for text in texts() if WHOLE.fullmatch(text) and not text.endswith("_")} - PLUMBING
+    known = {name for name in known if not of_instances(name)}
+    assert len(known) >= 8
+    said = {name for name in WHOLE.findall(page) if not name.endswith("_") and not of_instances(name)}
+    assert said == known
+
+
+def test_the_page_of_the_environment_names_what_an_instance_may_have() -> None:
+    """What the program asks for beside the fields of a platform, each by its own name and by what stands behind it."""
+    page = (REFERENCE / "environment.md").read_text(encoding="utf-8")
+    said = set(re.findall(r"`SITEWARD_<X>_([A-Z_]+)`", page))
+    behind = set(re.findall(r"`SITEWARD_<X>_<FIELD>_([A-Z_]+)`", page))
+    asked = {
+        str(node.args[1].value).upper()
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "variable" and len(node.args) == 2
+        if isinstance(node.args[1], ast.Constant)
+    } | {HEADERS.upper()}
+    fields = {field.upper() for name in platforms.names() for field in platforms.load(name).optional_fields}
+    assert said - fields == asked
+    assert behind == {found[1] for text in texts() if (found := re.fullmatch(r"<X>_([A-Z]+)", text))}
+
+
+def test_the_page_of_exit_codes_has_those_of_the_help() -> None:
+    """The page, `--help` and the table that decides have the same codes, and the page tells the order of the table."""
+    page = (REFERENCE / "exit-codes.md").read_text(encoding="utf-8")
+    rows = [int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)]
+    help_text = main.get_help(click.Context(main, info_name="siteward"))
+    helped = re.findall(r"^    (\d+) +\S", help_text.partition("Exit codes:")[2].partition("Options:")[0], re.MULTILINE)
+    assert rows == [int(code) for code in helped] == [0, *sorted(code for code, _ in EXITS)]
+    order = re.search(r"the first of ([\d, ]+) counts", page)
+    assert order is not None
+    assert [int(code) for code in order[1].split(", ")] == [code for code, _ in EXITS]
+
+
+@pytest.mark.parametrize("page", [ROOT / "docs" / "formats.md"], ids=["formats.md"])
+def test_the_page_of_formats_names_every_format_and_no_other(page: Path) -> None:
+    """A document that the program writes or reads stands there; one of an earlier release is named by its number."""
+    text = page.read_text(encoding="utf-8")
+    known = {name for literal in texts() for name in FORMAT.findall(literal)}
+    said = set(FORMAT.findall(text)) | {f"siteward.{name}" for name in re.findall(r"`([a-z]+/\d+)`: ", text)}
+    assert said == known
+
+
+def test_the_page_of_formats_says_which_documents_have_a_schema() -> None:
+    """`siteward schema` prints those that the page names."""
+    text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    said = re.search(r"`siteward schema ([a-z |]+)`", text)
+    assert said is not None
+    shown = main.get_command(click.Context(main), "schema")
+    assert shown is not None
+    kinds = next(param.type for param in shown.params if isinstance(param, click.Argument))
+    assert isinstance(kinds, click.Choice)
+    assert set(said[1].split(" | ")) == set(kinds.choices)

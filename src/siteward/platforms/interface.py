@@ -181,7 +181,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     has taken effect. `blame` returns the author and time, in words, of changes to the given keys since a moment, where
     the platform keeps a record that can be read. `leftovers` returns what of an account's no end of its access ends; it
     sends nothing. `releases` are those that the stand-ins imitate, the newest first, and
-    `limits` what users have to know; the documentation lists both.
+    `limits` what users have to know; the documentation lists both, and `setup`, the SQL that makes what the credentials are of.
     """
 
     name: str
@@ -204,6 +204,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     leftovers: Callable[[str, Live], Iterable[Leftover]] = no_leftovers
     releases: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
+    setup: str = ""
 
 
 class FakeFactory(Protocol):

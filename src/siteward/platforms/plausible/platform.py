@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from siteward.platforms.interface import Platform
+from siteward.platforms.plausible.community import GRANTS
 from siteward.platforms.plausible.leaving import leftovers
 from siteward.platforms.plausible.probe import probe, reach
 from siteward.platforms.plausible.read import read, refresh
@@ -47,5 +48,8 @@ PLATFORM = Platform(
         "600 requests an hour and 60 in 10 seconds, shared by all keys of the team; one request for each site",
         "whose API key is used cannot be found out: `self` names it",
         "Community Edition 3.x: read in its PostgreSQL database (extra `postgres`), written through its web forms",
+        "its database may stand behind PgBouncer in session or transaction mode; the URL then holds no `options`",
+        "a table whose rows a policy (row-level security) would hide from the role is refused, whatever the policy says",
     ),
+    setup=GRANTS,
 )

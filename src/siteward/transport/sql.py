@@ -131,8 +131,8 @@ class SqlReader:
             )
         if state.startswith("42") or state == "3F000":
             return NotThePlatformError(f"the database is not as expected: {words}")
-        hint = next((hint for text, hint in _POOLER_SAYS.items() if text in words), None)
-        return UnreachableError(f"the database did not answer: {words}", hint=hint)
+        way_out = next((hint for text, hint in _POOLER_SAYS.items() if text in words), None)
+        return UnreachableError(f"the database did not answer: {words}", hint=way_out)
 
     def _redact(self, words: str) -> str:
         """Return a message of the server on one line, of bounded length, without the password."""

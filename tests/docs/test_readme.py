@@ -119,6 +119,9 @@ def test_the_page_of_platforms_is_what_the_platforms_say(request: pytest.Fixture
             f"- `{field.split()[0].upper()}`{field.partition(' ')[1]}{field.partition(' ')[2]}: {about}"
             for field, about in fields.items()
         ]
+        if platform.setup:
+            parts += ["", "The role of the database, made by its owner in the database of the product:", ""]
+            parts += [f"```sql\n{platform.setup}```"]
         parts += ["", "What it cannot do, and what to know:", "", *(f"- {limit}" for limit in platform.limits)]
     wanted, page = "\n".join(parts) + "\n", ROOT / "docs" / "platforms.md"
     if request.config.getoption("--update-golden") and not os.environ.get("CI"):

@@ -52,8 +52,9 @@ __all__ = ["NOT_NOW", "Answer", "Doors", "Exchange", "Link", "Rate", "Reader", "
 T = TypeVar("T")
 R = TypeVar("R")
 
-_OK, _TOO_MANY, _UNAVAILABLE = 200, 429, 503
+_OK, _TOO_LARGE, _TOO_MANY, _UNAVAILABLE = 200, 413, 429, 503
 _BOUND = "a proxy that bounds the rate should answer 429, which is waited for (nginx: limit_req_status 429)"
+_LARGER = "nginx: client_max_body_size has to let requests of a few megabytes through"
 _GATEWAY = frozenset({502, 503, 504})
 NOT_NOW = _GATEWAY | {_TOO_MANY}
 """The statuses that answer nothing, and after which a question may be asked again."""
@@ -145,10 +146,11 @@ class _Retries:
     def wait_while_closed(self, answer: Answer) -> bool:
         """Hold back all requests until the server opens, if its answer says when; return whether it does.
 
-        Such a wait uses up no try and no budget, because it is known to end. Other clients may use up what the server
+        A `Retry-After` goes before; no platform that says it in its own way sends one. Such a wait uses up no try and no budget, because it is known to end. Other clients may use up what the server
         lets through then, so it is repeated, up to `_MOST_CLOSED_PERIODS` times.
         """
-        seconds = self._connection.closed_for(answer) if self._connection.closed_for else None
+        says = self._connection.closed_for
+        seconds = says(answer) if says and retry_after(answer.headers) is None else None
         late = seconds is not None and seconds > self._connection.link.deadline.left()
         if seconds is None or late or self._closed_periods == _MOST_CLOSED_PERIODS:
             return False
@@ -267,6 +269,9 @@ class Reader:
         path = response.request.url.path
         if response.has_redirect_location and not redirects:
             raise redirected(response, self.scrub, RedirectedError)
+        if response.status_code == _TOO_LARGE:
+            what = f"{response.request.method} {path} was refused as too large (413), by it or a proxy before it"
+            raise RefusedError(f"{self.origin}: {what}", status=_TOO_LARGE, hint=_LARGER)
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, headers, response.content, path)
 

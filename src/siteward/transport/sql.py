@@ -3,6 +3,9 @@
 Nothing can be written through it: it takes a single SELECT, in a transaction that the server itself keeps read-only
 and that sees one moment. The database role should be one that may only read all the same; the adapter says which
 grants it needs.
+
+It works through PgBouncer in transaction mode too: nothing is asked for when the connection begins, what is set holds
+for one transaction alone, and no statement gets a name, for the next transaction may be in another session.
 """
 
 from __future__ import annotations
@@ -34,9 +37,28 @@ if TYPE_CHECKING:
 
 _READING = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
 _SAFE_MODES = frozenset({"verify-full", "verify-ca", "require"})
-_OPTIONS = "-c default_transaction_read_only=on -c statement_timeout=60000"
+# Rows that a policy would hide are refused (42501) instead of left out: they would look like people who have left.
+_SETTINGS = "SELECT set_config('statement_timeout', '60000', true), set_config('row_security', 'off', true)"
 _SECONDS = 10
 _LONGEST_MESSAGE = 300
+_POLICY = "row-level security"
+_POLICY_HINT = (
+    "a policy hides rows of that table from the role, and who is not seen would look like somebody who left: give the "
+    "role BYPASSRLS (it may read only all the same)"
+)
+_OF_A_POOLER = frozenset({"42P05", "26000"})
+"""The SQLSTATEs of a prepared statement that is there twice, or not at all: sessions have changed hands."""
+_POOLER_HINT = (
+    "Siteward prepares no statements: try again, and look whether the pooler (PgBouncer) was restarted or mixes modes"
+)
+_POOLER_SAYS = {
+    "unsupported startup parameter": (
+        "PgBouncer takes no such setting when a connection begins: take `options` out of the database url, and set what "
+        "it holds for the role (ALTER ROLE … SET search_path = …)"
+    ),
+    "statement pooling mode": "PgBouncer has to run with pool_mode = transaction (or session) for this database",
+}
+"""What PgBouncer says when it refuses, and the way out."""
 _LOGIN_REFUSED = ("authentication failed", "no pg_hba.conf entry", "no password supplied")
 
 
@@ -73,7 +95,11 @@ class SqlReader:
 
         def ask() -> list[tuple[Any, ...]]:
             with psycopg.connect(
-                self._url.reveal(), connect_timeout=_SECONDS, application_name="siteward", **self._connection_options()
+                self._url.reveal(),
+                connect_timeout=_SECONDS,
+                application_name="siteward",
+                prepare_threshold=None,
+                **self._tls_option(),
             ) as connection:
                 return _fetch_rows(connection, sql, params)
 
@@ -84,27 +110,29 @@ class SqlReader:
         except psycopg.Error as error:
             raise self._error_of(error) from None
 
-    def _connection_options(self) -> dict[str, Any]:
-        own_options = parse_qs(urlsplit(self._url.reveal()).query).get("options", [])
-        settings = {"options": " ".join((*own_options, _OPTIONS))}
-        return settings | ({"sslmode": self._tls} if self._tls else {})
+    def _tls_option(self) -> dict[str, Any]:
+        return {"sslmode": self._tls} if self._tls else {}
 
     def _error_of(self, error: Error) -> PlatformError:
         """Return the error of the transport for one of the database, by its SQLSTATE.
 
-        A refused login has no SQLSTATE in psycopg; such an error is recognized by its text.
+        What refuses a connection has no SQLSTATE in psycopg; such an error is recognized by its text.
         """
         state = error.sqlstate or ""
         words = self._redact(error.diag.message_primary or str(error))
         if state.startswith("28") or (not state and any(text in words for text in _LOGIN_REFUSED)):
             return UnauthenticatedError(f"the database did not accept the credentials: {words}")
         if state == "42501":
-            return ForbiddenError(
-                f"the database role may not read this: {words}", hint="grant it SELECT on what is named"
+            hint = _POLICY_HINT if _POLICY in words else "grant it SELECT on what is named"
+            return ForbiddenError(f"the database role may not read this: {words}", hint=hint)
+        if state in _OF_A_POOLER:
+            return UnreachableError(
+                f"the database, or a pooler before it, mixed up sessions: {words}", hint=_POOLER_HINT
             )
         if state.startswith("42") or state == "3F000":
             return NotThePlatformError(f"the database is not as expected: {words}")
-        return UnreachableError(f"the database did not answer: {words}")
+        way_out = next((hint for text, hint in _POOLER_SAYS.items() if text in words), None)
+        return UnreachableError(f"the database did not answer: {words}", hint=way_out)
 
     def _redact(self, words: str) -> str:
         """Return a message of the server on one line, of bounded length, without the password."""
@@ -118,8 +146,10 @@ def _fetch_rows(connection: Connection[Any], sql: str, params: Mapping[str, obje
 
     connection.read_only = True
     connection.isolation_level = IsolationLevel.REPEATABLE_READ
-    # A prepared statement is one statement: the server refuses a second one behind a semicolon.
-    rows: list[tuple[Any, ...]] = connection.execute(cast("Any", sql), params, prepare=True).fetchall()
+    # Binary results are asked for by the extended protocol, which takes one statement: the server refuses a second one
+    # behind a semicolon. The statement stays without a name.
+    connection.execute(_SETTINGS, binary=True)
+    rows: list[tuple[Any, ...]] = connection.execute(cast("Any", sql), params, binary=True).fetchall()
     return rows
 
 

@@ -1,14 +1,6 @@
 """Reads all access to one team from Community Edition's database, in one query (API.md section 11).
 
-The database role needs to read these columns only; `SITEWARD_<INSTANCE>_DATABASE_URL` names it:
-
-    CREATE ROLE siteward LOGIN PASSWORD '…' NOSUPERUSER NOCREATEDB NOCREATEROLE;
-    GRANT SELECT (id, email, last_seen, inserted_at) ON users TO siteward;
-    GRANT SELECT (id, identifier, name) ON teams TO siteward;
-    GRANT SELECT ON team_memberships, guest_memberships, schema_migrations TO siteward;
-    GRANT SELECT ON team_invitations, guest_invitations, team_site_transfers TO siteward;
-    GRANT SELECT (id, domain, domain_changed_from, team_id, public) ON sites TO siteward;
-    GRANT SELECT (site_id, name) ON shared_links TO siteward;
+The database role needs to read the columns of `GRANTS` only; `SITEWARD_<INSTANCE>_DATABASE_URL` names it.
 
 The tables `site_memberships` and `invitations` of before 3.0 may still be there, frozen, and are never read.
 """
@@ -34,6 +26,18 @@ if TYPE_CHECKING:
     from siteward.transport.http import Reader
     from siteward.transport.sql import SqlReader
 
+GRANTS = """\
+CREATE ROLE siteward LOGIN PASSWORD '…' NOSUPERUSER NOCREATEDB NOCREATEROLE;
+GRANT USAGE ON SCHEMA public TO siteward;
+GRANT SELECT (id, email, last_seen, inserted_at) ON users TO siteward;
+GRANT SELECT (id, identifier, name) ON teams TO siteward;
+GRANT SELECT ON team_memberships, guest_memberships, schema_migrations TO siteward;
+GRANT SELECT ON team_invitations, guest_invitations, team_site_transfers TO siteward;
+GRANT SELECT (id, domain, domain_changed_from, team_id, public) ON sites TO siteward;
+GRANT SELECT (site_id, name) ON shared_links TO siteward;
+"""
+"""What whoever runs the database says in it, once, to make the role."""
+GRANTS_HINT = "the eight lines that make the role stand in docs/platforms.md"
 COLUMNS: Mapping[str, frozenset[str]] = {
     "users": frozenset({"id", "email", "last_seen", "inserted_at"}),
     "teams": frozenset({"id", "identifier", "name"}),
@@ -152,7 +156,7 @@ def check(rows: SqlReader) -> None:
     if not {"guest_memberships", "team_memberships"} & shown.keys():
         raise NotThePlatformError(
             "the database has no guests of teams, or its role may not see them",
-            hint="Plausible Community Edition before 3.0 is not supported; for a newer one grant the role SELECT",
+            hint=f"Plausible Community Edition before 3.0 is not supported; for a newer one {GRANTS_HINT}",
         )
     missing = [
         f"{name} ({', '.join(sorted(lacks))})"
@@ -162,7 +166,7 @@ def check(rows: SqlReader) -> None:
     if missing:
         raise ForbiddenError(
             f"the database shows no {'; '.join(missing)}",
-            hint="grant the role SELECT on that, or is this a release that is not known yet?",
+            hint=f"{GRANTS_HINT}; or is this a release that is not known yet?",
         )
     newest = rows.ask("SELECT max(version) FROM schema_migrations")[0][0]
     if newest is None or newest < _FIRST_MIGRATION:

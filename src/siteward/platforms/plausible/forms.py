@@ -131,7 +131,7 @@ class WebLogin(RenewingAuth[str]):
         token = _read_token((yield from self._fetch(self._page_request(LOGIN))))
         form = {"_csrf_token": token, "email": self._email.reveal(), "password": self._password.reveal()}
         response = yield from self._fetch(self._form_request(LOGIN, form))
-        place = self._redirect_path(response)
+        place = self._redirect_path(response, NotThePlatformError)
         if place == VERIFY:
             place = yield from self._pass_second_factor()
         if place is None:
@@ -150,7 +150,7 @@ class WebLogin(RenewingAuth[str]):
         page = yield from self._fetch(self._page_request(VERIFY))
         code = totp(self._totp.reveal(), _read_clock(page))
         answer = yield from self._fetch(self._form_request(VERIFY, {"_csrf_token": _read_token(page), "code": code}))
-        place = self._redirect_path(answer)
+        place = self._redirect_path(answer, NotThePlatformError)
         if place is None:
             raise _SpentCodeError(
                 "Plausible did not accept the second factor", hint="each code is good once: try again in a minute"
@@ -184,10 +184,11 @@ class WebLogin(RenewingAuth[str]):
                 continue
             self._cookies |= {name: cookie.value for name, cookie in cookies.items()}
 
-    def _redirect_path(self, response: httpx.Response) -> str | None:
+    def _redirect_path(self, response: httpx.Response, kind: type[NotThePlatformError] = RedirectedError) -> str | None:
         """Return the path that a redirect leads to, below the base, or `None` for no redirect.
 
-        Raises `RedirectedError` for one that leads elsewhere: a page there is none of Plausible's, whatever it is called.
+        Raises `kind` for one that leads elsewhere: a page there is none of Plausible's, whatever it is called. At the
+        login that is no `RedirectedError`, for the form that it was for has not been sent.
         """
         if not response.has_redirect_location:
             return None
@@ -196,7 +197,10 @@ class WebLogin(RenewingAuth[str]):
         if (place.scheme, place.host, place.port) != (home.scheme, home.host, home.port) or not covers(
             self._prefix, path
         ):
-            raise redirected(response, str, RedirectedError)
+            error = redirected(response, str, kind)
+            if self._prefix and place.host == home.host:
+                error.hint = f"Plausible knows nothing of {self._prefix}: its proxy has to rewrite redirects (nginx: proxy_redirect / {self._prefix}/;)"
+            raise error
         return path.removeprefix(self._prefix) or "/"
 
 

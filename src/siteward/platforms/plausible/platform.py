@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from siteward.platforms.interface import Platform
 from siteward.platforms.known import READ, Known
+from siteward.platforms.plausible.community import GRANTS
 from siteward.platforms.plausible.leaving import leftovers
 from siteward.platforms.plausible.probe import probe, reach
 from siteward.platforms.plausible.read import read, refresh
@@ -76,5 +77,8 @@ PLATFORM = Platform(
         "Cloud: who creates a team takes all their personal sites into it; such a site belongs to another team then, it is not gone",
         "Community Edition after 3.2: mails need another adapter than `Bamboo.SMTPAdapter`; an invitation without its mail is no access",
         "Community Edition 3.x: read in its PostgreSQL database (extra `postgres`), written through its web forms",
+        "its database may stand behind PgBouncer in session or transaction mode; the URL then holds no `options`",
+        "a table whose rows a policy (row-level security) would hide from the role is refused, whatever the policy says",
     ),
+    setup=GRANTS,
 )

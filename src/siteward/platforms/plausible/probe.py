@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from siteward.platforms.interface import Reach
-from siteward.platforms.plausible.community import check, snapshot
+from siteward.platforms.plausible.community import GRANTS_HINT, check, snapshot
 from siteward.platforms.plausible.native_state import folded
 from siteward.platforms.plausible.roles import Edition, traits_of
 from siteward.platforms.plausible.rows import ask
@@ -93,7 +93,7 @@ def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
             "change members of the team",
             *(() if writes else ("write: that needs an owner or admin of the team",)),
         ),
-        notes=("the database role should be one that may only read: see `siteward.platforms.plausible.community`",),
+        notes=(f"the database role should be one that may only read: {GRANTS_HINT}",),
     )
 
 

@@ -18,6 +18,7 @@ CLOUD = "plausible.io"
 SYSTEM = "/api/system"
 HOUR, MINUTE, BURST = 3600.0, 60.0, 10.0
 _BURST_CALLS = 60
+_LOGINS = ("/login", "/2fa/verify")
 _SPARE = 0.5
 
 
@@ -99,8 +100,11 @@ def closed_for(answer: Answer) -> float | None:
 
 
 def closed_to_logins(answer: Answer) -> float | None:
-    """Return the seconds to wait after too many logins: five are allowed in a minute (API.md section 10)."""
-    return _seconds_left(MINUTE, answer)
+    """Return the seconds to wait after too many logins: five are allowed in a minute (API.md section 10).
+
+    Plausible bounds nothing else there; another 429 is that of a proxy, which opens when it pleases.
+    """
+    return _seconds_left(MINUTE, answer) if answer.path.endswith(_LOGINS) else None
 
 
 def _seconds_left(window: float, answer: Answer) -> float | None:

@@ -1,7 +1,8 @@
 """Real PostgreSQL tables behind the Community Edition stand-in, named and made as the product's own (API.md section 11).
 
 The stand-in's state is written into them whenever it has changed. Each stand-in has a schema of its own, and a role
-that may read just what `siteward.platforms.plausible.community` says is needed.
+that may read just what `siteward.platforms.plausible.community` says is needed. The statements are not taken from there,
+so that one list is held against the other.
 """
 
 from __future__ import annotations

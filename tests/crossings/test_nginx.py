@@ -1,0 +1,189 @@
+"""A real nginx before each platform: a sub-path, packed answers, bounds of rate and size, gates, and what is down behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crossings.nginx import EVERY, Crossing, crossing
+from rig import statuses
+from siteward.platforms.plausible.session import closed_to_logins
+from siteward.transport.http import Answer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from siteward.access.report import Report
+
+PACKED = "gzip on; gzip_types *; gzip_proxied any; gzip_min_length 1;"
+LIMIT = "limit_req_zone $binary_remote_addr zone=all:1m rate=40r/s;"
+LIMITED = "limit_req zone=all burst=1 nodelay; limit_req_status {};"
+WRITES_ONLY = (
+    'map $request_method $writes {{ GET ""; default $server_port; }} limit_req_zone $writes zone=all:1m rate=1r/m;'
+)
+AUTH = 'location = /auth { internal; if ($http_x_gate = "open-it") { return 204; } return 401; }'
+WROTE = {"umami": 5, "matomo": 2, "piwik-pro": 3, "plausible": 2}
+"""How often each stand-in changes its state for the file of these tests, where nothing comes between."""
+
+
+def whole(at: Crossing, platform: str) -> None:
+    """Apply, and check that all is done, each change once, and nothing is left."""
+    before = at.fake.writes
+    assert set(statuses(at.rig.done())) == {"done"}
+    assert at.fake.writes - before == WROTE[platform]
+    assert at.rig.left() == 0
+
+
+def told(report: Report) -> str:
+    """Return all that a report says on its own, and the codes."""
+    return " ".join(f"{found.code}: {found.message} | {found.hint}" for found in report.diagnostics)
+
+
+@pytest.mark.parametrize(("platform", "release"), EVERY)
+def test_below_a_path_with_packed_answers_all_is_as_without(tmp_path: Path, platform: str, release: str) -> None:
+    """Read, planned and applied, logins and forms included."""
+    redirects = "proxy_redirect / /stats/;" if release == "ce-3" else ""
+    with crossing(tmp_path, platform, release, base="/stats/", server=PACKED, location=redirects) as at:
+        whole(at, platform)
+        assert any(seen.packed for seen in at.nginx.seen())
+        assert all(seen.path.startswith("/stats/") and seen.passed for seen in at.nginx.seen())
+
+
+def test_forms_whose_redirects_leave_the_path_are_told_at_once(tmp_path: Path) -> None:
+    """The login led elsewhere, so no form was sent: nothing is waited for, and the line of nginx is named."""
+    pauses: list[float] = []
+    link = {"waiting": lambda seconds, _: pauses.append(seconds)}
+    with crossing(tmp_path, "plausible", "ce-3", base="/stats/", link=link) as at:
+        before = at.fake.writes
+        report = at.rig.done()
+        assert set(statuses(report)) == {"failed"}
+        assert all("redirects /stats/login" in outcome.message for outcome in report.outcomes)
+        assert (pauses, at.fake.writes) == ([], before)
+
+
+@pytest.mark.parametrize(
+    ("platform", "release", "status"),
+    [("umami", "3.2", 503), ("matomo", "5.3", 503), ("matomo", "5.3", 429), ("piwik-pro", "current", 429)],
+)
+def test_a_bound_of_the_rate_is_waited_for(tmp_path: Path, platform: str, release: str, status: int) -> None:
+    """Also in the middle of an apply, whatever nginx answers; each change reaches the platform once."""
+    with crossing(tmp_path, platform, release, http=LIMIT, location=LIMITED.format(status)) as at:
+        whole(at, platform)
+        assert any(seen.status == status and not seen.passed for seen in at.nginx.seen())
+
+
+def test_a_bound_that_says_429_is_no_window_of_plausible(tmp_path: Path) -> None:
+    """A proxy's 429 ends when it pleases, not with Plausible's next ten seconds or hour."""
+    with crossing(tmp_path, "plausible", "enterprise", http=LIMIT, location=LIMITED.format(429)) as at:
+        whole(at, "plausible")
+        assert any(seen.status == 429 and not seen.passed for seen in at.nginx.seen())
+
+
+@pytest.mark.parametrize(
+    ("path", "waits"), [("/stats/login", True), ("/2fa/verify", True), ("/sites/x/memberships/invite", False)]
+)
+def test_only_a_login_is_bounded_by_community_edition(path: str, waits: bool) -> None:  # noqa: FBT001 — a line of a table
+    """There a 429 lasts until the next minute; anywhere else it is a proxy's."""
+    answer = Answer(429, {"date": "Sun, 29 Nov 2026 12:00:30 GMT"}, b"", path)
+    assert closed_to_logins(answer) == (30.5 if waits else None)
+
+
+def test_the_seconds_that_a_proxy_asks_for_are_kept(tmp_path: Path) -> None:
+    """`Retry-After` goes before our own pauses."""
+    busy = "error_page 429 @busy; location @busy { internal; add_header Retry-After 1 always; return 429; }"
+    pauses: list[tuple[float, str]] = []
+    link = {"waiting": lambda seconds, why: pauses.append((seconds, why))}
+    with crossing(tmp_path, "matomo", "5.3", http=LIMIT, location=LIMITED.format(429), server=busy, link=link) as at:
+        whole(at, "matomo")
+    asked = [seconds for seconds, why in pauses if "429" in why]
+    assert asked
+    assert all(0.5 < seconds <= 1 for seconds in asked)
+
+
+@pytest.mark.parametrize(("release", "status", "ends"), [("enterprise", 503, "unknown"), ("enterprise", 429, "failed")])
+def test_a_bound_that_never_opens_ends_in_words_and_writes_nothing_twice(
+    tmp_path: Path, release: str, status: int, ends: str
+) -> None:
+    """Invitations are mails, so a 503 in the middle is never answered by another: it is unknown; a 429 did nothing."""
+    http, location = WRITES_ONLY.format(), LIMITED.format(status).replace("burst=1 nodelay", "")
+    link = {"sleep": lambda _: None}
+    with crossing(tmp_path, "plausible", release, link=link, http=http, location=location) as at:
+        before = at.fake.writes
+        report = at.rig.done()
+        assert statuses(report)[0] == "done"
+        assert statuses(report)[1] in {ends, "skipped"}
+        assert at.fake.writes - before == 1
+        assert len([seen for seen in at.nginx.writes("/guests") if seen.passed]) == 1
+        assert at.rig.left() == 1
+
+
+def test_requests_that_are_too_large_for_the_proxy_are_told_so(tmp_path: Path) -> None:
+    """Not as another product, with what to change; nothing was written."""
+    with crossing(tmp_path, "matomo", "5.3", server="client_max_body_size 10;") as at:
+        before = at.fake.writes
+        said = told(at.rig.plan())
+        assert "refused as too large (413)" in said
+        assert "client_max_body_size" in said
+        assert at.fake.writes == before
+
+
+def test_a_command_that_is_too_large_has_failed(tmp_path: Path) -> None:
+    """The proxy kept it, so nothing is open; a smaller one beside it is done."""
+    with crossing(tmp_path, "plausible", "enterprise", server="client_max_body_size 10;") as at:
+        report = at.rig.done()
+        assert sorted(statuses(report)) == ["done", "failed"]
+        (failed,) = [outcome for outcome in report.outcomes if outcome.status == "failed"]
+        assert "413" in failed.message
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"), [("proxy_pass http://127.0.0.1:9;", 502), ("proxy_read_timeout 100ms;", 504)]
+)
+def test_what_is_down_behind_it_is_unreachable(tmp_path: Path, lines: str, status: int) -> None:
+    """502 and 504 are pages of HTML, and no gate."""
+    server = f"location /api {{ {lines} }}" if status == 502 else lines
+    with crossing(tmp_path, server=server, link={"sleep": lambda _: None, "tries": 2}) as at:
+        at.fake.latency = 0.3 if status == 504 else 0.0
+        said = told(at.rig.plan())
+        assert said.startswith("unreachable: ")
+        assert f"kept answering {status}: it, or a proxy before it, is not ready" in said
+
+
+# -- gates
+
+
+@pytest.mark.parametrize(("platform", "release"), EVERY)
+def test_a_gate_of_nginx_is_named_and_opens_by_a_header(tmp_path: Path, platform: str, release: str) -> None:
+    """`auth_request`, as before an OAuth proxy: its 401 is a page, and none of the platform's."""
+    with crossing(tmp_path / "shut", platform, release, server=AUTH, location="auth_request /auth;") as at:
+        said = told(at.rig.plan())
+        assert said.startswith("gate-before-platform: ")
+        assert "SITEWARD_IT_HEADERS" in said
+        assert not at.fake.calls
+    env = {"SITEWARD_IT_HEADERS": "X-Gate: open-it"}
+    with crossing(tmp_path / "open", platform, release, server=AUTH, location="auth_request /auth;", env=env) as at:
+        whole(at, platform)
+
+
+@pytest.mark.parametrize(("platform", "release"), EVERY)
+@pytest.mark.parametrize("passing", [1, 5, 9, 13, 17])
+def test_a_gate_that_sends_away_in_the_middle_leaves_nothing_said_wrongly(
+    tmp_path: Path, platform: str, release: str, passing: int
+) -> None:
+    """After some requests a login page: what is told as done is, what is told as failed is not, and nothing is followed."""
+    away = "limit_req zone=all burst={} nodelay; error_page 503 =302 https://sso.example.org/login;"
+    once = "limit_req_zone $server_port zone=all:1m rate=1r/m;"
+    with crossing(
+        tmp_path, platform, release, http=once, location=away.format(passing), link={"sleep": lambda _: None}
+    ) as at:
+        planned = at.rig.plan()
+        if planned.plan is None:
+            assert "https://sso.example.org/login; nothing was sent there" in told(planned)
+            assert at.fake.writes == 0
+            return
+        report = at.rig.apply(planned.plan)
+        for outcome in report.outcomes:
+            assert outcome.status == "done" or "sso.example.org" in outcome.message
+        if any(outcome.status != "done" for outcome in report.outcomes):
+            assert any(seen.status == 302 for seen in at.nginx.seen())

@@ -71,6 +71,7 @@ def command(
         report, surveys = read_instances(checkout, "offboard")
         row = _build_row(checkout, handle, state, {"ticket": ticket or "", "reason": "" if done else reason})
         departure = _edit(checkout, surveys, handle, row)
+        _say_directory(session, checkout, handle)
         items = _list_items(checkout, surveys, recorded.get(handle, {}), handle)
         items = _tick(checkout, items, done, reason) if done is not None else items
         edit = Edit(texts=departure.texts)
@@ -82,6 +83,19 @@ def command(
             _record(session, checkout, handle, items, recorded.get(handle, {}), needed=needed)
         shown = _Shown(handle, patch, _plan(checkout, departure, handle, base), items, write and bool(patch))
     return _leave(session, checkout, report, surveys, shown)
+
+
+def _say_directory(session: Session, checkout: Checkout, handle: str) -> None:
+    """Say who suspends somebody who is active in the file of a directory."""
+    from siteward.declaration.splice import directory_of
+    from siteward.reconcile.departure import words_of_directory
+
+    user = checkout.project.declaration.users.get(handle)
+    directory = directory_of(user.location.source) if user is not None else None
+    if user is not None and directory is not None:
+        active = any(user.state(name) == "active" for name in checkout.project.declaration.instances)
+        if active:
+            session.say(words_of_directory(handle, directory))
 
 
 class _Shown(Struct, frozen=True):

@@ -152,6 +152,14 @@ def test_an_end_in_hours_is_told_as_everywhere(offline: Program) -> None:
     assert ",2026-12-01T13:21:00+01:00," in offline("ending", "-f", "csv").out
 
 
+def test_a_grant_to_who_is_suspended_says_so(offline: Program) -> None:
+    """And not that there is no such site."""
+    offline.write(FILE.replace("users:", "users:\n  gone: {state: suspended}", 1))
+    refused = offline("grant", "gone", "view", "shop")
+    assert refused.code == 1
+    assert "would give gone nothing: the file has `state: suspended`" in refused.out + refused.err
+
+
 def test_who_has_nothing_left_loses_nothing(offline: Program) -> None:
     """A leaver whose row has an end, as `offboard` writes it, is in no list of what ends."""
     offline.write(FILE.replace("users:", "users:\n  gone: {state: suspended, until: 2026-12-02}", 1))

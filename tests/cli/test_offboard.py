@@ -291,3 +291,17 @@ def test_what_an_alias_repeats_is_no_traceback(company: Program) -> None:
     assert done.code == 1
     assert "not-offboarded" in done.out
     assert "is repeated at" in done.out
+
+
+def test_a_sealed_journal_without_its_key_leaves_nothing_half_done(company: Program) -> None:
+    """With `--record` nothing is written; with `--write` alone the file is, and what is missing is said."""
+    key = "0123456789" * 4
+    assert company("apply", "--yes", SITEWARD_JOURNAL_KEY=key).code == 0
+    assert company("offboard", "nora", "--record", SITEWARD_JOURNAL_KEY=key).code == 2
+    before = (company.folder / "access.yaml").read_text()
+    refused = company("offboard", "anna", "--record", "--write")
+    assert (refused.code, "SITEWARD_JOURNAL_KEY" in refused.out) == (1, True)
+    assert (company.folder / "access.yaml").read_text() == before
+    written = company("offboard", "anna", "--write")
+    assert (written.code, "not in the journal" in written.err) == (2, True), written.out
+    assert (company.folder / "access.yaml").read_text() != before

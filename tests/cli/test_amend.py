@@ -145,6 +145,27 @@ def test_words_of_an_argument_stay_words(offline: Program) -> None:
     assert "ticket: '0123'" in (offline.folder / "access.yaml").read_text()
 
 
+def test_an_end_in_hours_is_told_as_everywhere(offline: Program) -> None:
+    """As other outputs write a moment, in the time zone of the file; programs get it as the file has it."""
+    offline.write(FILE + "  - {to: anna, role: edit, sites: shop, until: '2026-12-01T12:21:00Z'}\n")
+    assert "  2026-12-01 13:21+01:00  " in offline("ending").out
+    assert ",2026-12-01T13:21:00+01:00," in offline("ending", "-f", "csv").out
+
+
+def test_a_grant_to_who_is_suspended_says_so(offline: Program) -> None:
+    """And not that there is no such site."""
+    offline.write(FILE.replace("users:", "users:\n  gone: {state: suspended}", 1))
+    refused = offline("grant", "gone", "view", "shop")
+    assert refused.code == 1
+    assert "would give gone nothing: the file has `state: suspended`" in refused.out + refused.err
+
+
+def test_who_has_nothing_left_loses_nothing(offline: Program) -> None:
+    """A leaver whose row has an end, as `offboard` writes it, is in no list of what ends."""
+    offline.write(FILE.replace("users:", "users:\n  gone: {state: suspended, until: 2026-12-02}", 1))
+    assert offline("ending").out == "nothing ends\n"
+
+
 def test_what_ends_soon_is_listed_by_owner(offline: Program) -> None:
     """In every form, with the day as the file writes it."""
     offline.write(FILE + "  - {to: anna, role: edit, sites: shop, until: 2026-12-10, ticket: OPS-9, reason: =x}\n")

@@ -242,3 +242,14 @@ def test_who_is_suspended_in_the_file_is_named(place: Place) -> None:
     told = place.take_in("eu", "matomo", matomo(("anna", "anna@example.org")), code=2)
     assert "anna is suspended in the file and has access on eu as anna" in told
     assert "the plan of eu is not empty: 1 step" in told
+
+
+def test_a_person_without_an_e_mail_stands_in_no_way_of_an_instance_whose_logins_are_e_mails(place: Place) -> None:
+    """Grants on sites that the new instance lacks are no error there, and a third instance does not make them one."""
+    place.take_in("stats", "umami")  # its accounts have no e-mail
+    owner = WorldAccount(login="boss@example.org", email="boss@example.org", role="owner")
+    sites = (WorldSite(name="Other", domain="other.example.org"),)
+    place.take_in("pro", "piwik-pro", World(accounts=(owner,), sites=sites))
+    place.take_in("eu", "matomo", matomo(("zoe", "zoe@example.org")))
+    assert place.steps() == [0, 0, 0]
+    assert not any("pro" in grant.get("on", ()) for grant in place.data["grants"] if "zoe" not in grant["to"])

@@ -259,3 +259,49 @@ def test_nothing_is_kept_of_an_edit_that_cannot_be_written(company: Program) -> 
     said = company("offboard", "nora", "--write", "-f", "json")
     assert (said.code, said.json()["diagnostics"][0]["code"]) == (1, "cannot-write")
     assert entries(company) == []
+
+
+PEOPLE = """\
+directory: corp
+users:
+  nora: {id: "1", email: nora@example.org}
+"""
+
+
+def test_the_file_of_a_directory_is_left_to_the_directory(company: Program) -> None:
+    """Their lines elsewhere go; who suspends them is said, and `--write` leaves the written file as it is."""
+    text = (company.folder / "access.yaml").read_text()
+    head = "version: 1\ninclude: [{path: people.yaml, directory: corp}]\ndirectories: {corp: {file: corp.csv}}\n"
+    row = next(line for line in text.splitlines(keepends=True) if line.startswith("  nora:"))
+    company.write(text.replace("version: 1\n", head).replace(row, ""))
+    company.write(PEOPLE, "people.yaml")
+    done = company("offboard", "nora", "--write", "--ticket", "HR-7")
+    assert (done.code, "people refresh corp" in done.err) == (2, True), done.err
+    assert (company.folder / "people.yaml").read_text() == PEOPLE
+    left = (company.folder / "access.yaml").read_text().partition("groups:")[2].replace("owner: nora", "")
+    assert "nora" not in left
+
+
+def test_what_an_alias_repeats_is_no_traceback(company: Program) -> None:
+    """The places are named, as other edits name them."""
+    text = (company.folder / "access.yaml").read_text()
+    text = text.replace("to: [anna, nora]", "to: &who [anna, nora]").replace("to: writers", "to: *who")
+    company.write(text)
+    done = company("offboard", "nora")
+    assert done.code == 1
+    assert "not-offboarded" in done.out
+    assert "is repeated at" in done.out
+
+
+def test_a_sealed_journal_without_its_key_leaves_nothing_half_done(company: Program) -> None:
+    """With `--record` nothing is written; with `--write` alone the file is, and what is missing is said."""
+    key = "0123456789" * 4
+    assert company("apply", "--yes", SITEWARD_JOURNAL_KEY=key).code == 0
+    assert company("offboard", "nora", "--record", SITEWARD_JOURNAL_KEY=key).code == 2
+    before = (company.folder / "access.yaml").read_text()
+    refused = company("offboard", "anna", "--record", "--write")
+    assert (refused.code, "SITEWARD_JOURNAL_KEY" in refused.out) == (1, True)
+    assert (company.folder / "access.yaml").read_text() == before
+    written = company("offboard", "anna", "--write")
+    assert (written.code, "not in the journal" in written.err) == (2, True), written.out
+    assert (company.folder / "access.yaml").read_text() != before

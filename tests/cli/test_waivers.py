@@ -79,6 +79,16 @@ def test_a_baseline_shows_its_edit_and_writes_it_when_asked(company: Program) ->
     assert (company.folder / "access.yaml").read_text().splitlines() == lines
 
 
+def test_what_an_alias_repeats_is_refused_with_its_places(company: Program) -> None:
+    """A policy that an instance shares by an alias would get the waivers of all: told, and nothing is written."""
+    head, _, rest = (company.folder / "access.yaml").read_text().partition("# the owners' policy")
+    assert "policy" in rest
+    head = head.replace("layout: existing,", "layout: existing, policy: *rules,")
+    company.write(head.replace("version: 1\n", "version: 1\npolicy: &rules {}\n"))
+    refused = company("baseline", "--reason", "x", "--write")
+    assert (refused.code, "is repeated at" in refused.out) == (1, True), refused.out
+
+
 def test_what_is_waived_is_listed_nowhere_and_counted_everywhere(waived: Program) -> None:
     """No exit code and no step changes by it."""
     data = told(waived)

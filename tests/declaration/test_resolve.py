@@ -477,6 +477,20 @@ grants: [{to: [anna, ben, carla, dora], role: view, sites: shop.example.org}]
     assert {over.how for over in desired.ended.values()} == {"not-yet"}
 
 
+def test_a_grant_that_reaches_nothing_here_asks_nobody_for_an_e_mail(tmp_path: Path) -> None:
+    """A site that only another instance has needs no login on this one; a site that is here does."""
+    text = """version: 1
+instances:
+  pp: {platform: piwik-pro, url: "https://acme.piwik.pro"}
+  eu: {platform: umami, url: "https://umami.example.org", layout: existing}
+users: {anna: {}}
+grants: [{to: anna, role: view, sites: elsewhere.example.org}]
+"""
+    assert codes(of(tmp_path, text, THREE, PIWIKPRO, "pp")) == []
+    here = text.replace("elsewhere.example.org", "shop.example.org")
+    assert codes(of(tmp_path, here, THREE, PIWIKPRO, "pp")) == ["email-needed"]
+
+
 def test_grants_a_platform_has_no_place_for(tmp_path: Path) -> None:
     """Meta sites where there are none, and roles of the account where there are none."""
     text = f"{HEAD}{USERS}grants: [{{to: anna, role: view, metasites: Europe, on: stats}}]\n"

@@ -190,3 +190,12 @@ def _breaks(text: str) -> Iterator[str]:
         ended = line.rstrip("\r\n")
         if len(ended) < len(line):
             yield line[len(ended) :]
+
+
+def test_the_file_of_a_directory_is_never_edited() -> None:
+    """`people refresh` writes it, and would write over whatever an edit put there."""
+    file = opened("directory: corp\nusers:\n  anna: {id: '1'}\n")
+    assert file.text() == file.before
+    file.data["users"]["anna"]["logins"] = {"stats": "a"}
+    with pytest.raises(CannotEditError, match="people refresh corp"):
+        file.text()

@@ -394,6 +394,17 @@ def test_a_site_of_somebody_else_is_named_by_its_id(tmp_path: Path) -> None:
     assert taken.live_role == "umami:owner"
 
 
+def test_what_no_grant_can_declare_is_kept_without_an_edit(tmp_path: Path) -> None:
+    """Who owns a site is a fact: to keep it needs no line, and to take it away no line can."""
+    found = there(tmp_path, users={"petra": {}})
+    site = next(known for known in reviewed(found).items if known.scope.name.startswith(LAB)).scope.name
+    kept = carried_out(found, ("petra", site, Answer(word="keep")))
+    assert (kept.texts, kept.undone, kept.needless) == ({}, (), ())
+    for answer in (REVOKE, Answer(word="change", role="view")):
+        (said,) = carried_out(found, ("petra", site, answer)).undone
+        assert "no grant can declare it; it is changed on the platform" in said
+
+
 def test_files_of_other_folders_and_letters_are_read_as_they_are(tmp_path: Path) -> None:
     """The proof reads all files of the declaration again, edited or not."""
     (tmp_path / "teams" / "deep").mkdir(parents=True)

@@ -162,6 +162,14 @@ def test_a_stale_plan_shows_reviewed_now_and_wanted() -> None:
     assert "nothing was changed" in shown
 
 
+@pytest.mark.parametrize("command", ["evidence", "journal", "review"])
+def test_what_was_not_checked_is_no_stale_plan(command: str) -> None:
+    """No planned changes are spoken of where there is no plan, and the way on is not one."""
+    shown = text(Report(command=command, stale=True))
+    assert "planned change" not in shown
+    assert f"next: see to what is named above, then siteward {command}\nexit 4" in shown
+
+
 def test_powerful_unmanaged_accounts_are_always_named() -> None:
     weak = tuple(UnmanagedAccount(name=f"guest{at}", grants=1) for at in range(50))
     strong = tuple(UnmanagedAccount(name=f"boss{at}", power=Power.ADMIN, ignored=True) for at in range(20))

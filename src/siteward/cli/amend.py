@@ -18,6 +18,7 @@ from siteward.cli.session import Session, StoppedError, actors_of, now, with_ses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import tzinfo
     from pathlib import Path
 
     from siteward.access.diagnostic import Diagnostic
@@ -132,7 +133,7 @@ def _amend(session: Session, command: str, user: str, targets: tuple[str, ...], 
     if findings and done.loaded is not None:
         session.show(Report(command=command, diagnostics=findings, texts=done.loaded.texts), err=True)
     if wish.row.get("until"):
-        _say_end(session, project.path.parent, wish)
+        _say_end(session, project.path.parent, wish, project.declaration.timezone)
     if write:
         write_edits(done.edit, command)
     session.say("written; next: siteward plan" if write else "nothing written; --write writes it")
@@ -231,11 +232,13 @@ def _write_later(begin: datetime, distance: timedelta, *, by_day: bool) -> str:
 # -- the end
 
 
-def _say_end(session: Session, folder: Path, wish: Wish) -> None:
+def _say_end(session: Session, folder: Path, wish: Wish, zone: tzinfo) -> None:
     """Say when a grant ends, and which run carries that out."""
+    from siteward.render import words
+
     if wish.window is None or wish.window.end is None:
         return
-    shown = wish.window.end.strftime("%Y-%m-%d %H:%MZ")
+    shown = words.moment(wish.window.end.astimezone(zone))
     session.say(f"ends {shown}: the first `siteward apply --only dates` after it takes the access away")
     runs = tuple(_find_runs(folder))
     for run in runs:

@@ -85,7 +85,7 @@ def command(
     if ci is not None:
         written += _write_recipes(session, out, ci, name, answers)
     session.show(replace(report, next=None))
-    _say_the_rest(session, out, written, answers, ci)
+    _say_the_rest(session, out, written, answers, ci, exit_code(report))
     return exit_code(report)
 
 
@@ -238,7 +238,9 @@ def _written_project(out: Path) -> Project:
 # -- the last words
 
 
-def _say_the_rest(session: Session, out: Path, written: list[Path], answers: Answers, ci: str | None) -> None:
+def _say_the_rest(
+    session: Session, out: Path, written: list[Path], answers: Answers, ci: str | None, code: int
+) -> None:
     """Say what the next commands need, what people have to decide, and the three next commands."""
     config = "" if out == Path("access.yaml") else f" -c {shlex.quote(str(out))}"
     for line in answers.told:
@@ -262,6 +264,9 @@ def _say_the_rest(session: Session, out: Path, written: list[Path], answers: Ans
         )
     names = " ".join(dict.fromkeys(shlex.quote(name) for name in _to_be_added(written, ci)))
     session.say("next:")
-    session.say(f"  siteward plan{config}    # finds nothing to do, until somebody changes something")
+    found = (
+        "finds nothing to do, until somebody changes something" if code == 0 else "shows what is not as the file says"
+    )
+    session.say(f"  siteward plan{config}    # {found}")
     session.say(f"  siteward matrix{config} -o matrix.html    # who has what, on one page")
     session.say(f"  git add {names} && git commit -m 'Access under code'    # then edit the file, and plan again")

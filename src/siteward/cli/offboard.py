@@ -71,17 +71,33 @@ def command(
         report, surveys = read_instances(checkout, "offboard")
         row = _build_row(checkout, handle, state, {"ticket": ticket or "", "reason": "" if done else reason})
         departure = _edit(checkout, surveys, handle, row)
+        _say_directory(session, checkout, handle)
         items = _list_items(checkout, surveys, recorded.get(handle, {}), handle)
         items = _tick(checkout, items, done, reason) if done is not None else items
         edit = Edit(texts=departure.texts)
         patch = "".join(patch_of(edit))
+        needed = done is not None or record
+        if needed:  # before the file: where this fails, nothing is half done
+            _record(checkout, session, handle, items, recorded.get(handle, {}))
         if write:
             write_edits(edit, "offboard")
-        if done is not None or record or write:
-            needed = done is not None or record
-            _record(session, checkout, handle, items, recorded.get(handle, {}), needed=needed)
+        if write and not needed:
+            _try_to_record(checkout, session, handle, items, recorded.get(handle, {}))
         shown = _Shown(handle, patch, _plan(checkout, departure, handle, base), items, write and bool(patch))
     return _leave(session, checkout, report, surveys, shown)
+
+
+def _say_directory(session: Session, checkout: Checkout, handle: str) -> None:
+    """Say who suspends somebody who is active in the file of a directory."""
+    from siteward.declaration.splice import directory_of
+    from siteward.reconcile.departure import words_of_directory
+
+    user = checkout.project.declaration.users.get(handle)
+    directory = directory_of(user.location.source) if user is not None else None
+    if user is not None and directory is not None:
+        active = any(user.state(name) == "active" for name in checkout.project.declaration.instances)
+        if active:
+            session.say(words_of_directory(handle, directory))
 
 
 class _Shown(Struct, frozen=True):
@@ -186,13 +202,7 @@ def _tick(checkout: Checkout, items: tuple[Item, ...], asked: str, reason: str) 
 
 
 def _record(
-    session: Session,
-    checkout: Checkout,
-    handle: str,
-    items: Sequence[Item],
-    recorded: Mapping[str, Recorded],
-    *,
-    needed: bool,
+    checkout: Checkout, session: Session, handle: str, items: Sequence[Item], recorded: Mapping[str, Recorded]
 ) -> None:
     """Write the items that the journals do not have so into them. Raises `NotOffboardedError` where there is none."""
     from siteward.access.diagnostic import plural
@@ -200,13 +210,26 @@ def _record(
 
     news = [item for item in items if is_news(item, recorded.get(item.id))]
     journals = journals_of(checkout.book, checkout.project.declaration.instances)
-    if not journals and needed:
-        raise NotOffboardedError("there is no journal here to keep this in", "`siteward apply` begins it")
     if not journals:
-        session.say("there is no journal here: run it with --record where it is, before the next apply")
-    elif news:
+        raise NotOffboardedError("there is no journal here to keep this in", "`siteward apply` begins it")
+    if news:
         count = record(checkout.book, now, handle, news, journals)
         session.say(f"{plural(count, 'item')} written to the journal")
+
+
+def _try_to_record(
+    checkout: Checkout, session: Session, handle: str, items: Sequence[Item], recorded: Mapping[str, Recorded]
+) -> None:
+    """Write the items into the journals where they are here and can be written; say where not, the file is edited by now."""
+    from siteward.reconcile.apply.inputs import TROUBLE
+    from siteward.reconcile.offboard import NotOffboardedError
+
+    try:
+        _record(checkout, session, handle, items, recorded)
+    except NotOffboardedError:
+        session.say("there is no journal here: run it with --record where it is, before the next apply")
+    except TROUBLE as problem:
+        session.say(f"not in the journal: {problem}: run it with --record where that can be, before the next apply")
 
 
 def _plan(checkout: Checkout, departure: Departure, handle: str, base: str | None) -> tuple[InstancePlan, ...]:

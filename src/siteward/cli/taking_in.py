@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
+from siteward import platforms
 from siteward.access.diagnostic import plural
 from siteward.cli.session import StoppedError, find_config, now
 from siteward.declaration.generate import first_file
@@ -99,7 +100,10 @@ def _merge_into(session: Session, out: Path, name: str, found: Found, same: tupl
     project = open_file(out, "import")
     users = _known_same(project, same)
     try:
-        merged = merge(project.declaration, name, found.block, found.live, found.traits, users)
+        widest = {
+            name: platforms.widest_of(instance.platform) for name, instance in project.declaration.instances.items()
+        }
+        merged = merge(project.declaration, name, found.block, found.live, found.traits, users, widest=widest)
         _prove(project, merged.edit, name, now())
         write_all(merged.edit)
     except (BadDecisionsError, CannotEditError) as problem:

@@ -93,6 +93,9 @@ def _plan_edit(checkout: Checkout, made: Undo, base: str | None, out: Path | Non
     names = set(made.only.objects or {}) | set(made.only.remarks)
     chosen = [instance for instance in checkout.instances if instance.name in names]
     report = plan(project, chosen, checkout.book, replace(checkout.run(), only=made.only))
+    idle = report.plan is not None and not any(instance.steps for instance in report.plan.instances)
+    if idle and not (made.edit is not None and made.edit.texts):  # it is undone already
+        following = out = None
     report = replace(report, diagnostics=(*report.diagnostics, *made.said), next=following or report.next)
     return report if out is None else save_plan(report, out)
 

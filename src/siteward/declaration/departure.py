@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from siteward.declaration.references import names_of
 from siteward.declaration.rewrite import GrantsFile, remove_member
+from siteward.declaration.splice import directory_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,15 +19,16 @@ if TYPE_CHECKING:
 def depart(declaration: Declaration, handle: str, row: Mapping[str, str]) -> Mapping[str, str]:
     """Return the new texts, by file, in which a user has the values of `row` and stands in no grant and no group.
 
-    A group that takes people in by itself (`from`) may still take them in; it gives nothing to whom the row suspends.
+    The file of a directory stays, which `people refresh` writes: there the directory suspends. A group that takes people in by itself (`from`) may still take them in; it gives nothing to whom the row suspends.
     """
     files = _Files()
     user, names = declaration.users[handle], names_of(declaration)
-    entry = _find(files.open(user.location.source).data, user.location.path)
-    for key, value in row.items():
-        entry[key] = value
+    if directory_of(user.location.source) is None:
+        entry = _find(files.open(user.location.source).data, user.location.path)
+        for key, value in row.items():
+            entry[key] = value
     for group in declaration.groups.values():
-        if _lists(group, handle):
+        if _lists(group, handle) and directory_of(group.location.source) is None:
             groups = files.open(group.location.source).data["groups"]
             remove_member(groups, str(group.location.path[1]), handle, names)
     for grant in declaration.grants or ():

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 def find_endings(declaration: Declaration, as_of: datetime, until: datetime) -> tuple[Ending, ...]:
-    """Return what ends after a moment and up to another one, by the rows of the files alone."""
+    """Return what ends after a moment and up to another one, by the rows of the files alone.
+
+    What ends for nobody but users who have nothing left is not among it.
+    """
 
     def ends(window: Window) -> bool:
         return window.end is not None and as_of < window.end <= until and not window.empty
@@ -31,8 +34,14 @@ def find_endings(declaration: Declaration, as_of: datetime, until: datetime) -> 
     return tuple(
         replace(ending, until=write_edge(ending.end, declaration.timezone, last=True))
         for ending, window in found
-        if ends(window)
+        if ends(window) and any(_has_access(declaration, name) for name in ending.who)
     )
+
+
+def _has_access(declaration: Declaration, name: str) -> bool:
+    """Return whether a user may have something to lose: whoever is suspended or absent everywhere has lost it. Groups may."""
+    user = declaration.users.get(name)
+    return user is None or any(user.state(instance) == "active" for instance in declaration.instances)
 
 
 def _users(declaration: Declaration) -> Iterator[tuple[Ending, Window]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 
 from siteward.declaration.generate import block_of
+from siteward.declaration.groups import expand
 from siteward.declaration.inventory import rows_of
 from siteward.declaration.meeting import Meeting
 from siteward.declaration.rewrite import Edit
@@ -18,6 +19,7 @@ from siteward.declaration.roles import PORTABLE
 from siteward.declaration.selector import parse
 from siteward.declaration.selectors import Scopes
 from siteward.declaration.splice import Editable
+from siteward.declaration.subjects import login_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,10 +47,13 @@ def merge(
     live: Live,
     traits: Traits,
     same: frozenset[str] = frozenset(),
+    *,
+    widest: Mapping[str, Traits],
 ) -> Merged:
     """Return the edit that declares `instance`, which no file names yet, and what is live on it.
 
-    `block` are the keys of the instance, in order; `same` are users who are known to have an equal login there (`*`: all).
+    `block` are the keys of the instance, in order; `same` are users who are known to have an equal login there (`*`: all);
+    `widest` is the most that any server of the platform can do, by declared instance.
     """
     own = block.get("self")
     meeting = Meeting(
@@ -71,7 +76,7 @@ def merge(
     for grant in declaration.grants or ():
         native = rows.native and any(name in declaration.groups for name in grant.to)  # it would be made a group there
         if grant.on is None and (native or _may_reach(grant, declaration, live)):
-            files.row(grant.location)["on"] = _one_or_all(list(declaration.instances))
+            files.row(grant.location)["on"] = _one_or_all(_instances_with_logins(grant, declaration, widest))
     return Merged(
         edit=files.edit(),
         rows=rows,
@@ -122,6 +127,20 @@ def _may_reach(grant: Grant, declaration: Declaration, live: Live) -> bool:
     words = [parse(word) for word in (*grant.sites, *grant.metasites) if not parse(word).excludes]
     plain = all(word.kind == "name" for word in words) and not grant.metasites
     return not plain or bool(scopes.choose(tuple(word.written for word in words), None).reached)
+
+
+def _instances_with_logins(grant: Grant, declaration: Declaration, widest: Mapping[str, Traits]) -> list[str]:
+    """Return the declared instances on which everybody whom a grant names has a login, or all where there is no such one.
+
+    A grant without `on` gives nothing where somebody has none: it would be an error there. Named, it is one in any case.
+    """
+    groups = expand(declaration.groups)
+    handles = {handle for name in grant.to for handle in groups.get(name, (name,))}
+    users = [declaration.users[handle] for handle in handles if handle in declaration.users]
+    with_logins = [
+        name for name in declaration.instances if all(login_of(user, name, widest[name]) is not None for user in users)
+    ]
+    return with_logins or list(declaration.instances)
 
 
 def _one_or_all(names: list[str]) -> str | list[str]:

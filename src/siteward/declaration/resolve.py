@@ -189,6 +189,8 @@ class _Resolution(Struct):
             vanished = choice.idle and not choice.reached and self._were_here(line, kind, choice.idle)
             found = found or (line.at if vanished else None)
         self.principals.of(line.to)
+        if any(choice.reached for _, choice, _ in parts):
+            self.principals.refuse_nameless(line.to)
         return found or self.principals.refused.get(line.to)
 
     def _hold(self, line: Line, parts: Sequence[_Part], at: Span) -> None:

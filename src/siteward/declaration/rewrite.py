@@ -36,6 +36,9 @@ Word = Literal["keep", "revoke", "change"]
 Given = tuple[str, str]
 """A right: an instance, and a scope there as `str_of` writes it."""
 
+GRANTED = frozenset({"site", "metasite", "instance"})
+"""The kinds of scope that a row of `grants` can name."""
+
 Entry = dict[str, Any]
 """A row as it stands in a file, or is to stand there."""
 
@@ -44,7 +47,8 @@ class Decision(Struct, frozen=True, kw_only=True):
     """A decision on one right of one account.
 
     `kind` is the review's kind of right (such as `undeclared`); `handle` and `origin` are `None` where no user and no
-    grant declares it, and then `live_role` is the live role as the file would name it. `role` and `until` are what
+    grant declares it, and then `live_role` is the live role as the file would name it, and `grantable` tells whether a
+    grant can give it. `role` and `until` are what
     `change` asks for. `selector` is the scope's name in grants, `names` are all words that mean it and nothing else.
     """
 
@@ -58,6 +62,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     handle: str | None = None
     origin: Origin | None = None
     live_role: str | None = None
+    grantable: bool = True
     role: str | None = None
     until: str | None = None
 
@@ -143,6 +148,8 @@ class _Rewrite(Struct, dict=True):
         """Sort a decision into cuts, added grants, and the two lists of those without an edit."""
         if decision.handle is None:
             self._take_undeclared(decision)
+        elif decision.origin is None and not decision.grantable:
+            self._take_ungranted(decision)
         elif decision.word == "keep":
             if decision.origin is None and decision.live_role is not None:
                 self._add_grant(decision, decision.live_role)
@@ -150,7 +157,7 @@ class _Rewrite(Struct, dict=True):
             self.needless.append(f"{_describe(decision)}: not in the file; the next apply removes it in mode full")
             if decision.word == "change":
                 self._add_grant(decision, decision.role or decision.live_role or "")
-        elif decision.scope.kind not in {"site", "metasite", "instance"}:
+        elif decision.scope.kind not in GRANTED:
             self.undone.append(f"{_describe(decision)}: {decision.scope.kind}s are edited by hand")
         else:
             for at in (decision.origin.at, *(other.at for other in decision.origin.others)):
@@ -161,9 +168,15 @@ class _Rewrite(Struct, dict=True):
     def _take_undeclared(self, decision: Decision) -> None:
         """Sort a decision on an account without a declared user; `_suspend` revokes whole accounts."""
         if decision.word == "keep":
-            self.needless.append(f"{_describe(decision)}: stays undeclared, as `unmanaged` says")
+            if decision.kind not in {"self", "public"}:  # which no file declares
+                self.needless.append(f"{_describe(decision)}: stays undeclared, as `unmanaged` says")
         elif decision.kind != "undeclared" or decision.word == "change":
             self.undone.append(f"{_describe(decision)}: {decision.kind} access is edited by hand")
+
+    def _take_ungranted(self, decision: Decision) -> None:
+        """Sort a decision on a declared user's right that no row can give, such as a module, or who owns a site."""
+        if decision.word != "keep":
+            self.undone.append(f"{_describe(decision)}: no grant can declare it; it is changed on the platform")
 
     def _add_grant(self, decision: Decision, role: str) -> None:
         """Add a grant for what is live and declared nowhere."""

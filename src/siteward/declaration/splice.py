@@ -52,6 +52,12 @@ class Rows(list[Any]):
     read: list[tuple[Any, Entry]]
 
 
+def directory_of(source: Source) -> str | None:
+    """Return the directory whose people a file holds, which no edit of ours may touch; `None` for any other file."""
+    directory = source.data.get("directory")
+    return directory if isinstance(directory, str) else None
+
+
 class Editable:
     """A file that is edited: `data` may be changed in place, `text` returns the file that means it."""
 
@@ -82,6 +88,10 @@ class Editable:
         proven = next(filter(self._is_meant, texts), None)
         if proven is None:
             raise CannotEditError(f"{self.source.file} cannot be edited surely: edit it by hand")
+        if proven != self.before and (directory := directory_of(self.source)) is not None:
+            raise CannotEditError(
+                f"{self.source.file} is written by `siteward people refresh {directory}` alone: change it in the directory"
+            )
         return proven
 
     # -- what was read

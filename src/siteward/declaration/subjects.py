@@ -337,6 +337,7 @@ class Principals(Struct):
     refused: dict[tuple[str, ...], Span] = {}
     _known: dict[tuple[str, ...], tuple[Principal, ...]] = {}
     _native: dict[str, Principal] = {}
+    _nameless: dict[tuple[str, ...], list[str]] = {}
 
     def of(self, names: tuple[str, ...]) -> tuple[Principal, ...]:
         """Return the principals of a grant to these users and groups."""
@@ -344,6 +345,12 @@ class Principals(Struct):
         if principals is None:
             principals = self._known[names] = tuple(self._find_principals(names))
         return principals
+
+    def refuse_nameless(self, names: tuple[str, ...]) -> None:
+        """Add an error for each user of a `to` list who has no login here; for a grant that gives something here."""
+        for handle in self._nameless.get(names, ()):
+            message = f"`{handle}` needs an e-mail: it is the login on {self.instance}"
+            self.draft.say(error("email-needed", message, at=self.declaration.users[handle].at, local=True))
 
     def keep_named_groups(self) -> None:
         """Add the groups that the file calls the platform's own to the draft, also those that are granted nothing."""
@@ -371,18 +378,17 @@ class Principals(Struct):
                 for handle, group_ways in self.groups[name].items():
                     if handle in users:  # else an unknown member, which the check of the file has told
                         ways[handle] = (*ways.get(handle, ()), *group_ways)
-        yield from filter(None, (self._find_user(handle, user_ways) for handle, user_ways in ways.items()))
+        yield from filter(None, (self._find_user(names, handle, user_ways) for handle, user_ways in ways.items()))
 
-    def _find_user(self, handle: str, ways: tuple[Way, ...]) -> Principal | None:
-        """Return a user as a principal; `None` where there is no login, with an error where one is needed."""
+    def _find_user(self, names: tuple[str, ...], handle: str, ways: tuple[Way, ...]) -> Principal | None:
+        """Return a user of a `to` list as a principal; `None` where there is no login, noted where one may be needed."""
         identity = self.people.get(handle)
         user = self.declaration.users[handle]
         if identity is not None:
             usual = standing(ALWAYS, ways, identity, user.at, self.as_of)
             return Principal(identity.subject, ways, identity, usual)
         if user.state(self.instance) == "active":
-            message = f"`{handle}` needs an e-mail: it is the login on {self.instance}"
-            self.draft.say(error("email-needed", message, at=user.at, local=True))
+            self._nameless.setdefault(names, []).append(handle)
         return None
 
     def _refuse_external(self, group: GroupLine) -> Span:

@@ -272,11 +272,19 @@ class _Asked:
         if gained:
             return None
         if not held:
-            message = f"this row would give {self.subject} nothing: no instance has such a site, or the time is over"
+            message = f"this row would give {self.subject} nothing: {self._why_nothing()}"
             raise CannotAmendError(
                 error("gives-nothing", message, hint="siteward explain tells what a user has and why")
             )
         return tuple(dict.fromkeys(held))
+
+    def _why_nothing(self) -> str:
+        """Return why a row gives its user nothing: where a user is suspended or left everywhere, that."""
+        user = self.declaration.users.get(self.subject)
+        states = {user.state(instance) for instance in self._instances()} if user is not None else {"active"}
+        if "active" not in states:
+            return f"the file has `state: {min(states)}`"
+        return "no instance has such a site, or the time is over"
 
     def _gives(self, instance: str, scope: Scope, new: tuple[str, object, object] | None) -> bool:
         """Return whether a right is the wished role or more."""

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from siteward.access.policy import Waiver
 from siteward.access.waivers import silenced
 from siteward.declaration.rewrite import Edit
+from siteward.declaration.splice import CannotEditError
 from siteward.declaration.waivers import add_waivers, waivers_of
 from siteward.declaration.window import moment
 from siteward.reconcile.certify import prove
@@ -49,7 +50,10 @@ def make_baseline(project: Project, surveys: Sequence[Survey], plan: Plan, *, re
     waivers = tuple(sorted(found, key=lambda waiver: (waiver.rule, waiver.on or (), waiver.about or "", waiver.seen)))
     if not waivers:
         return Baseline(edit=Edit(texts={}), waivers=(), before=before)
-    edit = add_waivers(project.declaration, waivers)
+    try:
+        edit = add_waivers(project.declaration, waivers)
+    except CannotEditError as problem:
+        raise BadDecisionsError(str(problem)) from problem
     _check(project.declaration, prove(project, surveys, (), edit), plan)
     return Baseline(edit=edit, waivers=waivers, before=before)
 

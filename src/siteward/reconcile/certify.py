@@ -21,8 +21,9 @@ from siteward.access.certification import ID, DeadRow
 from siteward.access.effective import ledger
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE
+from siteward.access.traits import declarable
 from siteward.declaration.dead import find_dead_lines
-from siteward.declaration.rewrite import Decision, Edit, decide, str_of
+from siteward.declaration.rewrite import GRANTED, Decision, Edit, decide, str_of
 from siteward.declaration.splice import CannotEditError
 from siteward.reconcile.offline import rights_of
 from siteward.reconcile.outputs import write_output
@@ -250,6 +251,7 @@ def _build_decision(item: Item, answer: Answer, surveys: Mapping[str, Survey], p
         handle=item.handle,
         origin=item.origin,
         live_role=write_role(item.live, survey.traits) if item.live is not None else None,
+        grantable=item.live is None or (item.scope.kind in GRANTED and declarable(item.live, survey.traits)),
         role=answer.role,
         until=answer.until,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ from siteward.render.safe import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import datetime
 
     from siteward.access.ends import Ending
     from siteward.render.context import Options
@@ -59,7 +59,8 @@ def _text(found: Mapping[str, Sequence[Ending]], options: Options, as_of: dateti
 
 def _cells(ending: Ending, as_of: datetime) -> tuple[str, ...]:
     why = ", ".join(filter(None, (ending.ticket, ending.reason)))
-    return ending.until, _distance(ending, as_of), ", ".join(ending.who), ending.what, str(ending.at), why
+    until = words.moment(datetime.fromisoformat(ending.until)) if "T" in ending.until else ending.until
+    return until, _distance(ending, as_of), ", ".join(ending.who), ending.what, str(ending.at), why
 
 
 def _distance(ending: Ending, as_of: datetime) -> str:

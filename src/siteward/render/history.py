@@ -153,8 +153,8 @@ def _why(event: Event) -> Iterator[str]:
     ran = event.ran
     if ran is not None and ran.commit is not None:
         yield f"commit {ran.commit[:12]}{' (changed since)' if ran.dirty else ''}"
-    if ran is not None and ran.plan:
-        yield f"plan {ran.plan.removeprefix('sha256:')[:12]}"
+    if ran is not None and ran.run:  # by which `undo` knows it; its last part begins the plan's digest
+        yield f"run {ran.run}"
     if event.status != "done" and event.message:
         yield event.message
 

@@ -43,7 +43,7 @@ def render(context: RenderContext) -> str:
 def _plan_parts(context: RenderContext, palette: Palette) -> tuple[Iterable[str], ...]:
     """Return the lines of the plan, else of the outcomes with what no longer fits; for drift those of the drift."""
     report = context.report
-    if report.plan is None and not (report.outcomes or report.drift or report.stale):
+    if report.plan is None and not (report.outcomes or report.drift):
         return ()
     from siteward.render import text_plan  # noqa: PLC0415 — `validate` has no plan to show
 
@@ -162,6 +162,15 @@ def _after_differences(context: RenderContext) -> str:
     return "siteward apply" if report.command == "plan" else "siteward plan"
 
 
+def _after_unread(context: RenderContext) -> str:
+    """Return the next step where something is stale, was not read or was not checked."""
+    if context.summary.blind and not context.report.stale:
+        return BLIND
+    if context.report.command in {"evidence", "journal", "review"}:
+        return f"see to what is named above, then siteward {context.report.command}"
+    return "siteward plan"
+
+
 def _default_next(context: RenderContext) -> str:
     """Return the next step where the command named none; only exit code 0 has none."""
     command = context.report.command
@@ -169,7 +178,7 @@ def _default_next(context: RenderContext) -> str:
         1: f"fix what is named above, then siteward {command}",
         2: _after_differences(context),
         3: "fix what is blocked, or override it with `--accept NAME=DIGEST --reason`; then siteward plan",
-        4: BLIND if context.summary.blind and not context.report.stale else "siteward plan",
+        4: _after_unread(context),
         5: "siteward apply --resume",
         130: "siteward apply --resume" if context.report.applied else f"siteward {command}",
     }.get(context.code, "")

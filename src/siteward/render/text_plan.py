@@ -382,8 +382,9 @@ _GLYPHS: dict[OutcomeStatus, Glyph] = {
 
 def outcome_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     """Yield the outcome of each step, instance by instance, failures first; without -v only what was not done."""
-    if context.report.stale:
-        yield from (palette.paint(_describe_stale(context), "alarm"), "")
+    if refused := context.summary.outcomes.get("refused", 0) if context.report.stale else 0:
+        changes = plural(refused, "planned change no longer fits", "planned changes no longer fit")
+        yield from (palette.paint(f"stale: {changes} the live state; nothing was changed", "alarm"), "")
     ordered = words.by_outcome(context.report.outcomes)
     for number, (name, outcomes) in enumerate(groupby(ordered, key=lambda outcome: outcome.instance)):
         if number:
@@ -414,12 +415,6 @@ def _outcome_details(outcome: Outcome, context: RenderContext, palette: Palette)
         yield "   ".join(f"{palette.paint(name, 'dim')} {palette.text(side)}" for name, side in three)
     if outcome.hint:
         yield f"{palette.paint('hint:', 'bold')} {palette.text(name_digest(outcome.hint, context.digest))}"
-
-
-def _describe_stale(context: RenderContext) -> str:
-    refused = context.summary.outcomes.get("refused", 0)
-    changes = plural(refused, "planned change no longer fits", "planned changes no longer fit")
-    return f"stale: {changes} the live state; nothing was changed"
 
 
 def drift_lines(context: RenderContext, palette: Palette) -> Iterator[str]:

@@ -115,11 +115,17 @@ def _no_such_run(book: Book, known: Mapping[str, Sequence[PastRun]], asked: str)
                 "undo it from a checkout whose file has the instance",
             )
     runs = sorted(_flatten(known.values()), key=lambda past: past.run.began.at, reverse=True)
-    latest = ", ".join(f"{past.id} ({past.instance}, {plural(len(past.run.done), 'step')})" for past in runs[:_LATEST])
+    named = dict.fromkeys(past.id for past in runs)
+    latest = ", ".join(f"{run} ({_in_words([past for past in runs if past.id == run])})" for run in [*named][:_LATEST])
     meant = near(asked, [past.id for past in runs]) if asked else None
     hint = f"did you mean {meant}? " if meant else ""
     hint += f"the latest runs: {latest}" if latest else "the journals have no run"
     return NoRunError(f"there is no run {asked or 'without an id'}", hint)
+
+
+def _in_words(parts: Sequence[PastRun]) -> str:
+    """Return what one run did, instance by instance."""
+    return ", ".join(f"{part.instance} {plural(len(part.run.done), 'step')}" for part in reversed(parts))
 
 
 def _refuse_unfit(past: PastRun, instance: Instance, book: Book) -> None:

@@ -12,7 +12,7 @@ demo: $(READY)
 	$(BIN)/siteward demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --dist worksteal -q $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal -q -m "not nightly" $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

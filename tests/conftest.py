@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # The same examples for everybody, so that a change is judged by what it does and not by a draw; "thorough" searches on.
-settings.register_profile("default", max_examples=50, deadline=None, derandomize=True)
+settings.register_profile("default", max_examples=30, deadline=None, derandomize=True)
 settings.register_profile("quick", max_examples=10, deadline=None)
 settings.register_profile(
     "thorough",
@@ -21,12 +22,28 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+AT_NIGHT = re.compile(
+    r"tests/(?:spine|platforms/(?:umami|matomo))/(?!test_(?:newer|fake|probe)).*\[(?:.*-)?(?:3\.3|3\.4|5\.14|6\.0)(?:-|\])"
+    r"|tests/cli/test_recipe_people\.py::(?!.*(?:onboard|offboard|comes|leaves))"
+    r"|tests/cli/test_recipes\.py::test_a_refused_journal_is_an_artifact"
+    r"|tests/cli/test_approvals\.py::.*\[(?:.*-)?matomo"
+    r"|tests/crossings/test_nginx\.py::test_a_bound_of_the_rate"
+)
+"""What `make test` leaves to the nightly run, so that it ends within ten minutes: the wide tests on releases that were only
+read about (their differences have tests of their own), and what others show on one forge, platform or server."""
 GOLDEN = Path(__file__).parent / "golden"
 Golden = Callable[[str, str], None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files with what comes out now")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs at night."""
+    for item in items:
+        if AT_NIGHT.search(item.nodeid):
+            item.add_marker(pytest.mark.nightly)
 
 
 def pytest_configure() -> None:

@@ -133,7 +133,7 @@ def test_adopting_all_from_nothing_leaves_nothing_to_plan(place: tuple[Program, 
     """The same round by `adopt`, on a file that declares nobody: what cannot be declared is told, and no step follows."""
     program, platform, _ = place
     settings = () if platform == "piwik-pro" else SETTINGS[platform]
-    assert _import(place, *settings)[0] == 0
+    assert _import(place, *settings)[0] in {0, 2}  # as the plan that follows leaves, where groups are not declared
     path = program.folder / "access.yaml"
     if not remembered:
         shutil.rmtree(program.folder / ".siteward")

@@ -160,10 +160,16 @@ def refuse_gains(fresh: Fresh, as_of: datetime, newest: datetime) -> Fresh:
     message = f"{_format(as_of)} is before {_format(newest)}, for which a run was made: this gives nothing"
 
     def judge(
-        keys: Collection[Key], *, accept: Mapping[str, str], allow_delete: bool, begun: Begun | None = None
+        keys: Collection[Key],
+        *,
+        accept: Mapping[str, str],
+        allow_delete: bool,
+        approved: frozenset[str] = frozenset(),
+        begun: Begun | None = None,
     ) -> tuple[Diagnostic, ...]:
         refused = (error("as-of-behind-record", message, about=key) for key in gives & set(keys))
-        return (*refused, *fresh.judge(keys, accept=accept, allow_delete=allow_delete, begun=begun))
+        verdict = fresh.judge(keys, accept=accept, allow_delete=allow_delete, approved=approved, begun=begun)
+        return (*refused, *verdict)
 
     return replace(fresh, judge=judge)
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.change import Change
 from siteward.access.diagnostic import Span
 from siteward.access.model import Account, Grant, Group, Member, Scope
 from siteward.render.words import moment
@@ -26,7 +25,7 @@ _T = TypeVar("_T")
 _MOMENT = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?Z\b")
 _SENTENCES = frozenset({"message", "hint", "note", "why", "why_not", "why_kept"})
 """The members that hold sentences of ours, in which moments stand."""
-_TIMELESS = (Account, Change, Grant, Group, Member, Scope, Span)
+_TIMELESS = (Account, Grant, Group, Member, Scope, Span)
 
 
 def in_zone(report: Report) -> Report:

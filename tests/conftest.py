@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # The same examples for everybody, so that a change is judged by what it does and not by a draw; "thorough" searches on.
-settings.register_profile("default", max_examples=30, deadline=None, derandomize=True)
+settings.register_profile("default", max_examples=20, deadline=None, derandomize=True)
 settings.register_profile("quick", max_examples=10, deadline=None)
 settings.register_profile(
     "thorough",
@@ -26,7 +26,7 @@ AT_NIGHT = re.compile(
     r"tests/(?:spine|platforms/(?:umami|matomo))/(?!test_(?:newer|fake|probe)).*\[(?:.*-)?(?:3\.3|3\.4|5\.14|6\.0)(?:-|\])"
     r"|tests/cli/test_recipe_people\.py::(?!.*(?:onboard|offboard|comes|leaves))"
     r"|tests/cli/test_recipes\.py::test_a_refused_journal_is_an_artifact"
-    r"|tests/cli/test_approvals\.py::.*\[(?:.*-)?matomo"
+    r"|tests/cli/test_approvals\.py::|tests/render/test_pages\.py::.*\[(?:.*-)?820"
     r"|tests/crossings/|tests/docs/test_samples\.py::.*how-to|tests/cli/test_undo\.py::.*\[(?:plausible|piwik-pro)"
     r"|tests/spine/.*ce-3|tests/chaos/.*_of_community_edition\[(?!0\])|tests/platforms/umami/test_write\.py::.*\[3\.1"
     r"|tests/cli/test_main_job\.py::test_the_full_demo|tests/cli/test_recipes\.py::test_schedules_on_gitlab"

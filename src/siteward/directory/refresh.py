@@ -6,17 +6,16 @@ file: who left stays there as suspended, under the id and handle of old.
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from math import ceil
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access import limits
 from siteward.access.diagnostic import Diagnostic, Span, join_some, problem
 from siteward.access.policy import Limit
+from siteward.declaration.directories import group_name, slug
 from siteward.directory.listing import Listing, Person, incomplete
 
 if TYPE_CHECKING:
@@ -129,11 +128,9 @@ def _missing_witnesses(listing: Listing, before: People, demands: Demands) -> It
 def allowed(before: int, shrink: Limit | None) -> int:
     """Return how many of `before` people may be gone: the less of count and percent, which allows two at least."""
     if shrink is None:
-        return max(_FEWEST, ceil(before * (DEFAULT_SHRINK.percent or 0) / 100))
-    bounds = [] if shrink.count is None else [shrink.count]
-    if shrink.percent is not None:
-        bounds.append(max(2, ceil(before * shrink.percent / 100)))
-    return min(bounds, default=before)
+        return max(_FEWEST, limits.allowed(DEFAULT_SHRINK, before) or 0)
+    most = limits.allowed(shrink, before)
+    return before if most is None else most
 
 
 def _too_many_gone(before: People, after: People, demands: Demands) -> Iterator[Diagnostic]:
@@ -222,12 +219,6 @@ def suggest(person: Person) -> str:
     return slug(written) or slug(person.id) or "somebody"
 
 
-def slug(text: str) -> str:
-    """Return a text as a name of a file: small letters, digits, dots and dashes, without accents."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().casefold()
-    return re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")
-
-
 def _free(wanted: str, used: set[str]) -> str:
     """Return a handle nobody has: the wanted one, else with the first number from 2 on."""
     if wanted not in used:
@@ -249,11 +240,6 @@ def _name_groups(
             diagnostics.append(problem("listing-clash", message, demands.at, hint="rename one of the two"))
         groups[called] = tuple(sorted(handles[id_] for id_ in ids if id_ in handles and id_ in active))
     return groups
-
-
-def group_name(directory: str, group: str) -> str:
-    """Return the name in the file of a group of a directory."""
-    return f"{directory}-{slug(group)}"
 
 
 def _compare(before: People, after: People, listing: Listing) -> Iterator[Change]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-from msgspec.structs import replace
 
 from siteward.cli.base_option import option
 from siteward.cli.names import instance_option, journal_option
@@ -30,14 +29,11 @@ if TYPE_CHECKING:
 def command(session: Session, instances: tuple[str, ...], as_of: str | None, base: str | None, *, record: bool) -> int:
     """Report what is live against what is declared: not applied yet, not declared, changed since the last apply."""
     from siteward.cli.checkout import open_checkout
-    from siteward.declaration.checks.services import overdue
     from siteward.reconcile.plan import drift
 
     checkout = open_checkout(session, "drift", names=instances, as_of=as_of, with_base=True, base=base)
     given = (checkout.project, checkout.instances, checkout.book, checkout.run())
-    report = drift(*given, _recorder(checkout.book)) if record else drift(*given)
-    late = overdue(checkout.project.declaration, checkout.as_of)
-    return session.leave(replace(report, diagnostics=(*report.diagnostics, *late)))
+    return session.leave(drift(*given, _recorder(checkout.book)) if record else drift(*given))
 
 
 def _recorder(book: Book) -> Callable[[Survey], tuple[Diagnostic, ...]]:

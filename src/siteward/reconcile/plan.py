@@ -20,6 +20,7 @@ from siteward.access import codec
 from siteward.access.diagnostic import Diagnostic, error, note
 from siteward.access.plan import Need, Plan
 from siteward.access.report import Report
+from siteward.declaration.checks.services import overdue
 from siteward.declaration.unmatched import nowhere
 from siteward.declaration.waivers import judge_ends, waivers_of
 from siteward.platforms.interface import no_blame
@@ -234,6 +235,7 @@ def drift(
         from siteward.reconcile.confirmed import warn_overdue  # noqa: PLC0415 — few files ask for reviews
 
         dates += warn_overdue(project.declaration, book, instances, surveys, run.as_of)
+    dates += overdue(project.declaration, run.as_of)
     for survey in surveys:
         part = report.plan.instance(survey.name)
         known = (survey.live, survey.desired, survey.memory, survey.proposal.excess)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, Unpack
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,13 +24,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from siteward.access.diagnostic import Diagnostic
-    from siteward.access.limits import Begun
     from siteward.access.model import Key
     from siteward.access.plan import InstancePlan
     from siteward.access.proposal import Proposal
     from siteward.access.state import Desired, Memory, Record
     from siteward.declaration.load import Declaration
-    from siteward.reconcile.apply.target import Fresh
+    from siteward.reconcile.apply.target import Consents, Fresh
     from siteward.reconcile.project import Project
     from siteward.reconcile.revisions.base_policy import BasePolicy
 
@@ -159,17 +158,9 @@ def refuse_gains(fresh: Fresh, as_of: datetime, newest: datetime) -> Fresh:
     gives = {step.change.key for step in fresh.plan.steps if direction(step.change, fresh.traits) != "close"}
     message = f"{_format(as_of)} is before {_format(newest)}, for which a run was made: this gives nothing"
 
-    def judge(
-        keys: Collection[Key],
-        *,
-        accept: Mapping[str, str],
-        allow_delete: bool,
-        approved: frozenset[str] = frozenset(),
-        begun: Begun | None = None,
-    ) -> tuple[Diagnostic, ...]:
+    def judge(keys: Collection[Key], **consents: Unpack[Consents]) -> tuple[Diagnostic, ...]:
         refused = (error("as-of-behind-record", message, about=key) for key in gives & set(keys))
-        verdict = fresh.judge(keys, accept=accept, allow_delete=allow_delete, approved=approved, begun=begun)
-        return (*refused, *verdict)
+        return (*refused, *fresh.judge(keys, **consents))
 
     return replace(fresh, judge=judge)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NotRequired, Protocol, TypeAlias, TypedDict, Unpack
 
 from msgspec import Struct
 
@@ -33,22 +33,23 @@ RESUME = "siteward apply --resume"
 """The command that finishes a run that was cut off."""
 
 
+class Consents(TypedDict):
+    """What a run consents to: `accept` maps a block's name to the reason.
+
+    `approved` are the users whose approval counts; `begun` is what was there when a run that goes on began.
+    """
+
+    accept: Mapping[str, str]
+    allow_delete: bool
+    approved: NotRequired[frozenset[str]]
+    begun: NotRequired[Begun | None]
+
+
 class Judge(Protocol):
     """The check of a part of a proposal by guards, rules and platform, as if nothing else were done."""
 
-    def __call__(
-        self,
-        keys: Collection[Key],
-        *,
-        accept: Mapping[str, str],
-        allow_delete: bool,
-        approved: frozenset[str] = frozenset(),
-        begun: Begun | None = None,
-    ) -> tuple[Diagnostic, ...]:
-        """Return the diagnostics on the proposed changes of these keys.
-
-        `accept` maps a block's name to the reason; `approved` are the users whose approval counts; `begun` is what was there when a run that goes on began.
-        """
+    def __call__(self, keys: Collection[Key], **consents: Unpack[Consents]) -> tuple[Diagnostic, ...]:
+        """Return the diagnostics on the proposed changes of these keys, by what the run consents to."""
 
 
 class Fresh(Struct, frozen=True, kw_only=True):

@@ -12,8 +12,9 @@ import pytest
 from declaration.tables import HEAD, TRAITS, declared
 from siteward.access.model import EVERYWHERE, Access, Scope, Subject, grant_key
 from siteward.access.state import Live, Site
+from siteward.declaration.edited import Edit
 from siteward.declaration.resolve import resolve
-from siteward.declaration.rewrite import Decision, Edit, Word, decide, str_of
+from siteward.declaration.rewrite import Decision, Word, decide, str_of
 from siteward.declaration.splice import CannotEditError
 from strategies import NOW
 

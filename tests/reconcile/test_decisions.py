@@ -17,7 +17,7 @@ from reconcile.asked import Asked, in_blocks, looked_at, reopened
 from rig import NOW
 from siteward.access.certification import Horizon, Item, Review, review
 from siteward.access.model import EVERYWHERE, Scope
-from siteward.declaration.rewrite import Edit
+from siteward.declaration.edited import Edit
 from siteward.reconcile import certify
 from siteward.reconcile.certify import _build_decision, commits, edited, ledgers, words_of
 from siteward.reconcile.sheets import (

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from siteward.cli.session import Session
-    from siteward.declaration.rewrite import Edit
+    from siteward.declaration.edited import Edit
 
 
 def patch_of(edit: Edit) -> Iterator[str]:

@@ -59,7 +59,6 @@ def command(
     """
     from siteward.cli.checkout import open_checkout, read_instances
     from siteward.cli.edits import patch_of, write_edits
-    from siteward.declaration.rewrite import Edit
 
     if done is not None and not reason:
         raise click.UsageError("--done needs --reason TEXT; it is written to the journal")
@@ -74,13 +73,12 @@ def command(
         _say_directory(session, checkout, handle)
         items = _list_items(checkout, surveys, recorded.get(handle, {}), handle)
         items = _tick(checkout, items, done, reason) if done is not None else items
-        edit = Edit(texts=departure.texts)
-        patch = "".join(patch_of(edit))
+        patch = "".join(patch_of(departure.edit))
         needed = done is not None or record
         if needed:  # before the file: where this fails, nothing is half done
             _record(checkout, session, handle, items, recorded.get(handle, {}))
         if write:
-            write_edits(edit, "offboard")
+            write_edits(departure.edit, "offboard")
         if write and not needed:
             _try_to_record(checkout, session, handle, items, recorded.get(handle, {}))
         shown = _Shown(handle, patch, _plan(checkout, departure, handle, base), items, write and bool(patch))
@@ -169,6 +167,7 @@ def _build_row(checkout: Checkout, handle: str, state: str | None, texts: Mappin
 
 
 def _edit(checkout: Checkout, surveys: Sequence[Survey], handle: str, row: Mapping[str, str]) -> Departure:
+    from siteward.declaration.edited import Edit
     from siteward.reconcile.departure import Departure, edit_out
     from siteward.reconcile.offboard import NotOffboardedError
 
@@ -179,7 +178,7 @@ def _edit(checkout: Checkout, surveys: Sequence[Survey], handle: str, row: Mappi
                     f"{account} is the account in use on {survey.name}", "use the credentials of another account first"
                 )
     if handle not in checkout.project.declaration.users:
-        return Departure(texts={}, loaded=checkout.project.loaded)
+        return Departure(edit=Edit(texts={}), loaded=checkout.project.loaded)
     return edit_out(checkout.project, surveys, handle, row)
 
 

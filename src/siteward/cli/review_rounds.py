@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from siteward.access.documents import Assignment, ReviewRound
     from siteward.access.review_round import RoundStanding
     from siteward.cli.checkout import Checkout
-    from siteward.declaration.rewrite import Edit
+    from siteward.declaration.edited import Edit
     from siteward.reconcile.journal.entries import Reviewed
     from siteward.reconcile.rounds import Closing, Mapped, Rest, RoundError, Row
     from siteward.reconcile.survey import Survey

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from siteward.access.report import Report
     from siteward.cli.session import Session
     from siteward.cli.wanted import Found
+    from siteward.declaration.edited import Edit
     from siteward.declaration.merge import Merged
-    from siteward.declaration.rewrite import Edit
 
 
 def existing_project(session: Session) -> Project | None:

@@ -47,7 +47,7 @@ def command(
     """
     from siteward.cli.checkout import open_checkout, read_instances
     from siteward.cli.edits import show_edit, write_edits
-    from siteward.declaration.rewrite import Edit
+    from siteward.declaration.edited import Edit
     from siteward.reconcile.undo.undo import undo
 
     checkout = open_checkout(session, "undo", names=instances, with_base=True, base=base)

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
+from siteward.declaration.edited import Edit, EditedFiles
 from siteward.declaration.generate import block_of
 from siteward.declaration.groups import expand
 from siteward.declaration.inventory import rows_of
 from siteward.declaration.meeting import Meeting
-from siteward.declaration.rewrite import Edit
 from siteward.declaration.roles import PORTABLE
 from siteward.declaration.selector import parse
 from siteward.declaration.selectors import Scopes
-from siteward.declaration.splice import Editable
 from siteward.declaration.subjects import login_of
 
 if TYPE_CHECKING:
@@ -26,9 +25,8 @@ if TYPE_CHECKING:
 
     from siteward.access.state import Live
     from siteward.access.traits import Traits
-    from siteward.declaration.declared import Declaration, Grant, Location, Site
+    from siteward.declaration.declared import Declaration, Grant, Location
     from siteward.declaration.inventory import Rows
-    from siteward.declaration.source import Source
 
 
 class Merged(Struct, frozen=True, kw_only=True):
@@ -65,14 +63,14 @@ def merge(
         me=own if isinstance(own, str) else None,
     )
     rows = rows_of(instance, own, live, traits, meeting)
-    files = _Files(declaration)
+    files = EditedFiles(declaration)
     _put_new(files, instance, block_of(block, traits, native=rows.native), rows)
     for handle, login in meeting.logins().items():
-        files.put(declaration.users[handle].location, "logins", instance, login)
+        _put(files, declaration.users[handle].location, "logins", instance, login)
     for handle, pin in meeting.pins.items():
-        files.put(declaration.sites[handle].location, "on", instance, pin)
+        _put(files, declaration.sites[handle].location, "on", instance, pin)
     for handle, opened in meeting.opened.items():
-        _open(files, declaration.sites[handle], instance, opened=opened)
+        _open(files.row(declaration.sites[handle].location), declaration, instance, opened=opened)
     for grant in declaration.grants or ():
         native = rows.native and any(name in declaration.groups for name in grant.to)  # it would be made a group there
         if grant.on is None and (native or _may_reach(grant, declaration, live)):
@@ -85,7 +83,7 @@ def merge(
     )
 
 
-def _put_new(files: _Files, instance: str, block: Mapping[str, object], rows: Rows) -> None:
+def _put_new(files: EditedFiles, instance: str, block: Mapping[str, object], rows: Rows) -> None:
     """Put the instance and its new rows at the end of the root file's sections."""
     sections: tuple[tuple[str, Mapping[str, object]], ...] = (
         ("instances", {instance: block}),
@@ -107,12 +105,19 @@ def _put_new(files: _Files, instance: str, block: Mapping[str, object], rows: Ro
         data["grants"].extend(row for row in rows.grants)
 
 
-def _open(files: _Files, site: Site, instance: str, *, opened: bool) -> None:
+def _put(files: EditedFiles, location: Location, table: str, key: str, value: str) -> None:
+    """Put a key into a table of a row, which is made where it is not there."""
+    row = files.row(location)
+    if not isinstance(row.get(table), dict):
+        row[table] = {}
+    row[table][key] = value
+
+
+def _open(row: Any, declaration: Declaration, instance: str, *, opened: bool) -> None:
     """Say of a site whether everybody may look at it on an instance; what one word said of all is said of each."""
-    row = files.row(site.location)
     if not isinstance(row.get("public"), dict):
         word = row.get("public")
-        row["public"] = {} if word is None else dict.fromkeys(files.declaration.instances, word)
+        row["public"] = {} if word is None else dict.fromkeys(declaration.instances, word)
     row["public"][instance] = opened
 
 
@@ -145,38 +150,3 @@ def _instances_with_logins(grant: Grant, declaration: Declaration, widest: Mappi
 
 def _one_or_all(names: list[str]) -> str | list[str]:
     return names[0] if len(names) == 1 else names
-
-
-class _Files(Struct):
-    """The files while they are edited, by name."""
-
-    declaration: Declaration
-    opened: dict[str, Editable] = field(default_factory=dict)
-
-    def root(self) -> Editable:
-        """Return the root file, which has all instances."""
-        return self._open(next(iter(self.declaration.instances.values())).location.source)
-
-    def row(self, location: Location) -> Any:
-        """Return a row as it stands in its file, to be edited."""
-        data: Any = self._open(location.source).data
-        for step in location.path:
-            data = data[step]
-        return data
-
-    def put(self, location: Location, table: str, key: str, value: str) -> None:
-        """Put a key into a table of a row, which is made where it is not there."""
-        row = self.row(location)
-        if not isinstance(row.get(table), dict):
-            row[table] = {}
-        row[table][key] = value
-
-    def edit(self) -> Edit:
-        """Return the edit so far."""
-        texts = {name: text for name, file in self.opened.items() if (text := file.text()) != file.before}
-        return Edit(texts=texts, before={name: self.opened[name].before for name in texts})
-
-    def _open(self, source: Source) -> Editable:
-        if source.file not in self.opened:
-            self.opened[source.file] = Editable(source)
-        return self.opened[source.file]

@@ -9,18 +9,17 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from functools import cached_property
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, field
 
+from siteward.declaration.edited import Edit, EditedFiles, Entry
 from siteward.declaration.groups import expand
 from siteward.declaration.references import lowered, names_of
-from siteward.declaration.splice import Editable, Keys
 from siteward.declaration.window import write_edge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from siteward.access.diagnostic import Span
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
     from siteward.declaration.declared import Declaration, Grant, Group
     from siteward.declaration.groups import People
     from siteward.declaration.references import Names
-    from siteward.declaration.source import Path, Source
+    from siteward.declaration.source import Path
+    from siteward.declaration.splice import Keys
 
 Word = Literal["keep", "revoke", "change"]
 Given = tuple[str, str]
@@ -38,9 +38,6 @@ Given = tuple[str, str]
 
 GRANTED = frozenset({"site", "metasite", "instance"})
 """The kinds of scope that a row of `grants` can name."""
-
-Entry = dict[str, Any]
-"""A row as it stands in a file, or is to stand there."""
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -67,19 +64,6 @@ class Decision(Struct, frozen=True, kw_only=True):
     until: str | None = None
 
 
-class Edit(Struct, frozen=True, kw_only=True):
-    """The result of an edit.
-
-    `texts` are the new texts of the files that change, by name, `before` the texts that they were made from. `undone`
-    describes the decisions that no edit can carry out, `needless` those that need none.
-    """
-
-    texts: Mapping[str, str]
-    before: Mapping[str, str] = MappingProxyType({})
-    undone: tuple[str, ...] = ()
-    needless: tuple[str, ...] = ()
-
-
 def decide(
     declaration: Declaration,
     decisions: Sequence[Decision],
@@ -103,14 +87,6 @@ def decide(
     return rewrite.edit(decisions)
 
 
-def edit_file(source: Source, change: Callable[[dict[str, Any]], None]) -> Edit:
-    """Return the edit of one file that a function makes in its data; raises `CannotEditError` (see `Editable.text`)."""
-    file = Editable(source)
-    change(file.data)
-    text = file.text()
-    return Edit(texts={source.file: text} if text != file.before else {}, before={source.file: file.before})
-
-
 class _Rewrite(Struct, dict=True):
     """The files while they are edited, and the decisions by grant.
 
@@ -123,11 +99,15 @@ class _Rewrite(Struct, dict=True):
     given: Mapping[tuple[Span, str], frozenset[Given]]
     why: str
     seen: frozenset[str]
-    files: dict[str, GrantsFile] = {}
     cuts: dict[tuple[Span, str], dict[str, list[Decision]]] = {}
     added: dict[Span, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     undone: list[str] = []
     needless: list[str] = []
+
+    @cached_property
+    def _files(self) -> EditedFiles:
+        """The files, as far as they are edited."""
+        return EditedFiles(self.declaration)
 
     @cached_property
     def _grants(self) -> Mapping[Span, Grant]:
@@ -216,7 +196,7 @@ class _Rewrite(Struct, dict=True):
         for line in sorted(
             dead, key=lambda line: (line.file, line.path[0], str(line.path[1]), line.path[2:]), reverse=True
         ):
-            file = self._open_file(sources[line.file])
+            file = self._files.open(sources[line.file])
             if line.path[0] == "grants":
                 file.gone.add(int(line.path[1]))
             else:
@@ -237,16 +217,14 @@ class _Rewrite(Struct, dict=True):
                 self._rewrite_grant(grant, cuts[at])
         if self.added.get(self.declaration.root):
             self._append_grants(self.added[self.declaration.root])
-        texts = {name: text for name, file in self.files.items() if (text := file.text()) != file.before}
-        before = {name: self.files[name].before for name in texts}
-        return Edit(texts=texts, before=before, undone=tuple(self.undone), needless=tuple(dict.fromkeys(self.needless)))
+        return self._files.edit(undone=tuple(self.undone), needless=tuple(dict.fromkeys(self.needless)))
 
     def _rewrite_grant(self, grant: Grant, cuts: Mapping[str, Mapping[str, Sequence[Decision]]]) -> None:
         """Take users out of a grant, and put after it what they keep of it and what they get instead.
 
         `cuts` are the decisions that take rights away, by handle and instance.
         """
-        file = self._open_file(grant.location.source)
+        file = self._files.open(grant.location.source)
         number = int(grant.location.path[1])
         entry = file.entries[number]
         after = [
@@ -320,7 +298,7 @@ class _Rewrite(Struct, dict=True):
         A user leaves the group itself where nothing that it gives them is left; the others are left out of a new group.
         """
         grants = [grant for grant in self.declaration.grants or () if group in grant.to]
-        groups = self._open_file(self.declaration.groups[group].location.source).data["groups"]
+        groups = self._files.open(self.declaration.groups[group].location.source).data["groups"]
         apart = [handle for handle in handles if not all(self._is_all_taken(grant, handle) for grant in grants)]
         for handle in handles:
             if handle not in apart:
@@ -351,50 +329,18 @@ class _Rewrite(Struct, dict=True):
             if words != {"revoke"}:
                 self.undone.append(f"{account} on {instance}: revoke everything it holds, or declare it first")
                 continue
-            users = self._open_root().data.setdefault("users", {})
+            users = self._files.root().data.setdefault("users", {})
             user: Entry = {"logins": {instance: account}, "state": {instance: "suspended"}, "reason": self.why}
             users[choose_handle(account, (*self.declaration.users, *users, *self.declaration.groups))] = user
 
     def _append_grants(self, entries: Sequence[Entry]) -> None:
         """Put entries at the end of the root file's grants."""
-        file = self._open_root()
+        file = self._files.root()
         last = len(file.entries) - 1
         if last < 0:
             file.data["grants"] = list(entries)
         else:
             file.after[last] = [*file.after.get(last, ()), *entries]
-
-    def _open_root(self) -> GrantsFile:
-        instance = next(iter(self.declaration.instances.values()))  # instances stand in the root file only
-        return self._open_file(instance.location.source)
-
-    def _open_file(self, source: Source) -> GrantsFile:
-        if source.file not in self.files:
-            self.files[source.file] = GrantsFile(source)
-        return self.files[source.file]
-
-
-class GrantsFile(Editable):
-    """One file that is edited.
-
-    `after` are the new entries by the number of the grant after which they stand, `gone` the numbers of removed grants.
-    """
-
-    def __init__(self, source: Source) -> None:
-        super().__init__(source)
-        self.entries: Sequence[Entry] = tuple(self.data.get("grants") or ())
-        self.after: dict[int, Sequence[Entry]] = {}
-        self.gone: set[int] = set()
-
-    def text(self) -> str:
-        """Return the text of the edited file. To be called once: it carries the edits out."""
-        if self.after or self.gone:
-            self.data["grants"] = [
-                row
-                for number, entry in enumerate(self.entries)
-                for row in (*(() if number in self.gone else (entry,)), *self.after.get(number, ()))
-            ]
-        return super().text()
 
 
 def _unite(copies: list[Entry], entry: Entry, instances: Sequence[str]) -> list[Entry]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.policy import Waiver
     from siteward.declaration.declared import Declaration
-    from siteward.declaration.rewrite import Edit
+    from siteward.declaration.edited import Edit
 
 
 def waivers_of(declaration: Declaration) -> tuple[Waiver, ...]:
@@ -36,20 +36,18 @@ def judge_ends(waivers: Iterable[Waiver], as_of: datetime, now: datetime) -> Ite
 
 def add_waivers(declaration: Declaration, waivers: Sequence[Waiver]) -> Edit:
     """Return the edit that writes waivers into the root file; one of the same finding that is there is renewed."""
-    from siteward.declaration.rewrite import edit_file  # noqa: PLC0415 — checking a file edits none
+    from siteward.declaration.edited import EditedFiles  # noqa: PLC0415 — checking a file edits none
 
-    def write(data: dict[str, Any]) -> None:
-        rows = data.setdefault("policy", {}).setdefault("waivers", [])
-        known = {(str(row.get("rule")), str(row.get("seen"))): row for row in rows}
-        for waiver in waivers:
-            row = known.get((waiver.rule, waiver.seen))
-            if row is None:
-                rows.append(_write(waiver))
-            else:
-                row.update(_write(waiver))
-
-    instance = next(iter(declaration.instances.values()))  # instances stand in the root file only
-    return edit_file(instance.location.source, write)
+    files = EditedFiles(declaration)
+    rows = files.root().data.setdefault("policy", {}).setdefault("waivers", [])
+    known = {(str(row.get("rule")), str(row.get("seen"))): row for row in rows}
+    for waiver in waivers:
+        row = known.get((waiver.rule, waiver.seen))
+        if row is None:
+            rows.append(_write(waiver))
+        else:
+            row.update(_write(waiver))
+    return files.edit()
 
 
 def _write(waiver: Waiver) -> dict[str, Any]:

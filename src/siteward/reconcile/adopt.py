@@ -18,7 +18,8 @@ from siteward.access.proposal import manage
 from siteward.access.traits import declarable, fold_login
 from siteward.declaration.checks.names import name_fault
 from siteward.declaration.checks.users import is_address
-from siteward.declaration.rewrite import Edit, choose_handle
+from siteward.declaration.edited import Edit
+from siteward.declaration.rewrite import choose_handle
 from siteward.declaration.roles import PORTABLE
 from siteward.declaration.splice import Editable
 from siteward.reconcile.amend import (

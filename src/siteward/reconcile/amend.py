@@ -14,9 +14,10 @@ from msgspec import Struct, field
 from siteward.access.diagnostic import error, problem
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE
+from siteward.declaration.edited import Edit
 from siteward.declaration.groups import expand
 from siteward.declaration.references import names_of
-from siteward.declaration.rewrite import Decision, Edit, decide, str_of
+from siteward.declaration.rewrite import Decision, decide, str_of
 from siteward.declaration.roles import PORTABLE, Meaning, meaning
 from siteward.declaration.selector import parse
 from siteward.declaration.splice import CannotEditError, Editable

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from siteward.access.policy import Waiver
 from siteward.access.waivers import silenced
-from siteward.declaration.rewrite import Edit
+from siteward.declaration.edited import Edit
 from siteward.declaration.splice import CannotEditError
 from siteward.declaration.waivers import add_waivers, waivers_of
 from siteward.declaration.window import moment

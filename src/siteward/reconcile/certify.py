@@ -23,7 +23,7 @@ from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE
 from siteward.access.traits import declarable
 from siteward.declaration.dead import find_dead_lines
-from siteward.declaration.rewrite import GRANTED, Decision, Edit, decide, str_of
+from siteward.declaration.rewrite import GRANTED, Decision, decide, str_of
 from siteward.declaration.splice import CannotEditError
 from siteward.reconcile.offline import rights_of
 from siteward.reconcile.outputs import write_output
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Grant, Scope
     from siteward.access.traits import Traits
     from siteward.declaration.dead import DeadLine
+    from siteward.declaration.edited import Edit
     from siteward.declaration.load import Declaration, Loaded
     from siteward.declaration.rewrite import Given, Word
     from siteward.reconcile.offline import Right

@@ -16,6 +16,7 @@ from siteward.reconcile.sheets import BadDecisionsError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from siteward.declaration.edited import Edit
     from siteward.declaration.load import Declaration, Loaded
     from siteward.reconcile.project import Project
     from siteward.reconcile.survey import Survey
@@ -30,22 +31,22 @@ def words_of_directory(user: str, directory: str) -> str:
 
 
 class Departure(Struct, frozen=True, kw_only=True):
-    """The edit by which somebody leaves: the new texts, and the files as they are then; none where nothing is to be edited."""
+    """The edit by which somebody leaves, and the files as they are then."""
 
-    texts: Mapping[str, str]
+    edit: Edit
     loaded: Loaded
 
 
 def edit_out(project: Project, surveys: Iterable[Survey], user: str, row: Mapping[str, str]) -> Departure:
     """Return the proven edit by which a user leaves. Raises `NotOffboardedError`."""
     try:
-        texts = depart(project.declaration, user, row)
+        edit = depart(project.declaration, user, row)
     except CannotEditError as problem:
         raise NotOffboardedError(str(problem), _BY_HAND) from problem
-    if not texts:
-        return Departure(texts={}, loaded=project.loaded)
+    if not edit.texts:
+        return Departure(edit=edit, loaded=project.loaded)
     try:
-        loaded = load_edited(project, texts)
+        loaded = load_edited(project, edit.texts)
     except BadDecisionsError as problem:
         raise NotOffboardedError(str(problem), _BY_HAND) from problem
     if loaded.declaration is None:
@@ -55,7 +56,7 @@ def edit_out(project: Project, surveys: Iterable[Survey], user: str, row: Mappin
     hint = _BY_HAND if directory is None else words_of_directory(user, directory)
     for survey in surveys:
         _prove(survey, loaded.declaration, user, hint)
-    return Departure(texts=texts, loaded=loaded)
+    return Departure(edit=edit, loaded=loaded)
 
 
 def _prove(survey: Survey, declaration: Declaration, user: str, hint: str) -> None:

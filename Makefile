@@ -11,8 +11,9 @@ LOWEST := .venv-lowest
 demo: $(READY)
 	$(BIN)/siteward demo
 
+# Thousands of processes of the program are started: none compiles it anew, whatever the machine says of bytecode.
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --dist worksteal -q -m "not nightly" $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal -q -m "not nightly" $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

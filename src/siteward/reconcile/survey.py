@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from siteward.access.accounts import without_resending
 from siteward.access.approvals import NOBODY, Approvers, approvers_named, asks_for_approvals, require_approvals
+from siteward.access.case import unreachable_steps
 from siteward.access.change import deletes_account
 from siteward.access.gains import Gains
 from siteward.access.guards import judge
@@ -136,7 +137,24 @@ class Survey(Struct, frozen=True, kw_only=True):
             )
             if allowance.asks or diagnostic.code not in CONSENTS
         )
-        return tuple(dict.fromkeys((*remarks, *(_insert_variable(diagnostic, self.name) for diagnostic in judged))))
+        found = tuple(dict.fromkeys((*remarks, *(_insert_variable(diagnostic, self.name) for diagnostic in judged))))
+        return (*found, *self._left_over(proposal, found))
+
+    def _left_over(self, proposal: Proposal, found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+        """Return the platform's errors on the changes that are left once those that `found` blocks are taken out.
+
+        A change may need another one done that stands behind it: an invitation needs a site to invite to. What lacks only
+        a need is left in, since it may yet be given.
+        """
+        blocked = {said.about for said in found if said.blocks and said.about is not None and said.code not in NEEDS}
+        more: list[Diagnostic] = []
+        while blocked and not blocked.issuperset(keys := {change.key for change in proposal.changes}):
+            proposal = _select_changes(proposal, keys - unreachable_steps(blocked, proposal))
+            objections = _insert_name(without_resending(self._review(proposal), self.desired), self.name)
+            new = [said for said in objections if said.blocks and said.about in keys and said.about not in blocked]
+            more += new
+            blocked = {said.about for said in new if said.about is not None}
+        return tuple(more)
 
     def _unapproved(self, variants: Iterable[Proposal], approved: frozenset[str]) -> tuple[Diagnostic, ...]:
         """Return the errors on steps that lack an approval, by the rules on any variant of a proposal."""

@@ -36,6 +36,12 @@ _SITE_ROLES = (
     Role(name="team-owner", power=Power.MANAGE, declarable=False),
 )
 
+# The Sites API shows neither members nor visibility, and makes shared links without listing them (API.md section 3).
+_UNSEEN = {
+    "team-members": "members of the team, who see all its sites",
+    "shared-links": "public dashboards and shared links, by which a site is seen without an account",
+}
+
 GUESTS_ONLY = "guest layer only"
 
 WIDEST = Traits(
@@ -52,8 +58,8 @@ WIDEST = Traits(
     onboarding=frozenset({"invite"}),
     last_seen=True,
     shows_public=True,
-    blind_spots=("team-members",),
-    unseen={"team-members": "members of the team, who see all its sites"},
+    blind_spots=tuple(_UNSEEN),
+    unseen=_UNSEEN,
 )
 
 

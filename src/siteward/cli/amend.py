@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 _LATER = re.compile(r"\+?(?P<count>[1-9]\d{0,4})(?P<unit>m|h|d|w)")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_DATES_ALONE = re.compile(r"--only[ =](?:dates|expiries)\b")
+_DATES_ALONE = re.compile(r"(?m)--only[ =](?:dates|expiries)\b|\bsiteward\.sh dates\b|^\s*(?:- )?do: dates\b")
+"""How a job carries out dates: by the program's own words, or as the recipes of docs/ci.md do."""
 _CRON = re.compile(r"cron:\s*[\"']?([^\"'\n#]+)")
 _INSTANCE = click.option(
     "--on", "on", multiple=True, metavar="INSTANCE", shell_complete=declared_instances, help="Only there; repeatable."

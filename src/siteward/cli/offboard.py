@@ -254,7 +254,8 @@ def _leave(session: Session, checkout: Checkout, report: Report, surveys: Sequen
         user=shown.user, as_of=checkout.as_of, patch=shown.patch, written=shown.written, plans=shown.plans,
         checks=tuple(Check(**asdict(item)) for item in shown.items), missing=gaps, accounts=report.accounts or {},
     )  # fmt: skip
-    code = session.answer(lambda form, options: render(leaving, form, options), Report(command="offboard"))
+    zone = str(checkout.project.declaration.timezone)
+    code = session.answer(lambda form, options: render(leaving, form, options, zone), Report(command="offboard"))
     if code or session.exit_zero:
         return code
     if gaps:

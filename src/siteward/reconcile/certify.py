@@ -255,6 +255,8 @@ def _build_decision(item: Item, answer: Answer, surveys: Mapping[str, Survey], p
         grantable=item.live is None or (item.scope.kind in GRANTED and declarable(item.live, survey.traits)),
         role=answer.role,
         until=answer.until,
+        reason=answer.reason,
+        by=answer.by,
     )
 
 

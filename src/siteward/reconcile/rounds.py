@@ -399,7 +399,9 @@ def _check_rows(rows: Mapping[str, Row], shown: Sequence[Sequence[Mapping[str, s
 
 def _parse(before: Reviewed) -> Answer | None:
     """Return a decision that the journal has as an answer; `None` for one from which no edit follows."""
-    return None if before.decision == "overdue" else parse_decision(before.decision, before.item)
+    if before.decision == "overdue":
+        return None
+    return replace(parse_decision(before.decision, before.item), reason=before.reason, by=before.by)
 
 
 def collect(review: Review, answers: Mapping[str, Answer]) -> Decisions:

@@ -229,7 +229,7 @@ class _Rewrite(Struct, dict=True):
             if at in cuts or at in self.added:
                 self._rewrite_grant(grant, cuts[at])
         if self.added.get(self.declaration.root):
-            self._append_grants(self.added[self.declaration.root])
+            self._files.root().append(self.added[self.declaration.root])
         return self._files.edit(undone=tuple(self.undone), needless=tuple(dict.fromkeys(self.needless)))
 
     def _rewrite_grant(self, grant: Grant, cuts: Mapping[str, Mapping[str, Sequence[Decision]]]) -> None:
@@ -347,15 +347,6 @@ class _Rewrite(Struct, dict=True):
             why = next((decision.why(self.why) for decision in made if decision.reason or decision.by), self.why)
             user: Entry = {"logins": {instance: account}, "state": {instance: "suspended"}, "reason": why}
             users[choose_handle(account, (*self.declaration.users, *users, *self.declaration.groups))] = user
-
-    def _append_grants(self, entries: Sequence[Entry]) -> None:
-        """Put entries at the end of the root file's grants."""
-        file = self._files.root()
-        last = len(file.entries) - 1
-        if last < 0:
-            file.data["grants"] = list(entries)
-        else:
-            file.after[last] = [*file.after.get(last, ()), *entries]
 
 
 def _unite(copies: list[Entry], entry: Entry, instances: Sequence[str]) -> list[Entry]:

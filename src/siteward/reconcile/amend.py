@@ -14,13 +14,13 @@ from msgspec import Struct, field
 from siteward.access.diagnostic import error, problem
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE
-from siteward.declaration.edited import Edit
+from siteward.declaration.edited import Edit, EditedFiles
 from siteward.declaration.groups import expand
 from siteward.declaration.references import names_of
 from siteward.declaration.rewrite import Decision, decide, str_of
 from siteward.declaration.roles import PORTABLE, Meaning, meaning
 from siteward.declaration.selector import parse
-from siteward.declaration.splice import CannotEditError, Editable
+from siteward.declaration.splice import CannotEditError
 from siteward.declaration.subjects import identities
 from siteward.declaration.window import write_edge
 from siteward.reconcile.certify import load_with, words_of
@@ -82,10 +82,9 @@ def grant(project: Project, wish: Wish, as_of: datetime) -> Amendment:
     """Return the edit that grants what is wished. Raises `CannotAmendError`."""
     asked = _Asked(project, wish, as_of)
     refuse_first_grant(project)
-    instance = next(iter(project.declaration.instances.values()))  # instances stand in the root file only
-    file = Editable(instance.location.source)
-    file.data["grants"] = [*(file.data.get("grants") or ()), asked.row()]
-    edit = edit_of(file, instance.location.source.file)
+    files = EditedFiles(project.declaration)
+    files.root().append([asked.row()])
+    edit = edit_of(files)
     after = load_checked(project, edit, as_of)
     missing = asked.prove_gain(after)
     if missing is not None:
@@ -126,10 +125,10 @@ def refuse_first_grant(project: Project) -> None:
         raise CannotAmendError(error("no-grants", message, at=project.declaration.root, hint=hint))
 
 
-def edit_of(file: Editable, name: str) -> Edit:
-    """Return the edit of one file; raises `CannotAmendError` where it would change more than is meant."""
+def edit_of(files: EditedFiles) -> Edit:
+    """Return the edit of files; raises `CannotAmendError` where it would change more than is meant."""
     try:
-        return Edit(texts={name: file.text()}, before={name: file.before})
+        return files.edit()
     except CannotEditError as refused:
         raise CannotAmendError(error("cannot-edit", str(refused))) from refused
 

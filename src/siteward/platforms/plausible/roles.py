@@ -33,7 +33,7 @@ _SITE_ROLES = (
     Role(name="editor", power=Power.EDIT, portable="edit"),
     Role(name="team-editor", power=Power.EDIT, declarable=False),
     Role(name="team-admin", power=Power.MANAGE, declarable=False),
-    Role(name="team-owner", power=Power.MANAGE, declarable=False),
+    Role(name="team-owner", power=Power.MANAGE, declarable=False, owns=True),
 )
 
 # The Sites API shows neither members nor visibility, and makes shared links without listing them (API.md section 3).

@@ -235,6 +235,26 @@ def test_nothing_to_take_is_said(tmp_path: Path) -> None:
     assert refused(lambda: revoke(found, "team", "shop")) == [("unknown-user", None)]
 
 
+def test_a_line_that_has_ended_goes_with_what_is_taken(tmp_path: Path) -> None:
+    """An elevation that is over is no right, and its line no use; one of others, of more sites, or that ends it stays."""
+    over = "  - {to: anna, role: manage, sites: shop, until: 2026-11-01, reason: x}\n"
+    found = project(tmp_path, VIEW + over)
+    done = revoke(found, "anna", "shop")
+    assert f"- {over.rstrip()}" in changed(found, done)
+    assert any("`manage` on shop to anna (access.yaml:" in line and "ended 2026-11-01" in line for line in done.said)
+    admin = "  - {to: cem, role: admin, on: stats, until: 2026-11-01, reason: x}\n"
+    found = project(tmp_path, VIEW + admin)
+    assert changed(found, revoke(found, "cem", "stats")) == [f"- {admin.rstrip()}"]
+    for kept in (
+        over.replace("anna", "[anna, ben]"), over.replace("shop", "[shop, blog]"), over.replace("manage, sites: shop", "view, sites: '*'"),
+        over.replace("anna", "cem"),
+    ):  # fmt: skip
+        found = project(tmp_path, VIEW + kept)
+        assert f"- {kept.rstrip()}" not in changed(found, revoke(found, "anna", "shop"))
+    found = project(tmp_path, VIEW + admin, HEAD.replace("siteward,", "siteward, mode: add-only,"))
+    assert dict(revoke(found, "cem", "stats").edit.texts) == {}
+
+
 def test_what_an_add_only_instance_keeps_is_said(tmp_path: Path) -> None:
     """There an apply takes nothing that only leaves the file."""
     found = project(tmp_path, head=HEAD.replace("self: root", "self: root, mode: add-only"))

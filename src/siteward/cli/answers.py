@@ -65,6 +65,7 @@ def collect(wanted: Wanted, sources: Iterable[str]) -> Answers:
         raise click.UsageError(f"no platform {wanted.platform!r}; there are {', '.join(platforms.names())}")
     if not can_name(wanted.name):
         raise click.UsageError(f"{wanted.name!r} cannot name an instance: {NAME_HINT}")
+    wanted = wanted.with_environment()
     given = _Given(wanted.name, dict(_parse_source(text) for text in sources))
     if asking:
         wanted = _ask(wanted)
@@ -117,7 +118,7 @@ def _list_missing(wanted: Wanted, given: _Given) -> list[str]:
         return lines
     for name in _settings_missing(wanted):
         words = "|".join(_choices(wanted.platform, name)) or ("LOGIN" if name == "self" else "VALUE")
-        option = f"--self {words}" if name == "self" else f"--set {name}={words}"
+        option = f"--self {words}, or {variable(wanted.name, name)}" if name == "self" else f"--set {name}={words}"
         about = HELP_WITH.get(name) or descriptions_of(platforms.settings_of(wanted.platform)).get(name, "")
         lines.append(f"{option}    {' '.join(about.split())}".rstrip())
     return [*lines, *given.missing(platforms.load(wanted.platform))]

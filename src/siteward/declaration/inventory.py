@@ -157,7 +157,8 @@ class _Inventory(Struct):
         by_email = self.traits.login == "email"
         email = account.name if by_email else account.email if self.traits.keeps_email else None
         declared = self.meeting.meet(account, email) if self.meeting is not None else None
-        if declared is not None:
+        if declared is not None and self.meeting is not None:
+            self.meeting.take_address(declared, email, emails)
             return _ListedUser(declared, account, None)
         keys: Keys = {}
         if email and is_address(email) and email.casefold() not in emails and name_fault(email) is None:

@@ -11,6 +11,8 @@ from siteward.access.window import Window
 from siteward.reconcile import amend
 from siteward.reconcile.amend import Amendment, CannotAmendError, Wish
 from siteward.reconcile.project import Project, open_project
+from siteward.reconcile.undo.edits import _load
+from siteward.reconcile.undo.revert import NotProvenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -282,3 +284,21 @@ def test_a_word_that_means_a_site_and_an_instance_is_asked_about(tmp_path: Path)
         tmp_path, head=HEAD.replace("  shop:", "  stats:"), grants="  - {to: team, role: view, sites: blog}\n"
     )
     assert refused(lambda: grant(found, "cem", "view", "stats"))[0][0] == "unknown-site"
+
+
+def test_no_edit_writes_the_file_of_a_directory(tmp_path: Path) -> None:
+    """Neither one of rows, nor the revert of a commit: only `people refresh` does, and both say so."""
+    staff = tmp_path / "people" / "staff.yaml"
+    staff.parent.mkdir()
+    staff.write_text(
+        "directory: staff\nusers:\n  zoe: {id: z1, email: zoe@example.org}\ngroups:\n  staff-team: {members: [zoe]}\n"
+    )
+    head = (
+        f"{HEAD}directories: {{staff: {{file: staff.csv}}}}\ninclude: [{{path: people/staff.yaml, directory: staff}}]\n"
+    )
+    found = project(tmp_path, "  - {to: staff-team, role: view, sites: shop}\n", head)
+    why = "is written by `siteward people refresh staff` alone"
+    with pytest.raises(CannotAmendError, match=why):
+        revoke(found, "zoe", "shop")
+    with pytest.raises(NotProvenError, match=why):
+        _load(found, {str(staff): staff.read_text().replace("[zoe]", "[]")})

@@ -77,7 +77,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "siteward review -o review.csv",
         "siteward review --decisions review.csv --write",
         "siteward review start 2027-q1 --reviewers by-owner --due 2027-01-31",
-        "siteward review start 2027-admins --reviewers by-owner --due 2027-01-31 --only admins",
         "siteward review status 2027-q1",
         "siteward review close 2027-q1 --write",
     ),

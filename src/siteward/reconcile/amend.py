@@ -142,7 +142,10 @@ def edit_of(files: EditedFiles) -> Edit:
 
 def load_checked(project: Project, edit: Edit, as_of: datetime) -> Loaded:
     """Load the edited files; raises `CannotAmendError` with every error in them."""
-    after = load_with(project, edit.texts, lambda _: as_of)
+    try:
+        after = load_with(project, edit.texts, lambda _: as_of)
+    except CannotEditError as refused:
+        raise CannotAmendError(error("cannot-edit", str(refused))) from refused
     if after.declaration is None:
         errors = (diagnostic for diagnostic in after.diagnostics if diagnostic.blocks)
         raise CannotAmendError(*errors, loaded=after)

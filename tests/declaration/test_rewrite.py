@@ -342,7 +342,7 @@ def test_why_and_who_decided_stand_on_the_row(tmp_path: Path) -> None:
     """Where they were given: on a row that changes, that comes, and on an account that is suspended; the ticket stays."""
     line = "{to: anna, role: view, sites: shop.example.org, ticket: T-1, reason: reads}"
     found = declared(tmp_path, text(line, OTHER))
-    whys: list[tuple[dict[str, str], str]] = [
+    whys: list[tuple[dict[str, Any], str]] = [
         ({"reason": "leads now", "by": "ben"}, "leads now (ben, the review)"),
         ({"by": "ben"}, "the review, decided by ben"),
         ({"reason": "leads now"}, "leads now (the review)"),

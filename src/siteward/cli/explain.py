@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from siteward.cli.names import at_option, instance_option, journal_option, sites, users
+from siteward.cli.names import at_option, instance_option, journal_option, roles, sites, users
 from siteward.cli.session import Session, with_session
 
 
@@ -62,7 +62,7 @@ def explain(
 
 
 @click.command("who-can")
-@click.argument("role")
+@click.argument("role", shell_complete=roles)
 @click.argument("site", required=False, shell_complete=sites)
 @instance_option
 @journal_option

@@ -266,6 +266,10 @@ class Scopes:
         """Return the plain names by which a live site may be meant: its label and hosts, and handles of the file."""
         return frozenset({*self._labels, *self._by_host, *self._declared})
 
+    def domain_of(self, handle: str) -> str | None:
+        """Return the domain of a declared site."""
+        return self._declared[handle].domain if handle in self._declared else None
+
     def ids(self, scopes: Iterable[Scope]) -> str:
         """Return the ids of scopes, sorted and with commas, for a message."""
         return ", ".join(sorted(self._sites[scope].id for scope in scopes if scope in self._sites))

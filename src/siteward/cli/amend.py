@@ -239,7 +239,7 @@ def _say_end(session: Session, folder: Path, wish: Wish, zone: tzinfo) -> None:
 
     if wish.window is None or wish.window.end is None:
         return
-    shown = words.moment(wish.window.end.astimezone(zone))
+    shown = words.end(wish.window.end.astimezone(zone))
     session.say(f"ends {shown}: the first `siteward apply --only dates` after it takes the access away")
     runs = tuple(_find_runs(folder))
     for run in runs:

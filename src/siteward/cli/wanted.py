@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 import click
 from msgspec import Struct, ValidationError, convert, to_builtins
 from msgspec.inspect import Metadata, StructType, type_info
-from msgspec.structs import replace
+from msgspec.structs import fields, replace
 
 from siteward import platforms
 from siteward.access.diagnostic import near
@@ -174,7 +174,18 @@ def _read_settings(platform: str, given: Mapping[str, str], self_account: str | 
         name = next(
             (name for name in about if f"$.{name}`" in str(problem) or f"field `{name}`" in str(problem)), "KEY"
         )
-        raise click.UsageError(f"say --set {name}=…: {problem}. {about.get(name, '')}".rstrip()) from problem
+        choices = "|".join(choices_of(platform, name))
+        why = f"{given[name]!r} is none of these" if choices and name in given else str(problem).partition(" - at ")[0]
+        raise click.UsageError(f"say --set {name}={choices or '…'}: {why}. {about.get(name, '')}".rstrip()) from problem
+
+
+def choices_of(platform: str, name: str) -> tuple[str, ...]:
+    """Return the words that a setting may have; none where it takes any text."""
+    for info in fields(platforms.settings_of(platform)):
+        annotated = getattr(info.type, "__origin__", info.type)
+        if info.encode_name == name:
+            return tuple(word for word in getattr(annotated, "__args__", ()) if isinstance(word, str))
+    return ()
 
 
 def descriptions_of(model: type[Struct]) -> dict[str, str]:

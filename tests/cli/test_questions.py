@@ -69,7 +69,7 @@ def test_without_a_site_all_that_somebody_may_do_anywhere_is_told(checkout: Prog
     assert "expired by access.yaml:" in over
 
 
-def test_without_a_site_the_holders_of_a_role_anywhere_are_listed(checkout: Program) -> None:
+def test_without_a_site_who_has_a_role_anywhere_is_listed(checkout: Program) -> None:
     """An admin stands once, for the whole instance; in each format the same."""
     told = checkout("who-can", "manage", *AS_OF)
     as_json = checkout("who-can", "manage", *AS_OF, "--format", "json").json()["items"]

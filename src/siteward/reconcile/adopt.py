@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from siteward.access.effective import Ledger
     from siteward.access.model import Grant, Scope
     from siteward.access.traits import Traits
-    from siteward.declaration.declared import Site
     from siteward.declaration.load import Declaration
     from siteward.reconcile.offline import Rights
     from siteward.reconcile.project import Project
@@ -195,6 +194,9 @@ class _Adoption:
         self.bare: list[tuple[str, str]] = list(chosen.bare)
         self.facts: list[str] = []
         self.owned: dict[tuple[str, Scope], list[str]] = {}
+        self._rows_of = {
+            name: Scopes(self.declaration.sites, name, survey.live, "site").rows() for name, survey in surveys.items()
+        }
 
     def sort(self) -> tuple[tuple[Item, ...], tuple[str, ...]]:
         """Return the rights that a file can declare, and why it cannot declare the others."""
@@ -214,7 +216,7 @@ class _Adoption:
             if why is None:
                 items.append(item)
             elif why == _FACT and is_site(item.scope) and owns(item, survey.traits):
-                self._take_owner(item, survey, undone)
+                self._take_owner(item, undone)
             elif why in {_FACT, _OVER, _NO_SITES}:
                 self.facts.append(
                     f"{item.account} is {item.live.role if item.live else ''} of {words_of(item.scope)} on {item.instance}: {why}"
@@ -226,9 +228,9 @@ class _Adoption:
         self.bare = sorted({*self.bare, *without} - refused.keys())
         return tuple(items), tuple(undone)
 
-    def _take_owner(self, item: Item, survey: Survey, undone: list[str]) -> None:
+    def _take_owner(self, item: Item, undone: list[str]) -> None:
         """Take an owner of a site for the row of the site, where the files do not say yet who answers for it."""
-        rows = _rows_of_sites(self.declaration, survey)
+        rows = self._rows_of[item.instance]
         here = rows.get(item.scope, ())
         where = f"{words_of(item.scope)} on {item.instance}"
         known = sorted({name for row in here for name in row.owner})
@@ -292,7 +294,7 @@ class _Adoption:
             known = survey.desired.declared_users
             names = sorted({self.handles.get((instance, name)) or known[name].handle for name in accounts})
             owner = names[0] if len(names) == 1 else names
-            rows = _rows_of_sites(self.declaration, survey).get(scope, ())
+            rows = self._rows_of[instance].get(scope, ())
             if rows:
                 files.row(rows[0].location)["owner"] = owner
                 continue
@@ -449,10 +451,6 @@ def owns(item: Item, traits: Traits) -> bool:
     """Return whether a right is that of who owns what it is on."""
     role = traits.role(item.scope.kind, item.live.role) if item.live is not None else None
     return role is not None and role.owns
-
-
-def _rows_of_sites(declaration: Declaration, survey: Survey) -> Mapping[Scope, tuple[Site, ...]]:
-    return Scopes(declaration.sites, survey.name, survey.live, "site").rows()
 
 
 def _owners_of(declaration: Declaration, survey: Survey) -> Mapping[Scope, tuple[str, ...]]:

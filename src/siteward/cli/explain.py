@@ -1,4 +1,4 @@
-"""`siteward explain` and `siteward who-can`: the reasons for one person's access, and the holders of a role; on a site or anywhere."""
+"""`siteward explain` and `siteward who-can`: the reasons for one person's access, and who has a role; on a site or anywhere."""
 
 from __future__ import annotations
 

@@ -208,11 +208,11 @@ def _record(
     from siteward.reconcile.offboard import NotOffboardedError, is_news, journals_of, record
 
     news = [item for item in items if is_news(item, recorded.get(item.id))]
-    journals = journals_of(checkout.book, checkout.project.declaration.instances)
-    if not journals:
+    names = journals_of(checkout.book, checkout.project.declaration.instances)
+    if not names:
         raise NotOffboardedError("there is no journal here to keep this in", "`siteward apply` begins it")
     if news:
-        count = record(checkout.book, now, handle, news, journals)
+        count = record(checkout.book, now, handle, news, names)
         session.say(f"{plural(count, 'item')} written to the journal")
 
 

@@ -53,7 +53,7 @@ UMAMI = Traits(
             Role(name="team-view-only", power=Power.VIEW, portable="view"),
             Role(name="team-member", power=Power.EDIT, portable="edit"),
             Role(name="team-manager", power=Power.MANAGE, portable="manage"),
-            Role(name="owner", power=Power.MANAGE, declarable=False),
+            Role(name="owner", power=Power.MANAGE, declarable=False, owns=True),
         ),
         "team": (
             Role(name="team-view-only", power=Power.VIEW),

@@ -972,6 +972,21 @@ def test_mails_in_percent_are_measured_against_accounts() -> None:
     assert [diagnostic.code for diagnostic in judged(found, mails=3) if diagnostic.blocks] == []
 
 
+def test_a_limit_on_admins_names_who_counts() -> None:
+    """Those in no file apart: they count towards the maximum, and nobody finds them by reading the file."""
+    found = proposed(
+        live(admin("old"), admin("anna")), wish(admin("anna"), admin("ben")), replace(OPEN, admins_min=2, admins_max=2)
+    )
+    told = {diagnostic.code: diagnostic.message for diagnostic in judged(found)}
+    assert told["too-many-admins"] == "this would make more than 2 admins; these count: anna; not in the file: old"
+    assert told["below-min-admins"] == "there is 1 active human admin (now: anna), and the policy asks for 2"
+    crowd = [admin(f"old-{number}") for number in range(20)]
+    above = judged(proposed(live(*crowd), wish(), replace(OPEN, admins_max=2)))
+    (said,) = (diagnostic.message for diagnostic in above if diagnostic.code == "above-max-admins")
+    assert said.startswith("there are 20 admins in the end, and the policy allows 2: not in the file: old-0, old-1,")
+    assert said.endswith(" and 10 more")
+
+
 def test_of_too_many_promotions_the_later_ones_are_refused() -> None:
     """In the order of the plan, so that the same plan is refused the same way."""
     desired = wish(admin("anna"), admin("ben"), admin("carl"))

@@ -23,7 +23,7 @@ LIMITS = ("removals", "revocations", "escalations", "expiries", "mails")
 DOMAINS = ("shop.example.org", "blog.example.org", "docs.test")
 NAMES = ("ana", "ben", "cleo", "dan", "eva", "finn", "gus")
 NEWCOMERS = ("hugo", "ida")
-ACCEPTED_BLIND = {"umami": ["board-links", "api-keys"], "plausible": ["team-members"]}
+ACCEPTED_BLIND = {"umami": ["board-links", "api-keys"], "plausible": ["team-members", "shared-links"]}
 
 
 @dataclass(frozen=True)

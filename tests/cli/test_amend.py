@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.conftest import base_environment
+from cli.conftest import ROOT, base_environment
 
 if TYPE_CHECKING:
     from cli.conftest import Program
@@ -91,6 +91,22 @@ def test_the_job_that_ends_it_is_named(offline: Program) -> None:
     done = offline("grant", "anna", "view", "shop", "--until", "+90d")
     assert "until: 2027-03-01" in done.out
     assert "that run is .github/workflows/expiries.yml (`17 1 * * *`, UTC)" in done.err
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        (".github/workflows/siteward-dates.yml", "that run is .github/workflows/siteward-dates.yml (`"),
+        (".gitlab-ci.yml", "that run is .gitlab-ci.yml (at the times of its schedule, UTC)"),
+    ],
+)
+def test_the_job_of_the_recipes_is_known(recipe: str, said: str, offline: Program) -> None:
+    """`init --ci` writes them; they call the program by a script of theirs."""
+    (offline.folder / ".git").mkdir()
+    offline.write((ROOT / "examples" / "ci" / recipe).read_text(encoding="utf-8"), recipe)
+    done = offline("elevate", "anna", "admin", "on", "stats", "--for", "4h", "--reason", "restore")
+    assert said in done.err
+    assert "no job here" not in done.err
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,8 @@ printf '%s\\n' "${COMPREPLY[@]}"
         (("explain", "kof"), "kofi-mensah"),
         (("explain", "anna", "sho"), "shop"),
         (("who-can", "view", "blog.e"), "blog.example.org"),
+        (("who-can", "adm"), "admin"),
+        (("adopt", "us"), "user:"),
         (("grant", "kof"), "kofi-mensah"),
         (("grant", "analy"), "analysts"),
         (("elevate", "anna", "adm"), "admin"),

@@ -96,7 +96,8 @@ def test_a_wrong_value_names_its_key_and_what_it_is(place: tuple[Program, str, s
         "import", "--instance", "it", "--platform", "plausible", "--url", "https://p.test", "--set", "edition=Cloud"
     )
     assert result.code == 1
-    assert "say --set edition=…" in result.err
+    assert "say --set edition=auto|cloud|enterprise|ce: " in result.err
+    assert "is none of these" in result.err
     assert "requests" not in result.err
 
 

@@ -208,6 +208,17 @@ def test_wrong_credentials_leave_nothing_behind(program: Program, umami: Sandbox
 # -- at a terminal
 
 
+def test_what_the_environment_names_is_not_missing(program: Program, matomo: Sandbox) -> None:
+    """The address and the account behind the credentials stand beside these; `import` takes them from there too."""
+    trust(program, "eu", matomo)
+    program.env |= {"SITEWARD_EU_URL": matomo.url, "SITEWARD_EU_SELF": "root"}
+    told = program("init", "--instance", "eu", "--platform", "matomo")
+    assert told.code == 0, told.err
+    assert yaml.safe_load(files_of(program)["access.yaml"])["instances"]["eu"]["self"] == "root"
+    told = program("import", "--instance", "eu", "--platform", "matomo", "--out", "again.yaml")
+    assert told.code == 0, told.err
+
+
 def test_it_asks_for_what_is_missing(program: Program, umami: Sandbox) -> None:
     """Platform, address, the choice it cannot make, and the credentials; the password is neither shown nor kept."""
     secret = umami.fake.credentials["password"]

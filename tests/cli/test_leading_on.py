@@ -30,6 +30,22 @@ def test_what_plan_says_to_do_next_does_it(checkout: Program) -> None:
     assert {outcome["status"] for outcome in done.json()["outcomes"]} <= {"done", "already"}
 
 
+def test_blocked_steps_are_named_beside_the_next_command(checkout: Program) -> None:
+    """What apply leaves is said where apply is named, as a comment: the line still works as it is written."""
+    path = checkout.folder / "access.yaml"
+    row = "  - {to: carla, role: admin, on: stats, ticket: T-1, reason: one more than may be}\n"
+    path.write_text(path.read_text().replace("\npolicy:\n", f"{row}\npolicy:\n"), encoding="utf-8")
+    asked = (*AS_OF, "--passwords-out", "p.txt", "--allow-delete")
+    planned = checkout("plan", *asked, "--out", "plan.json", "--format", "json").json()
+    blocked = [step for part in planned["plan"]["instances"] for step in part["steps"] if step["blocked"]]
+    assert blocked
+    count = f"{len(blocked)} blocked step{'' if len(blocked) == 1 else 's'}"
+    command, comment = planned["next"].split("    # ")
+    assert (comment, planned["exit_code"]) == (f"it leaves {count}", 3)
+    assert shlex.split(planned["next"], comments=True) == shlex.split(command)
+    assert f"plan.json    # it leaves {count}\n" in checkout("plan", *asked).out
+
+
 @pytest.mark.parametrize("verb", [("plan",), ("apply",)])
 def test_what_cannot_be_accepted_is_not_passed_over(verb: tuple[str, ...], checkout: Program) -> None:
     """A misspelt block would stay a block, and nobody would know why."""

@@ -21,6 +21,7 @@ FORMS = {
     ("who-can", "view", "staging.example.org", *AS_OF): ("text",),
     ("plan", *AS_OF): ("text", "markdown", "html"),
     ("drift", *AS_OF): ("text", "markdown", "html"),
+    ("offboard", "jonas"): ("markdown",),
 }
 
 

@@ -156,8 +156,18 @@ def test_whoever_knows_better_says_so(who: str, place: Place) -> None:
     declare(place, "{}", "{to: anna, role: view, sites: shop.example.org}")
     told = place.take_in("eu", "matomo", matomo(("anna", "anna@elsewhere.test")), "--same", who)
     assert "kept apart" not in told
-    assert [*place.data["users"]] == ["anna"]
+    assert place.data["users"] == {"anna": {"email": "anna@elsewhere.test"}}  # where there was none
     assert place.steps() == [0, 0]
+
+
+def test_an_address_is_taken_over_only_where_it_counts_for_nobody_else(place: Place) -> None:
+    """On a second platform that keeps addresses it would be a change there, or a login: it is told, and left."""
+    declare(place, "{}", "{to: anna, role: view, sites: shop.example.org, on: stats}")
+    place.take_in("us", "matomo", matomo(("carl", "carl@example.org")))
+    told = place.take_in("eu", "matomo", matomo(("anna", "anna@elsewhere.test")), "--same", "anna")
+    assert "anna has the e-mail anna@elsewhere.test on eu: it would count on us too" in told
+    assert place.data["users"]["anna"] == {}
+    assert place.steps() == [0, 0, 0]
 
 
 def test_same_is_about_users_of_the_file(place: Place) -> None:

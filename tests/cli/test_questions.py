@@ -50,6 +50,38 @@ def test_explain_gives_the_way_or_why_not(user: str, site: str, said: tuple[str,
     assert checkout("explain", user, site, *AS_OF, "--format", "json").json()["items"]
 
 
+def test_without_a_site_all_that_somebody_may_do_anywhere_is_told(checkout: Program) -> None:
+    """A line for each place, by which line of the file, and what is planned; in full with -v."""
+    told = checkout("explain", "jonas", *AS_OF)
+    assert told.code == 0
+    head, *lines = told.out.splitlines()
+    assert head == "jonas on stats"
+    places = {line.split("  ")[1].strip(): " ".join(line.split()) for line in lines}
+    assert {"careers.example.org", "staging.example.org"} <= places.keys()
+    assert places["staging.example.org"].startswith(
+        "staging.example.org team-manager declared team-member ← access.yaml:"
+    )
+    assert "planned: team-manager → team-member" in places["staging.example.org"]
+    assert "jonas on stats staging.example.org\n" in checkout("explain", "jonas", *AS_OF, "-v").out
+    items = checkout("explain", "jonas", *AS_OF, "--format", "json").json()["items"]
+    assert {item["scope"].replace("instance", "whole instance") for item in items} == places.keys()
+    over = checkout("explain", "vera", *AS_OF).out
+    assert "expired by access.yaml:" in over
+
+
+def test_without_a_site_who_has_a_role_anywhere_is_listed(checkout: Program) -> None:
+    """An admin stands once, for the whole instance; in each format the same."""
+    told = checkout("who-can", "manage", *AS_OF)
+    as_json = checkout("who-can", "manage", *AS_OF, "--format", "json").json()["items"]
+    as_csv = list(csv.DictReader(StringIO(checkout("who-can", "manage", *AS_OF, "--format", "csv").out)))
+    pairs = [(item["account"], item["scope"]) for item in as_json]
+    assert pairs == [(row["account"], row["scope"]) for row in as_csv]
+    assert len(told.out.splitlines()) == len(pairs) == len(set(pairs))
+    assert [scope for account, scope in pairs if account == "anna"] == ["instance"]
+    assert ("jonas", "staging.example.org") in pairs
+    assert "stats whole instance" in told.out
+
+
 @pytest.mark.parametrize(
     ("user", "site", "said"), [("nobody", "shop", "no account or declared user 'nobody'"), ("anna", "nosite", "no site 'nosite'")]
 )  # fmt: skip

@@ -139,6 +139,22 @@ def test_each_item_is_on_the_sheet_of_who_answers_for_it(applied: Program) -> No
         assert {row["reviewer"] for row in rows_of(path)} == {sheet["reviewer"]}
 
 
+def test_a_round_is_of_those_who_are_asked_for(applied: Program) -> None:
+    """Admins, services, or what the policy wants reviewed now; what is left out is counted, and closes with nobody."""
+    made = start(applied, "q2", "by-owner", "--only", "admins", "--only", "services")
+    on_sheets = {row["account"] for sheet in made["sheets"] for row in rows_of(sheets(applied) / sheet["file"])}
+    assert on_sheets == {"robot", "siteward"}
+    none = applied("review", "start", "q3", "--reviewers", "by-owner", "--due", "2026-04-30", "--only", "overdue")
+    assert (none.code, none.err) == (0, "nothing to review: no right fits --only overdue\n")
+    assert not sheets(applied, "q3").exists()
+    decide(applied, "ben.csv", ("robot", "keep", "in use"))
+    decide(applied, "admins.csv", ("siteward", "keep", ""))
+    closed = applied("review", "close", "q2", "--write")
+    assert closed.code == 0, closed.out + closed.err
+    assert len(journal_lines(applied)) == 1
+    assert applied("review", "status", "q2").code == 0
+
+
 def test_a_file_names_the_reviewers(applied: Program) -> None:
     """By group, site, user and default; a wrong name is an error with a suggestion, and nothing is written."""
     applied.write("sites: {shop: ben}\nusers: {robot: carla}\ndefault: anna\n", "who.yaml")

@@ -269,6 +269,18 @@ def test_an_unsealed_run_is_not_undone_with_a_key(company: Program) -> None:
     assert company("undo", run).code == 2
 
 
+def test_seals_that_nobody_checked_are_told(company: Program) -> None:
+    """Without the key a sealed run is undone by an edit like any other, and nobody takes its lines for proven."""
+    company.env["SITEWARD_JOURNAL_KEY"] = "a key of some length"
+    (company.folder / ".siteward").rename(company.folder / "unsealed")
+    run = change(company, "2026-05-05T12:00:00+00:00", ("{to: anna, role: view", "{to: anna, role: edit"))
+    assert "not checked" not in company("undo", run).err
+    said = company("undo", run, SITEWARD_JOURNAL_KEY="")
+    assert said.code == 2
+    assert "the seals (HMAC) of" in said.err
+    assert "are not checked: SITEWARD_JOURNAL_KEY is not set" in said.err
+
+
 def test_a_revert_that_would_change_more_is_none(company: Program) -> None:
     """A commit that also changed the policy is not reverted as a whole: only the lines are."""
     run = change(

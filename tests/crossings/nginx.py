@@ -42,7 +42,11 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "umami": {"self": "siteward", "layout": "per-site", "accept_blind": ["board-links"]},
     "matomo": {"self": "root"},
     "piwik-pro": {"self": _OWNER},
-    "plausible": {"self": _OWNER, "accept_blind": ["team-members"], "team_members": {"olga@example.org": "owner"}},
+    "plausible": {
+        "self": _OWNER,
+        "accept_blind": ["team-members", "shared-links"],
+        "team_members": {"olga@example.org": "owner"},
+    },
 }
 _ROLES = {"umami": "team-view-only", "matomo": "view", "piwik-pro": "view", "plausible": "viewer"}
 _CONFIG = """\

@@ -102,7 +102,9 @@ def test_equal_sets_of_grants_become_a_group() -> None:
     assert "  - {to: carla, role: edit, sites: [blog, shop]}\n" in text
     assert "  - {to: anna, role: admin, on: stats}\n" in text
     assert '  Dorte-Unal: {logins: {stats: "Dörte Ünal"}}\n' in text
-    assert "# - Dörte Ünal is owner of blog.example.org, which no file can declare\n" in text
+    assert (
+        "# - Dörte Ünal is owner of blog.example.org, which `siteward adopt` can say by `owner`, and no grant\n" in text
+    )
     assert "# - a row\\u000a- with {a} hole\n" in text
 
 

@@ -72,6 +72,20 @@ def test_a_name_that_no_site_bears_is_pointed_at(tmp_path: Path) -> None:
     assert desired.diagnostics[0].hint == "name a live site by its domain, or declare it under `sites`"
 
 
+def test_a_declared_site_that_is_not_there_is_told_by_its_domain(tmp_path: Path) -> None:
+    """Its handle is right; what is likely meant is a live domain, never the handle itself."""
+    text = (
+        HEAD
+        + "sites: {shop: {domain: shpo.example.org}, lost: {domain: lost.example.net}}\n"
+        + USERS
+        + grants("shop, lost")
+    )
+    shop, lost = of(tmp_path, text, live("shop.example.org")).diagnostics
+    assert shop.message == "`shop` is shpo.example.org by its row, and no site of stats has that domain"
+    assert shop.hint == 'did you mean "shop.example.org"?'
+    assert lost.hint == "correct its `domain` under `sites`, or pin its id (`on: {INSTANCE: ID}`)"
+
+
 def test_a_pattern_that_matches_nothing_is_pointed_at(tmp_path: Path) -> None:
     """The pattern itself, and nothing is suggested to pin."""
     text = HEAD + USERS + grants('shop.example.org, "*.gone.example.org"')

@@ -7,6 +7,7 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from declaration.tables import HEAD, TRAITS, declared
@@ -335,6 +336,29 @@ def test_what_is_not_in_the_file_needs_no_edit_to_go(tmp_path: Path) -> None:
     assert [line.replace("'", "") for line in changed(tmp_path, later)] == [
         "+   - {to: anna, role: edit, sites: blog.example.org, until: 2027-03-31, reason: the review}"
     ]
+
+
+def test_why_and_who_decided_stand_on_the_row(tmp_path: Path) -> None:
+    """Where they were given: on a row that changes, that comes, and on an account that is suspended; the ticket stays."""
+    line = "{to: anna, role: view, sites: shop.example.org, ticket: T-1, reason: reads}"
+    found = declared(tmp_path, text(line, OTHER))
+    whys: list[tuple[dict[str, Any], str]] = [
+        ({"reason": "leads now", "by": "ben"}, "leads now (ben, the review)"),
+        ({"by": "ben"}, "the review, decided by ben"),
+        ({"reason": "leads now"}, "leads now (the review)"),
+        ({}, "reads"),
+    ]
+    for more, why in whys:
+        (_, new) = changed(tmp_path, carried_out(found, decision(found, "anna", "change", role="edit", **more)))
+        assert (
+            new.replace("'", "")
+            == f"+   - {{to: anna, role: edit, sites: shop.example.org, ticket: T-1, reason: {why}}}"
+        )
+    live: dict[str, Any] = {"origin": None, "live_role": "edit", "by": "ben", "reason": "helps"}
+    (new,) = changed(tmp_path, carried_out(found, decision(found, "anna", "keep", BLOG, **live)))
+    assert "reason: 'helps (ben, the review)'" in new
+    (new,) = changed(tmp_path, carried_out(found, msgspec.structs.replace(nobody("revoke"), by="ben")))
+    assert "reason: 'the review, decided by ben'" in new
 
 
 def test_a_first_grant_makes_the_list(tmp_path: Path) -> None:

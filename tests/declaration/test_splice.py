@@ -10,7 +10,7 @@ import yaml
 
 from declaration.awkward import AWKWARD
 from siteward.declaration import nodes
-from siteward.declaration.splice import CannotEditError, Editable
+from siteward.declaration.splice import CannotEditError, Editable, refuse_directory
 from siteward.declaration.yaml_reader import read, slow_events
 
 if TYPE_CHECKING:
@@ -193,9 +193,8 @@ def _breaks(text: str) -> Iterator[str]:
 
 
 def test_the_file_of_a_directory_is_never_edited() -> None:
-    """`people refresh` writes it, and would write over whatever an edit put there."""
-    file = opened("directory: corp\nusers:\n  anna: {id: '1'}\n")
-    assert file.text() == file.before
-    file.data["users"]["anna"]["logins"] = {"stats": "a"}
+    """Only `people refresh` writes it; a file that speaks of a directory elsewhere is an ordinary one."""
+    text = "directory: corp\nusers:\n  anna: {id: a1, email: anna@x.org}\n"
     with pytest.raises(CannotEditError, match="people refresh corp"):
-        file.text()
+        refuse_directory("people.yaml", text)
+    refuse_directory("access.yaml", text.replace("directory: corp", "version: 1\ndirectories: {corp: {file: x.csv}}"))

@@ -73,16 +73,42 @@ def test_an_account_becomes_a_user_with_what_it_holds(tmp_path: Path, word: str)
     assert "petra" in now.survey.desired.declared_users
 
 
-def test_what_no_file_can_declare_is_told_and_stays(tmp_path: Path) -> None:
-    """Ownership is a fact; who has nothing else is wanted as an account."""
-    found = there(tmp_path)
-    made = adopted(found, "user:petra")
-    assert made.undone == ()
-    assert any(LAB in line and "a fact that no file can declare; it stays" in line for line in made.said)
-    alone = looked_at(in_blocks(rig(tmp_path / "alone")))
+def test_who_owns_a_site_is_named_as_its_owner(tmp_path: Path) -> None:
+    """With what that gives them; who has nothing else is wanted as an account, and the next adoption has nothing to do."""
+    alone = looked_at(in_blocks(rig(tmp_path)))
     made = adopted(alone, "all")
-    assert lines(alone, made) == ["  petra: {accounts: [it]}"]
-    assert steps(after(alone, made)) == set()
+    site = next(site for scope, site in alone.survey.live.sites.items() if scope.name.startswith(LAB))
+    assert sorted(lines(alone, made)) == [
+        f"  lab: {{domain: {LAB}, on: {{it: {site.id}}}, owner: petra}}", "  petra: {accounts: [it]}", "sites:",
+    ]  # fmt: skip
+    assert any("petra is named as `owner` of" in line and "asked for approvals" in line for line in made.said)
+    now = after(alone, made)
+    assert steps(now) == set()
+    assert now.declaration.sites["lab"].owner == ("petra",)
+    again = adopted(now, "user:petra")
+    assert (dict(again.edit.texts), again.undone) == ({}, ())
+    assert "the file names petra as `owner` already" in again.said[0]
+
+
+def test_an_owner_stands_in_the_row_that_is_there(tmp_path: Path) -> None:
+    """And nobody is put beside those whom the file names."""
+    first = looked_at(in_blocks(rig(tmp_path / "first")))
+    site = next(site for scope, site in first.survey.live.sites.items() if scope.name.startswith(LAB))
+    row: dict[str, Any] = {"domain": LAB, "on": {"it": site.id}}
+    made = adopted(there(tmp_path / "row", sites={"research": row}), "all")
+    assert "owner: petra" in next(iter(made.edit.texts.values()))
+    made = adopted(there(tmp_path / "named", sites={"research": {**row, "owner": "anna"}}), "all")
+    assert any("the file names anna as `owner` already" in line for line in made.said)
+    assert "owner: petra" not in next(iter(made.edit.texts.values()))
+
+
+def test_no_row_for_an_owner_opens_a_site(tmp_path: Path) -> None:
+    """A grant on a word that means nothing would mean the site then: that is left to people, the rest is done."""
+    found = there(tmp_path, grants=[ADMINS, edit("dora"), {"to": "carla", "role": "view", "sites": "lab"}])
+    made = adopted(found, "user:petra")
+    assert [line for line in made.undone if "a grant would reach it" in line]
+    assert "owner" not in next(iter(made.edit.texts.values()))
+    assert "petra" in after(found, made).survey.desired.declared_users
 
 
 def test_a_right_of_somebody_declared_gets_a_row(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from siteward.access.window import Window
 from siteward.reconcile import amend
 from siteward.reconcile.amend import Amendment, CannotAmendError, Wish
 from siteward.reconcile.project import Project, open_project
+from siteward.reconcile.undo.edits import _load
+from siteward.reconcile.undo.revert import NotProvenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,6 +237,26 @@ def test_nothing_to_take_is_said(tmp_path: Path) -> None:
     assert refused(lambda: revoke(found, "team", "shop")) == [("unknown-user", None)]
 
 
+def test_a_line_that_has_ended_goes_with_what_is_taken(tmp_path: Path) -> None:
+    """An elevation that is over is no right, and its line no use; one of others, of more sites, or that ends it stays."""
+    over = "  - {to: anna, role: manage, sites: shop, until: 2026-11-01, reason: x}\n"
+    found = project(tmp_path, VIEW + over)
+    done = revoke(found, "anna", "shop")
+    assert f"- {over.rstrip()}" in changed(found, done)
+    assert any("`manage` on shop to anna (access.yaml:" in line and "ended 2026-11-01" in line for line in done.said)
+    admin = "  - {to: cem, role: admin, on: stats, until: 2026-11-01, reason: x}\n"
+    found = project(tmp_path, VIEW + admin)
+    assert changed(found, revoke(found, "cem", "stats")) == [f"- {admin.rstrip()}"]
+    for kept in (
+        over.replace("anna", "[anna, ben]"), over.replace("shop", "[shop, blog]"), over.replace("manage, sites: shop", "view, sites: '*'"),
+        over.replace("anna", "cem"),
+    ):  # fmt: skip
+        found = project(tmp_path, VIEW + kept)
+        assert f"- {kept.rstrip()}" not in changed(found, revoke(found, "anna", "shop"))
+    found = project(tmp_path, VIEW + admin, HEAD.replace("siteward,", "siteward, mode: add-only,"))
+    assert dict(revoke(found, "cem", "stats").edit.texts) == {}
+
+
 def test_what_an_add_only_instance_keeps_is_said(tmp_path: Path) -> None:
     """There an apply takes nothing that only leaves the file."""
     found = project(tmp_path, head=HEAD.replace("self: root", "self: root, mode: add-only"))
@@ -262,3 +284,21 @@ def test_a_word_that_means_a_site_and_an_instance_is_asked_about(tmp_path: Path)
         tmp_path, head=HEAD.replace("  shop:", "  stats:"), grants="  - {to: team, role: view, sites: blog}\n"
     )
     assert refused(lambda: grant(found, "cem", "view", "stats"))[0][0] == "unknown-site"
+
+
+def test_no_edit_writes_the_file_of_a_directory(tmp_path: Path) -> None:
+    """Neither one of rows, nor the revert of a commit: only `people refresh` does, and both say so."""
+    staff = tmp_path / "people" / "staff.yaml"
+    staff.parent.mkdir()
+    staff.write_text(
+        "directory: staff\nusers:\n  zoe: {id: z1, email: zoe@example.org}\ngroups:\n  staff-team: {members: [zoe]}\n"
+    )
+    head = (
+        f"{HEAD}directories: {{staff: {{file: staff.csv}}}}\ninclude: [{{path: people/staff.yaml, directory: staff}}]\n"
+    )
+    found = project(tmp_path, "  - {to: staff-team, role: view, sites: shop}\n", head)
+    why = "is written by `siteward people refresh staff` alone"
+    with pytest.raises(CannotAmendError, match=why):
+        revoke(found, "zoe", "shop")
+    with pytest.raises(NotProvenError, match=why):
+        _load(found, {str(staff): staff.read_text().replace("[zoe]", "[]")})

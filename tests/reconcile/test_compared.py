@@ -12,6 +12,8 @@ from siteward.access.state import Live, Site
 from siteward.reconcile.revisions.base_policy import BasePolicy
 from siteward.reconcile.revisions.diff import MOST_MOMENTS, Question, compared
 from siteward.reconcile.revisions.policy_changes import changed_rules
+from siteward.render import Options
+from siteward.render.diff import render
 
 if TYPE_CHECKING:
     from siteward.access.diff import Comparison
@@ -274,3 +276,23 @@ def test_another_letter_case_is_no_way_out_of_what_the_base_says_of_a_person(tmp
     head = read(tmp_path, "after", text(VIEW, users=USERS.replace("anna:", "ANNA:")))
     assert BasePolicy(head=head, ref="main", base=base).kinds == {"ANNA": "contractor"}
     assert [found.code for found in changed_rules(base, head)] == ["kind-changed"]
+
+
+def test_an_account_that_is_to_be_deleted_is_told_wherever_one_may_be(tmp_path: Path) -> None:
+    """Also of somebody who had nothing; not where the platform keeps accounts, nor twice, nor of who was renamed."""
+    here = "\ninstances:\n"
+    web = f"{here}  web: {{platform: plausible, url: https://plausible.io, self: robot@example.org}}\n"
+    gone = USERS.replace("  ben: {email", "  ben: {state: absent, ticket: HR-7, email")
+    found = between(tmp_path, text(), text(users=gone, head=HEAD.replace(here, web)))
+    assert told(found) == [("deleted", "eu", "ben", ""), ("deleted", "stats", "ben", "")]
+    assert {(told.ending, told.origin.ticket if told.origin else None) for told in found.movements} == {
+        ("absent", "HR-7")
+    }
+    assert (found.exit_code, found.counts()["deleted"]) == (2, 2)
+    for form in ("text", "markdown", "json"):
+        assert "deleted" in render(found, form, Options(privacy="handles"))
+    again = gone.replace("  ben: {", "  benno: {previously: [ben], ")
+    assert told(between(tmp_path, text(users=gone), text(users=again))) == []
+    assert told(between(tmp_path, text(users=gone), text())) == []
+    managed = gone.replace("state: absent", "managed_by: sso, state: absent")
+    assert told(between(tmp_path, text(), text(users=managed))) == []

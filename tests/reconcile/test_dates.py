@@ -314,7 +314,7 @@ BY_EMAIL: dict[str, tuple[str, dict[str, Any], str]] = {
         {
             "self": "siteward@example.org",
             "role_change": "reinvite",
-            "accept_blind": ["team-members"],
+            "accept_blind": ["team-members", "shared-links"],
             "team_members": {"olga@example.org": "owner"},
         },
         "editor",

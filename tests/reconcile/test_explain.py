@@ -367,3 +367,11 @@ def test_who_has_it_by_a_group_of_the_platform_is_told_with_the_group(tmp_path: 
     seen = replace(found.survey, live=replace(found.survey.live, access=access))
     petra = rows(Asked(found.rig, seen, found.plan), Power.MANAGE)["petra"]
     assert (petra.through, petra.live) == ("group team", "team-manager")
+
+
+def test_somebody_with_nothing_is_told_so_for_the_whole_instance(tmp_path: Path) -> None:
+    """And with the reason: an answer is never empty for somebody who is declared."""
+    found = asked(tmp_path, grants=[ADMINS, edit("dora")], users={"eve": {"email": "eve@example.org"}})
+    (told,) = explain(found.declaration, found.survey, found.plan, "eve", None)
+    assert (told.scope, told.live, told.wished) == (EVERYWHERE, None, None)
+    assert told.why_not == "no grant in force gives this user anything here"

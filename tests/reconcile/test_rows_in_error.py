@@ -29,7 +29,7 @@ PLATFORMS: dict[str, tuple[str, dict[str, Any]]] = {
         "enterprise",
         {
             "self": "siteward@example.org",
-            "accept_blind": ["team-members"],
+            "accept_blind": ["team-members", "shared-links"],
             "team_members": {"olga@example.org": "owner"},
         },
     ),

@@ -10,9 +10,13 @@ from msgspec.structs import replace
 
 from render.ledgers import SOON, small
 from render.reports import REPORTS
+from siteward.access.change import Change
 from siteward.access.diagnostic import Span, warning
+from siteward.access.event import Event
+from siteward.access.model import Account
 from siteward.access.state import Origin
-from siteward.render import words
+from siteward.render import Options, words
+from siteward.render.history import render as history
 from siteward.render.local_time import localized
 
 BERLIN = "Europe/Berlin"
@@ -71,3 +75,18 @@ def test_a_day_says_where_it_is_one() -> None:
 )  # fmt: skip
 def test_the_times_of_platforms_are_days(fact: str, day: str) -> None:
     assert words.day(fact) == day
+
+
+def test_a_history_for_people_is_in_the_zone() -> None:
+    """When, since when, and what is said of the journals; for programs all of it stays in UTC."""
+    at = datetime(2026, 12, 1, 11, tzinfo=UTC)
+    event = Event(
+        at=at, since=at, instance="stats", number=1, is_sealed=False, kind="gained", account="anna", person="anna",
+        change=Change(None, Account("anna")),
+    )  # fmt: skip
+    said = [warning("rule", "recorded on 2026-12-01 11:00Z")]
+    for form in ("text", "json", "csv", "markdown", "html"):
+        told = history([event], form, Options(), said, timezone=BERLIN)
+        shown, hidden = ("11:00Z", "12:00+01:00") if form in {"json", "csv"} else ("12:00", "11:00Z")
+        assert shown in told
+        assert hidden not in told

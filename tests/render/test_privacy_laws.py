@@ -300,6 +300,7 @@ def test_no_answer_to_a_question_names_whom_it_may_not(world: World) -> None:
         for form in ("text", "json", "csv"):
             if form != "csv":
                 names_nobody(explanations(why, form, options, gaps, accounts))
+                names_nobody(explanations(why, form, options, gaps, accounts, brief=True))
                 names_nobody(checkups((doctor,), form, options, accounts))
             names_nobody(holdings(who, form, options, gaps, accounts))
 

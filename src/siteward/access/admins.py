@@ -8,6 +8,7 @@ from functools import reduce
 
 from msgspec import Struct
 
+from siteward.access.diagnostic import join_some
 from siteward.access.model import (
     EVERYWHERE,
     Account,
@@ -71,6 +72,17 @@ class AdminTimeline:
     def after(self, undone: frozenset[Key]) -> frozenset[str]:
         """Return the accounts with the top role after the plan, if the steps in `undone` are not done either."""
         return self._apply([move for move in self._moves if move.key not in self._unreachable | undone])
+
+    def name(self, admins: frozenset[str]) -> str:
+        """Return admins by name for a message, those apart who are in no file: they count towards the maximum too."""
+        declared = self._proposal.desired.declared_users.keys()
+        inside, outside = sorted(admins & declared), sorted(admins - declared)
+        beside = f"not in the file: {join_some(outside)}" if outside else ""
+        return "; ".join(filter(None, (join_some(inside), beside))) or "nobody"
+
+    def name_counted(self) -> str:
+        """Return in brackets those who count towards the minimum now; nothing where nobody does."""
+        return f" (now: {join_some(sorted(self.counted))})" if self.counted else ""
 
     @staticmethod
     def _apply_step(held: frozenset[str], move: _AdminChange) -> frozenset[str]:

@@ -78,12 +78,8 @@ class Confirmations(Struct, frozen=True, kw_only=True):
     def _find_days(self, item: Item) -> int | None:
         if item.kind in {"self", "public"}:
             return None
-        fits = {
-            "everybody",
-            *(("admins",) if item.power is Power.ADMIN else ()),
-            *(("services",) if item.kind == "service" else ()),
-        }
-        return min((days for name, days in self.days.get(item.instance, {}).items() if name in fits), default=None)
+        kinds = item.kinds
+        return min((days for name, days in self.days.get(item.instance, {}).items() if name in kinds), default=None)
 
 
 NOTHING_CONFIRMED = Confirmations()
@@ -112,6 +108,12 @@ class Item(Struct, frozen=True, kw_only=True):
     flags: tuple[Flag, ...] = ()
     facts: Mapping[str, str] = MappingProxyType({})
     confirmed: Confirmed | None = None
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Which of those that `policy.reviews` names it belongs to."""
+        admins = {"admins"} if self.power is Power.ADMIN else set[str]()
+        return frozenset({"everybody", *admins, *({"services"} if self.kind == "service" else ())})
 
 
 class DeadRow(Struct, frozen=True, kw_only=True):

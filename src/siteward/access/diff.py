@@ -22,10 +22,14 @@ from siteward.access.model import EVERYWHERE, Accounts, Grant, Member, Power, Sc
 from siteward.access.state import DeclaredUser, Desired, Origin, home_of, is_external, through
 from siteward.access.traits import Traits
 
-Kind = Literal["gained", "raised", "wider", "changed", "moved", "longer", "shorter", "narrower", "lowered", "lost"]
+Kind = Literal[
+    "gained", "raised", "wider", "changed", "moved", "longer", "shorter", "narrower", "lowered", "lost", "deleted"
+]  # fmt: skip
 Band = Literal["escalation", "outsider", "loss", "gain", "dates"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 BANDS: tuple[Band, ...] = get_args(Band)
+ACCOUNT = Scope("account")
+"""Where the movement of an account itself is, which is none on a site."""
 GAINS: frozenset[Kind] = frozenset({"gained", "raised", "wider", "changed", "moved", "longer"})
 
 
@@ -45,7 +49,10 @@ class Side(Struct, frozen=True, kw_only=True):
 
 
 class Movement(Struct, frozen=True, kw_only=True):
-    """A change for one person on one scope; `begins` is its moment if later than now, `ending` the reason of a loss."""
+    """A change for one person on one scope; `begins` is its moment if later than now, `ending` the reason of a loss.
+
+    An account that is to be deleted has no sides: `origin` is the line that asks for it.
+    """
 
     instance: str
     person: str
@@ -57,6 +64,7 @@ class Movement(Struct, frozen=True, kw_only=True):
     raises: bool = False
     external: bool = False
     ending: str | None = None
+    origin: Origin | None = None
 
     @property
     def gains(self) -> bool:
@@ -70,7 +78,7 @@ class Movement(Struct, frozen=True, kw_only=True):
             return "escalation"
         if self.external and self.gains:
             return "outsider"
-        if self.kind in {"narrower", "lowered", "lost"}:
+        if self.kind in {"narrower", "lowered", "lost", "deleted"}:
             return "loss"
         return "dates" if self.kind in {"longer", "shorter"} else "gain"
 
@@ -138,7 +146,7 @@ def compare(instance: str, before: Revision | None, after: Revision | None) -> t
         return ()
     moments = sorted({*(before.wished if before else ()), *after.wished})
     held: dict[tuple[str, Scope], set[tuple[bool, str]]] = {}
-    movements: list[Movement] = []
+    movements = list(_find_deletions(instance, before, after, moments[0]))
     for number, moment in enumerate(moments):
         old, new = _collect_sides(before, moment), _collect_sides(after, moment)
         old = _rename_accounts(old, new, before, after)
@@ -152,6 +160,27 @@ def compare(instance: str, before: Revision | None, after: Revision | None) -> t
             for key, side in sides.items():
                 held.setdefault(key, set()).add((now, _write_role(side)))
     return tuple(sorted(movements, key=_rank))
+
+
+def _find_deletions(instance: str, before: Revision | None, after: Revision, moment: datetime) -> Iterator[Movement]:
+    """Yield a movement for each user whose account is to be deleted now, and was not before."""
+    known = before.renamed if before is not None else {}
+    gone = {known.get(user.handle, user.handle) for user in _list_absent(before, moment)}
+    for user in _list_absent(after, moment):
+        if user.handle not in gone:
+            yield Movement(
+                instance=instance, person=user.handle, scope=ACCOUNT, kind="deleted", ending=user.ending,
+                origin=Origin(user.at, ticket=user.ticket, reason=user.reason),
+            )  # fmt: skip
+
+
+def _list_absent(revision: Revision | None, moment: datetime) -> tuple[DeclaredUser, ...]:
+    """Return the users whose account a revision deletes: who is absent, where accounts are made and deleted by us."""
+    desired = revision.wished.get(moment) if revision is not None else None
+    if revision is None or desired is None or not (revision.traits.deletes and "account" in revision.traits.manages):
+        return ()
+    users = desired.declared_users.values()
+    return tuple(user for user in users if user.ending == "absent" and not user.managed)
 
 
 def _rename_accounts(old: Sides, new: Sides, before: Revision | None, after: Revision) -> Sides:
@@ -180,6 +209,7 @@ def _write_role(side: Side) -> str:
 def _rank(movement: Movement) -> tuple[int, int, str, str, str, Scope]:
     at = movement.begins.isoformat() if movement.begins else ""
     power = max(side.power if side else Power.NONE for side in (movement.before, movement.after))
+    power = Power.ADMIN if movement.kind == "deleted" else power  # nothing takes more
     return BANDS.index(movement.band), -power, movement.person, movement.instance, at, movement.scope
 
 

@@ -189,29 +189,29 @@ def keep_admins(case: Case) -> Iterator[Diagnostic]:
     for key in low:
         yield error(
             "too-few-admins",
-            f"this would leave fewer than {plural(policy.admins_min, 'active human admin')}",
+            f"this would leave fewer than {plural(policy.admins_min, 'active human admin')}{timeline.name_counted()}",
             about=key,
             at=policy.admins_at,
             hint="an admin counts who is declared, active, no service, not the account in use, and does not end within 14 days",
         )
+    left = timeline.after(low | high)
     for key in high:
         yield error(
             "too-many-admins",
-            f"this would make more than {plural(policy.admins_max or 0, 'admin')}",
+            f"this would make more than {plural(policy.admins_max or 0, 'admin')}; these count: {timeline.name(left)}",
             about=key,
             at=policy.admins_at,
         )
     if before < policy.admins_min:
         yield warning(
             "below-min-admins",
-            f"there {'is' if before == 1 else 'are'} {plural(before, 'active human admin')}, and the policy asks for {policy.admins_min}",
+            f"there {'is' if before == 1 else 'are'} {plural(before, 'active human admin')}{timeline.name_counted()}, and the policy asks for {policy.admins_min}",
             at=policy.admins_at,
         )
-    left = timeline.after(low | high)
     if policy.admins_max is not None and len(left) > policy.admins_max and not high:
         yield warning(
             "above-max-admins",
-            f"there {'is' if len(left) == 1 else 'are'} {plural(len(left), 'admin')} in the end, and the policy allows {policy.admins_max}",
+            f"there {'is' if len(left) == 1 else 'are'} {plural(len(left), 'admin')} in the end, and the policy allows {policy.admins_max}: {timeline.name(left)}",
             at=policy.admins_at,
         )
 

@@ -25,7 +25,7 @@ class Role(Struct, frozen=True, kw_only=True):
     `declarable` is false for what is a fact and not a right to hand out (Umami's `owner`): such a role
     satisfies any weaker wish and no change to it is ever planned.
     `lingers` is true for what silence does not take away (Umami's global `user`): it goes only when the
-    file names the account as suspended, absent or left.
+    file names the account as suspended, absent or left. `owns` is true for the role of who owns what it is on.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Role(Struct, frozen=True, kw_only=True):
     portable: str | None = None
     declarable: bool = True
     lingers: bool = False
+    owns: bool = False
 
 
 class Traits(Struct, frozen=True, kw_only=True, dict=True):

@@ -9,7 +9,7 @@ import click
 
 from siteward.access.report import Report, doubtful, missing
 from siteward.cli.edits import patch_of, write_edits
-from siteward.cli.names import instance_option, journal_option
+from siteward.cli.names import adoptable, instance_option, journal_option
 from siteward.cli.session import Session, StoppedError, with_session
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("adopt")
-@click.argument("words", nargs=-1, metavar="[user:LOGIN|site:SITE|all]...")
+@click.argument("words", nargs=-1, shell_complete=adoptable, metavar="[user:LOGIN|site:SITE|all]...")
 @click.option(
     "--decisions", type=click.Path(path_type=Path), metavar="FILE", help="Adopt what a review's sheet says `keep` to."
 )

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 _LATER = re.compile(r"\+?(?P<count>[1-9]\d{0,4})(?P<unit>m|h|d|w)")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_DATES_ALONE = re.compile(r"--only[ =](?:dates|expiries)\b")
+_DATES_ALONE = re.compile(r"(?m)--only[ =](?:dates|expiries)\b|\bsiteward\.sh dates\b|^\s*(?:- )?do: dates\b")
+"""How a job carries out dates: by the program's own words, or as the recipes of docs/ci.md do."""
 _CRON = re.compile(r"cron:\s*[\"']?([^\"'\n#]+)")
 _INSTANCE = click.option(
     "--on", "on", multiple=True, metavar="INSTANCE", shell_complete=declared_instances, help="Only there; repeatable."
@@ -238,7 +239,7 @@ def _say_end(session: Session, folder: Path, wish: Wish, zone: tzinfo) -> None:
 
     if wish.window is None or wish.window.end is None:
         return
-    shown = words.moment(wish.window.end.astimezone(zone))
+    shown = words.end(wish.window.end.astimezone(zone))
     session.say(f"ends {shown}: the first `siteward apply --only dates` after it takes the access away")
     runs = tuple(_find_runs(folder))
     for run in runs:

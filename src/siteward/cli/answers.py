@@ -17,7 +17,7 @@ from msgspec.structs import FieldInfo, fields, replace
 
 from siteward import platforms
 from siteward.cli.checkout import environment_of, keyring_of
-from siteward.cli.wanted import descriptions_of
+from siteward.cli.wanted import choices_of, descriptions_of
 from siteward.declaration.instances import NAME_HINT, can_name
 from siteward.transport.secrets import SHOWN, variable
 
@@ -65,6 +65,7 @@ def collect(wanted: Wanted, sources: Iterable[str]) -> Answers:
         raise click.UsageError(f"no platform {wanted.platform!r}; there are {', '.join(platforms.names())}")
     if not can_name(wanted.name):
         raise click.UsageError(f"{wanted.name!r} cannot name an instance: {NAME_HINT}")
+    wanted = wanted.with_environment()
     given = _Given(wanted.name, dict(_parse_source(text) for text in sources))
     if asking:
         wanted = _ask(wanted)
@@ -95,15 +96,6 @@ def _settings_missing(wanted: Wanted) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys((*_required(platform), *unknown)) if name not in given)
 
 
-def _choices(platform: str, name: str) -> tuple[str, ...]:
-    """Return the words that a setting may have; none where it takes any text."""
-    for info in fields(platforms.settings_of(platform)):
-        annotated = getattr(info.type, "__origin__", info.type)
-        if info.encode_name == name:
-            return tuple(word for word in getattr(annotated, "__args__", ()) if isinstance(word, str))
-    return ()
-
-
 def _list_missing(wanted: Wanted, given: _Given) -> list[str]:
     """Return a line for each answer that is missing, with the option that gives it."""
     lines = []
@@ -116,8 +108,8 @@ def _list_missing(wanted: Wanted, given: _Given) -> list[str]:
     if wanted.platform is None:
         return lines
     for name in _settings_missing(wanted):
-        words = "|".join(_choices(wanted.platform, name)) or ("LOGIN" if name == "self" else "VALUE")
-        option = f"--self {words}" if name == "self" else f"--set {name}={words}"
+        words = "|".join(choices_of(wanted.platform, name)) or ("LOGIN" if name == "self" else "VALUE")
+        option = f"--self {words}, or {variable(wanted.name, name)}" if name == "self" else f"--set {name}={words}"
         about = HELP_WITH.get(name) or descriptions_of(platforms.settings_of(wanted.platform)).get(name, "")
         lines.append(f"{option}    {' '.join(about.split())}".rstrip())
     return [*lines, *given.missing(platforms.load(wanted.platform))]
@@ -131,7 +123,7 @@ def _ask(wanted: Wanted) -> Wanted:
     settings, self_account = list(wanted.settings), wanted.self_account
     for name in _settings_missing(wanted):
         click.echo(HELP_WITH.get(name) or descriptions_of(platforms.settings_of(platform)).get(name, ""), err=True)
-        words = _choices(platform, name)
+        words = choices_of(platform, name)
         answer = str(click.prompt(name, type=click.Choice(words) if words else str, err=True))
         if name == "self":
             self_account = answer

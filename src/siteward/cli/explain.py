@@ -1,25 +1,28 @@
-"""`siteward explain` and `siteward who-can`: the reasons for one person's access to a site, and the holders of a role."""
+"""`siteward explain` and `siteward who-can`: the reasons for one person's access, and who has a role; on a site or anywhere."""
 
 from __future__ import annotations
 
 import click
 
-from siteward.cli.names import at_option, instance_option, journal_option, sites, users
+from siteward.cli.names import at_option, instance_option, journal_option, roles, sites, users
 from siteward.cli.session import Session, with_session
 
 
 @click.command("explain")
 @click.argument("user", shell_complete=users)
-@click.argument("site", shell_complete=sites)
+@click.argument("site", required=False, shell_complete=sites)
 @instance_option
 @journal_option
 @click.option("--as-of", metavar="DATE", help="Explain as if it were this date or instant.")
 @at_option
 @with_session("text", "json", without=("--group-by", "--exit-zero"))
 def explain(
-    session: Session, user: str, site: str, instances: tuple[str, ...], as_of: str | None, at: str | None
+    session: Session, user: str, site: str | None, instances: tuple[str, ...], as_of: str | None, at: str | None
 ) -> int:
-    """Say why USER (a handle, login or e-mail) has, or has not, access to SITE (a handle or domain)."""
+    """Say why USER (a handle, login or e-mail) has, or has not, access to SITE (a handle or domain).
+
+    Without SITE: all that USER may do anywhere, a line for each; -v gives the reasons in full.
+    """
     from siteward.access.explanation import with_beside, with_confirmed
     from siteward.cli.checkout import gaps_of, no_answer, open_checkout, read_instances
     from siteward.reconcile.confirmed import confirmed_on
@@ -42,30 +45,34 @@ def explain(
 
         answers = tuple(map(as_recorded, answers))
     if not answers:
-        with_site = [survey for survey in surveys if scopes_of(checkout.project.declaration, survey, site)]
+        declaration = checkout.project.declaration
+        with_site = [survey for survey in surveys if site is None or scopes_of(declaration, survey, site)]
         missing = f"no account or declared user {user!r}" if with_site else f"no site {site!r}"
         where = ", ".join(survey.name for survey in with_site or surveys)
-        raise no_answer(report, f"there is {missing} on {where}", "siteward who-can view SITE")
+        raise no_answer(report, f"there is {missing} on {where}", "siteward who-can view")
     from siteward.render.answers import explanations
 
     gaps, zone = gaps_of(report, surveys), str(checkout.project.declaration.timezone)
     return session.answer(
-        lambda form, options: explanations(answers, form, options, gaps, report.accounts or {}, zone), report
+        lambda form, options: explanations(
+            answers, form, options, gaps, report.accounts or {}, zone, brief=site is None and not options.verbose
+        ),
+        report,
     )
 
 
 @click.command("who-can")
-@click.argument("role")
-@click.argument("site", shell_complete=sites)
+@click.argument("role", shell_complete=roles)
+@click.argument("site", required=False, shell_complete=sites)
 @instance_option
 @journal_option
 @click.option("--as-of", metavar="DATE", help="Ask as if it were this date or instant.")
 @at_option
 @with_session("text", "json", "csv", without=("--group-by", "--exit-zero"))
 def who_can(
-    session: Session, role: str, site: str, instances: tuple[str, ...], as_of: str | None, at: str | None
+    session: Session, role: str, site: str | None, instances: tuple[str, ...], as_of: str | None, at: str | None
 ) -> int:
-    """List who holds ROLE or more on SITE, live and declared.
+    """List who holds ROLE or more on SITE, live and declared; without SITE: anywhere.
 
     ROLE is view, edit, manage, admin, a role of the platform, a right beside roles (an extra or capability), or a module;
     `platform:name` asks the instances of that platform alone.
@@ -81,7 +88,7 @@ def who_can(
         raise click.UsageError(
             f"no role {role!r}; write view, edit, manage, admin, or a role, capability or module of the platform"
         )
-    if not any(scopes_of(declaration, survey, site) for survey in surveys):
+    if site is not None and not any(scopes_of(declaration, survey, site) for survey in surveys):
         raise no_answer(report, f"there is no site {site!r} on {', '.join(rights)}", "siteward validate")
     held = tuple(
         holding

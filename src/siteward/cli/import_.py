@@ -11,7 +11,7 @@ from siteward.cli.names import instances as declared_instances
 from siteward.cli.names import journal_option, same_option
 from siteward.cli.session import Session, with_session
 from siteward.cli.taking_in import existing_project, refuse_declared, take_in
-from siteward.cli.wanted import Wanted, read_wanted
+from siteward.cli.wanted import Wanted, place_options, read_wanted
 
 
 @click.command("import")
@@ -23,10 +23,7 @@ from siteward.cli.wanted import Wanted, read_wanted
     metavar="NAME",
     help="What the file calls the instance.",
 )
-@click.option("--platform", metavar="PLATFORM", help="Its platform; not needed where a declaration names it.")
-@click.option("--url", metavar="URL", help="Its address; not needed where a declaration names it.")
-@click.option("--self", "self_account", metavar="LOGIN", help="The account behind the credentials.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the platform; repeatable.")
+@place_options
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("access.yaml"), show_default=True, help="The file."
 )
@@ -48,6 +45,7 @@ def command(
     Unmanaged accounts are declared as users, equal sets of grants become groups, and what cannot be declared becomes a
     comment. Where the file is there already, the instance is merged into it by an edit: people by the directory's id,
     else by e-mail, and sites by domain; nothing else in it changes.
+    Options need not repeat what a file says of the instance.
     """
     wanted = Wanted(name=name, platform=platform, url=url, self_account=self_account, settings=settings)
     project = existing_project(session)

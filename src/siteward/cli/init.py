@@ -19,7 +19,7 @@ from siteward.cli.names import journal_option, same_option
 from siteward.cli.schema import SCHEMAS
 from siteward.cli.session import Session, with_session
 from siteward.cli.taking_in import existing_project, refuse_declared, take_in
-from siteward.cli.wanted import Wanted, read_wanted
+from siteward.cli.wanted import Wanted, place_options, read_wanted
 from siteward.transport.secrets import HEADERS, variable
 
 if TYPE_CHECKING:
@@ -38,10 +38,7 @@ BRANCH = "siteward-journal"
 
 @click.command("init")
 @click.option("--instance", "name", default="stats", show_default=True, metavar="NAME", help="What the file calls it.")
-@click.option("--platform", metavar="PLATFORM", help=f"One of {', '.join(platforms.names())}.")
-@click.option("--url", metavar="URL", help="Its address.")
-@click.option("--self", "self_account", metavar="LOGIN", help="The account behind the credentials.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the platform; repeatable.")
+@place_options
 @click.option(
     "--credential",
     "sources",

@@ -57,6 +57,15 @@ def places(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
     return sorted({*sites(ctx, param, begun), *instances(ctx, param, begun)})
 
 
+def adoptable(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
+    """Return what `adopt` takes that starts with `begun`: its words, and sites and users of the file with theirs."""
+    kind, colon, name = begun.partition(":")
+    if not colon:
+        return [word for word in ("all", "site:", "user:") if word.startswith(begun)]
+    known = {"site": sites, "user": users}.get(kind)
+    return [f"{kind}:{found}" for found in known(ctx, param, name)] if known is not None else []
+
+
 def _complete(
     ctx: click.Context, _param: click.Parameter, begun: str, names: Callable[[Declaration], Iterable[str]]
 ) -> list[str]:

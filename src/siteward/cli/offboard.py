@@ -208,11 +208,11 @@ def _record(
     from siteward.reconcile.offboard import NotOffboardedError, is_news, journals_of, record
 
     news = [item for item in items if is_news(item, recorded.get(item.id))]
-    journals = journals_of(checkout.book, checkout.project.declaration.instances)
-    if not journals:
+    names = journals_of(checkout.book, checkout.project.declaration.instances)
+    if not names:
         raise NotOffboardedError("there is no journal here to keep this in", "`siteward apply` begins it")
     if news:
-        count = record(checkout.book, now, handle, news, journals)
+        count = record(checkout.book, now, handle, news, names)
         session.say(f"{plural(count, 'item')} written to the journal")
 
 
@@ -254,7 +254,8 @@ def _leave(session: Session, checkout: Checkout, report: Report, surveys: Sequen
         user=shown.user, as_of=checkout.as_of, patch=shown.patch, written=shown.written, plans=shown.plans,
         checks=tuple(Check(**asdict(item)) for item in shown.items), missing=gaps, accounts=report.accounts or {},
     )  # fmt: skip
-    code = session.answer(lambda form, options: render(leaving, form, options), Report(command="offboard"))
+    zone = str(checkout.project.declaration.timezone)
+    code = session.answer(lambda form, options: render(leaving, form, options, zone), Report(command="offboard"))
     if code or session.exit_zero:
         return code
     if gaps:

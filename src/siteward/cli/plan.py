@@ -10,7 +10,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.diagnostic import error
+from siteward.access.diagnostic import error, plural
 from siteward.access.guards import DELETIONS
 from siteward.access.report import as_reviewed
 from siteward.cli.base_option import option
@@ -155,15 +155,22 @@ def _save_where_asked(report: Report, out: Path | None, flags: _Flags) -> Report
         if not report.next and report.plan is not None and any(part.left_out for part in report.plan.instances):
             report = replace(report, next="siteward plan, without --only")
         return report if out is None else save_plan(report, out)
+    left = _tell_blocked(reviewed)
     if out is None:
         lacking = flags.lacking(reviewed)
         return replace(
-            report, next=f"siteward plan{flags.part} --out plan.json, then siteward apply plan.json{lacking}"
+            report, next=f"siteward plan{flags.part} --out plan.json, then siteward apply plan.json{lacking}{left}"
         )
     saved = save_plan(report, out)
     digest = saved.plan.digest if saved.plan else ""
     options = flags.as_words(digest) + flags.lacking(reviewed)
-    return replace(saved, next=f"siteward apply {shlex.quote(str(out))}{options}")
+    return replace(saved, next=f"siteward apply {shlex.quote(str(out))}{options}{left}")
+
+
+def _tell_blocked(reviewed: Plan) -> str:
+    """Return, as a comment for a shell, that apply leaves the blocked steps, where there are some."""
+    count = sum(len(part.steps) - len(part.runnable) for part in reviewed.instances)
+    return f"    # it leaves {plural(count, 'blocked step')}" if count else ""
 
 
 def save_plan(report: Report, out: Path) -> Report:

@@ -21,8 +21,9 @@ from siteward.cli.session import Session, StoppedError, now, parse_day, with_ses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
-    from siteward.access.certification import Review
+    from siteward.access.certification import Confirmations, Item, Review
     from siteward.access.documents import Assignment, ReviewRound
     from siteward.access.review_round import RoundStanding
     from siteward.cli.checkout import Checkout
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 Suffix = Literal["csv", "xlsx"]
 BY_OWNER = "by-owner"
+ONLY = ("admins", "services", "overdue")
+"""What a round can be limited to: words of `policy.reviews`, and what that policy wants reviewed now."""
 _OPEN, _OVERDUE, _LEFT = 2, 3, 3
 """The exit codes for rounds with something open, past their day, and for decisions that are left to people."""
 
@@ -44,9 +47,23 @@ _OPEN, _OVERDUE, _LEFT = 2, 3, 3
 @journal_option
 @click.option("--reviewers", required=True, metavar="by-owner|FILE", help="Who reviews what; see above.")
 @click.option("--due", required=True, metavar="DATE", help="The last day for decisions.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(ONLY),
+    help="Only these rights: of admins, of services, or not confirmed within `policy.reviews`; repeatable.",
+)
 @click.option("--sheets", type=click.Choice(["csv", "xlsx"]), default="csv", show_default=True, help="Kind of sheets.")
 @with_session("text", "json", without=("--group-by", "--exit-zero"))
-def start(session: Session, name: str, instances: tuple[str, ...], reviewers: str, due: str, sheets: Suffix) -> int:
+def start(
+    session: Session,
+    name: str,
+    instances: tuple[str, ...],
+    reviewers: str,
+    due: str,
+    only: tuple[str, ...],
+    sheets: Suffix,
+) -> int:
     """Write a sheet for each reviewer into reviews/NAME beside the journal.
 
     By owner: whoever answers for a service (`owner`); else the owner of the group that gives the right; else the owner
@@ -64,7 +81,7 @@ def start(session: Session, name: str, instances: tuple[str, ...], reviewers: st
     _refuse_old(checkout, name)
     _require_journals(checkout, [instance.name for instance in checkout.instances])
     report, surveys = read_instances(checkout, "review")
-    current = _review_whole(checkout, report, surveys)
+    current, confirmed = _review_whole(checkout, report, surveys)
     unknown = sorted(mapped.items.keys() - {item.id for item in current.items})
     if unknown:
         raise refuse(f"{reviewers}: there is no item {unknown[0]} in this review")
@@ -72,14 +89,26 @@ def start(session: Session, name: str, instances: tuple[str, ...], reviewers: st
     chooser = rounds.Reviewers(
         declaration=checkout.project.declaration, surveys=by_name, as_of=checkout.as_of, mapped=mapped
     )
+    chosen = [item for item in current.items if not only or _is_chosen(item, only, confirmed, checkout.as_of)]
+    if not chosen:
+        session.say(f"nothing to review: no right fits --only {', '.join(only)}" if only else "nothing to review")
+        return 0
     parts: dict[str, list[str]] = defaultdict(list)
-    for item in current.items:
+    for item in chosen:
         parts[chooser.choose(item)].append(item.id)
     made = _blank(name, day, current.digest)
     made, files = _draw_sheets(made, current, parts, session.privacy, sheets)
     folder = _write_round(checkout, made, files)
+    if only:
+        session.say(
+            f"{len(chosen)} of {plural(len(current.items), 'right')}, by --only {', '.join(only)}; no sheet has the others"
+        )
     session.say(f"{plural(len(made.sheets), 'sheet')} in {folder}; give them out, and put them back there")
     return _answer(session, [_find_standing(checkout, made)])
+
+
+def _is_chosen(item: Item, only: tuple[str, ...], confirmed: Confirmations, as_of: datetime) -> bool:
+    return not item.kinds.isdisjoint(only) or ("overdue" in only and confirmed.is_overdue(item, as_of))
 
 
 @click.command("status")
@@ -242,7 +271,7 @@ def _open_closing(session: Session, name: str) -> _Closing:
     checkout = open_checkout(session, "review", names=names, writes=True)
     report, surveys = read_instances(checkout, "review")
     return _Closing(
-        checkout=checkout, made=made, rows=rows, surveys=surveys, current=_review_whole(checkout, report, surveys),
+        checkout=checkout, made=made, rows=rows, surveys=surveys, current=_review_whole(checkout, report, surveys)[0],
         before=taken_before(checkout.book, names, name),
     )  # fmt: skip
 
@@ -367,18 +396,18 @@ def _require_journals(checkout: Checkout, names: Iterable[str]) -> None:
         raise StoppedError(Report(command="review", diagnostics=tuple(problems)))
 
 
-def _review_whole(checkout: Checkout, report: Report, surveys: tuple[Survey, ...]) -> Review:
-    """Return the review of now. Raises `StoppedError` where not everything was read: what is not seen is not reviewed."""
+def _review_whole(checkout: Checkout, report: Report, surveys: tuple[Survey, ...]) -> tuple[Review, Confirmations]:
+    """Return the review of now, and what the journals say of earlier ones. Raises `StoppedError` where not everything was read: what is not seen is not reviewed."""
     from siteward.access.certification import Horizon
 
-    made, _ = make_review(checkout, report, surveys, Horizon(as_of=checkout.as_of))
+    made, confirmed = make_review(checkout, report, surveys, Horizon(as_of=checkout.as_of))
     if made.gaps:
         gaps = (
             replace(error("not-read", "not read whole, so nothing is written"), instance=gap.instance)
             for gap in made.gaps
         )
         raise StoppedError(replace(report, plan=None, diagnostics=(*report.diagnostics, *gaps), stale=True))
-    return made
+    return made, confirmed
 
 
 def _draw_sheets(

@@ -57,9 +57,10 @@ def command(
         raise StoppedError(replace(report, next=f"siteward doctor --instance {lacking[0]}"))
     made = undo(checkout.project, surveys, checkout.book, runs, checkout.run())
     for said in made.said if not session.verbose else ():
-        session.say(said.message)  # notes are not shown without -v, and these are half of the answer
+        session.say(said.message)  # notes are not shown without -v, and these are part of the answer
     if made.edit is not None and made.edit.texts:
-        edit = Edit(texts=made.edit.texts)
+        texts = checkout.project.loaded.source.texts
+        edit = Edit(texts=made.edit.texts, before={name: texts.whole(name) for name in made.edit.texts})
         show_edit(session, edit)
         if write:
             write_edits(edit, "undo")

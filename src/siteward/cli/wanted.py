@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn, cast
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 import click
 from msgspec import Struct, ValidationError, convert, to_builtins
 from msgspec.inspect import Metadata, StructType, type_info
+from msgspec.structs import fields, replace
 
 from siteward import platforms
 from siteward.access.diagnostic import near
@@ -25,18 +27,45 @@ if TYPE_CHECKING:
 
     from siteward.access.state import Live
     from siteward.access.traits import Traits
-    from siteward.cli.session import Session
+    from siteward.cli.session import Session, Verb
     from siteward.reconcile.project import Project
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """The instance to import, as far as the command line describes it."""
+    """The instance to import, as far as the command line and the environment describe it."""
 
     name: str
     platform: str | None = None
     url: str | None = None
     self_account: str | None = None
     settings: tuple[str, ...] = ()
+
+    def with_environment(self) -> Wanted:
+        """Return it with the address and the account that the environment names, where the command line does not."""
+        known = environment_of(Path())
+        return replace(
+            self,
+            url=self.url or known.get(variable(self.name, "url")),
+            self_account=self.self_account or known.get(variable(self.name, "self")),
+        )
+
+
+def place_options(verb: Verb) -> Verb:
+    """Give a verb the options that describe an instance: those of `Wanted` but its name."""
+    options = (
+        click.option("--platform", metavar="PLATFORM", help=f"One of {', '.join(platforms.names())}."),
+        click.option("--url", metavar="URL", help="Its address; else SITEWARD_<NAME>_URL."),
+        click.option(
+            "--self",
+            "self_account",
+            metavar="LOGIN",
+            help="The account behind the credentials; else SITEWARD_<NAME>_SELF.",
+        ),
+        click.option(
+            "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of the platform; repeatable."
+        ),
+    )
+    return functools.reduce(lambda command, option: option(command), reversed(options), verb)
 
 
 class _Place(Struct, frozen=True, kw_only=True):
@@ -91,16 +120,16 @@ def read_wanted(
 
 def _place_of(wanted: Wanted) -> _Place:
     """Return the place that the command line and the environment describe; raises `UsageError` for what is missing."""
+    wanted = wanted.with_environment()
     platform = wanted.platform or _need_platform()
-    url = wanted.url or environment_of(Path()).get(variable(wanted.name, "url"))
-    if not url:
+    if not wanted.url:
         raise click.UsageError(f"where is it? say --url URL, or set {variable(wanted.name, 'url')}")
     given = dict(_parse_setting(setting) for setting in wanted.settings)
     settings = _read_settings(platform, given, wanted.self_account or given.get("self"))
     values: Mapping[str, object] = to_builtins(settings)
     return _Place(
         platform=platform,
-        url=url,
+        url=wanted.url,
         self_account=wanted.self_account or given.get("self"),
         written={name: values[name] for name in given if name != "self"},
         settings=settings,
@@ -145,7 +174,18 @@ def _read_settings(platform: str, given: Mapping[str, str], self_account: str | 
         name = next(
             (name for name in about if f"$.{name}`" in str(problem) or f"field `{name}`" in str(problem)), "KEY"
         )
-        raise click.UsageError(f"say --set {name}=…: {problem}. {about.get(name, '')}".rstrip()) from problem
+        choices = "|".join(choices_of(platform, name))
+        why = f"{given[name]!r} is none of these" if choices and name in given else str(problem).partition(" - at ")[0]
+        raise click.UsageError(f"say --set {name}={choices or '…'}: {why}. {about.get(name, '')}".rstrip()) from problem
+
+
+def choices_of(platform: str, name: str) -> tuple[str, ...]:
+    """Return the words that a setting may have; none where it takes any text."""
+    for info in fields(platforms.settings_of(platform)):
+        annotated = getattr(info.type, "__origin__", info.type)
+        if info.encode_name == name:
+            return tuple(word for word in getattr(annotated, "__args__", ()) if isinstance(word, str))
+    return ()
 
 
 def descriptions_of(model: type[Struct]) -> dict[str, str]:

@@ -75,6 +75,14 @@ class GrantsFile(Editable):
         self.after: dict[int, Sequence[Entry]] = {}
         self.gone: set[int] = set()
 
+    def append(self, rows: Sequence[Entry]) -> None:
+        """Put new entries at the end of the grants."""
+        last = len(self.entries) - 1
+        if last < 0:
+            self.data["grants"] = list(rows)
+        else:
+            self.after[last] = [*self.after.get(last, ()), *rows]
+
     def text(self) -> str:
         """Return the text of the edited file. To be called once: it carries the edits out."""
         if self.after or self.gone:

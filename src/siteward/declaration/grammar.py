@@ -55,6 +55,19 @@ def recovered(source: Source, misfits: Iterable[Misfit]) -> Recovered:
     )
 
 
+def pared(source: Source, misfits: Iterable[Misfit]) -> dict[str, Any]:
+    """Return a file's data with as much of each refused row as may fit: without the refused keys alone.
+
+    No item of a list is left out, so that all others keep their places. What is left of a row is good for a look at the
+    other words in it, and for nothing else.
+    """
+    paths = {*source.holes, *(misfit.path for misfit in misfits)}
+    gone = {path[:3] for path in paths if len(path) > 2}
+    around = {path[:depth] for path in gone for depth in range(len(path))}
+    data = _without(source.data, gone, around, ())
+    return data if isinstance(data, dict) else {}
+
+
 def misspelt(source: Source, misfits: Iterable[Misfit]) -> dict[Path, str]:
     """Return the likely names of unknown keys, by path, where the name is free."""
     meant: dict[Path, str] = {}

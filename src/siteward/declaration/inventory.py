@@ -16,7 +16,7 @@ from msgspec import Struct
 from siteward.access.hosts import domain_in
 from siteward.access.lookalikes import normal
 from siteward.access.model import Account, Grant, Group, Scope
-from siteward.access.traits import declarable, fold_login, is_public
+from siteward.access.traits import declarable, fold_login, is_public, is_site
 from siteward.declaration.checks.names import name_fault
 from siteward.declaration.checks.users import is_address
 from siteward.declaration.roles import PORTABLE
@@ -157,7 +157,8 @@ class _Inventory(Struct):
         by_email = self.traits.login == "email"
         email = account.name if by_email else account.email if self.traits.keeps_email else None
         declared = self.meeting.meet(account, email) if self.meeting is not None else None
-        if declared is not None:
+        if declared is not None and self.meeting is not None:
+            self.meeting.take_address(declared, email, emails)
             return _ListedUser(declared, account, None)
         keys: Keys = {}
         if email and is_address(email) and email.casefold() not in emails and name_fault(email) is None:
@@ -218,7 +219,7 @@ class _Inventory(Struct):
             if declared is not None:
                 named[scope] = (declared, None)
                 continue
-            handle = _take_site_handle(host or site.name or site.id, names)
+            handle = take_site_handle(host or site.name or site.id, names)
             keys: Keys = {"domain": host or handle}
             if pinned or (self.meeting is not None and self.meeting.has_host(host)):
                 keys["on"] = {self.instance: site.id}
@@ -288,7 +289,10 @@ class _Inventory(Struct):
 
     def _set_aside(self, grant: Grant) -> None:
         if grant.scope.kind != "module":  # switched by `modules`, which a first file leaves alone
-            self.asides.append(f"{grant.subject.name} is {grant.role} of {grant.scope}, which no file can declare")
+            role = self.traits.role(grant.scope.kind, grant.role)
+            owner = role is not None and role.owns and is_site(grant.scope)
+            why = "which `siteward adopt` can say by `owner`, and no grant" if owner else "which no file can declare"
+            self.asides.append(f"{grant.subject.name} is {grant.role} of {grant.scope}, {why}")
 
     def _choose_role(self, grant: Grant) -> str:
         """Return the portable name of a role where it means this role and no other, else the platform's own."""
@@ -338,7 +342,7 @@ def _one_or_all(names: Sequence[str]) -> str | list[str]:
     return names[0] if len(names) == 1 else list(names)
 
 
-def _take_site_handle(host: str, names: set[str]) -> str:
+def take_site_handle(host: str, names: set[str]) -> str:
     """Return a short name for a site, the first part of its domain or all of it, and add it to the taken `names`."""
     flat = re.sub(r"[^a-z0-9.-]+", "-", host.lower()).strip("-.") or "site"
     first, whole = flat.removeprefix("www.").partition(".")[0], flat

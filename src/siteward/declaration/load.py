@@ -21,7 +21,7 @@ from siteward.declaration.checks import Context, findings
 from siteward.declaration.declared import Declaration, Grant, Location
 from siteward.declaration.directories import build_directories, check_file, check_include, to_included
 from siteward.declaration.document import REQUIREMENTS, DirectoryFile, Document, GrantRow, Included, IncludeRow, Row
-from siteward.declaration.grammar import fitted, misspelt, recovered, said
+from siteward.declaration.grammar import fitted, misspelt, pared, recovered, said
 from siteward.declaration.groups import filled
 from siteward.declaration.instances import Instances, collisions
 from siteward.declaration.not_yet import not_yet
@@ -248,6 +248,9 @@ def load(
         now = as_of(declaration) if as_of is not None else None
         context = Context(declaration, frozenset(reading.dropped), widest_of, platforms, now)
         diagnostics += findings(context)
+        if reading.is_partial:
+            again = _Reading(Files(path, called or path), settings_of, platforms, pares=True)
+            diagnostics += _find_unknown_names(again, context)
     said = tuple(sorted({*files.diagnostics, *diagnostics}, key=_sort_key))
     errors = tuple(diagnostic for diagnostic in said if diagnostic.blocks)
     return Loaded(
@@ -258,6 +261,16 @@ def load(
         source=files,
         accounts=declaration.accounts() if declaration is not None else {},
     )
+
+
+def _find_unknown_names(reading: _Reading, known: Context) -> Iterator[Diagnostic]:
+    """Yield the unknown names in rows of which the grammar refused a part, so that one run tells all that is wrong."""
+    source = reading.files.open_root()
+    if source is None:
+        return
+    declaration = reading.declaration(source)
+    context = Context(declaration, known.dropped | reading.dropped, known.widest_of, known.platforms, known.as_of)
+    yield from (said for said in findings(context) if said.code.startswith("unknown-"))
 
 
 def _with_faults(declaration: Declaration, errors: Sequence[Diagnostic], reading: _Reading) -> Declaration | None:
@@ -297,7 +310,10 @@ class _Valid(Struct, Generic[M]):
 
 
 class _Reading(Struct):
-    """The state of one load; `dropped` are the refused rows, as (section, name)."""
+    """The state of one load; `dropped` are the refused rows, as (section, name).
+
+    `pares` keeps of refused rows what fits; `is_partial` is true once the grammar refused a part of some row.
+    """
 
     files: Files
     settings_of: Callable[[str], type[Struct] | None]
@@ -306,6 +322,8 @@ class _Reading(Struct):
     dropped: set[tuple[str, str]] = set()
     sources: list[Source] = []
     guessed: set[tuple[str, Steps]] = set()
+    pares: bool = False
+    is_partial: bool = False
 
     def declaration(self, source: Source) -> Declaration:
         """Return what all files declare together, without the rows that are wrong."""
@@ -434,7 +452,11 @@ class _Reading(Struct):
         source, result = self._correct_spelling(source, model)
         if not isinstance(result, tuple) and not source.holes:
             return _Valid(source, result, list(enumerate(result.grants or ())), list(enumerate(_list_includes(result))))
-        left = recovered(source, result if isinstance(result, tuple) else ())
+        misfits = result if isinstance(result, tuple) else ()
+        self.is_partial = True
+        if self.pares and not isinstance(part := fitted(pared(source, misfits), model, source), tuple):
+            return _Valid(source, part, list(enumerate(part.grants or ())), list(enumerate(_list_includes(part))))
+        left = recovered(source, misfits)
         required: dict[str, Any] = {"version": 1, "instances": {}} if issubclass(model, Document) else {}
         kept = fitted({**required, **left.data}, model, source)
         if isinstance(kept, tuple):

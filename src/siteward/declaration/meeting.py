@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from siteward.access.hosts import domain_in
 from siteward.access.traits import fold_login
+from siteward.declaration.checks.names import name_fault
 from siteward.declaration.checks.users import is_address
 from siteward.declaration.subjects import login_of
 
@@ -28,9 +29,9 @@ class Meeting(Struct, kw_only=True):
     """The declared people and sites against those of one instance, `instance`.
 
     `same` are the handles of users who are known to have an equal login there (`*`: all with an equal one). `met` are the
-    handles of the users whom accounts were found to be, by account. `pins` and `opened` are what declared
-    sites need: the site's id there, and whether everybody may look at it there. `flagged` are sentences about what only
-    people can tell.
+    handles of the users whom accounts were found to be, by account, and `addresses` the e-mails there of those who have
+    none in the file. `pins` and `opened` are what declared sites need: the site's id there, and whether everybody may look
+    at it there. `flagged` are sentences about what only people can tell.
     """
 
     declaration: Declaration
@@ -40,6 +41,7 @@ class Meeting(Struct, kw_only=True):
     me: str | None = None
     same: frozenset[str] = frozenset()
     met: dict[str, str] = {}
+    addresses: dict[str, str] = {}
     pins: dict[str, str] = {}
     opened: dict[str, bool] = {}
     flagged: list[str] = []
@@ -86,6 +88,18 @@ class Meeting(Struct, kw_only=True):
                 f"{user.handle} is {user.state(self.instance)} in the file and has access on {self.instance} as {account.name}"
             )
         return user.handle
+
+    def take_address(self, handle: str, email: str | None, taken: set[str]) -> None:
+        """Remember the e-mail of a user who was found here and has none in the file; `taken` are those of others, folded."""
+        if email is None or self.traits.login == "email" or self.declaration.users[handle].email is not None:
+            return
+        if not is_address(email) or email.casefold() in taken or name_fault(email) is not None:
+            self.flagged.append(
+                f"the e-mail of {handle} on {self.instance} is not taken over: it is none, or another has it"
+            )
+            return
+        taken.add(email.casefold())
+        self.addresses[handle] = email
 
     def flag_equal_logins(self, apart: Mapping[str, str]) -> None:
         """Tell of new users whose account has the login of a declared one, where nothing else says that they are one.

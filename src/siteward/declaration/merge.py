@@ -18,6 +18,7 @@ from siteward.declaration.meeting import Meeting
 from siteward.declaration.roles import PORTABLE
 from siteward.declaration.selector import parse
 from siteward.declaration.selectors import Scopes
+from siteward.declaration.splice import directory_of
 from siteward.declaration.subjects import login_of
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def merge(
     _put_new(files, instance, block_of(block, traits, native=rows.native), rows)
     for handle, login in meeting.logins().items():
         _put(files, declaration.users[handle].location, "logins", instance, login)
+    _put_addresses(files, meeting, widest)
     for handle, pin in meeting.pins.items():
         _put(files, declaration.sites[handle].location, "on", instance, pin)
     for handle, opened in meeting.opened.items():
@@ -111,6 +113,20 @@ def _put(files: EditedFiles, location: Location, table: str, key: str, value: st
     if not isinstance(row.get(table), dict):
         row[table] = {}
     row[table][key] = value
+
+
+def _put_addresses(files: EditedFiles, meeting: Meeting, widest: Mapping[str, Traits]) -> None:
+    """Write the e-mails of users who had none, where no other instance of the file would take them for its own."""
+    others = sorted(name for name, traits in widest.items() if traits.keeps_email or traits.login == "email")
+    for handle, email in meeting.addresses.items():
+        location = meeting.declaration.users[handle].location
+        if others:
+            where = ", ".join(others)
+            meeting.flagged.append(
+                f"{handle} has the e-mail {email} on {meeting.instance}: it would count on {where} too"
+            )
+        elif directory_of(location.source) is None:
+            files.row(location)["email"] = email
 
 
 def _open(row: Any, declaration: Declaration, instance: str, *, opened: bool) -> None:

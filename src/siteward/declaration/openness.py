@@ -47,7 +47,8 @@ def find_public(
 
 def _tell(draft: Draft, traits: Traits, at: Span, *, blocks: bool) -> None:
     """Say that this server does not tell which sites are open; as an error where the file asks it of this instance."""
-    message = f"{traits.platform} does not tell which sites everybody may see"
+    edition = f" {traits.edition}," if traits.edition else ""
+    message = f"{traits.platform}{edition} does not tell which sites everybody may see"
     hint = "look in its own pages, and take `public` out for this instance"
     say = error("no-public-access", message, at=at, hint=hint, local=True) if blocks else None
     draft.say(say or warning("no-public-access", message, at=at, hint=hint))

@@ -47,6 +47,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     grant declares it, and then `live_role` is the live role as the file would name it, and `grantable` tells whether a
     grant can give it. `role` and `until` are what
     `change` asks for. `selector` is the scope's name in grants, `names` are all words that mean it and nothing else.
+    `reason` and `by` are what stands beside the decision: why, and who decided.
     """
 
     word: Word
@@ -62,6 +63,14 @@ class Decision(Struct, frozen=True, kw_only=True):
     grantable: bool = True
     role: str | None = None
     until: str | None = None
+    reason: str = ""
+    by: str = ""
+
+    def why(self, review: str) -> str:
+        """Return the reason of a row that carries the decision out; `review` is what it was made in."""
+        if not self.reason:
+            return f"{review}, decided by {self.by}" if self.by else review
+        return f"{self.reason} ({', '.join(filter(None, (self.by, review)))})"
 
 
 def decide(
@@ -161,17 +170,21 @@ class _Rewrite(Struct, dict=True):
     def _add_grant(self, decision: Decision, role: str) -> None:
         """Add a grant for what is live and declared nowhere."""
         entry = self._build_entry(decision, role)
-        entry["reason"] = self.why
+        entry["reason"] = decision.why(self.why)
         self.added[self.declaration.root].append(entry)
 
     def _add_changed(self, decision: Decision, origin: Origin) -> None:
-        """Add a grant with the changed role or date after the grant it came from, with that one's ticket and reason."""
+        """Add a grant with the changed role or date after the grant it came from, with that one's ticket.
+
+        Its reason is the one of the decision, where there is one or somebody is named; else that of the grant it came from.
+        """
         grant = self._grants.get(origin.at)
         entry = self._build_entry(decision, decision.role or (grant.role if grant else ""))
         if decision.role is None and grant is not None and grant.extras is not None:
             entry["extras"] = sorted(grant.extras)
         why = grant or origin  # the line's own: what the user and the membership say stays with them
-        for key, value in (("ticket", why.ticket), ("reason", why.reason)):
+        decided = decision.why(self.why) if decision.reason or decision.by else why.reason
+        for key, value in (("ticket", why.ticket), ("reason", decided)):
             if value is not None:
                 entry[key] = value
         self.added[origin.at].append(entry)
@@ -216,7 +229,7 @@ class _Rewrite(Struct, dict=True):
             if at in cuts or at in self.added:
                 self._rewrite_grant(grant, cuts[at])
         if self.added.get(self.declaration.root):
-            self._append_grants(self.added[self.declaration.root])
+            self._files.root().append(self.added[self.declaration.root])
         return self._files.edit(undone=tuple(self.undone), needless=tuple(dict.fromkeys(self.needless)))
 
     def _rewrite_grant(self, grant: Grant, cuts: Mapping[str, Mapping[str, Sequence[Decision]]]) -> None:
@@ -319,28 +332,21 @@ class _Rewrite(Struct, dict=True):
 
     def _suspend(self, decisions: Iterable[Decision]) -> None:
         """Declare undeclared accounts as suspended users, where everything they hold was revoked."""
-        decided: dict[tuple[str, str], set[str]] = defaultdict(set)
+        decided: dict[tuple[str, str], list[Decision]] = defaultdict(list)
         for decision in decisions:
             if decision.handle is None and decision.kind == "undeclared":
-                decided[decision.instance, decision.account].add(decision.word)
-        for (instance, account), words in decided.items():
+                decided[decision.instance, decision.account].append(decision)
+        for (instance, account), made in decided.items():
+            words = {decision.word for decision in made}
             if "revoke" not in words:
                 continue
             if words != {"revoke"}:
                 self.undone.append(f"{account} on {instance}: revoke everything it holds, or declare it first")
                 continue
             users = self._files.root().data.setdefault("users", {})
-            user: Entry = {"logins": {instance: account}, "state": {instance: "suspended"}, "reason": self.why}
+            why = next((decision.why(self.why) for decision in made if decision.reason or decision.by), self.why)
+            user: Entry = {"logins": {instance: account}, "state": {instance: "suspended"}, "reason": why}
             users[choose_handle(account, (*self.declaration.users, *users, *self.declaration.groups))] = user
-
-    def _append_grants(self, entries: Sequence[Entry]) -> None:
-        """Put entries at the end of the root file's grants."""
-        file = self._files.root()
-        last = len(file.entries) - 1
-        if last < 0:
-            file.data["grants"] = list(entries)
-        else:
-            file.after[last] = [*file.after.get(last, ()), *entries]
 
 
 def _unite(copies: list[Entry], entry: Entry, instances: Sequence[str]) -> list[Entry]:

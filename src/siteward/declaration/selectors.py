@@ -249,17 +249,26 @@ class Scopes:
                 by_scope[scope] |= names_of(declared)
         return {scope: frozenset(names) for scope, names in by_scope.items()}
 
+    def rows(self) -> Mapping[Scope, tuple[Site, ...]]:
+        """Return the rows of the file for each live site; one that means several sites stands with each."""
+        found: dict[Scope, tuple[Site, ...]] = {}
+        for declared in self._declared.values():
+            for scope in self._find_declared(declared).scopes:
+                found[scope] = (*found.get(scope, ()), declared)
+        return found
+
     def owners(self) -> Mapping[Scope, tuple[str, ...]]:
         """Return the users and groups that own each live site, by the rows of the file for it."""
-        found: dict[Scope, tuple[str, ...]] = {}
-        for declared in self._declared.values():
-            for scope in self._find_declared(declared).scopes if declared.owner else ():
-                found[scope] = (*found.get(scope, ()), *declared.owner)
-        return found
+        named = {scope: tuple(name for row in rows for name in row.owner) for scope, rows in self.rows().items()}
+        return {scope: names for scope, names in named.items() if names}
 
     def words(self) -> frozenset[str]:
         """Return the plain names by which a live site may be meant: its label and hosts, and handles of the file."""
         return frozenset({*self._labels, *self._by_host, *self._declared})
+
+    def domain_of(self, handle: str) -> str | None:
+        """Return the domain of a declared site."""
+        return self._declared[handle].domain if handle in self._declared else None
 
     def ids(self, scopes: Iterable[Scope]) -> str:
         """Return the ids of scopes, sorted and with commas, for a message."""

@@ -58,6 +58,16 @@ def directory_of(source: Source) -> str | None:
     return directory if isinstance(directory, str) else None
 
 
+def refuse_directory(file: str, text: str) -> None:
+    """Raise `CannotEditError` for a file with the people of a directory, by its text before an edit."""
+    source, _ = read(file, text)
+    directory = directory_of(source) if source is not None else None
+    if directory is not None:
+        raise CannotEditError(
+            f"{file} is written by `siteward people refresh {directory}` alone: change it in the directory"
+        )
+
+
 class Editable:
     """A file that is edited: `data` may be changed in place, `text` returns the file that means it."""
 
@@ -88,10 +98,6 @@ class Editable:
         proven = next(filter(self._is_meant, texts), None)
         if proven is None:
             raise CannotEditError(f"{self.source.file} cannot be edited surely: edit it by hand")
-        if proven != self.before and (directory := directory_of(self.source)) is not None:
-            raise CannotEditError(
-                f"{self.source.file} is written by `siteward people refresh {directory}` alone: change it in the directory"
-            )
         return proven
 
     # -- what was read

@@ -40,7 +40,11 @@ def describe_unmatched(
             continue
         message = f"no {kind} of {where} is called `{written[number]}`"
         hint = "name a live site by its domain, or declare it under `sites`" if kind == "site" else None
-        meant = _find_meant(written[number], scopes)
+        domain = _find_domain(written[number], scopes)
+        if domain is not None:
+            message = f"`{written[number]}` is {domain} by its row, and no {kind} of {where} has that domain"
+            hint = "correct its `domain` under `sites`, or pin its id (`on: {INSTANCE: ID}`)"
+        meant = _find_meant(domain or written[number], scopes)
         if meant is not None:
             hint = f'did you mean "{meant}"?'
         yield error("unknown-site", message, at=line.location.at(key, number), hint=hint)
@@ -59,6 +63,12 @@ def _find_meant(written: str, scopes: Mapping[str, Scopes | Unresolved]) -> str 
     words = {name for scope in scopes.values() if isinstance(scope, Scopes) for name in scope.words()}
     meant = near(first, (name.partition(".")[0] for name in words if name.partition(".")[2] == rest))
     return None if meant is None else f"{meant}.{rest}" if rest else meant
+
+
+def _find_domain(written: str, scopes: Mapping[str, Scopes | Unresolved]) -> str | None:
+    """Return the domain of the declared site that a name is the handle of."""
+    found = (scope.domain_of(written) for scope in scopes.values() if isinstance(scope, Scopes))
+    return next(filter(None, found), None)
 
 
 def _find_by_id_only(written: str, scopes: Mapping[str, Scopes | Unresolved]) -> tuple[Site, ...]:

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.diagnostic import error, problem
+from siteward.access.diagnostic import error, join_some, problem
 from siteward.access.model import account_of
 from siteward.access.patterns import fold, matching
 from siteward.access.proposal import manage
-from siteward.access.traits import declarable, fold_login
+from siteward.access.traits import declarable, fold_login, is_site
 from siteward.declaration.checks.names import name_fault
 from siteward.declaration.checks.users import is_address
-from siteward.declaration.edited import Edit
+from siteward.declaration.edited import Edit, EditedFiles
+from siteward.declaration.inventory import take_site_handle
 from siteward.declaration.rewrite import choose_handle
 from siteward.declaration.roles import PORTABLE
-from siteward.declaration.splice import Editable
+from siteward.declaration.selectors import Scopes
 from siteward.reconcile.amend import (
     Amendment,
     CannotAmendError,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 ALL = "all"
 _FACT = "a fact that no file can declare; it stays"
+_NO_SITES = "it has no sites, so it opens nothing, and no file can declare it"
 _OVER = "the file says that it is over"
 SYNTAX = "user:LOGIN, site:SITE or all"
 
@@ -136,14 +138,22 @@ def adopt(
 ) -> Amendment:
     """Return the edit that declares what was chosen; `row` has more keys of the new rows, such as a reason.
 
-    Raises `CannotAmendError`.
+    A site gets no row of its own for its owner where a grant would reach it by that. Raises `CannotAmendError`.
     """
     if project.loaded.declaration is None:
         raise CannotAmendError(*(said for said in project.loaded.diagnostics if said.blocks))
     refuse_first_grant(project)
-    work = _Adoption(project, {survey.name: survey for survey in surveys}, chosen)
+    by_name = {survey.name: survey for survey in surveys}
+    try:
+        return _adopt(_Adoption(project, by_name, chosen), row, as_of)
+    except CannotAmendError:
+        return _adopt(_Adoption(project, by_name, chosen, adds_sites=False), row, as_of)
+
+
+def _adopt(work: _Adoption, row: Mapping[str, str], as_of: datetime) -> Amendment:
+    project, chosen = work.project, work.chosen
     items, undone = work.sort()
-    if not items and not work.bare:
+    if not items and not work.bare and not work.owned:
         return Amendment(edit=Edit(texts={}), said=(*work.facts, *chosen.left), undone=undone)
     edit = work.edit(items, row)
     after = load_checked(project, edit, as_of)
@@ -153,7 +163,7 @@ def adopt(
     said = tuple(_tell_gain(item, work.handles) for item in sorted(items, key=lambda item: (-item.power, item.account)))
     return Amendment(
         edit=edit,
-        said=(*said, *work.facts, *left, *chosen.left),
+        said=(*said, *work.tell_owners(), *work.facts, *left, *chosen.left),
         undone=undone,
         findings=new_findings(project, after, as_of),
         loaded=after,
@@ -167,16 +177,26 @@ def _tell_gain(item: Item, handles: Mapping[tuple[str, str], str]) -> str:
 
 
 class _Adoption:
-    """The work of one adoption: `handles` are the users of the accounts that become users, or are added to one."""
+    """The work of one adoption: `handles` are the users of the accounts that become users, or are added to one.
 
-    def __init__(self, project: Project, surveys: Mapping[str, Survey], chosen: Chosen) -> None:
+    `owned` are the accounts that own a site, by instance and site; `adds_sites` lets a site get a row for that.
+    """
+
+    def __init__(
+        self, project: Project, surveys: Mapping[str, Survey], chosen: Chosen, *, adds_sites: bool = True
+    ) -> None:
         self.project = project
+        self.adds_sites = adds_sites
         self.declaration = project.declaration
         self.surveys = surveys
         self.chosen = chosen
         self.handles: dict[tuple[str, str], str] = {}
         self.bare: list[tuple[str, str]] = list(chosen.bare)
         self.facts: list[str] = []
+        self.owned: dict[tuple[str, Scope], list[str]] = {}
+        self._rows_of = {
+            name: Scopes(self.declaration.sites, name, survey.live, "site").rows() for name, survey in surveys.items()
+        }
 
     def sort(self) -> tuple[tuple[Item, ...], tuple[str, ...]]:
         """Return the rights that a file can declare, and why it cannot declare the others."""
@@ -195,7 +215,9 @@ class _Adoption:
                 continue
             if why is None:
                 items.append(item)
-            elif why in {_FACT, _OVER}:
+            elif why == _FACT and is_site(item.scope) and owns(item, survey.traits):
+                self._take_owner(item, undone)
+            elif why in {_FACT, _OVER, _NO_SITES}:
                 self.facts.append(
                     f"{item.account} is {item.live.role if item.live else ''} of {words_of(item.scope)} on {item.instance}: {why}"
                 )
@@ -205,6 +227,25 @@ class _Adoption:
         without = new - {(item.instance, item.account) for item in items}
         self.bare = sorted({*self.bare, *without} - refused.keys())
         return tuple(items), tuple(undone)
+
+    def _take_owner(self, item: Item, undone: list[str]) -> None:
+        """Take an owner of a site for the row of the site, where the files do not say yet who answers for it."""
+        rows = self._rows_of[item.instance]
+        here = rows.get(item.scope, ())
+        where = f"{words_of(item.scope)} on {item.instance}"
+        known = sorted({name for row in here for name in row.owner})
+        if known:
+            self.facts.append(f"{item.account} owns {where}: the file names {join_some(known)} as `owner` already")
+        elif len(here) > 1 or any(
+            row in others for row in here for scope, others in rows.items() if scope != item.scope
+        ):
+            undone.append(
+                f"{item.account} owns {where}: its row in the file means several sites; give each its id (`on`)"
+            )
+        elif not here and not self.adds_sites:
+            undone.append(f"{item.account} owns {where}: by a row of its own a grant would reach it; write it by hand")
+        else:
+            self.owned.setdefault((item.instance, item.scope), []).append(item.account)
 
     def _is_new(self, item: Item) -> bool:
         """Return whether a right is of nobody whom the files declare; the journal may know them from before."""
@@ -218,6 +259,8 @@ class _Adoption:
             return f"it comes by the platform's group {group}; declare the group"
         if live.key in survey.desired.ended:
             return _OVER
+        if item.scope.kind == "team":
+            return _NO_SITES
         if item.scope.kind not in {"site", "metasite", "instance"}:
             return f"{item.scope.kind}s are declared by hand"
         if traits.role(item.scope.kind, live.role) is None or not declarable(live, traits):
@@ -228,8 +271,8 @@ class _Adoption:
 
     def edit(self, items: Sequence[Item], row: Mapping[str, str]) -> Edit:
         """Return the edit of the root file that declares these rights, and the accounts without any."""
-        source = next(iter(self.declaration.instances.values())).location.source
-        file = Editable(source)
+        files = EditedFiles(self.declaration)
+        file = files.root()
         users = file.data.setdefault("users", {})
         accounts = dict.fromkeys((item.instance, item.account) for item in items if self._is_new(item)) | dict.fromkeys(
             self.bare
@@ -239,8 +282,28 @@ class _Adoption:
         for instance, account in self.bare:
             user = users[self.handles[instance, account]]
             user["accounts"] = [*_listed(user.get("accounts")), instance]
-        file.data["grants"] = [*(file.data.get("grants") or ()), *self._rows(items, row)]
-        return edit_of(file, source.file)
+        file.append(list(self._rows(items, row)))
+        self._add_owners(files)
+        return edit_of(files)
+
+    def _add_owners(self, files: EditedFiles) -> None:
+        """Write into the row of each owned site who owns it; a site without a row gets one."""
+        taken = set(self.declaration.sites)
+        for (instance, scope), accounts in sorted(self.owned.items()):
+            survey = self.surveys[instance]
+            known = survey.desired.declared_users
+            names = sorted({self.handles.get((instance, name)) or known[name].handle for name in accounts})
+            owner = names[0] if len(names) == 1 else names
+            rows = self._rows_of[instance].get(scope, ())
+            if rows:
+                files.row(rows[0].location)["owner"] = owner
+                continue
+            site = survey.live.sites[scope]
+            host = next(iter(site.domains), "")
+            handle = take_site_handle(host or site.name or site.id, taken)
+            by_id = site.by_id_only or "#" in scope.name or not host
+            pin = {"on": {instance: site.id}} if by_id else {}
+            files.root().data.setdefault("sites", {})[handle] = {"domain": host or handle, **pin, "owner": owner}
 
     def _add_user(self, users: dict[str, dict[str, object]], instance: str, account: str) -> None:
         """Make a user for an account, or add it as a login to the user who has its address."""
@@ -325,6 +388,15 @@ class _Adoption:
                 row["on"] = instance
             yield {**row, **({"extras": list(extras)} if extras else {}), **more}
 
+    def tell_owners(self) -> Iterator[str]:
+        """Yield, for each site that gets an owner, what that gives them."""
+        for (instance, scope), accounts in sorted(self.owned.items()):
+            names = (self.handles.get((instance, name)) or name for name in accounts)
+            yield (
+                f"{join_some(sorted(names))} is named as `owner` of {words_of(scope)} of {instance}: asked for approvals and"
+                " reviews of it; who owns it there is changed on the platform alone"
+            )
+
     # -- the proof
 
     def prove(self, after: Declaration, items: Sequence[Item]) -> tuple[str, ...]:
@@ -342,6 +414,7 @@ class _Adoption:
             if beside:
                 raise _not_proven(f"{min(beside)} on {name} would be declared too; adopt it as well")
             self._prove_rights(name, rights_of(survey.desired), rights_of(desired), chosen)
+            self._prove_owners(name, after)
             proposal = manage(survey.live, desired, survey.traits, survey.proposal.policy, survey.memory)
             accounts = {account for instance, account in self.chosen.accounts if instance == name}
             left += [
@@ -364,6 +437,24 @@ class _Adoption:
                 proven = now is not None and now[0] == live.role and now[1] in {None, live.extras}
             if not proven:
                 raise _not_proven(f"{account} on {words_of(scope)} of {name} would not be as it is live")
+
+    def _prove_owners(self, name: str, after: Declaration) -> None:
+        """Prove that the files name owners of what was chosen, and of nothing else."""
+        old, new = (_owners_of(files, self.surveys[name]) for files in (self.declaration, after))
+        asked = {scope for instance, scope in self.owned if instance == name}
+        changed = {scope for scope in old.keys() | new.keys() if old.get(scope) != new.get(scope)}
+        if changed != asked:
+            raise _not_proven(f"others would answer for {words_of(min(changed ^ asked))} of {name}")
+
+
+def owns(item: Item, traits: Traits) -> bool:
+    """Return whether a right is that of who owns what it is on."""
+    role = traits.role(item.scope.kind, item.live.role) if item.live is not None else None
+    return role is not None and role.owns
+
+
+def _owners_of(declaration: Declaration, survey: Survey) -> Mapping[Scope, tuple[str, ...]]:
+    return Scopes(declaration.sites, survey.name, survey.live, "site").owners()
 
 
 def _listed(value: object) -> list[object]:

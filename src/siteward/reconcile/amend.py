@@ -14,13 +14,14 @@ from msgspec import Struct, field
 from siteward.access.diagnostic import error, problem
 from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE
-from siteward.declaration.edited import Edit
+from siteward.declaration.dead import find_dead_lines
+from siteward.declaration.edited import Edit, EditedFiles
 from siteward.declaration.groups import expand
 from siteward.declaration.references import names_of
 from siteward.declaration.rewrite import Decision, decide, str_of
 from siteward.declaration.roles import PORTABLE, Meaning, meaning
 from siteward.declaration.selector import parse
-from siteward.declaration.splice import CannotEditError, Editable
+from siteward.declaration.splice import CannotEditError
 from siteward.declaration.subjects import identities
 from siteward.declaration.window import write_edge
 from siteward.reconcile.certify import load_with, words_of
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from siteward.access.model import Scope
     from siteward.access.state import Origin
     from siteward.access.window import Window
+    from siteward.declaration.dead import DeadLine
+    from siteward.declaration.declared import Grant
     from siteward.declaration.load import Declaration, Loaded
     from siteward.reconcile.offline import Held
     from siteward.reconcile.project import Project
@@ -82,10 +85,9 @@ def grant(project: Project, wish: Wish, as_of: datetime) -> Amendment:
     """Return the edit that grants what is wished. Raises `CannotAmendError`."""
     asked = _Asked(project, wish, as_of)
     refuse_first_grant(project)
-    instance = next(iter(project.declaration.instances.values()))  # instances stand in the root file only
-    file = Editable(instance.location.source)
-    file.data["grants"] = [*(file.data.get("grants") or ()), asked.row()]
-    edit = edit_of(file, instance.location.source.file)
+    files = EditedFiles(project.declaration)
+    files.root().append([asked.row()])
+    edit = edit_of(files)
     after = load_checked(project, edit, as_of)
     missing = asked.prove_gain(after)
     if missing is not None:
@@ -102,19 +104,23 @@ def revoke(project: Project, wish: Wish, as_of: datetime) -> Amendment:
             error("unknown-user", f"`{wish.subject}` is a group; a right is taken from a user", hint=hint)
         )
     decisions, given, said = asked.losses()
-    if not decisions:
+    dead = tuple(asked.find_dead())
+    if not decisions and not dead:
         where = ", ".join(wish.targets)
         return Amendment(edit=Edit(texts={}), said=(f"{asked.subject} holds nothing on {where} by the file",))
     every = frozenset(project.declaration.instances)
     try:
-        edit = decide(project.declaration, decisions, given, "", seen=every)
+        edit = decide(project.declaration, decisions, given, "", seen=every, dead=dead)
     except CannotEditError as refused:
         raise CannotAmendError(error("cannot-edit", str(refused))) from refused
     if edit.undone or not edit.texts:
         return Amendment(edit=Edit(texts={}), said=said, undone=edit.undone)
     after = load_checked(project, edit, as_of)
     asked.prove_loss(after)
-    said = (*said, *asked.list_kept_by_mode(decisions))
+    gone = (
+        f"takes out a line that gives nothing any more: {line.what} ({_place(line.at)}), {line.why}" for line in dead
+    )
+    said = (*said, *gone, *asked.list_kept_by_mode(decisions))
     return Amendment(edit=edit, said=said, findings=new_findings(project, after, as_of), loaded=after)
 
 
@@ -126,17 +132,20 @@ def refuse_first_grant(project: Project) -> None:
         raise CannotAmendError(error("no-grants", message, at=project.declaration.root, hint=hint))
 
 
-def edit_of(file: Editable, name: str) -> Edit:
-    """Return the edit of one file; raises `CannotAmendError` where it would change more than is meant."""
+def edit_of(files: EditedFiles) -> Edit:
+    """Return the edit of files; raises `CannotAmendError` where it would change more than is meant."""
     try:
-        return Edit(texts={name: file.text()}, before={name: file.before})
+        return files.edit()
     except CannotEditError as refused:
         raise CannotAmendError(error("cannot-edit", str(refused))) from refused
 
 
 def load_checked(project: Project, edit: Edit, as_of: datetime) -> Loaded:
     """Load the edited files; raises `CannotAmendError` with every error in them."""
-    after = load_with(project, edit.texts, lambda _: as_of)
+    try:
+        after = load_with(project, edit.texts, lambda _: as_of)
+    except CannotEditError as refused:
+        raise CannotAmendError(error("cannot-edit", str(refused))) from refused
     if after.declaration is None:
         errors = (diagnostic for diagnostic in after.diagnostics if diagnostic.blocks)
         raise CannotAmendError(*errors, loaded=after)
@@ -351,6 +360,31 @@ class _Asked:
                         decisions.setdefault((instance, scope, origin), found)
                         said.setdefault(self._tell(instance, (account, scope), held, loses=True))
         return list(decisions.values()), {key: frozenset(rights) for key, rights in given.items()}, tuple(said)
+
+    def find_dead(self) -> Iterator[DeadLine]:
+        """Yield the grants to the subject alone, on nothing but what is asked for, that give nothing any more.
+
+        Where the mode keeps what only leaves the file they stay: the end that they name is what takes it.
+        """
+        lines = {line.at: line for line in find_dead_lines(self.declaration, self.as_of) if line.path[0] == "grants"}
+        for grant in self.declaration.grants or ():
+            if grant.at in lines and grant.to == (self.subject,) and self._covers(grant):
+                yield lines[grant.at]
+
+    def _covers(self, grant: Grant) -> bool:
+        """Return whether the wish is about all that a grant names, on instances that take what leaves the file."""
+        names = [name for name in self.declaration.instances if grant.reaches(name)]
+        full = all(self.declaration.instances[name].policy.mode == "full" for name in names)
+        if not full or not names or not set(names) <= set(self._instances()):
+            return False
+        return all(
+            name in self.accounts_of or (bool(theirs) and theirs <= self._scopes_of(name, self.sites))
+            for name in names
+            for theirs in [self._scopes_of(name, grant.sites)]
+        )
+
+    def _scopes_of(self, instance: str, words: Iterable[str]) -> set[Scope]:
+        return {scope for word in words for scope in self.world.scopes(self.declaration, instance, word)}
 
     def list_kept_by_mode(self, decisions: Iterable[Decision]) -> Iterator[str]:
         """Yield a line for each instance on which an apply takes nothing that only leaves the file."""

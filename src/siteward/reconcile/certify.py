@@ -24,7 +24,7 @@ from siteward.access.model import EVERYWHERE
 from siteward.access.traits import declarable
 from siteward.declaration.dead import find_dead_lines
 from siteward.declaration.rewrite import GRANTED, Decision, decide, str_of
-from siteward.declaration.splice import CannotEditError
+from siteward.declaration.splice import CannotEditError, refuse_directory
 from siteward.reconcile.offline import rights_of
 from siteward.reconcile.outputs import write_output
 from siteward.reconcile.project import read
@@ -255,6 +255,8 @@ def _build_decision(item: Item, answer: Answer, surveys: Mapping[str, Survey], p
         grantable=item.live is None or (item.scope.kind in GRANTED and declarable(item.live, survey.traits)),
         role=answer.role,
         until=answer.until,
+        reason=answer.reason,
+        by=answer.by,
     )
 
 
@@ -324,8 +326,11 @@ def _refuse_to_write(path: Path, before: str | None) -> None:
 
 
 def load_edited(project: Project, texts: Mapping[str, str]) -> Loaded:
-    """Load the edited files. Raises `BadDecisionsError` where they are not valid."""
-    loaded = load_with(project, texts)
+    """Load the edited files. Raises `BadDecisionsError` where they are not valid, or a directory writes one of them."""
+    try:
+        loaded = load_with(project, texts)
+    except CannotEditError as refused:
+        raise BadDecisionsError(str(refused)) from refused
     if loaded.declaration is None:
         raise BadDecisionsError(f"the edited files would not be valid: {_first_error(loaded)}")
     return loaded
@@ -334,8 +339,13 @@ def load_edited(project: Project, texts: Mapping[str, str]) -> Loaded:
 def load_with(
     project: Project, texts: Mapping[str, str], as_of: Callable[[Declaration], datetime] | None = None
 ) -> Loaded:
-    """Load the files of a project as they were read, with other `texts` for some, by way of a temporary folder."""
+    """Load the files of a project as they were read, with other `texts` for some, by way of a temporary folder.
+
+    Every edit of files passes here, to be proven. Raises `CannotEditError` for a file that a directory writes.
+    """
     root = project.path.parent
+    for name in texts:
+        refuse_directory(name, project.loaded.source.texts.whole(name))
     with TemporaryDirectory(prefix="siteward-") as folder:
         for name in project.loaded.texts:
             path = Path(folder) / Path(name).relative_to(root)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.effective import compare, effective
 from siteward.access.explanation import Explanation, Grantee
-from siteward.access.model import EVERYWHERE, Grant, Member, Power, Scope, Subject, grant_key
+from siteward.access.model import EVERYWHERE, Grant, Member, Power, Scope, Subject, account_of, grant_key, scope_of
 from siteward.access.standing import covered
 from siteward.access.state import through
 from siteward.access.traits import is_site
 from siteward.declaration.selectors import deciding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from siteward.access.effective import Agreement, Comparison, Effect, Index, Way
     from siteward.access.model import Key
@@ -27,19 +28,31 @@ if TYPE_CHECKING:
 
 
 def explain(
-    declaration: Declaration, survey: Survey, plan: InstancePlan, user: str, site: str
+    declaration: Declaration, survey: Survey, plan: InstancePlan, user: str, site: str | None
 ) -> tuple[Explanation, ...]:
     """Return why `user` (a handle, login or e-mail) has or lacks access to `site` (a handle, domain or label).
 
     One explanation for each pair of an account and a scope that the two words mean; none where they mean nothing.
-    `plan` is the instance's plan.
+    Without a site, all that the user has or is to have there, or lost by a word of the file; the whole instance where
+    that is nothing. `plan` is the instance's plan.
     """
     compared = compare(survey.desired, survey.live, survey.traits)
     return tuple(
         _explain_pair(declaration, survey, plan, compared, account, scope)
         for account in accounts_of(survey, user)
-        for scope in scopes_of(declaration, survey, site)
+        for scope in (
+            scopes_of(declaration, survey, site)
+            if site is not None
+            else _list_scopes(survey, plan, compared, account) or (EVERYWHERE,)
+        )
     )
+
+
+def _list_scopes(survey: Survey, plan: InstancePlan, compared: Comparison, account: str) -> tuple[Scope, ...]:
+    """Return the scopes on which an account has something, is to have it, or has it ended or changed by name."""
+    keys = {*survey.desired.ended, *survey.desired.awaited, *(step.change.key for step in plan.steps)}
+    named = {scope for key in keys if account_of(key) == account and (scope := scope_of(key)) is not None}
+    return tuple(sorted(named | compared.live.ways(account).keys() | compared.wish.ways(account).keys()))
 
 
 def _explain_pair(
@@ -86,20 +99,38 @@ class Right(Struct, frozen=True):
     name: str
 
 
-def holdings(declaration: Declaration, survey: Survey, right: Power | Right, site: str) -> tuple[Grantee, ...]:
+def holdings(declaration: Declaration, survey: Survey, right: Power | Right, site: str | None) -> tuple[Grantee, ...]:
     """Return the accounts with at least that power, or with that right, on `site`, the most powerful first.
 
-    They have it live, by the declaration, or both.
+    They have it live, by the declaration, or both. Without a site, wherever they have it: a right on the whole instance
+    stands once, and not on each site.
     """
     compared = compare(survey.desired, survey.live, survey.traits)
-    grantees = [
-        grantee
-        for scope in scopes_of(declaration, survey, site)
-        for grantee in _find_grantees(survey, compared, right, scope)
-    ]
+    pairs = _pairs_on(survey, compared, scopes_of(declaration, survey, site)) if site is not None else _pairs(compared)
+    grantees = (_find_grantee(survey, compared, right, account, scope, own=site is None) for account, scope in pairs)
     return tuple(
-        sorted(grantees, key=lambda grantee: (-max(grantee.live_power, grantee.declared_power), grantee.account))
+        sorted(
+            filter(None, grantees),
+            key=lambda grantee: (-max(grantee.live_power, grantee.declared_power), grantee.account, grantee.scope),
+        )
     )
+
+
+def _pairs_on(survey: Survey, compared: Comparison, scopes: Iterable[Scope]) -> Iterator[tuple[str, Scope]]:
+    """Yield every account of an instance with each of some scopes."""
+    sides = (survey.live.access, compared.live), (compared.grounds.wanted, compared.wish)
+    names = {
+        name for access, index in sides for name in (*index.by_account, *(known.name for known in access.accounts()))
+    }
+    for scope in scopes:
+        yield from ((account, scope) for account in sorted(names))
+
+
+def _pairs(compared: Comparison) -> Iterator[tuple[str, Scope]]:
+    """Yield every account of an instance with each scope on which it has something, live or by the declaration."""
+    for account in sorted(compared.live.by_account.keys() | compared.wish.by_account.keys()):
+        scopes = compared.live.ways(account).keys() | compared.wish.ways(account).keys()
+        yield from ((account, scope) for scope in sorted(scopes))
 
 
 def right_of(survey: Survey, word: str) -> Power | Right | None:
@@ -164,37 +195,50 @@ def _find_origin(survey: Survey, account: str, way: Way) -> Origin | None:
     return through(origin, origins.get(Member(way.group, account).key))
 
 
-def _find_grantees(survey: Survey, compared: Comparison, right: Power | Right, scope: Scope) -> Iterator[Grantee]:
-    """Yield each account with a power or right on a scope, live, by the declaration, or both."""
+def _find_grantee(
+    survey: Survey, compared: Comparison, right: Power | Right, account: str, scope: Scope, *, own: bool
+) -> Grantee | None:
+    """Return an account with a power or right on a scope, live, by the declaration, or both; `None` where it has neither.
+
+    With `own`, what comes from the role on the whole instance counts there alone.
+    """
     sides = (survey.live.access, compared.live), (compared.grounds.wanted, compared.wish)
-    names = {
-        name for access, index in sides for name in (*index.by_account, *(known.name for known in access.accounts()))
-    }
-    for account in sorted(names):
-        has, wish = (effective(access, survey.traits, account, scope, index) for access, index in sides)
-        if not any(
-            _holds(effect, index, right, survey.traits) for effect, (_, index) in zip((has, wish), sides, strict=True)
-        ):
-            continue
-        yield Grantee(
-            instance=survey.name,
-            account=account,
-            scope=scope,
-            person=_find_handle(survey, account),
-            live=has.role,
-            live_power=has.power,
-            through=_describe_way(has.ways[0].grant, has.ways[0].group) if has.ways else None,
-            declared=wish.role,
-            declared_power=wish.power,
-            origin=_find_origin(survey, account, wish.ways[0]) if wish.ways else None,
-            extras=_list_extras(has, compared.live, right),
-            declared_extras=_list_extras(wish, compared.wish, right),
-            agreement=_agree(compared, account, scope, right),
-        )
+    has, wish = (effective(access, survey.traits, account, scope, index) for access, index in sides)
+    if own:
+        has, wish = _leave_instance_out(has), _leave_instance_out(wish)
+    if not any(
+        _holds(effect, index, right, survey.traits, own=own)
+        for effect, (_, index) in zip((has, wish), sides, strict=True)
+    ):
+        return None
+    return Grantee(
+        instance=survey.name,
+        account=account,
+        scope=scope,
+        person=_find_handle(survey, account),
+        live=has.role,
+        live_power=has.power,
+        through=_describe_way(has.ways[0].grant, has.ways[0].group) if has.ways else None,
+        declared=wish.role,
+        declared_power=wish.power,
+        origin=_find_origin(survey, account, wish.ways[0]) if wish.ways else None,
+        extras=_list_extras(has, compared.live, right),
+        declared_extras=_list_extras(wish, compared.wish, right),
+        agreement=_agree(compared, account, scope, right),
+    )
 
 
-def _holds(effect: Effect, index: Index, right: Power | Right, traits: Traits) -> bool:
-    """Return whether effective access has at least a power, or has a right by an extra, a role or a module."""
+def _leave_instance_out(effect: Effect) -> Effect:
+    """Return effective access on a scope without what comes from the role on the whole instance."""
+    ways = tuple(way for way in effect.ways if way.grant.scope == effect.scope)
+    return replace(effect, ways=ways, power=ways[0].power if ways else Power.NONE)
+
+
+def _holds(effect: Effect, index: Index, right: Power | Right, traits: Traits, *, own: bool) -> bool:
+    """Return whether effective access has at least a power, or has a right by an extra, a role or a module.
+
+    With `own`, a module counts on itself, and not on each site that the account has.
+    """
     if not effect.ways:
         return False
     if isinstance(right, Power):
@@ -202,6 +246,8 @@ def _holds(effect: Effect, index: Index, right: Power | Right, traits: Traits) -
     grants = [way.grant for way in effect.ways]
     if any(map(traits.is_top, grants)):
         return True
+    if right.kind == "module" and own:
+        return effect.scope == Scope("module", right.name)
     if right.kind == "module":
         return bool(index.ways(effect.account).get(Scope("module", right.name)))
     including = traits.included.get(right.name, frozenset())
@@ -258,11 +304,12 @@ def _explain_absence(declaration: Declaration, survey: Survey, live: Effect) -> 
         return "no declared user has this account, and it holds nothing there"
     if declared_user.ending is not None:
         return f"{declared_user.handle} is {declared_user.ending}"
-    if survey.desired.managed is not None and live.scope not in survey.desired.managed:
+    if survey.desired.managed is not None and is_site(live.scope) and live.scope not in survey.desired.managed:
         return "the instance's `manages` leaves this site out"
     waiting = _find_waiting(survey, live.account, live.scope)
+    where = "reaches this site for this user" if is_site(live.scope) else "gives this user anything here"
     return (
-        "no grant in force reaches this site for this user"
+        f"no grant in force {where}"
         if waiting is None
         else f"it is granted ({waiting.at}), and waits for the account, which is made elsewhere (`managed_by`)"
     )

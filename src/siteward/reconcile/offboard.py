@@ -183,14 +183,14 @@ def journals_of(book: Book, declared: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in declared if read(path_of(book.folder, name), book.key).standing.entries)
 
 
-def record(book: Book, clock: Clock, user: str, items: Iterable[Item], journals: Sequence[str]) -> int:
+def record(book: Book, clock: Clock, user: str, items: Iterable[Item], names: Sequence[str]) -> int:
     """Write open or done things into the journals, with who runs this; return how many. Raises the errors of `TROUBLE`.
 
-    What is on no instance, or on one without a journal, stands in the first of the `journals`.
+    What is on no instance, or on one without a journal, stands in that of the first of `names`.
     """
     by_journal: dict[str, list[Leaving]] = {}
     for item in items:
-        place = item.instance if item.instance in journals else journals[0]
+        place = item.instance if item.instance in names else names[0]
         by_journal.setdefault(place or "", []).append(_build_leaving(item, book.actor))
     for name, leaving in by_journal.items():
         with opened(book.folder, name, key=book.key, clock=clock) as journal:

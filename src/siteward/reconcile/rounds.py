@@ -163,9 +163,9 @@ def groups_on(item: Item) -> tuple[str, ...]:
 # -- files
 
 
-def folder_of(journals: Path) -> Path:
+def folder_of(root: Path) -> Path:
     """Return the folder of all rounds beside the journals."""
-    return journals / "reviews"
+    return root / "reviews"
 
 
 def check_name(name: str) -> None:
@@ -176,19 +176,19 @@ def check_name(name: str) -> None:
         )
 
 
-def list_rounds(journals: Path) -> tuple[str, ...]:
+def list_rounds(root: Path) -> tuple[str, ...]:
     """Return the names of all rounds."""
-    return tuple(sorted(path.stem for path in folder_of(journals).glob("*.json") if _NAME.fullmatch(path.stem)))
+    return tuple(sorted(path.stem for path in folder_of(root).glob("*.json") if _NAME.fullmatch(path.stem)))
 
 
-def read_round(journals: Path, name: str) -> ReviewRound:
+def read_round(root: Path, name: str) -> ReviewRound:
     """Return a round. Raises `RoundError` where there is none, or its file is not what was written."""
     check_name(name)
-    path = folder_of(journals) / f"{name}.json"
+    path = folder_of(root) / f"{name}.json"
     try:
         found = read_document(path.read_bytes(), ReviewRound)
     except FileNotFoundError:
-        there = ", ".join(list_rounds(journals)) or "none"
+        there = ", ".join(list_rounds(root)) or "none"
         raise RoundError(f"there is no review {name}; there are: {there}", f"siteward review start {name}") from None
     except OSError as problem:
         raise RoundError(f"{path} cannot be read: {problem.strerror}") from None
@@ -199,13 +199,13 @@ def read_round(journals: Path, name: str) -> ReviewRound:
     return found
 
 
-def write_round(journals: Path, made: ReviewRound, sheets: Mapping[str, bytes]) -> Path:
+def write_round(root: Path, made: ReviewRound, sheets: Mapping[str, bytes]) -> Path:
     """Write new sheets, then the round that names them, all for its owner alone; return the folder of the sheets.
 
     Raises `OSError`.
     """
-    folder = folder_of(journals)
-    for private in (journals, folder, folder / made.name):
+    folder = folder_of(root)
+    for private in (root, folder, folder / made.name):
         make_private(private)
     for file, content in sheets.items():
         replace_file(folder / made.name / file, content)
@@ -236,14 +236,14 @@ class Row(Struct, frozen=True, kw_only=True):
     answer: Answer | None = None
 
 
-def read_sheets(journals: Path, made: ReviewRound) -> Mapping[str, Row]:
+def read_sheets(root: Path, made: ReviewRound) -> Mapping[str, Row]:
     """Return the items of all sheets of a round by id; of one that was opened again, as it stands on the later sheet.
 
     Raises `BadDecisionsError` for a sheet that cannot be read, or is of another review.
     """
     found: dict[str, Row] = {}
     for sheet in made.sheets:
-        for item, row in _read_sheet(journals, made, sheet).items():
+        for item, row in _read_sheet(root, made, sheet).items():
             before = found.get(item)
             if before is not None and before.sheet.reviewer != sheet.reviewer:
                 raise BadDecisionsError(f"{row.place}: item {item} stands on another sheet too: {before.place}")
@@ -251,8 +251,8 @@ def read_sheets(journals: Path, made: ReviewRound) -> Mapping[str, Row]:
     return found
 
 
-def _read_sheet(journals: Path, made: ReviewRound, sheet: Assignment) -> dict[str, Row]:
-    path = _find_sheet(folder_of(journals) / made.name / sheet.file, sheet)
+def _read_sheet(root: Path, made: ReviewRound, sheet: Assignment) -> dict[str, Row]:
+    path = _find_sheet(folder_of(root) / made.name / sheet.file, sheet)
     try:
         decisions = read_decisions(path)
     except OSError as problem:
@@ -270,13 +270,13 @@ def _read_sheet(journals: Path, made: ReviewRound, sheet: Assignment) -> dict[st
     return rows
 
 
-def find_standing(journals: Path, made: ReviewRound, taken: Collection[str], *, is_past: bool) -> RoundStanding:
+def find_standing(root: Path, made: ReviewRound, taken: Collection[str], *, is_past: bool) -> RoundStanding:
     """Return how far a round is, where the journals have decisions on the items in `taken`."""
     found: dict[str, tuple[Assignment, Row]] = {}
     problems: dict[str, str] = {}
     for sheet in made.sheets:
         try:
-            found |= {item: (sheet, row) for item, row in _read_sheet(journals, made, sheet).items()}
+            found |= {item: (sheet, row) for item, row in _read_sheet(root, made, sheet).items()}
         except BadDecisionsError as problem:
             problems[sheet.file] = str(problem)
     sheets = tuple(
@@ -284,7 +284,7 @@ def find_standing(journals: Path, made: ReviewRound, taken: Collection[str], *, 
         for sheet in made.sheets
     )
     still = any(sheet.open for sheet in sheets)
-    folder = str(folder_of(journals) / made.name)
+    folder = str(folder_of(root) / made.name)
     return RoundStanding(name=made.name, due=made.due, overdue=is_past and still, folder=folder, sheets=sheets)
 
 
@@ -399,7 +399,9 @@ def _check_rows(rows: Mapping[str, Row], shown: Sequence[Sequence[Mapping[str, s
 
 def _parse(before: Reviewed) -> Answer | None:
     """Return a decision that the journal has as an answer; `None` for one from which no edit follows."""
-    return None if before.decision == "overdue" else parse_decision(before.decision, before.item)
+    if before.decision == "overdue":
+        return None
+    return replace(parse_decision(before.decision, before.item), reason=before.reason, by=before.by)
 
 
 def collect(review: Review, answers: Mapping[str, Answer]) -> Decisions:

@@ -121,9 +121,8 @@ def is_selection(word: str) -> bool:
 def _describe_unknown(word: str, kind: str, name: str, known: Collection[str]) -> Diagnostic:
     meant = near(name, tuple(sorted(known)))
     noun = "user or account" if kind == "user" else "site"
-    hint = f"did you mean `--only {kind}:{meant}`?" if meant else None
     message = f"--only {word}: there is no such {noun}, neither in the file nor in what was read"
-    return error("only-unknown", message, hint=hint, suggestion=meant)
+    return error("only-unknown", message, suggestion=f"--only {kind}:{meant}" if meant else None)
 
 
 def confine(

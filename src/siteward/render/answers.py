@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from siteward.render.privacy import Names
 
 JSON: TypeAlias = "Mapping[str, object]"
+IDLE = "nothing is planned"
 _Answer = TypeVar("_Answer", "Explanation", "Grantee")
 _HOLDING = (
     "instance", "site", "account", "person", "live", "through", "declared", "at", "until", "extras", "declared_extras",
-    "agreement",
+    "agreement", "scope",
 )  # fmt: skip
 
 
@@ -44,18 +45,24 @@ def explanations(
     gaps: Sequence[Missing] = (),
     accounts: Accounts = MappingProxyType({}),
     timezone: str = "UTC",
+    *,
+    brief: bool = False,
 ) -> str:
     """Return explanations as `text` or `json`, below the instances that could not be asked (`gaps`).
 
     `accounts` are all known account names (`Report.accounts`), by which names are found and redacted in texts.
-    People read moments in the `timezone` of the policy.
+    People read moments in the `timezone` of the policy. With `brief`, text has a line for each, by account.
     """
     shown, gaps = _redact_answers(answers, gaps, options.privacy, accounts, _redact_explanation)
     if form == "json":
         return _write_json("siteward.explanations/1", map(_explanation_data, shown), gaps, len(answers))
     shown, gaps = localized((tuple(shown), tuple(gaps)), timezone)
     palette = Palette(options)
-    lines = (line for explanation in shown for line in _explanation_lines(explanation, palette))
+    lines = (
+        _list_briefly(shown, palette)
+        if brief
+        else (line for explanation in shown for line in _explanation_lines(explanation, palette))
+    )
     hidden = _count_hidden(len(answers) - len(shown), "explanation")
     return palette.page((*palette.warn(map(words.not_read, gaps)), *lines, *hidden))
 
@@ -190,7 +197,7 @@ def _write_json(
 def _explanation_lines(explanation: Explanation, palette: Palette) -> Iterator[str]:
     who = words.name_with_login(explanation.person, explanation.account)
     role = words.value(explanation.wished) if explanation.wished else "nothing"
-    yield f"{palette.paint(palette.text(who), 'bold')} on {palette.text(explanation.instance)} {palette.text(explanation.scope.name)}"
+    yield f"{palette.paint(palette.text(who), 'bold')} on {palette.text(explanation.instance)} {palette.text(words.place(explanation.scope))}"
     yield f"  declared: {palette.text(role)}"
     yield from (f"    {line}" for line in _origin_lines(explanation.origin, palette))
     for wish, origin in explanation.also:
@@ -212,6 +219,47 @@ def _explanation_lines(explanation: Explanation, palette: Palette) -> Iterator[s
     yield from (f"  {line}" for line in _next_steps(explanation, palette))
 
 
+def _list_briefly(explanations: Iterable[Explanation], palette: Palette) -> Iterator[str]:
+    """Yield a head for each account, and below it a line for each place: the role there, and what it comes from."""
+    accounts: dict[tuple[str, str], list[Explanation]] = {}
+    for explanation in explanations:
+        accounts.setdefault((explanation.instance, explanation.account), []).append(explanation)
+    for (instance, account), places in accounts.items():
+        who = words.name_with_login(places[0].person, account)
+        yield f"{palette.paint(palette.text(who), 'bold')} on {palette.text(instance)}"
+        yield from palette.table([_brief_cells(explanation, palette) for explanation in places], 2)
+
+
+def _brief_cells(explanation: Explanation, palette: Palette) -> tuple[Cell, ...]:
+    """Return the cells of one place: the live role, how the file differs from it, the line behind it, and what is planned."""
+    ways = explanation.live.ways if explanation.live else ()
+    way = next((way for way in ways if way.grant.scope == explanation.scope), next(iter(ways), None))
+    wishes = [wish for wish in (explanation.wished, *(also for also, _ in explanation.also)) if wish is not None]
+    wished = next((wish for wish in wishes if wish.scope == explanation.scope), next(iter(wishes), None))
+    differs = {
+        "same": "",
+        "missing": "not live",
+        "extra": words.undeclared(declared=explanation.person is not None),
+        "differs": f"declared {words.value(wished)}" if wished else "differs",
+    }[explanation.agreement]
+    role = words.value(way.grant if way is not None else wished) if way or wished else "nothing"
+    waits = " (waiting for acceptance)" if explanation.pending else ""
+    over = explanation.ended
+    lines = [
+        *_origin_lines(explanation.origin, palette),
+        *((f"{over.how} by {over.at}",) if over else ()),
+        *_next_steps(explanation, palette),
+        *((f"why not: {explanation.why_not}",) if explanation.why_not else ()),
+    ]
+    return (
+        palette.cell(words.place(explanation.scope)),
+        palette.cell(f"{role}{waits}"),
+        palette.cell(f"by group {way.group}" if way and way.group else ""),
+        palette.cell(differs, "yellow"),
+        palette.cell("; ".join(line for line in lines if line != IDLE), "dim"),
+    )
+
+
 def _next_steps(explanation: Explanation, palette: Palette) -> Iterator[str]:
     """Yield what is planned, here and for the account as far as it matters here, or why nothing is."""
     steps = (*((explanation.step,) if explanation.step else ()), *explanation.beside)
@@ -221,11 +269,7 @@ def _next_steps(explanation: Explanation, palette: Palette) -> Iterator[str]:
         why = f", blocked: {blocked.code}: {blocked.message}" if blocked else ""
         yield palette.text(f"planned: {on}{words.movement(step.change, palette.arrow)}{why}".rstrip())
     if not steps:
-        yield (
-            f"nothing is planned: {palette.text(explanation.why_kept)}"
-            if explanation.why_kept
-            else "nothing is planned"
-        )
+        yield (f"nothing is planned: {palette.text(explanation.why_kept)}" if explanation.why_kept else IDLE)
 
 
 def _origin_lines(origin: Origin | None, palette: Palette) -> Iterator[str]:
@@ -244,7 +288,7 @@ def _grantee_cells(grantee: Grantee, palette: Palette) -> tuple[Cell, ...]:
     declared = _describe_rights(grantee.declared, grantee.declared_extras)
     return (
         palette.cell(words.name_with_login(grantee.person, grantee.account), "bold"),
-        palette.cell(f"{grantee.instance} {grantee.scope.name}"),
+        palette.cell(f"{grantee.instance} {words.place(grantee.scope)}"),
         palette.cell(_describe_rights(grantee.live, grantee.extras) if grantee.live else "-"),
         palette.cell(f"by {grantee.through}" if grantee.through else ""),
         palette.cell("" if agree else f"declared {declared}"),
@@ -295,6 +339,7 @@ def _explanation_data(explanation: Explanation) -> JSON:
         "account": explanation.account,
         "person": explanation.person,
         "site": explanation.scope.name,
+        "scope": str(explanation.scope),
         "declared": encode_resource(explanation.wished) if explanation.wished else None,
         "origin": _origin_data(explanation.origin),
         "also": [
@@ -326,6 +371,7 @@ def _grantee_data(grantee: Grantee) -> JSON:
     return {
         "instance": grantee.instance,
         "site": grantee.scope.name,
+        "scope": str(grantee.scope),
         "account": grantee.account,
         "person": grantee.person,
         "live": grantee.live,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.diff import Band, Comparison, Kind, Movement, Side
+    from siteward.access.state import Origin
     from siteward.render.context import Options
     from siteward.render.privacy import Names
 
@@ -41,9 +42,10 @@ _ENDINGS = {"silence": "no longer in the file", "left": "left the file", "not-ye
 _COUNTED: Mapping[str, str] = {
     "gained": "gained", "raised": "raised", "wider": "wider", "changed": "changed", "moved": "moved to another account",
     "longer": "longer", "shorter": "shorter", "narrower": "narrower", "lowered": "lowered", "lost": "lost",
+    "deleted": "to be deleted",
 }  # fmt: skip
 _SIGNS: Mapping[Kind, Glyph] = {
-    "gained": "+", "raised": "~", "wider": "+", "changed": "~", "moved": "~", "longer": "~", "shorter": "~", "narrower": "-", "lowered": "-", "lost": "-",
+    "gained": "+", "raised": "~", "wider": "+", "changed": "~", "moved": "~", "longer": "~", "shorter": "~", "narrower": "-", "lowered": "-", "lost": "-", "deleted": "-",
 }  # fmt: skip
 _MARKS: Mapping[str, str] = {"+": "\u2795", "~": "\u270e", "-": "\u2796"}  # heavy plus, pencil, heavy minus
 
@@ -98,7 +100,8 @@ def _redact_movement(movement: Movement, names: Names) -> Movement:
         for name, side in (("before", movement.before), ("after", movement.after))
         if side is not None
     }
-    return replace(movement, **sides)
+    origin = names.origin(movement.origin) if movement.origin else None
+    return replace(movement, origin=origin, **sides)
 
 
 # -- words
@@ -127,6 +130,8 @@ def _role_name(side: Side | None) -> str:
 
 def _describe_movement(movement: Movement, arrow: str = words.ARROW) -> str:
     before, after = movement.before, movement.after
+    if movement.kind == "deleted":
+        return "deleted, if it is there"
     if movement.kind in {"longer", "shorter"}:
         return f"{_role_name(after)} until {_end_date(before)}{arrow}{_end_date(after)}"
     if movement.kind == "moved" and before and after:
@@ -147,23 +152,35 @@ def _end_date(side: Side | None) -> str:
 
 def _location(movement: Movement, page: _Page) -> str:
     """Return the line of the file that gives the access; for lost access the line of the base that gave it."""
-    side = movement.after or movement.before
-    if side is None or side.origin is None:
+    origin = _origin(movement)
+    if origin is None:
         return ""
-    at = f"{side.origin.at.file}:{side.origin.at.line}"
-    return at if movement.after else f"{at} at {page.shown.base}"
+    at = f"{origin.at.file}:{origin.at.line}"
+    return at if movement.after or movement.origin else f"{at} at {page.shown.base}"
+
+
+def _origin(movement: Movement) -> Origin | None:
+    """Return the line behind a movement: of the account itself, of what is given, or else of what was."""
+    side = movement.after or movement.before
+    return movement.origin or (side.origin if side else None)
+
+
+def _is_grave(movement: Movement) -> bool:
+    return movement.raises or movement.kind == "deleted"
 
 
 def _reasons(movement: Movement) -> Iterator[str]:
-    side = movement.after or movement.before
+    origin = _origin(movement)
     if movement.ending:
         yield _ENDINGS.get(movement.ending, movement.ending)
-    if side and side.origin:
+    if movement.kind == "deleted":
+        yield "apply asks for --allow-delete"
+    if origin:
         came = "via" if movement.after else "was via"
-        yield f"{came} {', '.join(side.origin.via)}" if side.origin.via else ""
-        yield side.origin.ticket or ""
-        yield side.origin.reason or ""
-        yield f"until {words.end(side.origin.until)}" if side.origin.until and movement.after else ""
+        yield f"{came} {', '.join(origin.via)}" if origin.via else ""
+        yield origin.ticket or ""
+        yield origin.reason or ""
+        yield f"until {words.end(origin.until)}" if origin.until and movement.after else ""
     if movement.begins:
         yield f"from {words.begin(movement.begins)}"
     if movement.external:
@@ -209,12 +226,12 @@ def _lines(page: _Page, palette: Palette) -> Iterator[str]:
 
 def _movement_cells(movement: Movement, page: _Page, palette: Palette) -> tuple[Cell, ...]:
     shape = palette.glyph(_SIGNS[movement.kind])
-    flag = palette.glyph("high") if movement.raises else Cell(" ")
+    flag = palette.glyph("high") if _is_grave(movement) else Cell(" ")
     return (
         Cell(f"{flag.text} {shape.text}", flag.style or shape.style),
         palette.cell(movement.person, "bold"),
         palette.cell(_place(movement, page)),
-        palette.cell(_describe_movement(movement, palette.arrow), "bold" if movement.raises else ""),
+        palette.cell(_describe_movement(movement, palette.arrow), "bold" if _is_grave(movement) else ""),
         Cell(palette.join((_location(movement, page), *_reasons(movement))), "dim"),
     )
 
@@ -264,7 +281,7 @@ def _markdown_cells(movement: Movement, page: _Page) -> tuple[str, ...]:
     shape = _MARKS[_SIGNS[movement.kind]]
     why = (link_place(_location(movement, page), page.options), *map(prose, filter(None, _reasons(movement))))
     return (
-        f"❗ {shape}" if movement.raises else shape,
+        f"❗ {shape}" if _is_grave(movement) else shape,
         code(movement.person),
         code(_place(movement, page)),
         code(_describe_movement(movement)),
@@ -320,6 +337,7 @@ def _movement_data(movement: Movement) -> Mapping[str, object]:
         "ending": movement.ending,
         "before": _side_data(movement.before),
         "after": _side_data(movement.after),
+        "at": str(movement.origin.at) if movement.origin else None,
     }
 
 

@@ -11,6 +11,7 @@ from msgspec.structs import asdict, replace
 
 from siteward.access.diagnostic import plural
 from siteward.render import words
+from siteward.render.local_time import localized
 from siteward.render.markdown_escape import code, prose
 from siteward.render.privacy import Pseudonyms
 from siteward.render.safe import as_json, show
@@ -60,10 +61,12 @@ class Offboarding(Struct, frozen=True, kw_only=True):
         return sum(check.state != "done" for check in self.checks)
 
 
-def render(leaving: Offboarding, form: str, options: Options) -> str:
-    """Return an offboarding in one of `FORMATS`, redacted as the options ask."""
+def render(leaving: Offboarding, form: str, options: Options, timezone: str = "UTC") -> str:
+    """Return an offboarding in one of `FORMATS`, redacted as the options ask; people read moments in the `timezone`."""
     shown = _redact(leaving, options)
-    return as_json(_data(shown, options), 1) if form == "json" else "\n".join(_page(shown, options)) + "\n"
+    if form == "json":
+        return as_json(_data(shown, options), 1)
+    return "\n".join(_page(localized(shown, timezone), options)) + "\n"
 
 
 def _redact(leaving: Offboarding, options: Options) -> Offboarding:

@@ -177,7 +177,7 @@ def _default_next(context: RenderContext) -> str:
     return {
         1: f"fix what is named above, then siteward {command}",
         2: _after_differences(context),
-        3: "fix what is blocked, or override it with `--accept NAME=DIGEST --reason`; then siteward plan",
+        3: "fix what is blocked, or override it where its line says how; then siteward plan",
         4: _after_unread(context),
         5: "siteward apply --resume",
         130: "siteward apply --resume" if context.report.applied else f"siteward {command}",

@@ -71,7 +71,7 @@ def test_guests_are_grants_and_invitations_wait(release: str) -> None:
 def test_members_of_the_team_cannot_be_seen_and_that_is_said() -> None:
     """MAPPING.md section 1: "in sync" would claim more than anybody knows."""
     with plausible() as at:
-        assert at.traits.blind_spots == ("team-members",)
+        assert at.traits.blind_spots == ("team-members", "shared-links")
         assert "guest-layer-only" in {finding.code for finding in at.live.findings}
         assert account_key("olga@example.org") not in at.live.access
 

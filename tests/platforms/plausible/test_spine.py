@@ -46,7 +46,7 @@ def document(grants: list[dict[str, Any]], users: Mapping[str, Any] | None = Non
         "platform": "plausible",
         "url": "http://127.0.0.1:1",
         "self": "siteward@example.org",
-        "accept_blind": ["team-members"],
+        "accept_blind": ["team-members", "shared-links"],
         "team_members": {"olga@example.org": "owner"},
         **more,
     }
@@ -286,7 +286,7 @@ def test_the_table_names_its_releases() -> None:
     assert PLATFORM.releases == FAKE.releases
 
 
-@pytest.mark.parametrize("accepted", [[], ["team-members"]])
+@pytest.mark.parametrize("accepted", [[], ["team-members", "shared-links"]])
 def test_every_plan_says_that_it_knows_the_guest_layer_only(accepted: list[str]) -> None:
     """Also where the owners live with it: "in sync" is never more than it says."""
     with scene(view("anna", "ben"), accept_blind=accepted) as at:
@@ -354,7 +354,7 @@ def test_the_only_guest_may_be_cut_off_halfway_too(email: str, tmp_path: Path) -
                 "url": "http://127.0.0.1:1",
                 "self": "siteward@example.org",
                 "role_change": "reinvite",
-                "accept_blind": ["team-members"],
+                "accept_blind": ["team-members", "shared-links"],
             }
         },
         "users": {"ana": {"email": email}},

@@ -33,7 +33,7 @@ def publicity(context: Context) -> Iterator[Diagnostic]:
     for site in declaration.sites.values():
         for name in site.public.keys() & known.keys():
             if not known[name].tells_public:
-                message = f"{known[name].platform} cannot let everybody in"
+                message = f"{known[name].platform} does not tell which sites everybody may see"
                 yield problem("no-public-access", message, site.location.key("public", name), instance=name)
         yield from _find_clashes(site, [instance for instance in declaration.instances.values() if instance.closed])
 

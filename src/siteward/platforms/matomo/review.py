@@ -307,7 +307,7 @@ def _report_expired(case: _Case) -> Iterator[Diagnostic]:
         if user.invite_status == "expired" and user.login not in parting:
             yield warning(
                 "invitation-expired",
-                f"the invitation of {user.login} ended at {user.invite_ends}; Matomo deletes the account 3 days later",
+                f"the invitation of {user.login} ended at {user.invite_ends}Z; Matomo deletes the account 3 days later",
                 about=account_key(user.login),
                 hint=f"send it again: siteward apply --resend {user.login}@<instance>",
             )

@@ -33,8 +33,14 @@ _SITE_ROLES = (
     Role(name="editor", power=Power.EDIT, portable="edit"),
     Role(name="team-editor", power=Power.EDIT, declarable=False),
     Role(name="team-admin", power=Power.MANAGE, declarable=False),
-    Role(name="team-owner", power=Power.MANAGE, declarable=False),
+    Role(name="team-owner", power=Power.MANAGE, declarable=False, owns=True),
 )
+
+# The Sites API shows neither members nor visibility, and makes shared links without listing them (API.md section 3).
+_UNSEEN = {
+    "team-members": "members of the team, who see all its sites",
+    "shared-links": "public dashboards and shared links, by which a site is seen without an account",
+}
 
 GUESTS_ONLY = "guest layer only"
 
@@ -52,8 +58,8 @@ WIDEST = Traits(
     onboarding=frozenset({"invite"}),
     last_seen=True,
     shows_public=True,
-    blind_spots=("team-members",),
-    unseen={"team-members": "members of the team, who see all its sites"},
+    blind_spots=tuple(_UNSEEN),
+    unseen=_UNSEEN,
 )
 
 

@@ -29,7 +29,7 @@ _TEAM_ROLES = (
     Role(name="team-view-only", power=Power.VIEW, portable="view"),
     Role(name="team-member", power=Power.EDIT, portable="edit"),
     Role(name="team-manager", power=Power.MANAGE, portable="manage"),
-    Role(name=OWNER, power=Power.MANAGE, declarable=False),
+    Role(name=OWNER, power=Power.MANAGE, declarable=False, owns=True),
 )
 _ACCOUNT_ROLES = (
     Role(name="user", power=Power.VIEW, portable="member", lingers=True),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from siteward.platforms.instance import Instance
     from siteward.reconcile.apply.target import Book
-    from siteward.reconcile.journal.reading import JournalContent
+    from siteward.reconcile.journal.reading import JournalContent, Standing
     from siteward.reconcile.journal.runs import Run
 
 _LATEST: Final = 5
@@ -41,7 +41,8 @@ class UnfitRunError(NoRunError):
 class PastRun(Struct, frozen=True, kw_only=True):
     """A run in the journal of an instance: `is_old` is true in a file of the first format, `before` is the run before it.
 
-    `is_checked` is true where a key has sealed its lines and was there to check them.
+    `is_checked` is true where a key has sealed its lines and was there to check them; `unchecked` is the journal where
+    seals stand and no key was there to check them.
     """
 
     instance: str
@@ -49,6 +50,7 @@ class PastRun(Struct, frozen=True, kw_only=True):
     is_old: bool
     before: Run | None
     is_checked: bool
+    unchecked: Standing | None = None
 
     @property
     def id(self) -> str:
@@ -101,6 +103,7 @@ def _list_runs(book: Book, instance: str) -> Iterator[PastRun]:
         yield PastRun(
             instance=instance, run=run, is_old=run.began.run in old, before=before,
             is_checked=run.is_sealed and content.standing.checked,
+            unchecked=None if content.standing.checked else content.standing,
         )  # fmt: skip
         before = run
 

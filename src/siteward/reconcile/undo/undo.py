@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, note, plural, warning
+from siteward.reconcile.apply.admission import unchecked
 from siteward.reconcile.dated import declaration_of
 from siteward.reconcile.journal.dates import build_record
 from siteward.reconcile.project import Commit
@@ -74,7 +75,8 @@ def undo(project: Project, surveys: Sequence[Survey], book: Book, runs: Sequence
         words=tuple(f"run:{name}" for name in dict.fromkeys(past.id for past in runs)), domains={},
         objects=_as_left(done, by_name), remarks={name: (*_tell_all(left, name), *effects[name]) for name in effects},
     )  # fmt: skip
-    return Undo(edit=edit, only=only, back=len(done), said=tuple(_describe(edit, len(done), wanted.name)))
+    seals = (unchecked(past.unchecked) for past in runs if past.unchecked is not None)
+    return Undo(edit=edit, only=only, back=len(done), said=(*_describe(edit, len(done), wanted.name), *seals))
 
 
 def _name_of(runs: Sequence[PastRun]) -> str:

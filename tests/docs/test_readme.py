@@ -69,7 +69,7 @@ def test_the_sample_plan_is_what_comes_out(program: Program, section: Callable[[
     assert result.code == 2, result.out
     shown = result.out.replace(sandbox.url, "https://stats.example.org")
     shown = re.sub(r"sha256:[0-9a-f]{64}", "sha256:9f2c…", shown).strip()
-    section("plan", f"```text\n{shown}\n```")
+    section("plan", f"<!-- run by: tests/docs/test_readme.py -->\n\n```text\n{shown}\n```")
 
 
 def test_the_platform_table_is_what_the_platforms_say(section: Callable[[str, str], None]) -> None:

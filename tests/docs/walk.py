@@ -11,7 +11,8 @@ is walked through from top to bottom, in an empty folder with the credentials of
 - A block `text` right below commands is what the last of them prints: `…` on a line of its own stands for any lines, and
   within a line for any text.
 - What readers need not see stands in a comment whose first line is the kind of block (`<!-- sh`), and is done in its turn.
-- A block right below `<!-- not run: REASON -->` is passed over, and one below `<!-- run by: tests/….py -->` left to that test.
+- A block right below `<!-- not run: REASON -->` is passed over, and one below `<!-- run by: tests/….py -->` left to that test;
+  one below `<!-- lines of: FILE, NEW for OLD, … -->` has lines of that file, but for these words (`test_blocks.py`).
 
 A page begins on 1 December 2026, and the clock of the sandbox goes along. No other kind of block may stand on it.
 """
@@ -42,7 +43,7 @@ ROOT = Path(__file__).parents[2]
 _SANDBOX = re.compile(r"^<!-- sandbox: (?P<names>[a-z0-9=:, -]+) -->$", re.MULTILINE)
 _BLOCK = re.compile(
     r"^<!-- (?P<hidden>sh|yaml|csv)\n(?P<inside>.*?)^-->$"
-    r"|(?:^<!-- (?P<mark>not run|run by): (?P<why>.+?) -->\n+)?^(?P<indent> *)```(?P<kind>[a-z]*)\n(?P<text>.*?)^ *```$",
+    r"|(?:^<!-- (?P<mark>not run|run by|lines of): (?P<why>.+?) -->\n+)?^(?P<indent> *)```(?P<kind>[a-z]*)\n(?P<text>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
 )
 _COMMENT = re.compile(r"\s+#(?P<text>[^'\"]*)$")
@@ -87,6 +88,9 @@ class Walk:
     since: float = field(default_factory=monotonic)
     printed: str | None = None
     """What the last command printed, until the next block."""
+
+    without_address: set[str] = field(default_factory=set)
+    """The variables that would say which server the credentials on the page are for, and were not set yet."""
 
     def now(self) -> datetime:
         """Return the moment: the day of the page, and what has passed since."""
@@ -152,9 +156,11 @@ def list_commands(text: str) -> Iterator[str]:
     """Yield the commands of a block `sh`, each as one line with its comment."""
     command = ""
     for line in text.replace("\\\n", " ").splitlines():
+        if not command and line.startswith("#"):
+            continue
         command = f"{command}\n{line}" if command else line
         if _is_whole(command):
-            if command.strip() and not command.startswith("#"):
+            if command.strip():
                 yield command
             command = ""
     assert not command, f"a quote has no end:\n{command}"
@@ -272,6 +278,7 @@ def _call(walk: Walk, line: str, *, is_hidden: bool) -> str:
     if word == "export":
         _export(walk, rest)
         return ""
+    assert word != "siteward" or not walk.without_address, f"nothing says {walk.without_address}"
     program = f'siteward() {{ {shlex.quote(sys.executable)} -m cli.clocked {walk.now().isoformat()} "$@"; }}'
     dates = {f"GIT_{role}_DATE": walk.now().isoformat() for role in ("AUTHOR", "COMMITTER")}
     done = subprocess.run(
@@ -292,10 +299,17 @@ def _call(walk: Walk, line: str, *, is_hidden: bool) -> str:
 
 
 def _export(walk: Walk, assignments: list[str]) -> None:
-    """Set variables; what a page does not print is a credential that the sandbox has given."""
+    """Set variables; what a page does not print is a credential that the sandbox has given, `$(…)` what a command prints.
+
+    A sandbox is on this machine, where credentials need no address; a reader's server is not, so a page has to give it.
+    """
     for assignment in assignments:
         name, _, value = assignment.partition("=")
         if value == "…":
             assert name in walk.env, f"{name} is no credential of a sandbox"
+            walk.without_address |= {re.sub(r"^(SITEWARD_[A-Z]+)_.*", r"\1_URL", name)} - walk.env.keys()
+        elif value.startswith("$("):
+            walk.env[name] = subprocess.check_output(["bash", "-c", value[2:-1]], cwd=walk.folder, text=True).strip()
         else:
             walk.env[name] = value
+            walk.without_address.discard(name)

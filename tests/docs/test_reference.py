@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+from functools import cache
 from pathlib import Path
 
 import click
 import pytest
 
+from docs.test_verify_journal import path
+from docs.walk import is_part_of, list_blocks, read_shortened
 from siteward import platforms
 from siteward.access.report import EXITS
 from siteward.cli.app import main
 from siteward.transport.secrets import HEADERS
+
+__all__ = ["path"]  # a sealed journal
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -23,6 +29,7 @@ PLUMBING = {"SITEWARD_COMPLETE"}
 """What click reads when a shell asks for completions."""
 
 
+@cache
 def texts() -> list[str]:
     """Return every text of the program that is no docstring; one with values inside has `<X>` in their place."""
     found = []
@@ -101,3 +108,13 @@ def test_the_page_of_formats_says_which_documents_have_a_schema() -> None:
     kinds = next(param.type for param in shown.params if isinstance(param, click.Argument))
     assert isinstance(kinds, click.Choice)
     assert set(said[1].split(" | ")) == set(kinds.choices)
+
+
+def test_the_journal_that_the_page_of_formats_shows_is_one(path: Path) -> None:
+    """The part and the header have these members in this order, in a journal that is sealed."""
+    blocks = list_blocks((ROOT / "docs" / "formats.md").read_text(encoding="utf-8"))
+    (shown,) = (block.text.splitlines() for block in blocks if block.kind == "json")
+    written = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len(shown) == 2
+    for line in shown:
+        assert any(is_part_of(read_shortened(line), record) for record in written), line

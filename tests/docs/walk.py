@@ -19,6 +19,7 @@ A page begins on 1 December 2026, and the clock of the sandbox goes along. No ot
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -144,6 +145,8 @@ def _list_sandboxes(text: str) -> Iterator[tuple[str, str]]:
 
 def list_blocks(text: str) -> Iterator[Block]:
     """Yield the blocks of a page in order, those that readers do not see among them."""
+    fences = re.findall(r"^ *(?:```|~~~).*$", text, re.MULTILINE)
+    assert len(fences) == 2 * sum(found["kind"] is not None for found in _BLOCK.finditer(text)), fences
     for found in _BLOCK.finditer(text):
         if found["hidden"]:
             yield Block(found["hidden"], found["inside"], is_hidden=True)
@@ -313,3 +316,19 @@ def _export(walk: Walk, assignments: list[str]) -> None:
         else:
             walk.env[name] = value
             walk.without_address.discard(name)
+
+
+def read_shortened(text: str) -> Any:
+    """Return a document of JSON that a page shows with `…` in place of members, items and values, which are left out."""
+    text = re.sub(r"(?<=[\[{])…,?|,…(?=[,\]}])", "", text)
+    return json.loads(re.sub(r":…", ":null", text))
+
+
+def is_part_of(shown: Any, whole: Any) -> bool:
+    """Return whether a document has what a page shows of it: these members, in this order, and values of these kinds."""
+    if isinstance(shown, dict):
+        order = [name for name in whole if name in shown] if isinstance(whole, dict) else None
+        return order == list(shown) and all(is_part_of(value, whole[name]) for name, value in shown.items())
+    if isinstance(shown, list):
+        return isinstance(whole, list) and all(any(is_part_of(item, other) for other in whole) for item in shown)
+    return shown is None or type(shown) is type(whole)

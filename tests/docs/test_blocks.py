@@ -217,7 +217,8 @@ def test_every_word_with_hyphens_in_the_prose_exists() -> None:
     """A rule id, a verb, a word of the file or of a recipe: what stands alone between backticks is there, letter for letter."""
     said = {span: page.name for page in SPOKEN for span in spans(page) if re.fullmatch(r"[a-z]+(-[a-z]+)+", span)}
     assert len(said) >= 70
-    assert {span: name for span, name in said.items() if span not in known_words()} == {}
+    known = known_words()
+    assert {span: name for span, name in said.items() if span not in known} == {}
 
 
 def known_words() -> set[str]:

@@ -145,7 +145,7 @@ def test_the_schema_is_where_the_file_says(program: Program, umami: Sandbox) -> 
     there = files_of(program)
     assert there["access.yaml"].startswith("# yaml-language-server: $schema=./schemas/access.schema.json\n")
     assert json.loads(there["schemas/access.schema.json"]) == program("schema").json()
-    assert there[".gitignore"].splitlines() == [".siteward/", ".env", "passwords.txt", "*.plan.json"]
+    assert there[".gitignore"].splitlines() == [".siteward/", ".env", "passwords.txt", "plan.json", "*.plan.json"]
 
 
 # -- what is missing
@@ -256,7 +256,14 @@ def test_what_is_there_stays(program: Program, umami: Sandbox) -> None:
     told = program("init", *UMAMI, "--url", umami.url, "--ci", "github")
     assert told.code == 0, told.err
     there = files_of(program)
-    assert there[".gitignore"].splitlines() == ["*.log", ".env", ".siteward/", "passwords.txt", "*.plan.json"]
+    assert there[".gitignore"].splitlines() == [
+        "*.log",
+        ".env",
+        ".siteward/",
+        "passwords.txt",
+        "plan.json",
+        "*.plan.json",
+    ]
     assert there["schemas/access.schema.json"] == "{}"
     assert there[".github/workflows/siteward-check.yml"] == "mine\n"
     again = program("init", *UMAMI, "--url", umami.url, "--ci", "github")

@@ -56,7 +56,7 @@ PAGES = [
     for page in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
     if _SANDBOX.search(page.read_text(encoding="utf-8"))
 ]
-QUIET = frozenset({"export", "git", "sed"})
+QUIET = frozenset({"export", "git", "sed", "sh"})
 """What a sample may call beside siteward."""
 
 ADDRESSES = {"piwik-pro": "https://acme.piwik.pro", "plausible": "https://plausible.io"}

@@ -108,7 +108,7 @@ def walk_through(text: str, folder: Path) -> None:
     with ExitStack() as stack:
         for name, platform in _list_sandboxes(text):
             fake = _start(platform, walk)
-            shown = ADDRESSES.get(platform.partition(":")[0], f"https://{name}.example.org")
+            shown = ADDRESSES.get(platform, f"https://{name}.example.org")
             walk.addresses[shown] = stack.enter_context(serve(fake)).url
             prefix = f"SITEWARD_{name}_".upper().replace("-", "_")
             walk.env |= {f"{prefix}{key.upper()}": value for key, value in fake.credentials.items()}

@@ -147,7 +147,7 @@ def _releases(platform: Platform) -> str:
     driven = {known.release for known in platform.known if known.is_driven}
     live = [release for release in platform.releases if release in driven]
     read = [release for release in platform.releases if release not in driven]
-    return "; ".join((*([", ".join(live)] if live else ()), *([f"read only: {', '.join(read)}"] if read else ())))
+    return "; ".join((*([", ".join(live)] if live else ()), *([f"only read about: {', '.join(read)}"] if read else ())))
 
 
 def _row(platform: Platform) -> str:

@@ -276,12 +276,12 @@ def test_the_journal_of_init_becomes_the_first_of_the_branch_and_no_second(tmp_p
         journal = tmp_path / name / ".siteward" / "stats.jsonl"
         journal.parent.mkdir()
         journal.write_text(f"{name}\n")
-        shell = ["sh", CI / "ci" / "journal.sh", "push"]
+        shell = ["sh", str(CI / "ci" / "journal.sh"), "push"]
         ran = subprocess.run(shell, cwd=tmp_path / name, capture_output=True, text=True, check=False)
         assert ran.returncode == code, ran.stderr
         assert journal.read_text() == f"{name}\n"
     assert "is there already: move it away" in ran.stderr
-    kept = ["git", "-C", tmp_path / "origin", "show", "siteward-journal:stats.jsonl"]
+    kept = ["git", "-C", str(tmp_path / "origin"), "show", "siteward-journal:stats.jsonl"]
     assert subprocess.check_output(kept, text=True) == "first\n"
 
 

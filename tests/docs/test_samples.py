@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from docs.walk import PAGES, ROOT, Block, Walk, do_block, is_like, load_yaml, walk_through
+from docs.walk import PAGES, ROOT, Block, Walk, do_block, is_like, is_part_of, load_yaml, read_shortened, walk_through
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +38,8 @@ FILE = "# access.yaml\nversion: 1\ninstances: {stats: {platform: umami, url: htt
         ("```sh\nsiteward schema\n```\n\n```text\nnothing\n```", "the page says"),
         ("```sh\ncurl https://stats.example.org\n```", "a sample calls curl"),
         ("```sh\nexport SITEWARD_STATS_TOKEN=…\n```", "no credential"),
+        ("```sh\nexport SITEWARD_STATS_USERNAME=…\nsiteward doctor\n```", "nothing says .*SITEWARD_STATS_URL"),
+        ("```sh\nsiteward grant anna 'edit\n```", "a quote has no end"),
         ("```yaml\nversion: 1\n```", "names no file"),
         ("```console\n$ siteward plan\n```", "a block of console"),
         ("```\nsiteward plan\n```", "a block of no kind"),
@@ -60,6 +62,14 @@ def test_an_output_may_vary_only_where_the_page_says_so() -> None:
     assert not is_like("Plan: nothing to do.\n", printed)
     assert not is_like("…\n  read 4 accounts\n", printed)
     assert not is_like("stats  umami …\n…\nPlan: 1 to add.\n", printed)
+
+
+def test_a_document_may_be_shortened_only_where_the_page_says_so() -> None:
+    whole = {"a": "x", "z": 0, "b": [{"c": 2, "d": 3}, {"c": 4}]}
+    assert is_part_of(read_shortened('{"a":…,"b":[{"c":1,…},…]}'), whole)
+    assert not is_part_of(read_shortened('{"b":[…],"a":"x"}'), whole)
+    assert not is_part_of(read_shortened('{"a":…,"q":…}'), whole)
+    assert not is_part_of(read_shortened('{"b":[{"c":"1"}]}'), whole)
 
 
 def test_what_is_added_to_a_file_stands_beside_what_was_there(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from ruamel.yaml import YAML
 
 from cli.conftest import base_environment, start
 from siteward import platforms
-from siteward.cli.ci_files import Filled, add, fill
+from siteward.cli.ci_files import RECIPES, Filled, add, fill, recipes
 from siteward.platforms.fakery import Sandbox, serve
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def test_the_schema_is_where_the_file_says(program: Program, umami: Sandbox) -> 
     there = files_of(program)
     assert there["access.yaml"].startswith("# yaml-language-server: $schema=./schemas/access.schema.json\n")
     assert json.loads(there["schemas/access.schema.json"]) == program("schema").json()
-    assert there[".gitignore"].splitlines() == [".siteward/", ".env", "passwords.txt", "*.plan.json"]
+    assert there[".gitignore"].splitlines() == [".siteward/", ".env", "passwords.txt", "plan.json", "*.plan.json"]
 
 
 # -- what is missing
@@ -266,7 +267,14 @@ def test_what_is_there_stays(program: Program, umami: Sandbox) -> None:
     told = program("init", *UMAMI, "--url", umami.url, "--ci", "github")
     assert told.code == 0, told.err
     there = files_of(program)
-    assert there[".gitignore"].splitlines() == ["*.log", ".env", ".siteward/", "passwords.txt", "*.plan.json"]
+    assert there[".gitignore"].splitlines() == [
+        "*.log",
+        ".env",
+        ".siteward/",
+        "passwords.txt",
+        "plan.json",
+        "*.plan.json",
+    ]
     assert there["schemas/access.schema.json"] == "{}"
     assert there[".github/workflows/siteward-check.yml"] == "mine\n"
     again = program("init", *UMAMI, "--url", umami.url, "--ci", "github")
@@ -347,3 +355,15 @@ def test_every_recipe_with_credentials_is_filled() -> None:
         filled = fill(path.read_text(), Filled(name="web", secret=("api_key",), plain=("url", "self")))
         assert "SITEWARD_STATS" not in filled, path
         assert "'stats'" not in filled, path
+
+
+def test_what_an_installation_compiles_is_no_recipe(tmp_path: Path) -> None:
+    """`pip install` leaves compiled files beside the recipes' Python."""
+    shutil.copytree(CI, tmp_path / "ci")
+    compiled = tmp_path / "ci" / "ci" / "__pycache__" / "pages.cpython-311.pyc"
+    compiled.parent.mkdir(exist_ok=True)
+    compiled.write_bytes(b"\xa7\r\r\n")
+    for forge in RECIPES:
+        names = recipes(forge, tmp_path / "ci").keys()
+        assert "ci/pages.py" in names
+        assert not [name for name in names if "__pycache__" in name]

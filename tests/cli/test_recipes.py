@@ -268,6 +268,23 @@ def test_the_journal_is_kept_after_a_failure(forge: Forge, umami: Sandbox) -> No
     assert "another plan" in other.log or "digest" in other.log
 
 
+def test_the_journal_of_init_becomes_the_first_of_the_branch_and_no_second(tmp_path: Path) -> None:
+    """`push` takes what `siteward init` left where nobody has pushed a journal yet; else it stops, and nothing is moved."""
+    subprocess.run(["git", "init", "-q", "--bare", tmp_path / "origin"], check=True)
+    for name, code in (("first", 0), ("second", 1)):
+        subprocess.run(["git", "clone", "-q", tmp_path / "origin", tmp_path / name], check=True, capture_output=True)
+        journal = tmp_path / name / ".siteward" / "stats.jsonl"
+        journal.parent.mkdir()
+        journal.write_text(f"{name}\n")
+        shell = ["sh", str(CI / "ci" / "journal.sh"), "push"]
+        ran = subprocess.run(shell, cwd=tmp_path / name, capture_output=True, text=True, check=False)
+        assert ran.returncode == code, ran.stderr
+        assert journal.read_text() == f"{name}\n"
+    assert "is there already: move it away" in ran.stderr
+    kept = ["git", "-C", str(tmp_path / "origin"), "show", "siteward-journal:stats.jsonl"]
+    assert subprocess.check_output(kept, text=True) == "first\n"
+
+
 def test_drift_is_one_issue(forge: Forge, umami: Sandbox, admin: httpx.Client) -> None:
     """Drift opens an issue, later drift updates it, agreement closes it."""
     merged(forge, "Begin")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -15,12 +16,14 @@ import pytest
 import yaml
 
 from cli.conftest import Program, program
+from docs.walk import is_part_of, list_blocks, read_shortened
 from siteward import platforms
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite, serve
 from siteward.platforms.interface import Platform
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 __all__ = ["program"]  # the fixture of the command line serves here too
 WORLD = World(
     accounts=(
@@ -56,7 +59,7 @@ def section(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 
 def test_the_sample_plan_is_what_comes_out(program: Program, section: Callable[[str, str], None]) -> None:
-    """The ten-line file, planned against a small server, gives the plan that stands below it."""
+    """The ten-line file, planned against a small server, gives the plan that stands below it, saved as architecture.md shows."""
     declaration = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)[0]
     assert len(yaml.safe_load(declaration)) >= 4
     fake = platforms.fake("umami").of(WORLD, "3.2", clock=lambda: CLOCK)
@@ -69,7 +72,9 @@ def test_the_sample_plan_is_what_comes_out(program: Program, section: Callable[[
     assert result.code == 2, result.out
     shown = result.out.replace(sandbox.url, "https://stats.example.org")
     shown = re.sub(r"sha256:[0-9a-f]{64}", "sha256:9f2c…", shown).strip()
-    section("plan", f"```text\n{shown}\n```")
+    (sample,) = (block.text for block in list_blocks(ARCHITECTURE.read_text(encoding="utf-8")) if block.kind == "json")
+    assert is_part_of(read_shortened(sample), json.loads((program.folder / "plan.json").read_text(encoding="utf-8")))
+    section("plan", f"<!-- run by: tests/docs/test_readme.py -->\n\n```text\n{shown}\n```")
 
 
 def test_the_platform_table_is_what_the_platforms_say(section: Callable[[str, str], None]) -> None:
@@ -121,7 +126,7 @@ def test_the_page_of_platforms_is_what_the_platforms_say(request: pytest.Fixture
         ]
         if platform.setup:
             parts += ["", "The role of the database, made by its owner in the database of the product:", ""]
-            parts += [f"```sql\n{platform.setup}```"]
+            parts += [f"<!-- run by: tests/crossings/test_pgbouncer.py -->\n\n```sql\n{platform.setup}```"]
         parts += ["", "What it cannot do, and what to know:", "", *(f"- {limit}" for limit in platform.limits)]
     wanted, page = "\n".join(parts) + "\n", ROOT / "docs" / "platforms.md"
     if request.config.getoption("--update-golden") and not os.environ.get("CI"):
@@ -142,7 +147,7 @@ def _releases(platform: Platform) -> str:
     driven = {known.release for known in platform.known if known.is_driven}
     live = [release for release in platform.releases if release in driven]
     read = [release for release in platform.releases if release not in driven]
-    return "; ".join((*([", ".join(live)] if live else ()), *([f"read only: {', '.join(read)}"] if read else ())))
+    return "; ".join((*([", ".join(live)] if live else ()), *([f"only read about: {', '.join(read)}"] if read else ())))
 
 
 def _row(platform: Platform) -> str:

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+from functools import cache
 from pathlib import Path
 
 import click
 import pytest
 
+from docs.test_blocks import OPTIONS
+from docs.test_verify_journal import path
+from docs.walk import is_part_of, list_blocks, read_shortened
 from siteward import platforms
 from siteward.access.report import EXITS
 from siteward.cli.app import main
 from siteward.transport.secrets import HEADERS
+
+__all__ = ["path"]  # a sealed journal
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 MODULES = sorted((ROOT / "src").rglob("*.py"))
 WHOLE = re.compile(r"SITEWARD_[A-Z_]+")
 FORMAT = re.compile(r"siteward\.[a-z-]+/\d+")
+READ = re.compile(r"\benv(?:iron(?:ment)?)?(?:\.get\(|\[)f?[\"']([A-Z][A-Z_]+)[\"']")
+LIBRARIES = {
+    "ALL_PROXY", "COLUMNS", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_DIR", "SSL_CERT_FILE",
+}  # fmt: skip
 PLUMBING = {"SITEWARD_COMPLETE"}
 """What click reads when a shell asks for completions."""
 
 
+@cache
 def texts() -> list[str]:
     """Return every text of the program that is no docstring; one with values inside has `<X>` in their place."""
     found = []
@@ -51,6 +63,15 @@ def test_the_page_of_the_environment_names_every_variable_and_no_other() -> None
     assert len(known) >= 8
     said = {name for name in WHOLE.findall(page) if not name.endswith("_") and not of_instances(name)}
     assert said == known
+
+
+def test_the_page_of_the_environment_names_what_is_read_of_others() -> None:
+    """The variables of forges and terminals too, each that the code asks for; what libraries ask for stands beside them."""
+    page = (REFERENCE / "environment.md").read_text(encoding="utf-8").partition("## What others set")[2]
+    rows = [row.split(" | ")[0] for row in page.splitlines() if row.startswith("| `")]
+    said = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}
+    read = {name for module in MODULES for name in READ.findall(module.read_text(encoding="utf-8"))} | {"NO_COLOR"}
+    assert said - LIBRARIES == {name for name in read if not name.startswith("SITEWARD_")}
 
 
 def test_the_page_of_the_environment_names_what_an_instance_may_have() -> None:
@@ -101,3 +122,22 @@ def test_the_page_of_formats_says_which_documents_have_a_schema() -> None:
     kinds = next(param.type for param in shown.params if isinstance(param, click.Argument))
     assert isinstance(kinds, click.Choice)
     assert set(said[1].split(" | ")) == set(kinds.choices)
+
+
+def test_the_journal_that_the_page_of_formats_shows_is_one(path: Path) -> None:
+    """The part and the header have these members in this order, in a journal that is sealed."""
+    blocks = list_blocks((ROOT / "docs" / "formats.md").read_text(encoding="utf-8"))
+    (shown,) = (block.text.splitlines() for block in blocks if block.kind == "json")
+    written = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len(shown) == 2
+    for line in shown:
+        assert any(is_part_of(read_shortened(line), record) for record in written), line
+
+
+def test_the_page_of_formats_names_every_format_of_an_option() -> None:
+    """What `-f` and `-o` take, of any command, stands between backticks."""
+    text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    kinds = (option.type for option in OPTIONS if "--format" in option.opts)
+    taken = {choice for kind in kinds if isinstance(kind, click.Choice) for choice in kind.choices}
+    assert taken >= {"text", "sarif", "xlsx"}
+    assert {name for name in taken if f"`{name}`" not in text} == set()

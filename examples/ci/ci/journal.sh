@@ -36,6 +36,24 @@ begin() {
     GIT_AUTHOR_DATE='@0 +0000' GIT_COMMITTER_DATE='@0 +0000' git commit-tree -m 'Begin the journal' "$tree"
 }
 
+# Make the folder that `siteward init` left the first commits of the branch, where nobody has pushed a journal yet.
+adopt() {
+    found=0
+    fetch || found=$?
+    case $found in
+    0) stop "$folder is not from the branch $branch, which is there already: move it away, and \`journal.sh pull\`" ;;
+    2) ;;
+    *) stop "the journal cannot be fetched" ;;
+    esac
+    ! git rev-parse --verify --quiet "$ours" >/dev/null ||
+        stop "the branch $branch of this clone has a journal already: move $folder away, and \`journal.sh pull\`"
+    git worktree prune
+    git worktree add --quiet --no-track -b "$branch" "$folder.first" "$(begin)"
+    cp -Rp "$folder/." "$folder.first/"
+    rm -rf "$folder"
+    git worktree move "$folder.first" "$folder"
+}
+
 # Commit what lies in the folder.
 record() {
     [ -e "$folder/.gitattributes" ] || printf '%s\n' "$attributes" >"$folder/.gitattributes"
@@ -88,7 +106,8 @@ pull)
     fi
     ;;
 push)
-    [ -e "$folder/.git" ] || stop "there is no journal in $folder; \`journal.sh pull\` comes first"
+    [ -e "$folder" ] || stop "there is no journal in $folder; \`journal.sh pull\` comes first"
+    [ -e "$folder/.git" ] || adopt
     record "${2:-A run}"
     tries=0
     refused=0

@@ -53,13 +53,16 @@ class Filled(Struct, frozen=True, kw_only=True):
 
 
 def recipes(forge: str, folder: Path) -> dict[str, str]:
-    """Return the texts of a forge's recipes in `folder`, by path, without those that name the instances."""
+    """Return the texts of a forge's recipes in `folder`, by path, without those that name the instances.
+
+    What Python has compiled there, as `pip install` does, is none of them.
+    """
     found: dict[str, str] = {}
     for name in RECIPES[forge]:
         path = folder / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             relative = file.relative_to(folder).as_posix()
-            if file.is_file() and relative != INSTANCES:
+            if file.is_file() and relative != INSTANCES and file.parent.name != "__pycache__":
                 found[relative] = file.read_text(encoding="utf-8")
     return found
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from siteward.reconcile.project import Project
 
 SCHEMA = Path("schemas") / "access.schema.json"
-IGNORED = (".siteward/", ".env", "passwords.txt", "*.plan.json")
+IGNORED = (".siteward/", ".env", "passwords.txt", "plan.json", "*.plan.json")
 """What git should ignore beside a file: journals, which have a branch of their own, credentials, passwords and plans."""
 BRANCH = "siteward-journal"
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from siteward.render.context import Options
 
+FORMAT = "siteward.people/1"
 FORMATS = ("text", "markdown", "json")
 _ORDER = ("left", "group lost", "group", "changed", "back", "added")
 """The kinds of changes, what takes the most away first."""
@@ -35,7 +36,8 @@ def render(directory: str, file: str, lines: Sequence[Line], told: Sequence[str]
         told = [sentence.partition(":")[0] for sentence in told]
     if form == "json":
         changes = [{"what": kind, "who": who, "detail": detail} for kind, who, detail in shown]
-        return as_json({"directory": directory, "file": file, "told": list(told), "changes": changes}, 2) + "\n"
+        document = {"format": FORMAT, "directory": directory, "file": file, "told": list(told), "changes": changes}
+        return as_json(document, 2) + "\n"
     if form == "markdown":
         head = f"**{prose(directory)}** ({code(file)}): {total}.\n"
         rows = [(kind, code(who), prose(detail)) for kind, who, detail in shown]

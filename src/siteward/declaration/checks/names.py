@@ -13,6 +13,7 @@ from siteward.access.traits import is_public
 from siteward.declaration.declared import EVERY
 from siteward.declaration.directories import group_name, slug
 from siteward.declaration.groups import MAX_NESTING, may_take
+from siteward.declaration.references import describe_unknown
 from siteward.declaration.roles import PORTABLE
 from siteward.declaration.selector import parse
 
@@ -143,14 +144,7 @@ def _describe_unknown(context: Context, name: str, at: Span) -> Diagnostic:
         return problem("unknown-user", f"there is no user or group `{name}`", at, hint=hint)
     refused = (name for section, name in context.dropped if section in {"users", "groups"})
     declared = (*context.declaration.users, *context.declaration.groups, *sorted(refused))
-    return problem(
-        "unknown-user",
-        f"there is no user or group `{name}`",
-        at,
-        word=name,
-        known=declared,
-        hint="declare it under `users`",
-    )
+    return describe_unknown(context.declaration, name, at, declared)
 
 
 def group_cycles(context: Context) -> Iterator[Diagnostic]:
@@ -342,6 +336,8 @@ def safe_names(context: Context) -> Iterator[Diagnostic]:
         yield from _check_name(group.handle, group.location, key=True)
         if group.native is not None:
             yield from _check_name(group.native, group.location, "native")
+        for number, former in enumerate(group.previously):
+            yield from _check_name(former, group.location, "previously", number)
     for site in declaration.sites.values():
         yield from _check_name(site.handle, site.location, key=True)
         yield from _check_name(site.domain, site.location, "domain")

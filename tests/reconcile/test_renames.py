@@ -7,11 +7,11 @@ import pytest
 from rig import subject, whole
 from siteward.access.change import Change
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Resource, Scope
-from siteward.access.renames import at_rest, change_under, key_under, renames_in, touched, under
+from siteward.access.renames import Renames, at_rest, change_under, key_under, renames_in, touched, under
 
 SITE = Scope("site", "a.test")
-NAMES = {("account", "ann"): "anna"}
-GROUPS = {("group", "readers"): "analysts"}
+NAMES: Renames = {("account", "ann"): "anna"}
+GROUPS: Renames = {("group", "readers"): "analysts"}
 MOVED: list[tuple[Resource, Resource]] = [
     (Account("ann", "ann@a.test"), Account("anna", "ann@a.test")),
     (Account("ann", renamed="anna"), Account("anna")),

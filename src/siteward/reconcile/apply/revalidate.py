@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource, Scope, account_of, scope_of
+from siteward.access.needs import NEEDS
 from siteward.access.policy import LIMIT_NAMES
 from siteward.access.renames import change_under, key_under, of_accounts, renames_in, subjects_of
 from siteward.access.report import Outcome, OutcomeStatus
@@ -153,16 +154,16 @@ def find_unmet(step: Step, needs: Mapping[str, frozenset[str]], outcomes: Mappin
 
 
 def allowed(reviewed: InstancePlan, lifted: Collection[str]) -> InstancePlan:
-    """Return a reviewed plan in which the blocks that whoever applies has lifted are warnings."""
+    """Return a reviewed plan in which the blocks that whoever applies has lifted are warnings, and needs given are gone."""
     if not lifted:
         return reviewed
     steps = tuple(
-        replace(step, diagnostics=tuple(map(_lower_block, step.diagnostics))) if step.id in lifted else step
+        replace(step, diagnostics=tuple(_lower_block(said) for said in step.diagnostics if said.code not in NEEDS))
+        if step.id in lifted
+        else step
         for step in reviewed.steps
     )
-    diagnostics = tuple(
-        _lower_block(diagnostic) if diagnostic.about is None else diagnostic for diagnostic in reviewed.diagnostics
-    )
+    diagnostics = tuple(_lower_block(said) if said.about is None else said for said in reviewed.diagnostics)
     return replace(reviewed, steps=steps, diagnostics=diagnostics)
 
 

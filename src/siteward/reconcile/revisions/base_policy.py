@@ -29,7 +29,7 @@ from siteward.declaration.subjects import identities
 from siteward.reconcile.revisions.policy_changes import changed_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from siteward.access.change import Change
@@ -37,10 +37,9 @@ if TYPE_CHECKING:
     from siteward.access.model import Scope
     from siteward.access.policy import Policy
     from siteward.access.proposal import Proposal
-    from siteward.access.state import DeclaredUser, Desired, Kind, Live, Memory
+    from siteward.access.state import DeclaredUser, Desired, Kind, Live, Memory, Timed
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Instance
-    from siteward.declaration.groups import People
     from siteward.declaration.load import Declaration
 
 Actor = tuple[str, str]
@@ -116,11 +115,11 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
                 names[scope] = names.get(scope, frozenset()) | former
         asked = {rule.not_with for rule in before.policy.rules} - desired.memberships.keys()
         gone = self._expand_former() if asked & self.base.groups.keys() else {}
-        for former, handle in renamed_groups(self.base, self.head).items() if gone else ():
-            gone[former] = {**gone[former], **desired.memberships.get(handle, {})}
+        for group, handle in renamed_groups(self.base, self.head).items() if gone else ():
+            gone[group] = {**gone[group], **desired.memberships.get(handle, {})}
         return replace(desired, names=names, memberships={**gone, **desired.memberships})
 
-    def _expand_former(self) -> dict[str, People]:
+    def _expand_former(self) -> dict[str, Mapping[str, Sequence[Timed]]]:
         """Return the users of each group at the base, under the handles that they have now."""
         if self.base is None:
             return {}

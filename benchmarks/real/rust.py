@@ -134,7 +134,7 @@ def _group(team: Row, teams: Mapping[str, Row]) -> Row:
     }
 
 
-def _tools(holder: str, row: Row) -> list[Row]:
+def _tools(subject: str, row: Row) -> list[Row]:
     """Return what a team or a person may use of the project's tools, each a site."""
     found = row.get("permissions", {})
     tools = [name for name, value in found.items() if value is True]
@@ -142,7 +142,7 @@ def _tools(holder: str, row: Row) -> list[Row]:
     tries = [f"bors-{name}" for name, value in found.get("bors", {}).items() if value.get("try")]
     pairs: Iterable[tuple[str, list[str]]] = (("edit", tools), ("view", tries))
     return [
-        {"to": holder, "role": role, "sites": [f"{name}.tools.rust.test" for name in names]}
+        {"to": subject, "role": role, "sites": [f"{name}.tools.rust.test" for name in names]}
         for role, names in pairs
         if names
     ]

@@ -208,7 +208,9 @@ def test_the_whole_way_of_somebody_who_leaves(staffed: Program) -> None:
     assert (asked.code, "| left | dmitri |" in asked.out.replace("`", "").replace("**", "")) == (2, True), asked.out
     assert staffed("people", "refresh").code == 0
     attended = staffed("plan", *leaver, "--base", "HEAD")
-    assert "key-stays: stats: the key `nightly` of `etl` on stats stays: its owner `dmitri` is suspended" in attended.out
+    assert (
+        "key-stays: stats: the key `nightly` of `etl` on stats stays: its owner `dmitri` is suspended" in attended.out
+    )
     path.write_text(text.replace(service, ""))
     commit(staffed, "people: dmitri left")
     diff = staffed("diff", "HEAD~1")

@@ -272,6 +272,11 @@ def known_intakes(context: Context) -> Iterator[Diagnostic]:
                 message = f"there is no directory `{intake.value}`"
                 known = tuple(declaration.directories)
                 yield problem("unknown-directory", message, at, word=intake.value, allowed=known)
+            elif intake.by == "directory" and group.bound is not None:
+                listed = group_name(intake.value, intake.group or "")
+                message = f"this file may grant within bounds, and takes in nobody of `{intake.value}` by itself"
+                hint = f"list the directory's group: members: [{listed}]"
+                yield problem("beyond-include", message, at, hint=hint, related=(group.bound.at,))
             elif intake.by == "directory" and whole:
                 yield from _unknown_listed_group(context, group, intake)
 

@@ -111,6 +111,7 @@ PIWIKPRO = Traits(
     top="owner",
     admin_excludes_grants=True,
     login="email",
+    renames_groups=True,
     onboarding=frozenset({"invite"}),
     powerful=frozenset({"owner", "manage"}),
 )
@@ -192,7 +193,7 @@ def access(draw: st.DrawFn, table: Traits, names: tuple[str, ...] = NAMES, *, wi
         resources.extend(draw(held(table, Subject("account", name), wish=wish)))
     if "group" in table.manages:
         for group in draw(st.lists(st.sampled_from(("analysts", "editors")), unique=True)):
-            resources.append(Group(group))
+            resources.append(Group(group, renamed=draw(st.sampled_from((None, "readers"))) if wish else None))
             resources.extend(draw(held(table, Subject("group", group), wish=wish)))
             resources.extend(Member(group, name) for name in sorted(draw(some(chosen))))
     return Access(resources)

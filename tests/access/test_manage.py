@@ -24,11 +24,12 @@ from access.worlds import (
     whole,
     wish,
 )
+from siteward.access.change import Change
 from siteward.access.diagnostic import Severity, Span
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Resource, Scope
 from siteward.access.policy import Policy
 from siteward.access.proposal import manage
-from siteward.access.state import Ended, Live, Memory, with_defaults
+from siteward.access.state import Ended, Live, Memory, Origin, with_defaults
 from strategies import MATOMO, ME, PIWIKPRO, PLAUSIBLE, UMAMI
 
 FULL, ADD_ONLY, OBSERVE = OPEN, replace(OPEN, mode="add-only"), replace(OPEN, mode="observe")
@@ -92,6 +93,22 @@ def test_a_rename_says_so() -> None:
     kept = proposed(world, desired, table=table)
     assert keys(kept) == []
     assert said(kept, "cannot-rename") == ["anna keeps its login: accounts cannot be renamed to ann here"]
+
+
+def test_the_renaming_of_a_group_says_so() -> None:
+    """As of an account; what it is tied to stays."""
+    desired = replace(
+        wish(Group("readers", renamed="analysts")), origins={("group", "readers"): Origin(Span("a.yaml", 1, 1))}
+    )
+    world = live(Group("readers", "idp"))
+    (found,) = proposed(world, desired, table=PIWIKPRO).proposed
+    assert found.change == Change(Group("readers", "idp"), Group("readers", "idp", "analysts"))
+    assert found.cause == "renamed"
+    kept = proposed(world, desired, table=replace(PIWIKPRO, renames_groups=False))
+    assert keys(kept) == []
+    assert said(kept, "cannot-rename") == [
+        "the group readers keeps its name: groups cannot be renamed to analysts here"
+    ]
 
 
 # -- the wish in full

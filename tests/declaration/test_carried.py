@@ -1,4 +1,4 @@
-"""What the keys of a file become: each reaches the declared values, also where nothing acts on it yet."""
+"""What the keys of a file become: each reaches the declared values."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from siteward.declaration.references import Names
 from siteward.declaration.source import Source
 from siteward.declaration.yaml_reader import read
 
-CASE = Path(__file__).parent / "cases" / "not-yet" / "access.yaml"
+CASE = Path(__file__).parent / "cases" / "unknown-user--group-of-a-directory" / "access.yaml"
 
 
 def _document() -> tuple[Source, Document]:
-    """Return the file that says everything which is not acted on yet."""
+    """Return a file with directories and a policy."""
     source, _ = read(str(CASE), CASE.read_text(encoding="utf-8"))
     assert source is not None
     row = fitted(source.data, Document, source)
@@ -113,12 +113,6 @@ def test_of_two_policies_the_shorter_time_and_the_common_waivers_hold(turned: bo
     assert found.reviews == {"admins": 30, "services": 30, "everybody": 365}
     assert found.waivers == ()
     assert strictest(one, one) == one
-
-
-def test_a_word_that_is_written_with_escapes_is_seen(tmp_path: Path) -> None:
-    """What is not acted on yet is told however it is written."""
-    found = read_text(tmp_path, HEAD + 'groups: {it: {members: [], "previou\\u0073ly": [x]}}\n').diagnostics
-    assert ("not-yet", 28) in [(diagnostic.code, diagnostic.at and diagnostic.at.column) for diagnostic in found]
 
 
 def test_an_instance_has_its_own_number_of_managers(tmp_path: Path) -> None:

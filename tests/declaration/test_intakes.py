@@ -72,9 +72,22 @@ def test_what_took_somebody_in_is_told(tmp_path: Path) -> None:
     assert (origin.via, origin.ticket) == (("group leads", "tag lead"), "OPS-1; OPS-2")
 
 
-def test_groups_that_take_in_each_other_are_a_cycle(tmp_path: Path) -> None:
-    """`all: members` speaks of a group that lists this one."""
-    text = "groups: {it: {from: {all: members}}, staff: [it, anna]}\ngrants: [{to: it, role: view, sites: a.example.org}]\n"
+@pytest.mark.parametrize(
+    "staff", ["[it, anna, some]", "[leads, anna, some]", "[outer, anna, some]", '[it, anna, some, dora, "!dora"]']
+)
+def test_a_group_that_lists_one_which_computes_lends_its_own_members(tmp_path: Path, staff: str) -> None:
+    """`all: members` takes in whom such a group lists itself, for their time; groups that compute never see each other."""
+    others = f"  staff: {staff}\n  some: [{{user: ben, until: 2020-01-31, reason: a guest}}]\n  outer: [it]\n"
+    assert members(tmp_path, "{from: {all: members}}", f"{others}  leads: {{from: {{tag: lead}}}}\n") == ["anna", "ben"]
+    groups = expand(declared(tmp_path, (tmp_path / "access.yaml").read_text()).groups)
+    assert groups["it"]["anna"][0].via == ("group it", "all members, group staff")
+    assert {way.window.end is None for way in groups["it"]["ben"]} == {False}
+    assert set(groups["staff"]) >= {"anna", "ben"}
+
+
+def test_groups_that_list_each_other_are_a_cycle_beside_one_that_computes(tmp_path: Path) -> None:
+    """It takes in nobody then, and the error is told."""
+    text = "groups: {it: {from: {all: members}}, staff: [more, it], more: [staff, anna]}\ngrants: [{to: it, role: view, sites: a.example.org}]\n"
     loaded = read_text(tmp_path, HEAD + USERS + text)
     assert [found.code for found in loaded.diagnostics if found.blocks] == ["group-cycle"]
     assert loaded.usable is not None

@@ -194,3 +194,18 @@ def test_owners_of_sites_and_groups_are_users_or_groups(tmp_path: Path) -> None:
     assert loaded.usable.sites["shop"].owner == ("anna", "team")
     assert loaded.usable.groups["team"].owner == ("BenTheElder",)
     assert set(loaded.usable.faults.groups) == {"other"}
+
+
+@pytest.mark.parametrize("line", [
+    "grants: [{to: analytics, role: view, sites: a.example.org}]",
+    "groups: {readers: {members: [anna], previously: [analytics]}, all: {members: [analytics]}}",
+    "sites: {a: {domain: a.example.org, owner: analytics}}",
+    "grants: [{to: Annika, role: view, sites: a.example.org}]",
+])  # fmt: skip
+def test_a_former_name_leads_to_the_present_one(tmp_path: Path, line: str) -> None:
+    """Whoever still writes the name that a group or a user had is told how it is called now."""
+    groups = "" if line.startswith("groups") else "groups: {readers: {members: [anna], previously: [analytics]}}\n"
+    text = f"{HEAD}users: {{anna: {{previously: [annika]}}}}\n{groups}{line}\n"
+    (found,) = [said for said in read_text(tmp_path, text).diagnostics if said.code == "unknown-user"]
+    former, now = ("Annika", "anna") if "Annika" in line else ("analytics", "readers")
+    assert (found.suggestion, found.hint) == (now, f"`{former}` is called `{now}` now")

@@ -413,6 +413,44 @@ grants: [{{to: anna, role: view, sites: shop.example.org}}]
     assert codes(desired) == ["former-login-remains"]
 
 
+def test_a_former_group_is_renamed_or_told(tmp_path: Path) -> None:
+    """By its handle or its name on the platform, with all that it holds; with both there, the old one is pointed at."""
+    text = f"""{PP_HEAD}users: {{anna: {{email: anna@example.org}}}}
+groups: {{analysts: {{members: [anna], native: Analysts, previously: [readers, Old]}}}}
+grants: [{{to: analysts, role: view, sites: shop.example.org}}]
+"""
+    for former in ("readers", "Old"):
+        desired = of(tmp_path, text, live_of(SHOP, access=(Group(former, "idp"),)), PIWIKPRO, "pp")
+        assert desired.access["group", former] == Group(former, None, "Analysts")
+        assert held(desired) == {(former, "shop.example.org"): "view"}
+        assert Member(former, "anna@example.org") in desired.access.members()
+    desired = of(tmp_path, text, live_of(SHOP, access=(Group("Old"), Group("Analysts"))), PIWIKPRO, "pp")
+    assert desired.access["group", "Analysts"] == Group("Analysts")
+    assert codes(desired) == ["former-group-remains"]
+
+
+@pytest.mark.parametrize(("head", "traits", "instance"), [
+    (HEAD, UMAMI, "stats"), (MATOMO_HEAD, MATOMO, "eu"), (PP_HEAD.replace(", native: true", ""), replace(PIWIKPRO, manages=frozenset({"account", "grant"})), "pp"),
+    ('version: 1\ninstances:\n  cloud: {platform: plausible, url: "https://plausible.example.org", self: root@example.org}\n', PLAUSIBLE, "cloud"),
+])  # fmt: skip
+def test_where_a_group_is_in_the_file_alone_its_new_name_changes_nothing(
+    tmp_path: Path, head: str, traits: Traits, instance: str
+) -> None:
+    """The same access is wished, whatever teams or groups of those names are live."""
+    text = f"""{head}users: {{anna: {{email: anna@example.org}}}}
+groups: {{readers: [anna]}}
+grants: [{{to: readers, role: view, sites: shop.example.org}}]
+"""
+    live = live_of(SHOP, access=(Account("anna"), Group("readers"), Group("analysts")))
+    renamed = text.replace("readers: [anna]", "analysts: {members: [anna], previously: [readers]}")
+    before, after = (
+        of(tmp_path, written, live, traits, instance)
+        for written in (text, renamed.replace("to: readers", "to: analysts"))
+    )
+    assert before.access == after.access
+    assert codes(after) == codes(before)
+
+
 def test_e_mail_and_language_where_the_platform_keeps_them(tmp_path: Path) -> None:
     """What a platform does not keep is not wished there."""
     text = """users: {anna: {email: a@x.org, language: de-DE}}

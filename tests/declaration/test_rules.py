@@ -31,7 +31,7 @@ ELSEWHERE = {
     "alias-bomb", "alias-loop",
     "too-large", "not-utf-8", "byte-order-mark", "bad-character",
     "unknown-site", "ambiguous-site", "matches-nothing", "skips-sites", "not-managed", "incomparable-roles", "external-group",
-    "former-login-remains", "renamed-account", "no-account-ids", "dead-line", "edit-brings-tags", "account-not-there",
+    "former-login-remains", "former-group-remains", "renamed-account", "no-account-ids", "dead-line", "edit-brings-tags", "account-not-there",
     "key-overdue",
     "waiver-too-long", "waiver-ended",
 }  # fmt: skip

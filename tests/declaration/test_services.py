@@ -43,6 +43,16 @@ def test_an_owner_whose_time_is_over_answers_for_nothing(tmp_path: Path) -> None
     assert found(tmp_path, text.replace("11-30", "12-01")) == []
 
 
+def test_a_key_that_nobody_answers_for_any_more_is_told(tmp_path: Path) -> None:
+    """The service goes on, and so does its key: whoever left may have it, and a plan says so, too."""
+    text = "users: {ben: {state: suspended}, etl: {kind: service, owner: ben, keys: [{name: k, on: stats, holds: view}]}}\n"
+    text += "grants: [{to: etl, role: view, sites: a.example.org}]\n"
+    told = ("key-stays", "the key `k` of `etl` on stats stays: its owner `ben` is suspended")
+    assert told in found(tmp_path, text)
+    assert told not in found(tmp_path, text.replace("state: suspended", ""))
+    assert told not in found(tmp_path, text.replace("keys: [{name: k, on: stats, holds: view}]", "keys: []"))
+
+
 def test_whoever_has_ended_leaves_the_key(tmp_path: Path) -> None:
     text = "users: {ben: {until: 2026-11-30, keys: [{name: k, on: stats}]}}\ngrants: []\n"
     assert found(tmp_path, text) == [("key-stays", "the key `k` of `ben` on stats stays: `ben` has ended")]

@@ -288,6 +288,20 @@ def test_11_without_a_destination_nobody_is_made(tmp_path: Path) -> None:
     assert "--passwords-out" in (said.hint or "")
 
 
+def test_11_what_waits_for_a_destination_counts_in_the_budgets(tmp_path: Path) -> None:
+    """Whoever names one has seen in the plan what the whole would spend: apply then brings no other objection."""
+    limits = {"policy": {"limits": {"escalations": {"count": 1}}}}
+    manages = [{"to": "eva", "role": "manage", "sites": site} for site in ("shop.example.org", "blog.example.org")]
+    small = rig(tmp_path, users={"eva": {}}, grants=[ADMINS, view("carla"), edit("dora"), *manages], **limits)
+    found = [
+        part(plan(small.project, [small.instance], small.book, Run(created=NOW, as_of=NOW, allowance=allowance)))
+        for out in (None, tmp_path / "passwords.txt")
+        for allowance in [Allowance(accept={}, allow_delete=True, passwords=replace(small.passwords, out=out))]
+    ]
+    without, named = ({said.code for said in one.diagnostics if said.blocks} for one in found)
+    assert without == named == {"limit-escalations"}
+
+
 def test_11_a_refused_password_is_not_repeated(tmp_path: Path) -> None:
     """Errors are told without the credential."""
     small = rig(tmp_path)

@@ -20,7 +20,7 @@ from siteward.access.change import Change, diff, patch
 from siteward.access.diagnostic import Diagnostic, Span, error
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Power, Resource, Scope, account_key
 from siteward.access.plan import InstancePlan, Plan, Step
-from siteward.access.renames import at_rest, change_under, key_under, under
+from siteward.access.renames import at_rest, change_under, key_under, of_accounts, under
 from siteward.access.state import DeclaredUser, Desired, Listing, Live, Memory, Site
 from siteward.access.traits import Role, Traits
 from siteward.platforms.interface import Bundle, Platform, Reach, Receipt
@@ -233,7 +233,7 @@ class Server:
                 self.aliases[change.after.name] = change.after.renamed
                 self.ids[change.after.renamed] = self.id(change.after.name)
             # An adapter knows accounts by id, and so finds them under whatever login a plan names them by.
-            self.state = dict(at_rest(patch(self.access, [change_under(change, self.aliases)])))
+            self.state = dict(at_rest(patch(self.access, [change_under(change, of_accounts(self.aliases))])))
 
     def id(self, name: str) -> str:
         """Return the id of an account, which stays when it is renamed."""
@@ -261,8 +261,8 @@ class Server:
         back = {new: old for old, new in self.aliases.items()}
         found: dict[Key, Resource | None] = {}
         for key in keys:
-            there = self.state.get(key if key[0] == "account" else key_under(key, self.aliases))
-            found[key] = there if there is None or there.key == key else under(there, back)
+            there = self.state.get(key if key[0] == "account" else key_under(key, of_accounts(self.aliases)))
+            found[key] = there if there is None or there.key == key else under(there, of_accounts(back))
         return found
 
 
@@ -351,7 +351,7 @@ class File:
             for new, old in self.previously.items()
             if account_key(new) not in live and account_key(old) in live and account_key(new) in self.wanted
         }
-        wish = Access(under(resource, old) for resource in self.wanted.values())
+        wish = Access(under(resource, of_accounts(old)) for resource in self.wanted.values())
         accounts = (account for account in self.wanted.accounts() if account.name in old)
         return patch(
             wish, [Change(None, replace(account, name=old[account.name], renamed=account.name)) for account in accounts]

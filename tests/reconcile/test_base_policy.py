@@ -304,6 +304,16 @@ def test_a_group_that_is_gone_keeps_its_members_for_the_rules_of_the_base(tmp_pa
     assert not only(against(tmp_path / "left", before, left)).blocked
 
 
+def test_a_renamed_group_is_the_one_that_the_base_s_rules_name(tmp_path: Path) -> None:
+    """Whoever joins it under its new name is in it for them, and the members at the base stay so."""
+    rules = {"rules": [{"id": "a-rule", "match": {"power": "edit"}, "not_with": {"group": "developers"}}]}
+    before = {"policy": rules, "groups": {"developers": ["dora"]}}
+    devs = {"devs": {"members": ["carla"], "previously": ["developers"]}}
+    joined = {"groups": devs, "grants": [*GRANTS, edit("carla", BLOG)]}
+    assert only(against(tmp_path / "joined", before, joined)).blocked
+    assert only(against(tmp_path / "stayed", before, {**joined, "grants": [*GRANTS, edit("dora", BLOG)]})).blocked
+
+
 def test_a_pinned_site_goes_by_the_names_that_the_base_has_for_it(tmp_path: Path) -> None:
     """The pin is one of the instance, and the checkout need not name the site at all."""
     rules = {"rules": [{"id": "a-rule", "match": {"site": "tag:secret"}, "at_most": "view"}]}

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from declaration.tables import declared
 from siteward.access.model import Access, Scope
 from siteward.access.state import Live, Site
@@ -183,6 +185,34 @@ def test_a_new_handle_moves_no_access(tmp_path: Path) -> None:
     assert (notice.code, notice.message) == ("renamed", "anna is called anna-b now")
     assert notice.at is not None
     assert notice.at.line == 6
+
+
+NATIVE = """\
+version: 1
+instances:
+  pp: {platform: piwik-pro, url: "https://acme.piwik.pro", self: robot@example.org, native: true}
+"""
+
+
+@pytest.mark.parametrize("head", [HEAD, NATIVE])
+@pytest.mark.parametrize("members", ["[anna]", "external"])
+def test_a_renamed_group_moves_no_access(tmp_path: Path, head: str, members: str) -> None:
+    """`previously` of a group: it is the same one, also where it is one of the platform's own whose members nobody knows."""
+    if head is HEAD and members == "external":
+        pytest.skip("a group of an identity provider is one of the platform's own")
+    grant, group = (
+        "  - {to: readers, role: view, sites: shop.example.org}\n",
+        f"groups: {{readers: {{members: {members}}}}}\n",
+    )
+    before = text(grant, users=USERS + group, head=head)
+    after = before.replace("readers: {", "analysts: {previously: readers, ").replace("to: readers", "to: analysts")
+    found = between(tmp_path, before, after)
+    assert told(found) == []
+    assert [(notice.code, notice.message) for notice in found.notices] == [
+        ("renamed", "the group readers is called analysts now")
+    ]
+    assert told(between(tmp_path, before, after.replace("view", "edit")))[0][0] == "raised"
+    assert codes(between(tmp_path, before, after.replace("previously: readers, ", ""))) == []
 
 
 def test_a_new_handle_that_gains_is_told_as_a_raise(tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ OLD, NEW = "ann", "anna"
 
 
 def _newly_named(access: Access) -> Access:
-    return Access(under(resource, {OLD: NEW}) for resource in access.values())
+    return Access(under(resource, {("account", OLD): NEW}) for resource in access.values())
 
 
 @given(worlds(), worlds())

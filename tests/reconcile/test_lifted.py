@@ -62,3 +62,19 @@ def test_only_the_lifted_step_is_lowered(tmp_path: Path) -> None:
     assert [step.blocked for step in lowered.steps] == [False, True]
     assert lowered.steps[1] == bob
     assert allowed(reviewed, []) == reviewed
+
+
+def test_a_need_that_was_given_is_no_warning(tmp_path: Path) -> None:
+    """A file for passwords, and what waited for it: nothing is left to be warned of."""
+    rig, _, _ = one_instance(tmp_path, [], [Account("ann")])
+    (reviewed,) = rig.plan().instances
+    (step,) = reviewed.steps
+    key = step.change.key
+    said = (
+        error("no-password-destination", "nowhere", about=key),
+        error("depends-on-blocked", "this needs s1", about=key),
+    )
+    lowered = allowed(
+        replace(reviewed, steps=(replace(step, diagnostics=(*said, note("mail", "a mail", about=key))),)), [step.id]
+    )
+    assert [told.code for told in lowered.steps[0].diagnostics] == ["mail"]

@@ -208,12 +208,16 @@ grants: [{to: leads, role: view, sites: a.example.org}]
     ("members: [ben]}", "members: [ben]}, all: {from: {kind: person}}", "2 people come into `all` by itself: anna (kind person), ben (kind person)"),
     ("anna: {tags: [lead]}", "zed: {tags: [lead], previously: anna}", None),
     ("anna: {tags: [lead]}", "Anna: {tags: [lead]}", None),
+    ("leads: {from: {tag: lead}", "chiefs: {previously: leads, from: {tag: lead}", None),
+    ("leads: {from: {tag: lead}", "chiefs: {from: {tag: lead}", "1 person comes into `chiefs` by itself: anna (tag lead)"),
 ])  # fmt: skip
 def test_the_growth_of_a_group_that_takes_in_by_itself_is_told(
     tmp_path: Path, old: str, new: str, message: str | None
 ) -> None:
     """Who comes without a line of their own; a line in the group is one, and who was in it stays."""
     assert old in PEOPLE
-    found = changed_rules(read(tmp_path, PEOPLE), read(tmp_path, PEOPLE.replace(old, new)))
+    after = PEOPLE.replace(old, new)
+    after = after.replace("to: leads", "to: chiefs") if "chiefs" in new else after
+    found = changed_rules(read(tmp_path, PEOPLE), read(tmp_path, after))
     told_of = [said.message for said in found if said.code == "group-grows"]
     assert [said.partition("shop: ")[2] or said for said in told_of] == ([message] if message else [])

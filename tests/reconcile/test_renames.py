@@ -1,4 +1,4 @@
-"""Renamed accounts: under which login a thing stands once its account was renamed."""
+"""Renamed accounts and groups: under which name a thing stands once its account or group was renamed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ import pytest
 from rig import subject, whole
 from siteward.access.change import Change
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Resource, Scope
-from siteward.access.renames import at_rest, change_under, key_under, renames_in, touched, under
+from siteward.access.renames import Renames, at_rest, change_under, key_under, renames_in, touched, under
 
 SITE = Scope("site", "a.test")
-NAMES = {"ann": "anna"}
+NAMES: Renames = {("account", "ann"): "anna"}
+GROUPS: Renames = {("group", "readers"): "analysts"}
 MOVED: list[tuple[Resource, Resource]] = [
     (Account("ann", "ann@a.test"), Account("anna", "ann@a.test")),
     (Account("ann", renamed="anna"), Account("anna")),
     (Member("editors", "ann"), Member("editors", "anna")),
     (Grant(subject("ann"), SITE, "view"), Grant(subject("anna"), SITE, "view")),
     (Grant(subject("ann"), EVERYWHERE, "admin"), Grant(subject("anna"), EVERYWHERE, "admin")),
+]
+MOVED_GROUPS: list[tuple[Resource, Resource]] = [
+    (Group("readers", "idp"), Group("analysts", "idp")),
+    (Group("readers", renamed="analysts"), Group("analysts")),
+    (Member("readers", "ann"), Member("analysts", "ann")),
+    (Grant(subject("group:readers"), SITE, "view"), Grant(subject("group:analysts"), SITE, "view")),
 ]
 STAYING: list[Resource] = [
     Account("bob"),
@@ -34,6 +41,16 @@ def test_what_a_renamed_account_has_stands_under_its_new_login(old: Resource, ne
     assert key_under(old.key, NAMES) == new.key
 
 
+@pytest.mark.parametrize(("old", "new"), MOVED_GROUPS)
+def test_what_a_renamed_group_has_stands_under_its_new_name(old: Resource, new: Resource) -> None:
+    """The group, its members and what it holds move, and at rest it is not being renamed."""
+    assert under(old, GROUPS) == new
+    assert key_under(old.key, GROUPS) == new.key
+    before = whole({resource.key: resource for resource in (old, Group("readers", renamed="analysts"))}.values())
+    assert new.key in at_rest(before)
+    assert under(Account("readers"), GROUPS) == Account("readers")
+
+
 @pytest.mark.parametrize("staying", STAYING)
 def test_others_and_groups_of_that_name_stay(staying: Resource) -> None:
     """A group that is called like the account is not the account."""
@@ -48,6 +65,10 @@ def test_a_renaming_touches_both_logins() -> None:
     assert touched(Change(Account("ann"), None)) == {("account", "ann")}
     assert renames_in([rename, Change(None, Account("bob"))]) == NAMES
     assert change_under(rename, NAMES) == rename
+    group = Change(Group("readers"), Group("readers", renamed="analysts"))
+    assert touched(group) == {("group", "readers"), ("group", "analysts")}
+    assert renames_in([group]) == GROUPS
+    assert change_under(group, GROUPS) == group
 
 
 def test_a_change_of_a_renamed_account_is_told_under_the_new_login() -> None:

@@ -7,10 +7,20 @@ import pytest
 from msgspec import convert
 
 from siteward.access.certification import FLAGS
+from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Severity, plural
+from siteward.access.model import Account, Group
 from siteward.access.report import DriftKind, OutcomeStatus, Summary
 from siteward.render import certification, words
 from siteward.render.safe import advice
+
+
+def test_a_renaming_tells_both_names() -> None:
+    """Of an account its logins, of a group its names, and what else changes with it."""
+    account = Change(Account("ann", "a@x.org"), Account("ann", "b@x.org", renamed="anna"))
+    assert words.movement(account) == "login ann → anna, e-mail a@x.org → b@x.org"
+    group = Change(Group("readers"), Group("readers", "idp", "analysts"))
+    assert words.movement(group) == "name readers → analysts, members from none → idp"
 
 
 @pytest.mark.parametrize(

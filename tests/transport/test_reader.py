@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import ssl
 import threading
 from email.utils import formatdate
+from functools import partial
 
 import httpx
 import pytest
@@ -72,6 +74,22 @@ def test_patience_ends_with_the_time() -> None:
         open_.reader.query("/api/x")
     assert caught.value.status == 429
     assert clock.slept == []
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_an_answer_is_let_go_without_garbage_collection(*, writes: bool) -> None:
+    """The program turns it off: answers that hold themselves in a circle would all stay until the end of a long run."""
+    left = []
+    gc.disable()
+    try:
+        with doors(Server(OK)) as open_:
+            ask = partial(open_.writer.command, "POST") if writes else open_.reader.query
+            for _ in range(3):
+                assert ask("/api/x").ok
+                left.append(sum(type(found) is httpx.Response for found in gc.get_objects()))
+    finally:
+        gc.enable()
+    assert len(set(left)) == 1, left
 
 
 def test_a_lost_answer_is_asked_for_again() -> None:

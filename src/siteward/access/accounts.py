@@ -22,6 +22,7 @@ from siteward.access.model import (
     Access,
     Account,
     Grant,
+    Group,
     Power,
     Scope,
     account_key,
@@ -419,7 +420,18 @@ def _report_impossible(
                 f"{name} keeps its login: accounts cannot be renamed to {wish.renamed} here",
                 at=declared_user.at,
             )
+    yield from _note_kept_names(classification)
     yield from _warn_out_of_scope(classification)
+
+
+def _note_kept_names(classification: Classification) -> Iterator[Diagnostic]:
+    """Yield a note for each group that is to be renamed where the platform cannot."""
+    if classification.traits.renames_groups or "group" not in classification.traits.manages:
+        return
+    for key, wish in classification.desired.access.items():
+        if isinstance(wish, Group) and wish.renamed:
+            message = f"the group {wish.name} keeps its name: groups cannot be renamed to {wish.renamed} here"
+            yield note("cannot-rename", message, at=classification.desired.origins[key].at)
 
 
 def _warn_out_of_scope(classification: Classification) -> Iterator[Diagnostic]:

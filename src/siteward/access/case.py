@@ -18,7 +18,7 @@ from siteward.access.proposal import Proposal
 class Case(Struct, frozen=True, kw_only=True, dict=True):
     """A proposal, the consents of this run (see `guards.judge`), and the keys that are blocked so far.
 
-    `refused` are those that are blocked by more than the lack of consent to a deletion, or of an approval.
+    `refused` are those that are blocked by more than the lack of consent to a deletion, an approval, or a destination.
     """
 
     proposal: Proposal

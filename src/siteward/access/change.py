@@ -190,7 +190,7 @@ def _subject_phase(change: Change) -> _Phase:
         return _Phase.CREATE
     if change.action == "delete":
         return _Phase.DELETE
-    return _Phase.RENAME if isinstance(change.after, Account) and change.after.renamed else _Phase.TURN
+    return _Phase.RENAME if isinstance(change.after, Account | Group) and change.after.renamed else _Phase.TURN
 
 
 class _DependencyIndex(Struct):

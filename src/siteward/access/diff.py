@@ -132,6 +132,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
         return {band: movements for band, movements in bands.items() if movements}
 
 
+_GROUP = "group "
+
 Sides = Mapping[tuple[str, Scope], Side]
 """The rights at one moment of one revision, by person and scope."""
 
@@ -184,10 +186,14 @@ def _list_absent(revision: Revision | None, moment: datetime) -> tuple[DeclaredU
 
 
 def _rename_accounts(old: Sides, new: Sides, before: Revision | None, after: Revision) -> Sides:
-    """Return the old rights under the new accounts of people, where the platform renames accounts in place."""
-    if before is None or not before.renamed or not after.traits.renames:
+    """Return the old rights under the new accounts of people, and names of groups, which the platform renames in place."""
+    known = {
+        name
+        for name in (before.renamed.values() if before is not None else ())
+        if (after.traits.renames_groups if name.startswith(_GROUP) else after.traits.renames)
+    }
+    if not known:
         return old
-    known = frozenset(before.renamed.values())
     return {
         key: replace(side, account=new[key].account) if key[0] in known and key in new else side
         for key, side in old.items()
@@ -254,7 +260,9 @@ def _collect_sides(revision: Revision | None, moment: datetime) -> Sides:
             key = revision.renamed.get(person, person), scope
             if key not in sides or sides[key].power < side.power:
                 sides[key] = side
-    return _fold_patterns({**sides, **_collect_memberless(desired, index, revision.traits)})
+    memberless = _collect_memberless(desired, index, revision.traits)
+    of_groups = {(revision.renamed.get(name, name), scope): side for (name, scope), side in memberless.items()}
+    return _fold_patterns({**sides, **of_groups})
 
 
 def _fold_patterns(sides: Sides) -> Sides:
@@ -286,10 +294,15 @@ def _build_side(account: str, grant: Grant, group: str | None, desired: Desired,
     return Side(account=account, grant=grant, power=traits.power(grant), group=group, origin=origin)
 
 
+def name_group(name: str) -> str:
+    """Return the subject under which the rights of a group stand whose members the file does not know."""
+    return _GROUP + name
+
+
 def _collect_memberless(desired: Desired, index: Index, traits: Traits) -> Sides:
     """Return the rights of groups whose members the file does not know, under the name of the group."""
     return {
-        (f"group {group}", grant.scope): Side(
+        (name_group(group), grant.scope): Side(
             account=group, grant=grant, power=traits.power(grant), origin=desired.origins.get(grant.key)
         )
         for group, grants in index.shared.items()
@@ -354,7 +367,7 @@ def _find_ending(wish: Desired, declared_users: Mapping[str, DeclaredUser], pers
     """Return the reason of a loss: the ending of the user or grant, or `silence`."""
     declared_user = declared_users.get(person)
     if declared_user is None:
-        return "left" if not person.startswith("group ") else "silence"
+        return "left" if not person.startswith(_GROUP) else "silence"
     if declared_user.ending is not None:
         return declared_user.ending
     ended = wish.ended.get(was.grant.key)

@@ -37,7 +37,8 @@ DELETION = "deletion-needs-consent"
 """The rule id of the error on a deletion that this run was not allowed."""
 DELETIONS = "deletions"
 """The word for the consent to delete the accounts of one plan: `--accept deletions=DIGEST`."""
-_GIVEN_LATER = frozenset({DELETION, NEEDED})
+PASSWORDS = "no-password-destination"
+_GIVEN_LATER = frozenset({DELETION, NEEDED, PASSWORDS})
 """The errors on steps that count towards the limits all the same: whoever applies may give what they lack."""
 FROM_ABSENCE = frozenset({"silence", "unmanaged", "left"})
 """The causes of removals that follow from something that is not in a listing or in the file."""
@@ -224,7 +225,8 @@ def tell_managers(case: Case) -> Iterator[Diagnostic]:
 def keep_budgets(case: Case) -> Iterator[Diagnostic]:
     """Refuse a plan that removes or grants more at once than the policy's limits allow.
 
-    A deletion counts whether or not consent is given already: who consents has seen what the whole would spend.
+    What waits for a consent, an approval or a destination for passwords counts: who gives it has seen what the whole
+    would spend.
     """
     left_out = unreachable_steps(case.refused, case.proposal)
     mails = case.mails + sum(

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, warning
 from siteward.access.model import Account, account_key
-from siteward.access.renames import key_under, under
+from siteward.access.renames import Renames, key_under, of_accounts, under
 from siteward.access.state import DeclaredUser, Desired, Live, Memory, Unsettled, id_of, is_same
 from siteward.access.traits import Traits, fold_login
 
@@ -120,9 +120,9 @@ def follow(memory: Memory | None, live: Live, traits: Traits) -> Memory | None:
     if not names and all(directory.find(name) for name in memory.renamed.values()):
         return memory
     renamed = {old: names.get(new, new) for old, new in memory.renamed.items()} | names
-    last = memory.last
+    last, moved = memory.last, of_accounts(names)
     if last is not None and names:
-        last = type(last)(under(resource, names) for resource in last.values())
+        last = type(last)(under(resource, moved) for resource in last.values())
     return replace(
         memory,
         accounts=frozenset(names.get(name, name) for name in memory.accounts),
@@ -130,12 +130,12 @@ def follow(memory: Memory | None, live: Live, traits: Traits) -> Memory | None:
         identities={names.get(name, name): id_ for name, id_ in memory.identities.items()},
         renamed={old: new for old, new in renamed.items() if old != new and directory.find(new)},
         last=last,
-        sends={key_under(key, names): count for key, count in memory.sends.items()},
-        unsettled=tuple(_move_write(write, names) for write in memory.unsettled),
+        sends={key_under(key, moved): count for key, count in memory.sends.items()},
+        unsettled=tuple(_move_write(write, moved) for write in memory.unsettled),
     )
 
 
-def _move_write(write: Unsettled, names: Mapping[str, str]) -> Unsettled:
+def _move_write(write: Unsettled, names: Renames) -> Unsettled:
     """Return a write with accounts under their new logins."""
     before = under(write.before, names) if write.before is not None else None
     after = under(write.after, names) if write.after is not None else None

@@ -99,15 +99,19 @@ class Account(Struct, frozen=True, eq=False):
 
 
 class Group(Struct, frozen=True):
-    """A group that lives on the platform itself; `external` names the directory that owns its members."""
+    """A group that lives on the platform itself; `external` names the directory that owns its members.
+
+    `renamed` is the wanted new name (desired side only).
+    """
 
     name: str
     external: str | None = None
+    renamed: str | None = None
 
     @property
     def key(self) -> Key:
         """The key that tells this resource from all others of the instance."""
-        return ("group", self.name)
+        return group_key(self.name)
 
 
 class Member(Struct, frozen=True):
@@ -151,6 +155,11 @@ def grant_key(subject: Subject, scope: Scope) -> Key:
 def account_key(name: str) -> Key:
     """Return the key of the account of that name."""
     return ("account", name)
+
+
+def group_key(name: str) -> Key:
+    """Return the key of the group of that name."""
+    return ("group", name)
 
 
 def account_of(key: Key) -> str | None:

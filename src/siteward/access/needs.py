@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from siteward.access.approvals import NEEDED
-from siteward.access.guards import DELETION
+from siteward.access.guards import DELETION, PASSWORDS
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from siteward.access.plan import InstancePlan, Plan, Step
 
-PASSWORDS, DEPENDS = "no-password-destination", "depends-on-blocked"
+DEPENDS = "depends-on-blocked"
 NEEDS = frozenset({DELETION, PASSWORDS, NEEDED, DEPENDS})
 """The errors on steps that ask for something of whoever applies, and those on the steps that need these."""
 

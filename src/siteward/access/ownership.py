@@ -77,8 +77,8 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
         match change.after if change.after is not None else change.before:
             case Account() as account:
                 return self._account_cause(change, account)
-            case Group():
-                return None if change.after is None else "granted"
+            case Group(renamed=renamed):
+                return None if change.after is None else "renamed" if renamed else "granted"
             case Member() as member:
                 return self._member_cause(change, member)
             case Grant(subject=Subject("group")) as grant:

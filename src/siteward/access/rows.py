@@ -63,6 +63,7 @@ class GroupRow(_Row, tag_field="type", tag="group", frozen=True, kw_only=True):
 
     group: str
     external: str | None = None
+    renamed: str | None = None
 
 
 class MemberRow(_Row, tag_field="type", tag="member", frozen=True, kw_only=True):
@@ -250,8 +251,8 @@ def _to_side(resource: Resource | None, account: int, scope: int) -> Side | None
         case Account(email=email, language=language, renamed=renamed, status=status):
             told = None if status == "active" else status
             return AccountRow(account=account, email=email, language=language, renamed=renamed, status=told)
-        case Group(name=name, external=external):
-            return GroupRow(group=name, external=external)
+        case Group(name=name, external=external, renamed=renamed):
+            return GroupRow(group=name, external=external, renamed=renamed)
         case Member(group=group):
             return MemberRow(account=account, group=group)
 
@@ -317,8 +318,8 @@ class ReadTables:
                 raise ValueError("a grant is of one account or of one group")
             case AccountRow(account=place, email=email, language=language, renamed=renamed, status=status):
                 return Account(self._login(place, ids), email, language, renamed, status or "active")
-            case GroupRow(group=group, external=external):
-                return Group(group, external)
+            case GroupRow(group=group, external=external, renamed=renamed):
+                return Group(group, external, renamed)
             case MemberRow(account=place, group=group):
                 return Member(group, self._login(place, ids))
         scope, pinned = self._scopes[side.scope]

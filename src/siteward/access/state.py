@@ -373,8 +373,8 @@ def with_defaults(desired: Desired, live: Live, traits: Traits) -> Access:
                 completed[key] = _default_grant(wish, have if isinstance(have, Grant) else None, traits)
             case Account():
                 completed[key] = _default_account(wish, have if isinstance(have, Account) else None, traits)
-            case Group(external=None) if isinstance(have, Group):
-                completed[key] = have
+            case Group():
+                completed[key] = _default_group(wish, have if isinstance(have, Group) else None, traits)
             case _:
                 completed[key] = wish
     completed |= _default_public(desired, live.access, traits)
@@ -407,6 +407,12 @@ def _default_account(wish: Account, have: Account | None, traits: Traits) -> Acc
     language = have.language if wish.language is None else wish.language
     completed = replace(wish, email=email, language=language, renamed=renamed, status=have.status)
     return have if completed == have else completed
+
+
+def _default_group(wish: Group, have: Group | None, traits: Traits) -> Group:
+    renamed = wish.renamed if traits.renames_groups and have is not None else None
+    external = wish.external if have is None or wish.external is not None else have.external
+    return Group(wish.name, external, renamed)
 
 
 def _default_public(desired: Desired, live: Access, traits: Traits) -> dict[Key, Resource]:

@@ -68,6 +68,7 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     folds_case: bool = True
     keeps_case: bool = False
     renames: bool = False
+    renames_groups: bool = False
     ids: Literal["unique", "date", "none"] = "none"
     deletes: bool = True
     role_change: Literal["in-place", "reinvite"] = "in-place"

@@ -14,6 +14,7 @@ from siteward.cli.session import Session, StoppedError, find_config, with_sessio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.declaration.declared import Directory, Group, User
@@ -112,7 +113,6 @@ def _refresh(
     from siteward.directory.file import print_people, read_people
     from siteward.directory.listing import ListingError
     from siteward.directory.refresh import refresh as compare
-    from siteward.reconcile.outputs import write_output
     from siteward.render.people import render
 
     root = loaded.source.root.parent
@@ -130,20 +130,32 @@ def _refresh(
     names_given[called] = frozenset({*result.people.users, *result.people.groups})
     text = print_people(directory.name, result.people)
     changes = not path.exists() or path.read_text(encoding="utf-8") != text
-    if changes and not check:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_output(path, text.encode())
-        except OSError as trouble:
-            unwritten = error("cannot-write", f"{called} cannot be written: {trouble.strerror}; nothing was changed")
-            return session.leave(Report(command="people refresh", diagnostics=(unwritten,)))
     lines = [(change.what, change.who, change.detail) for change in result.changes]
     told = (*listing.told, *_tell_strays(listing))
-    code = session.answer(
-        lambda form, options: render(directory.name, called, lines, told, form, options),
-        Report(command="people refresh"),
-    )
+    try:
+        if changes and not check and (unwritten := _write(path, called, text)) is not None:
+            return session.leave(Report(command="people refresh", diagnostics=(unwritten,)))
+        code = session.answer(
+            lambda form, options: render(directory.name, called, lines, told, form, options),
+            Report(command="people refresh"),
+        )
+    except KeyboardInterrupt as stop:
+        written = changes and not check and path.exists() and path.read_text(encoding="utf-8") == text
+        done = f"{called} is written" if written else "nothing was written"
+        raise click.exceptions.Abort(f"interrupted; {done}, and nothing more is done") from stop
     return code or (2 if changes and check else 0)
+
+
+def _write(path: Path, called: str, text: str) -> Diagnostic | None:
+    """Replace a file as a whole; return an error where it cannot be written."""
+    from siteward.reconcile.outputs import write_output
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_output(path, text.encode())
+    except OSError as trouble:
+        return error("cannot-write", f"{called} cannot be written: {trouble.strerror}; nothing was changed")
+    return None
 
 
 def _find_written(directory: Directory) -> str:

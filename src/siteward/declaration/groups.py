@@ -42,17 +42,46 @@ def filled(groups: Mapping[str, GroupLine], users: Mapping[str, User]) -> Mappin
 
     Who left or is suspended everywhere is taken into none, and a file with bounds takes in nobody of another file, nor
     is anybody of it taken into a group elsewhere. The members of a directory's group are those of the group
-    of the file that is written from it. The groups that `all: members` speaks of are those that list their members.
+    of the file that is written from it. The groups that `all: members` speaks of are those that list their members;
+    where one of these lists a group that takes people in by itself, it lends the others alone.
     """
     if not any(group.intakes for group in groups.values()):
         return groups
     here = [user for user in users.values() if user.state(EVERY) == "active"]
     listed = [group for group in groups.values() if not group.intakes and not group.external]
+    lent = (
+        _lent(groups) if any(intake.value == "members" for group in groups.values() for intake in group.intakes) else {}
+    )
     return {
-        name: replace(group, members=(*group.members, *_take_in(group, here, listed, groups)))
+        name: replace(group, members=(*group.members, *_take_in(group, here, listed, groups, lent)))
         if group.intakes
         else group
         for name, group in groups.items()
+    }
+
+
+def _lent(groups: Mapping[str, GroupLine]) -> Mapping[str, tuple[Member, ...]]:
+    """Return the users whom each group that has a computing one inside lists itself, by itself or in its other groups.
+
+    So groups that compute never see each other. Nobody, where groups that list their members are in a circle.
+    """
+    bare = {name: replace(group, members=()) if group.intakes else group for name, group in groups.items()}
+    mixed = {name for name, group in groups.items() if group.intakes}
+    while more := {
+        name for name in bare.keys() - mixed if any(member.name in mixed for member in groups[name].members)
+    }:
+        mixed |= more
+    holding = [name for name in groups if name in mixed and not groups[name].intakes]
+    if not holding:
+        return {}
+    people = expand(bare) if cycle(bare) is None else {}
+    return {
+        name: tuple(
+            Member(handle, way.window, ticket=way.ticket, reason=way.reason)
+            for handle, ways in people.get(name, {}).items()
+            for way in ways
+        )
+        for name in holding
     }
 
 
@@ -62,14 +91,24 @@ def may_take(group: GroupLine, row: User | GroupLine) -> bool:
 
 
 def _take_in(
-    group: GroupLine, everybody: Sequence[User], listed: Sequence[GroupLine], groups: Mapping[str, GroupLine]
+    group: GroupLine,
+    everybody: Sequence[User],
+    listed: Sequence[GroupLine],
+    groups: Mapping[str, GroupLine],
+    lent: Mapping[str, tuple[Member, ...]],
 ) -> Iterator[Member]:
-    """Yield whom a group takes in by itself, of these users and the groups that list their members."""
+    """Yield whom a group takes in by itself, of these users and the groups that list their members.
+
+    `lent` are the members of those that are not taken in as they are.
+    """
     users = [user for user in everybody if may_take(group, user)]
     for intake in group.intakes:
         match intake.by, intake.value:
             case "all", "members":
-                names: Iterable[str] = (other.handle for other in listed if may_take(group, other))
+                taken = [other.handle for other in listed if may_take(group, other)]
+                names: Iterable[str] = (name for name in taken if name not in lent)
+                for name in taken:
+                    yield from (replace(member, by=f"all members, group {name}") for member in lent.get(name, ()))
             case "all", _:
                 names = (user.handle for user in users if user.kind != "service")
             case "kind", kind:

@@ -24,7 +24,6 @@ from siteward.declaration.document import REQUIREMENTS, DirectoryFile, Document,
 from siteward.declaration.grammar import fitted, misspelt, pared, recovered, said
 from siteward.declaration.groups import filled
 from siteward.declaration.instances import Instances, collisions
-from siteward.declaration.not_yet import not_yet
 from siteward.declaration.policies import Known
 from siteward.declaration.references import Names, canonical
 from siteward.declaration.source import Texts
@@ -360,7 +359,7 @@ class _Reading(Struct):
             root=Span(source.file, 1, 1),
         )
         for builder, *_ in parts:
-            self.diagnostics += (*builder.diagnostics, *not_yet(builder.source))
+            self.diagnostics += builder.diagnostics
         return canonical(declaration, self.dropped)
 
     def _judge_journal(self, folder: str, source: Source) -> Iterator[Diagnostic]:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from siteward.access.diagnostic import problem
 
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from siteward.access.diagnostic import Diagnostic, Span
     from siteward.declaration.declared import Declaration, Faults, Grant, Group, Site, User
 
 
@@ -52,16 +55,46 @@ class Names:
 
 def respelt(base: Declaration, head: Declaration) -> dict[str, str]:
     """Return, by the handle at the base, the handle of each user whom the head writes in another letter case alone."""
-    former = {lowered(handle): handle for handle in base.users if handle not in head.users}
+    return _respelt(base.users, head.users)
+
+
+def _respelt(before: Collection[str], after: Collection[str]) -> dict[str, str]:
+    former = {lowered(handle): handle for handle in before if handle not in after}
     return (
-        {
-            former[name]: handle
-            for handle in head.users
-            if handle not in base.users and (name := lowered(handle)) in former
-        }
+        {former[name]: handle for handle in after if handle not in before and (name := lowered(handle)) in former}
         if former
         else {}
     )
+
+
+def renamed_users(base: Declaration, head: Declaration) -> dict[str, str]:
+    """Return the new handle of each user of the base that the head has renamed: by `previously`, or in letter case."""
+    return _renamed(base.users, head.users)
+
+
+def renamed_groups(base: Declaration, head: Declaration) -> dict[str, str]:
+    """Return the new handle of each group of the base that the head has renamed: by `previously`, or in letter case."""
+    return _renamed(base.groups, head.groups)
+
+
+def _renamed(before: Collection[str], after: Mapping[str, User] | Mapping[str, Group]) -> dict[str, str]:
+    return _respelt(before, after) | {
+        former: row.handle
+        for row in after.values()
+        for former in row.previously
+        if former in before and former not in after and row.handle not in before
+    }
+
+
+def describe_unknown(declaration: Declaration, name: str, at: Span | None, known: Iterable[str]) -> Diagnostic:
+    """Return the error that nobody is called so: with what a user or group of that former name is called now, if there is one."""
+    message, wanted = f"there is no user or group `{name}`", lowered(name)
+    rows: tuple[User | Group, ...] = (*declaration.groups.values(), *declaration.users.values())
+    now = next((row.handle for row in rows if wanted in map(lowered, row.previously)), None)
+    if now is None:
+        return problem("unknown-user", message, at, word=name, known=known, hint="declare it under `users`")
+    found = problem("unknown-user", message, at, hint=f"`{name}` is called `{now}` now")
+    return replace(found, suggestion=now)
 
 
 def names_of(declaration: Declaration, dropped: Iterable[tuple[str, str]] = ()) -> Names:

@@ -26,6 +26,7 @@ from siteward.access.state import Claim, Desired, Ended, Origin, joined
 from siteward.access.traits import SITE_KINDS
 from siteward.access.window import ALWAYS
 from siteward.declaration.declared import NO_FAULTS
+from siteward.declaration.found import keep_beyond_bounds
 from siteward.declaration.groups import expand
 from siteward.declaration.held import Holding, Suspects
 from siteward.declaration.openness import find_public
@@ -80,7 +81,7 @@ def resolve(
     scopes = {kind: _index_scopes(declaration, instance, live, kind) for kind in SITE_KINDS}
     holding = Holding(declaration, people.by_handle, principals.groups, memory)
     resolution = _Resolution(
-        declaration, instance, traits, live, as_of, people, draft, principals, scopes, holding, suspects,
+        declaration, instance, traits, live, as_of, people, draft, principals, scopes, holding, suspects, memory,
     )  # fmt: skip
     return resolution.desired()
 
@@ -107,6 +108,7 @@ class _Resolution(Struct):
     scopes: Mapping[str, Scopes | Unresolved]
     holding: Holding
     suspects: Suspects
+    memory: Memory | None
     _meanings: dict[tuple[str, frozenset[str] | None, str], Meaning | Lack | Elsewhere] = {}
 
     def desired(self) -> Desired:
@@ -122,6 +124,7 @@ class _Resolution(Struct):
         modules = self._want_modules()
         subsumed = self._subsume()
         self._end_live_access()
+        self._keep_beyond_bounds()
         draft, here = self.draft, self.declaration.instances[self.instance]
         scopes = self.scopes["site"]
         public = (
@@ -149,6 +152,12 @@ class _Resolution(Struct):
             held=self.holding.held(),
             diagnostics=tuple(draft.diagnostics),
         )
+
+    def _keep_beyond_bounds(self) -> None:
+        """Refuse what a file with bounds would take beyond them from accounts that it finds."""
+        here = self.declaration.instances[self.instance]
+        found = keep_beyond_bounds(here, self.people, self.draft, self.live, self.scopes, self.memory)
+        self.draft.diagnostics.extend(found)
 
     def _resolve_line(self, line: Line) -> None:
         parts: list[_Part] = []

@@ -234,6 +234,10 @@ class Scopes:
             self._choices[key] = choice
         return choice
 
+    def holds(self, scope: Scope, bounds: tuple[Selector, ...]) -> bool:
+        """Return whether a live site lies within an include's bounds."""
+        return scope in self._sites and self._is_inside(scope, bounds)
+
     def site(self, handle: str) -> tuple[Scope, ...]:
         """Return the live scopes of a declared site."""
         return self._find(parse(handle)).scopes

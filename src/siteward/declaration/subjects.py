@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error, warning
-from siteward.access.model import Grant, Group, Member, Subject
+from siteward.access.model import Grant, Group, Member, Subject, group_key
 from siteward.access.state import Claim, DeclaredUser, Ended, Origin, joined
 from siteward.access.traits import fold_login, is_public
 from siteward.access.window import ALWAYS, Window, last_end
@@ -401,13 +401,35 @@ class Principals(Struct):
 
     def _want_group(self, group: GroupLine) -> Principal:
         """Add a group of the platform, and its members at this time, to the draft."""
-        name = group.native or group.handle
-        self.draft.want(Group(name, self._owner_of(name) if group.external else None), Origin(group.at))
+        name, renamed = self._find_group(group)
+        self.draft.want(Group(name, self._owner_of(name) if group.external else None, renamed), Origin(group.at))
         for handle, ways in self.groups[group.handle].items():
             identity = self.people.get(handle)
             if identity is not None and self._may_join(name, group, identity):
                 self._want_member(name, group, identity, ways)
         return Principal(Subject("group", name), DIRECT, None, PLAIN)
+
+    def _find_group(self, group: GroupLine) -> tuple[str, str | None]:
+        """Return the name of a group on the platform, and the new name where only a former one is live.
+
+        A former group that is live beside the present one is added to the diagnostics.
+        """
+        wanted = group.native or group.handle
+        live = self.live.access if self.live is not None else ()
+        former = next((name for name in group.previously if group_key(name) in live), None)
+        if former is None or former == wanted:
+            return wanted, None
+        if group_key(wanted) not in live:
+            return former, wanted
+        self.draft.say(
+            warning(
+                "former-group-remains",
+                f"`{former}`, a former name of the group `{group.handle}`, is still there beside it",
+                at=group.location.at("previously"),
+                hint="declare it as a group of its own, or remove it by hand: its members have what it gives",
+            )
+        )
+        return wanted, None
 
     def _may_join(self, name: str, group: GroupLine, identity: Identity) -> bool:
         """Return whether a membership may be wanted: nobody joins by a row in error, and who is in stays."""

@@ -17,7 +17,7 @@ from siteward.access.model import EVERYWHERE
 from siteward.declaration.dead import find_dead_lines
 from siteward.declaration.edited import Edit, EditedFiles
 from siteward.declaration.groups import expand
-from siteward.declaration.references import names_of
+from siteward.declaration.references import describe_unknown, names_of
 from siteward.declaration.rewrite import Decision, decide, str_of
 from siteward.declaration.roles import PORTABLE, Meaning, meaning
 from siteward.declaration.selector import parse
@@ -183,9 +183,7 @@ class _Asked:
         if self.subject not in known and len(by_mail) == 1:
             self.subject = by_mail[0]
         elif self.subject not in known:
-            message = f"there is no user or group `{self.wish.subject}`"
-            hint = "declare it under `users` first"
-            yield problem("unknown-user", message, None, word=self.wish.subject, known=known, hint=hint)
+            yield describe_unknown(self.declaration, self.wish.subject, None, known)
         for name in self.wish.on:
             if name not in self.declaration.instances:
                 message = f"there is no instance `{name}`"

@@ -145,7 +145,7 @@ def subject_of_change(change: Change) -> str:
 def movement(change: Change, arrow: str = ARROW) -> str:
     """Return the change of the value: ``view → admin``, ``edit → none``, ``view`` for a new grant, ``deleted``."""
     match change.before, change.after:
-        case Account() as before, Account() as after:
+        case (Account() | Group()) as before, (Account() | Group()) as after:
             return ", ".join(_fields(before, after, arrow)) or "unchanged"
         case ((Account() | Group()), None):
             return "deleted"
@@ -157,13 +157,10 @@ def movement(change: Change, arrow: str = ARROW) -> str:
             return f"{value(before)}{arrow}{value(after)}"
 
 
-def _fields(before: Account, after: Account, arrow: str) -> Iterator[str]:
-    pairs = (
-        ("login", before.name, after.renamed or after.name),
-        ("e-mail", before.email, after.email),
-        ("language", before.language, after.language),
-    )
-    for name, old, new in pairs:
+def _fields(before: Account | Group, after: Account | Group, arrow: str) -> Iterator[str]:
+    named = ("name" if isinstance(after, Group) else "login", before.name, after.renamed or after.name)
+    rest = (("e-mail", "email"), ("language", "language"), ("members from", "external"))
+    for name, old, new in (named, *((word, getattr(before, at, None), getattr(after, at, None)) for word, at in rest)):
         if new is not None and old != new:
             yield f"{name} {old or 'none'}{arrow}{new}"
 

@@ -65,6 +65,9 @@ _HALF = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 """Bytes that may stand for half a character: those of a whole one outside the basic plane look the same."""
 
 
+_NOTHING = httpx.ByteStream(b"")
+
+
 class Answer(Redacted, frozen=True):
     """An answer: the status, the headers with lower-cased names, and the body; `path` is that of the request."""
 
@@ -273,7 +276,9 @@ class Reader:
             what = f"{response.request.method} {path} was refused as too large (413), by it or a proxy before it"
             raise RefusedError(f"{self.origin}: {what}", status=_TOO_LARGE, hint=_LARGER)
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, headers, response.content, path)
+        answer = Answer(response.status_code, headers, response.content, path)
+        response.stream = _NOTHING  # the client's own leads back to the response, and nothing here collects circles
+        return answer
 
     def _no_answer(self, error: httpx.RequestError) -> UnreachableError:
         link = self._connection.link

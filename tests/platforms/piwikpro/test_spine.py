@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from platforms.piwikpro.held import held
 from platforms.piwikpro.worlds import SELF, worlds
@@ -16,6 +18,7 @@ from siteward.access.diagnostic import Severity
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.piwikpro.fake import FAKE, PiwikPro
 from siteward.reconcile.apply.revalidate import Allowance
+from siteward.reconcile.journal import reading
 from siteward.reconcile.plan import Run, drift
 
 if TYPE_CHECKING:
@@ -54,8 +57,6 @@ class Held(Rig):
 
     def declare(self, document: Any) -> None:
         super().declare(document)
-        from msgspec.structs import replace
-
         self.instance = replace(self.instance, link=replace(self.instance.link, transport=held(self.fake)))
 
 
@@ -114,6 +115,89 @@ def test_native_groups_are_made_filled_and_granted(tmp_path: Path) -> None:
     assert {state.people[member].email for member in readers.members} == {"mia@example.org", "new@example.org"}
     assert state.mails == ["new@example.org"]
     assert not _plan_of(rig.plan()).steps
+
+
+def _renamed_group(tmp_path: Path) -> tuple[Held, dict[str, Any]]:
+    """Return a rig whose group `readers` is live, and the document in which it is called `analysts`, with more in it."""
+    document: dict[str, Any] = {
+        "users": {name: {"email": f"{name}@example.org"} for name in ("mia", "new")},
+        "groups": {"readers": ["mia"]},
+        "grants": [{"to": "readers", "role": "view", "sites": "shop.example.org"}],
+    }
+    rig = _rig(tmp_path, native=True, **document)
+    _apply(rig)
+    changed = json.loads(json.dumps(rig.document).replace("readers", "analysts"))
+    changed["groups"] = {"analysts": {"members": ["mia", "new"], "previously": ["readers"]}}
+    changed["grants"].append({"to": "analysts", "role": "edit", "metasites": "Europe"})
+    return rig, changed
+
+
+IDP_GIVES = "held by group idp; no step changes a group outside the file"
+
+
+def _groups(rig: Held) -> dict[str, tuple[str, set[str]]]:
+    """Return the id and the members of each group, by name."""
+    state = _state(rig).state
+    return {
+        group.name: (group.id, {state.people[member].email for member in group.members})
+        for group in state.groups.values()
+    }
+
+
+def test_a_renamed_group_is_the_same_group(tmp_path: Path) -> None:
+    """`previously`: one call renames it, whatever else changes in it; id, members and levels stay, and drift is empty."""
+    rig, changed = _renamed_group(tmp_path)
+    (was, _) = _groups(rig)["readers"]
+    rig.declare(changed)
+    steps = _plan_of(rig.plan()).steps
+    assert [step.change.key for step in steps if step.cause == "renamed"] == [("group", "readers")]
+    assert sum(step.change.key[0] == "group" for step in steps) == 1
+    assert all(step.change.after is not None for step in steps), "nothing is taken from anybody"
+    _apply(rig)
+
+    assert _groups(rig)["analysts"] == (was, {"mia@example.org", "new@example.org"})
+    assert "readers" not in _groups(rig)
+    assert not _plan_of(rig.plan()).steps
+    assert {item.note for item in rig.drift().drift} == {IDP_GIVES}
+    last = reading.recall(reading.path_of(rig.book.folder, "it")).memory
+    assert last is not None
+    assert last.last is not None
+    assert {key[1] for key in last.last if key[0] == "group"} == {"analysts", "idp"}
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_renaming_that_is_cut_off_is_finished(tmp_path: Path, *, after: bool) -> None:
+    """Cut off before or after any call that writes, the run goes on to the same end, and leaves nothing to plan."""
+    whole, changed = _renamed_group(tmp_path / "whole")
+    _cut_at(whole, changed, 0, after=after)
+    for number in whole.axe.wrote:
+        rig, _ = _renamed_group(tmp_path / str(number))
+        _cut_at(rig, changed, number, after=after)
+        assert _groups(rig).keys() == {"analysts", "idp"}
+        assert _groups(rig)["analysts"][1] == {"mia@example.org", "new@example.org"}
+        assert not _plan_of(rig.plan()).steps
+        assert {item.note for item in rig.drift().drift} == {IDP_GIVES}
+
+
+def _cut_at(rig: Held, document: dict[str, Any], number: int, *, after: bool) -> None:
+    """Apply a document, and where a number is given be killed at that request of the run, and go on."""
+    rig.declare(document)
+    plan = rig.plan().plan
+    assert plan is not None
+    rig.instance = replace(rig.instance, link=replace(rig.instance.link, transport=rig.axe))
+    report = rig.cut_off(plan, number, after=after) if number else rig.apply(plan)
+    assert {outcome.status for outcome in report.outcomes} <= {"done", "unchanged"}, report.outcomes
+
+
+def test_both_names_at_once_are_told(tmp_path: Path) -> None:
+    """Where a group of the new name is there already, nothing is renamed, and the old one is named."""
+    rig, changed = _renamed_group(tmp_path)
+    changed["groups"]["idp"] = changed["groups"].pop("analysts")
+    rig.declare(json.loads(json.dumps(changed).replace("analysts", "idp")))
+    part = _plan_of(rig.plan())
+    told = [found.message for found in part.diagnostics if found.code == "former-group-remains"]
+    assert told == ["`readers`, a former name of the group `idp`, is still there beside it"]
+    assert not any(step.cause == "renamed" for step in part.steps)
 
 
 def test_without_native_groups_their_members_get_it_one_by_one(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from siteward.access.traits import is_public
 from siteward.declaration.declared import EVERY
 from siteward.declaration.directories import group_name, slug
 from siteward.declaration.groups import MAX_NESTING, may_take
+from siteward.declaration.references import describe_unknown
 from siteward.declaration.roles import PORTABLE
 from siteward.declaration.selector import parse
 
@@ -143,14 +144,7 @@ def _describe_unknown(context: Context, name: str, at: Span) -> Diagnostic:
         return problem("unknown-user", f"there is no user or group `{name}`", at, hint=hint)
     refused = (name for section, name in context.dropped if section in {"users", "groups"})
     declared = (*context.declaration.users, *context.declaration.groups, *sorted(refused))
-    return problem(
-        "unknown-user",
-        f"there is no user or group `{name}`",
-        at,
-        word=name,
-        known=declared,
-        hint="declare it under `users`",
-    )
+    return describe_unknown(context.declaration, name, at, declared)
 
 
 def group_cycles(context: Context) -> Iterator[Diagnostic]:
@@ -278,6 +272,11 @@ def known_intakes(context: Context) -> Iterator[Diagnostic]:
                 message = f"there is no directory `{intake.value}`"
                 known = tuple(declaration.directories)
                 yield problem("unknown-directory", message, at, word=intake.value, allowed=known)
+            elif intake.by == "directory" and group.bound is not None:
+                listed = group_name(intake.value, intake.group or "")
+                message = f"this file may grant within bounds, and takes in nobody of `{intake.value}` by itself"
+                hint = f"list the directory's group: members: [{listed}]"
+                yield problem("beyond-include", message, at, hint=hint, related=(group.bound.at,))
             elif intake.by == "directory" and whole:
                 yield from _unknown_listed_group(context, group, intake)
 
@@ -342,6 +341,8 @@ def safe_names(context: Context) -> Iterator[Diagnostic]:
         yield from _check_name(group.handle, group.location, key=True)
         if group.native is not None:
             yield from _check_name(group.native, group.location, "native")
+        for number, former in enumerate(group.previously):
+            yield from _check_name(former, group.location, "previously", number)
     for site in declaration.sites.values():
         yield from _check_name(site.handle, site.location, key=True)
         yield from _check_name(site.domain, site.location, "domain")

@@ -118,11 +118,17 @@ def keys_left(context: Context) -> Iterator[Diagnostic]:
             most = powers.get((user.handle, key.on), Power.NONE)
             if why is None and key.holds is not None and key.holds > most:
                 why = f"may {most.word} there, and the key carries {key.holds.word}" if most else "has no right there"
+            why = f"`{user.handle}` {why}" if why is not None else _describe_gone_owner(context, user)
             if why is not None:
-                message = f"the key `{key.name}` of `{user.handle}` on {key.on} stays: `{user.handle}` {why}"
+                message = f"the key `{key.name}` of `{user.handle}` on {key.on} stays: {why}"
                 hint = "no change of access ends a key: delete it on the platform, then take the row out"
                 at = user.location.at("keys", number, "name")
                 yield problem("key-stays", message, at, hint=hint, severity=Severity.WARNING, instance=key.on)
+
+
+def _describe_gone_owner(context: Context, user: User) -> str | None:
+    """Return that whoever answers for a service is gone, who may still have its keys; `None` where that is not so."""
+    return _describe_owner(context, user) if user.kind == "service" and user.owner is not None else None
 
 
 def keys_overdue(context: Context) -> Iterator[Diagnostic]:

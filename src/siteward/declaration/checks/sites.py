@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import problem
+from siteward.declaration.references import describe_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,8 +57,7 @@ def owners(context: Context) -> Iterator[Diagnostic]:
         for number, name in enumerate(row.owner):
             if not context.knows_person(name):
                 at, known = row.location.at("owner", number), (*declaration.users, *declaration.groups)
-                message = f"there is no user or group `{name}`"
-                yield problem("unknown-user", message, at, word=name, known=known, hint="declare it under `users`")
+                yield describe_unknown(declaration, name, at, known)
 
 
 SITE_CHECKS: tuple[Callable[[Context], Iterator[Diagnostic]], ...] = (domains, publicity, owners)

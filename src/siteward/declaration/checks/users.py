@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from siteward.access.diagnostic import problem
 from siteward.access.patterns import matching
@@ -12,13 +12,14 @@ from siteward.declaration.references import lowered
 from siteward.declaration.subjects import login_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.traits import Traits
     from siteward.declaration.context import Context
-    from siteward.declaration.declared import Instance, User
+    from siteward.declaration.declared import Group, Instance, User
 
+_Row = TypeVar("_Row", "User", "Group")
 _ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@.]+(?:\.[^\s@.]+)+")
 _NO_ADDRESS = frozenset('<>()[],;:\\"')
 
@@ -47,7 +48,7 @@ def addresses(context: Context) -> Iterator[Diagnostic]:
             )
 
 
-def _is_one_name(first: User, second: User) -> bool:
+def _is_one_name(first: User | Group, second: User | Group) -> bool:
     """Return whether two handles differ in letter case alone, which one error tells (`handle-twice`)."""
     return lowered(first.handle) == lowered(second.handle)
 
@@ -164,25 +165,30 @@ def platform_features(context: Context) -> Iterator[Diagnostic]:
 
 
 def former_names(context: Context) -> Iterator[Diagnostic]:
-    """Report former names that are a present name of another user, or a former one of two users."""
-    users = context.declaration.users
-    present: dict[str, User] = {}
-    for user in users.values():
-        for name in (user.handle, user.email, *user.logins.values()):
-            if name is not None:
-                present.setdefault(name.casefold(), user)
-    former: dict[str, User] = {}
-    for user in users.values():
-        for number, name in enumerate(user.previously):
-            other = present.get(name.casefold())
-            if other is None:
-                other = former.setdefault(name.casefold(), user)
-            if other is not user and not _is_one_name(other, user):
+    """Report former names that are a present name of another user or group, or a former one of two of them."""
+    users, groups = context.declaration.users.values(), context.declaration.groups.values()
+    yield from _find_clashes(users, lambda user: (user.handle, user.email, *user.logins.values()), "user")
+    yield from _find_clashes(groups, lambda group: (group.handle, group.native), "group")
+
+
+def _find_clashes(
+    rows: Collection[_Row], names: Callable[[_Row], Iterable[str | None]], noun: str
+) -> Iterator[Diagnostic]:
+    """Report the former names of rows that lead to two of them; `names` are the present names of one."""
+    present: dict[str, _Row] = {}
+    for row in rows:
+        for name in filter(None, names(row)):
+            present.setdefault(name.casefold(), row)
+    former: dict[str, _Row] = {}
+    for row in rows:
+        for number, name in enumerate(row.previously):
+            other = present.get(name.casefold()) or former.setdefault(name.casefold(), row)
+            if other is not row and not _is_one_name(other, row):
                 yield problem(
                     "previously-clash",
                     f"`{name}` is also `{other.handle}`",
-                    user.location.at("previously", number),
-                    hint="a name can lead to one user only",
+                    row.location.at("previously", number),
+                    hint=f"a name can lead to one {noun} only",
                     related=(other.location.key(),),
                 )
 

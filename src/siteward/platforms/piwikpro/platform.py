@@ -52,6 +52,7 @@ PLATFORM = Platform(
     limits=(
         "600 reads and 60 other calls a minute",
         "1,000 rows a page, 100 in the audit log",
+        "with `native: true` a group that gets another name in the file (`previously`) is renamed, and stays the same one",
         "what the audit log keeps is a setting of the account: nothing in it about a change does not mean that nobody made it",
     ),
 )

@@ -208,7 +208,8 @@ def external_members(case: _Case) -> Iterator[Diagnostic]:
                 about=change.key,
                 hint="write `members: external` for this group, and change it at the identity provider",
             )
-        if isinstance(change.after, Group) and change.after.external and change.after != change.before:
+        tied = change.before.external if isinstance(change.before, Group) else None
+        if isinstance(change.after, Group) and change.after.external not in {None, tied}:
             yield warning(
                 "external-group",
                 f"ties {change.after.name} to {change.after.external}: the identity provider then decides who is in it",

@@ -47,6 +47,7 @@ WIDEST = Traits(
     login="email",
     ids="unique",
     keeps_language=True,
+    renames_groups=True,
     onboarding=frozenset({"invite"}),
     powerful=frozenset({OWNER, _MANAGE.name}),
 )

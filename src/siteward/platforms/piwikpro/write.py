@@ -106,6 +106,8 @@ def _write_group(writer: Writer, change: Change, live: Live) -> Receipt:
     match change.before, change.after:
         case None, Group() as group:
             return _create_group(writer, group)
+        case Group(), Group(renamed=str(new)) as group:
+            return _rename_group(writer, group, new, group_id(writer, group.name, live))
         case Group(), Group() as group:
             return _tie_group(writer, group, group_id(writer, group.name, live))
         case _:
@@ -331,6 +333,18 @@ def _create_group(writer: Writer, group: Group) -> Receipt:
         return verdict.receipt(group.key)
     receipt = _tie_group(writer, group, made[0].id) if group.external else DONE.receipt(group.key)
     return replace(receipt, ids={group.key: made[0].id})
+
+
+def _rename_group(writer: Writer, group: Group, new: str, id_of_group: str) -> Receipt:
+    """Give a group a new name (API.md section 4); members, levels and the tie to a directory stay."""
+    attributes = {"name": new, "external_id": group.external}
+    body = {"data": {"id": id_of_group, "type": "ppms/user-group", "attributes": attributes}}
+
+    def is_renamed() -> bool:
+        row = group_named(writer, new)
+        return row is not None and row.id == id_of_group and row.attributes.external_id == group.external
+
+    return set_state(writer, group.key, ("PATCH", f"{GROUPS}/{id_of_group}", body), is_renamed)
 
 
 def _tie_group(writer: Writer, group: Group, id_of_group: str) -> Receipt:

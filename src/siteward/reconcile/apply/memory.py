@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from siteward.access.change import Change
     from siteward.access.identity import OtherAccount
     from siteward.access.plan import InstancePlan, Step
+    from siteward.access.renames import Renames
     from siteward.access.report import Outcome
     from siteward.access.state import Live
     from siteward.reconcile.apply.target import Fresh
@@ -92,8 +93,8 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
         return (*self.extra, *done)
 
     @cached_property
-    def names(self) -> Mapping[str, str]:
-        """The new login of each renamed account, by the old one."""
+    def names(self) -> Renames:
+        """The new name of each renamed account and group, by the key of the old one."""
         return renames_in(self.written)
 
     @cached_property
@@ -205,8 +206,8 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
         return self.whole and not left_open and self._is_accepted(account_key(name))
 
 
-def _move_under(access: Access, names: Mapping[str, str]) -> dict[Key, Resource]:
-    """Return the resources by key, with accounts under their new logins."""
+def _move_under(access: Access, names: Renames) -> dict[Key, Resource]:
+    """Return the resources by key, with accounts and groups under their new names."""
     moved = (under(resource, names) for resource in access.values())
     return {resource.key: resource for resource in moved}
 
@@ -263,7 +264,7 @@ def _find_known(fresh: Fresh, memory: Memory | None, run_result: RunResult | Non
     known = memory.accounts if memory else frozenset()
     if run_result is None:
         return known
-    known = frozenset(run_result.names.get(name, name) for name in known)
+    known = frozenset(run_result.names.get(account_key(name), name) for name in known)
     new = run_result.accounts | frozenset(filter(run_result.meets, fresh.desired.declared_users))
     return known | run_result.confirmed | (new - _find_mismatched(fresh, run_result))
 

@@ -16,9 +16,10 @@ from msgspec.structs import replace
 
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Severity
-from siteward.access.model import Account, Grant, Group, Key, Member, Resource, Scope, account_key, account_of, scope_of
+from siteward.access.model import Account, Grant, Group, Key, Member, Resource, Scope, account_of, scope_of
+from siteward.access.needs import NEEDS
 from siteward.access.policy import LIMIT_NAMES
-from siteward.access.renames import change_under, key_under, renames_in
+from siteward.access.renames import change_under, key_under, of_accounts, renames_in, subjects_of
 from siteward.access.report import Outcome, OutcomeStatus
 from siteward.access.traits import fold_login
 from siteward.reconcile.apply.passwords import made_with_password
@@ -134,9 +135,8 @@ def reached(change: Change, seen: Mapping[Key, Resource | None] | Mapping[Key, R
     match wanted:
         case None:
             return now is None
-        case Account(renamed=str(new)) if new != wanted.name:
-            moved = seen.get(account_key(new))
-            return now is None and isinstance(moved, Account) and _matches_account(wanted, moved)
+        case Account(renamed=str(new)) | Group(renamed=str(new)) if new != wanted.name:
+            return now is None and reached(Change(None, replace(wanted, name=new, renamed=None)), seen)
         case Account():
             return isinstance(now, Account) and _matches_account(wanted, now)
         case Grant():
@@ -154,16 +154,16 @@ def find_unmet(step: Step, needs: Mapping[str, frozenset[str]], outcomes: Mappin
 
 
 def allowed(reviewed: InstancePlan, lifted: Collection[str]) -> InstancePlan:
-    """Return a reviewed plan in which the blocks that whoever applies has lifted are warnings."""
+    """Return a reviewed plan in which the blocks that whoever applies has lifted are warnings, and needs given are gone."""
     if not lifted:
         return reviewed
     steps = tuple(
-        replace(step, diagnostics=tuple(map(_lower_block, step.diagnostics))) if step.id in lifted else step
+        replace(step, diagnostics=tuple(_lower_block(said) for said in step.diagnostics if said.code not in NEEDS))
+        if step.id in lifted
+        else step
         for step in reviewed.steps
     )
-    diagnostics = tuple(
-        _lower_block(diagnostic) if diagnostic.about is None else diagnostic for diagnostic in reviewed.diagnostics
-    )
+    diagnostics = tuple(_lower_block(said) if said.about is None else said for said in reviewed.diagnostics)
     return replace(reviewed, steps=steps, diagnostics=diagnostics)
 
 
@@ -235,7 +235,7 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
             for login in logins
             if login and (key := fold_login(login, self.fresh.traits)) in spelled
         }
-        return tuple(_step_under(step, names) for step in self.fresh.plan.steps)
+        return tuple(_step_under(step, of_accounts(names)) for step in self.fresh.plan.steps)
 
     @cached_property
     def wishes(self) -> Mapping[Key, Step]:
@@ -270,14 +270,14 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
 
 
 def _as_named_now(reviewed: InstancePlan, live: Live) -> InstancePlan:
-    """Return the plan with steps on accounts that have been renamed already moved to the new logins."""
+    """Return the plan with steps on accounts and groups that have been renamed already moved to the new names."""
     names = renames_in(step.change for step in reviewed.steps if reached(step.change, live.access))
     return replace(reviewed, steps=tuple(_step_under(step, names) for step in reviewed.steps)) if names else reviewed
 
 
 def _step_under(step: Step, names: Renames) -> Step:
-    """Return a step moved to the new login of its account, if `names` has one."""
-    if account_of(step.change.key) not in names:
+    """Return a step moved to the new names of its account and group, if `names` has any."""
+    if not any(key in names for key in subjects_of(step.change.key)):
         return step
     ids = {key_under(key, names): pinned for key, pinned in step.ids.items()}
     return replace(step, change=change_under(step.change, names), ids=ids)

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from siteward.access.change import Change
     from siteward.access.model import Key, Resource
     from siteward.access.plan import Plan
+    from siteward.access.renames import Renames
     from siteward.access.report import OutcomeStatus
     from siteward.access.state import Live, Unsettled
     from siteward.reconcile.apply.target import Clock
@@ -215,12 +216,12 @@ class Journal:
         left: Memory,
         live: Live,
         is_ours: Callable[[Key, Resource | None], bool] = lambda _key, _before: False,
-        names: Mapping[str, str] = MappingProxyType({}),
+        names: Renames = MappingProxyType({}),
     ) -> None:
         """Write that the run ends, and the memory it leaves, as of now unless that has a time (`last_at`).
 
         The changes of the recorded state since the last end, up to the `live` one, are written with it; those of earlier runs
-        without an end are ours, and those of this run are by `is_ours`. `names` has the new logins that it gave, by the old.
+        without an end are ours, and those of this run are by `is_ours`. `names` has what it renamed.
         """
         at = self._clock()
         memory = replace(left, last_at=left.last_at or at)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from siteward.access.model import Key, Resource
+    from siteward.access.renames import Renames
     from siteward.reconcile.journal.chain import Part, Record
 
     Resources = Mapping[Key, Resource]
@@ -64,12 +65,12 @@ def see(live: Resources, before: Resources, *, complete: bool) -> dict[Key, Reso
     return dict(live) if complete else {**before, **live}
 
 
-def moved_keys(before: Resources, after: Resources, names: Mapping[str, str]) -> frozenset[Key]:
-    """Return the keys, old and new, of what an account only took along to its new login; `names` has these by the old."""
+def moved_keys(before: Resources, after: Resources, names: Renames) -> frozenset[Key]:
+    """Return the keys, old and new, of what an account or a group only took along to its new name."""
     if not names:
         return frozenset()
-    pairs = ((key, under(resource, names)) for key, resource in before.items() if account_of(key) in names)
-    same = ((key, resource.key) for key, resource in pairs if after.get(resource.key) == resource)
+    moved = ((key, under(resource, names)) for key, resource in before.items())
+    same = ((key, new.key) for key, new in moved if new.key != key and after.get(new.key) == new)
     return frozenset(key for pair in same for key in pair)
 
 

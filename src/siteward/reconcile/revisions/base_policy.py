@@ -22,14 +22,14 @@ from siteward.access.proposal import manage
 from siteward.access.traits import SITE_KINDS, is_site
 from siteward.declaration.groups import expand
 from siteward.declaration.instances import variable
-from siteward.declaration.references import respelt
+from siteward.declaration.references import renamed_groups, renamed_users, respelt
 from siteward.declaration.resolve import resolve
 from siteward.declaration.selectors import Scopes, names_of
 from siteward.declaration.subjects import identities
 from siteward.reconcile.revisions.policy_changes import changed_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from siteward.access.change import Change
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Scope
     from siteward.access.policy import Policy
     from siteward.access.proposal import Proposal
-    from siteward.access.state import DeclaredUser, Desired, Kind, Live, Memory
+    from siteward.access.state import DeclaredUser, Desired, Kind, Live, Memory, Timed
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Instance
     from siteward.declaration.load import Declaration
@@ -104,7 +104,7 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
     def as_named(self, instance: str, desired: Desired, live: Live) -> Desired:
         """Return `desired` with the base's names of live sites added, so that the base's rules match on them.
 
-        So are those of its groups that the head has no more.
+        So are those of its groups that the head has no more; who is in one under its new name is in it, too.
         """
         before = self._find_before(instance)
         if before is None or self.base is None:
@@ -114,8 +114,20 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
             for scope, former in Scopes(self.base.sites, before.name, live, kind).names().items():
                 names[scope] = names.get(scope, frozenset()) | former
         asked = {rule.not_with for rule in before.policy.rules} - desired.memberships.keys()
-        gone = expand(self.base.groups) if asked & self.base.groups.keys() else {}
+        gone = self._expand_former() if asked & self.base.groups.keys() else {}
+        for group, handle in renamed_groups(self.base, self.head).items() if gone else ():
+            gone[group] = {**gone[group], **desired.memberships.get(handle, {})}
         return replace(desired, names=names, memberships={**gone, **desired.memberships})
+
+    def _expand_former(self) -> dict[str, Mapping[str, Sequence[Timed]]]:
+        """Return the users of each group at the base, under the handles that they have now."""
+        if self.base is None:
+            return {}
+        renamed = renamed_users(self.base, self.head)
+        return {
+            group: {renamed.get(handle, handle): ways for handle, ways in people.items()}
+            for group, people in expand(self.base.groups).items()
+        }
 
     def policy(self, instance: str) -> Policy:
         """Return the policy that holds on an instance of the checkout; what the base does not know, nothing waives."""

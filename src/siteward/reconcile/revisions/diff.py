@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from siteward import platforms
 from siteward.access.diagnostic import note
-from siteward.access.diff import Comparison, Revision, compare, merged
+from siteward.access.diff import Comparison, Revision, compare, merged, name_group
 from siteward.declaration.dates import windows
-from siteward.declaration.references import respelt
+from siteward.declaration.references import renamed_groups, renamed_users
 from siteward.declaration.resolve import resolve
 from siteward.reconcile.revisions.policy_changes import changed_rules
 
@@ -44,9 +44,14 @@ def compared(base: Declaration | None, head: Declaration, question: Question) ->
     moments = (question.as_of, *_find_beginnings(base, head, question.as_of))
     names = tuple(dict.fromkeys((*(base.instances if base else ()), *head.instances)))
     kept = moments[:MOST_MOMENTS]
-    renamed = _find_renamed(base, head) if base else {}
+    renamed = renamed_users(base, head) if base else {}
+    groups = renamed_groups(base, head) if base else {}
     parts = [
-        compare(name, _build_revision(base, name, kept, question, renamed), _build_revision(head, name, kept, question))
+        compare(
+            name,
+            _build_revision(base, name, kept, question, renamed | _name_subjects(base, head, groups)),
+            _build_revision(head, name, kept, question),
+        )
         for name in names
     ]
     return Comparison(
@@ -59,6 +64,10 @@ def compared(base: Declaration | None, head: Declaration, question: Question) ->
             *(
                 note("renamed", f"{former} is called {handle} now", at=head.users[handle].at)
                 for former, handle in renamed.items()
+            ),
+            *(
+                note("renamed", f"the group {former} is called {handle} now", at=head.groups[handle].at)
+                for former, handle in groups.items()
             ),
             *_note_later(len(moments) - len(kept)),
         ),
@@ -94,14 +103,16 @@ def _build_revision(
     )
 
 
-def _find_renamed(base: Declaration, head: Declaration) -> dict[str, str]:
-    """Return the new handle of each user of the base that the head has renamed: by `previously`, or in letter case."""
-    return respelt(base, head) | {
-        former: user.handle
-        for user in head.users.values()
-        for former in user.previously
-        if former in base.users and former not in head.users and user.handle not in base.users
-    }
+def _name_subjects(base: Declaration | None, head: Declaration, groups: Mapping[str, str]) -> dict[str, str]:
+    """Return the new subject of each renamed group, as movements name a group whose members nobody knows."""
+    return (
+        {
+            name_group(base.groups[former].native or former): name_group(head.groups[handle].native or handle)
+            for former, handle in groups.items()
+        }
+        if base is not None
+        else {}
+    )
 
 
 def _find_beginnings(base: Declaration | None, head: Declaration, as_of: datetime) -> tuple[datetime, ...]:

@@ -17,7 +17,7 @@ from siteward.access.diagnostic import join_some, plural, warning
 from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, REVIEWED, Policy
 from siteward.declaration.declared import EVERY
 from siteward.declaration.groups import expand
-from siteward.declaration.references import respelt
+from siteward.declaration.references import renamed_groups, renamed_users, respelt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -240,10 +240,10 @@ def _find_growth(base: Declaration, head: Declaration) -> Iterator[Finding]:
     drawing = [group for group in head.groups.values() if group.intakes]
     if not drawing:
         return
-    renamed = respelt(base, head) | {former: user.handle for user in head.users.values() for former in user.previously}
+    renamed, groups = renamed_users(base, head), {now: former for former, now in renamed_groups(base, head).items()}
     before, after = expand(base.groups), expand(head.groups)
     for group in drawing:
-        known = {renamed.get(handle, handle) for handle in before.get(group.handle, {})}
+        known = {renamed.get(handle, handle) for handle in before.get(groups.get(group.handle, group.handle), {})}
         listed = {member.name for member in group.members if member.by is None and not member.excludes}
         new = {
             handle: ways[0].via[1]

@@ -1,12 +1,11 @@
 """Checks of services and keys: who answers for them, how long they last, and keys that outlive the right of their holder.
 
-No platform but a database shows a key that somebody made there, so what the file says of keys is an inventory: it is
-compared with the file itself.
+What the file says of keys is an inventory, and is compared with the file itself here; where a platform shows keys, a plan
+compares both (`siteward.access.key_inventory`).
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Severity, problem
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.declaration.context import Context
-    from siteward.declaration.declared import ApiKey, Declaration, Grant, User
+    from siteward.declaration.declared import Declaration, Grant, User
 
 
 def owners(context: Context) -> Iterator[Diagnostic]:
@@ -135,17 +134,12 @@ def overdue(declaration: Declaration, as_of: datetime) -> Iterator[Diagnostic]:
     """Yield a warning about each key that is older at a moment than it may be."""
     for user in declaration.users.values():
         for number, key in enumerate(user.keys):
-            due = _find_due(key)
+            due = key.find_due()
             if due is not None and due <= as_of:
                 message = f"the key `{key.name}` of `{user.handle}` on {key.on} was to be made anew by {due:%Y-%m-%d}"
                 hint = "make a new one, delete the old one, and write the day as `since`"
                 at = user.location.at("keys", number, "rotates")
                 yield problem("key-overdue", message, at, hint=hint, severity=Severity.WARNING, instance=key.on)
-
-
-def _find_due(key: ApiKey) -> datetime | None:
-    """Return the moment by which a key is to be made anew; `None` where the file does not say both days and day."""
-    return key.since + timedelta(days=key.rotates) if key.since is not None and key.rotates is not None else None
 
 
 SERVICE_CHECKS: tuple[Callable[[Context], Iterable[Diagnostic]], ...] = (

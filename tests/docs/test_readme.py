@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from cli.conftest import Program, program
 from siteward import platforms
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite, serve
 from siteward.platforms.interface import Platform
+from siteward.platforms.known import KeysRead
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -81,6 +82,13 @@ def test_the_platform_table_is_what_the_platforms_say(section: Callable[[str, st
     section("platforms", "\n".join((head, *rows)))
 
 
+def _describe_keys(releases: Iterable[KeysRead]) -> Iterator[str]:
+    yield from ("Keys and tokens, which act as their owner, and what is read of them:", "")
+    yield from ("| release | what is read | from | when |", "| --- | --- | --- | --- |")
+    yield from (f"| {keys.release} | {keys.what} | {keys.source} | {keys.date} |" for keys in releases)
+    yield ""
+
+
 def test_the_page_of_platforms_is_what_the_platforms_say(request: pytest.FixtureRequest) -> None:
     """Credential fields and limits, in the adapters' own words."""
     parts = [
@@ -112,6 +120,7 @@ def test_the_page_of_platforms_is_what_the_platforms_say(request: pytest.Fixture
                 for known in platform.known
             ),
             "",
+            *_describe_keys(platform.keys),
             "Credentials:",
             "",
         ]

@@ -34,6 +34,7 @@ from siteward.reconcile.sheets import BadDecisionsError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from siteward.access.api_key import HeldKey
     from siteward.access.certification import Item, Review
     from siteward.access.diagnostic import Span
     from siteward.access.effective import Ledger
@@ -69,6 +70,12 @@ def ledgers(declaration: Declaration, surveys: Iterable[Survey]) -> tuple[Ledger
         )
         for ledger in made
     )
+
+
+def keys_of(declaration: Declaration, surveys: Iterable[Survey]) -> tuple[HeldKey, ...]:
+    """Return the keys of surveyed instances, each with who answers for its user, if the file says it."""
+    owners = {user.handle: user.owner for user in declaration.users.values() if user.owner}
+    return tuple(replace(key, answers=owners.get(key.handle or "")) for survey in surveys for key in survey.keys)
 
 
 # -- commits

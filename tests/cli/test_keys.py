@@ -101,7 +101,7 @@ def test_doctor_and_review_list_them_and_nothing_is_decided_there(checkout: Prog
     review = checkout("review", "--format", "csv")
     rows = list(csv.DictReader(StringIO(review.out)))
     assert [row["where"] for row in rows if row["kind"] == "key"] == ["grafana", "ben@example.org laptop", "Max"]
-    decided = [{**row, "decision": "revoke" if row["where"] == "Max" else ""} for row in rows]
+    decided = [{**row, "decision": {"Max": "revoke", "grafana": "keep"}.get(row["where"], "")} for row in rows]
     with (checkout.folder / "review.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, decided[0])
         writer.writeheader()

@@ -63,7 +63,7 @@ class _Inventory:
         for folded, (account, user) in users.items():
             for listed in user.keys:
                 place = folded, _fold_name(listed.name)
-                live = self._left[place].pop(0) if self._left.get(place) else None
+                live = self._take(place, listed.name)
                 if live is not None:
                     taken[place] = live
                 yield self._judge(HeldKey(account=account, name=listed.name, live=live, listed=listed), user)
@@ -73,6 +73,14 @@ class _Inventory:
                 beside = newer.made if newer is not None else None
                 held = HeldKey(account=known[0] if known else key.account, name=key.name, live=key, beside=beside)
                 yield self._judge(held, known[1] if known else None)
+
+    def _take(self, place: tuple[str, str], name: str) -> LiveKey | None:
+        """Take the live key of a name out of those that are left: of the same spelling the newest, else of any."""
+        keys = self._left.get(place, [])
+        found = next((key for key in keys if key.name == name), next(iter(keys), None))
+        if found is not None:
+            keys.remove(found)
+        return found
 
     def _judge(self, held: HeldKey, user: DeclaredUser | None) -> HeldKey:
         """Return a key with its instance and user, and what is wrong with it."""

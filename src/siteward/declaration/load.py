@@ -27,6 +27,7 @@ from siteward.declaration.instances import Instances, collisions
 from siteward.declaration.not_yet import not_yet
 from siteward.declaration.policies import Known
 from siteward.declaration.references import Names, canonical
+from siteward.declaration.secret_texts import find_secrets, without_secrets
 from siteward.declaration.source import Texts
 from siteward.declaration.yaml_reader import read
 
@@ -248,7 +249,8 @@ def load(
         now = as_of(declaration) if as_of is not None else None
         context = Context(declaration, frozenset(reading.dropped), widest_of, platforms, now)
         diagnostics += findings(context)
-    said = tuple(sorted({*files.diagnostics, *diagnostics}, key=_sort_key))
+    found = {*files.diagnostics, *diagnostics}
+    said = without_secrets(sorted({*found, *find_secrets(files.texts, found)}, key=_sort_key))
     errors = tuple(diagnostic for diagnostic in said if diagnostic.blocks)
     return Loaded(
         declaration=None if errors else declaration,

@@ -17,6 +17,7 @@ from siteward.access.policy import LIMIT_NAMES, REVIEWED, Limit, Policy, Rule, W
 from siteward.declaration.build import POWERS, days_of, listed
 from siteward.declaration.declared import Location
 from siteward.declaration.document import MATCHES, REQUIREMENTS
+from siteward.declaration.secret_texts import LEAKED, is_likely
 from siteward.declaration.selector import parse
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Policies(Struct):
                 )
 
     def _check_waived(self, row: WaiverRow, at: Location) -> None:
-        """Report a rule that there is not or that nobody may waive, and a pattern in place of a name."""
+        """Report a rule that there is not or that nobody may waive, a pattern in place of a name, and a secret as the reason."""
         from siteward.access.catalog import RULES, WAIVABLE  # noqa: PLC0415 — most files have no waivers
 
         allowed, rule = sorted(WAIVABLE), row.rule
@@ -102,6 +103,8 @@ class Policies(Struct):
             self._report("unknown-rule", f"there is no rule `{rule}`", at.at("rule"), hint=f"it is called `{now}` now")
         else:
             self._refuse_name("unknown-rule", f"there is no rule `{rule}`", at.at("rule"), rule, allowed)
+        if is_likely(row.reason):
+            self._report("secret-in-file", "this looks like a secret", at.at("reason"), hint=LEAKED)
         if row.about is not None and "*" in row.about:
             message = f"`{row.about}` is no name: a waiver is about one thing, and takes no pattern"
             self._report("wrong-value", message, at.at("about"), hint="write the name as `siteward plan -v` shows it")

@@ -92,6 +92,8 @@ def read_decisions(path: Path) -> Decisions:
         row["id"] = item = _read_id(row["id"], place)
         decision = row.get("decision", "").strip().strip("'").strip()
         if not item and decision and row.get("kind", "").strip().strip("'") == "key":
+            if decision.casefold() == "keep":  # as people write beside each row; there is nothing to do
+                continue
             words = "nothing is decided of keys here: delete it on the platform, and take its row out of the file"
             raise BadDecisionsError(f"{place}: {decision!r} is decided of a key, and {words}")
         if not item and decision:

@@ -111,6 +111,17 @@ def test_doctor_and_review_list_them_and_nothing_is_decided_there(checkout: Prog
     assert "'revoke' is decided of a key, and nothing is decided of keys here" in refused.err + refused.out
 
 
+def test_a_key_of_a_service_without_anybody_is_to_be_looked_at(checkout: Program) -> None:
+    path = checkout.folder / "access.yaml"
+    checkout.write(
+        path.read_text(encoding="utf-8")
+        .replace("olga: {", "olga: {state: absent, ")
+        .replace("since: 2026-11-01", "since: 2025-03-01")
+    )
+    (key, *_) = checkout("review", "--format", "json").json()["keys"]
+    assert (key["name"], key["owner"], key["flags"]) == ("grafana", "olga", ["overdue", "unattended"])
+
+
 def test_whoever_leaves_has_their_live_keys_on_the_list(checkout: Program) -> None:
     """Ticked by reading alone; and what people called one is told only where names are."""
     left = checkout("offboard", "ben", "--format", "json")

@@ -13,7 +13,7 @@ from msgspec import Struct
 from siteward.access.diagnostic import Span
 from siteward.access.model import Power
 
-KeyFlag = Literal["orphaned", "overdue", "undeclared", "outdated", "missing", "redated"]
+KeyFlag = Literal["orphaned", "overdue", "undeclared", "outdated", "unattended", "missing", "redated"]
 BY_PEOPLE = frozenset({"key-orphaned", "key-undeclared"})
 """The rules whose findings may hold a name that people gave a key on the platform, and that no file has."""
 UNLISTED = "unlisted-"
@@ -63,7 +63,8 @@ class ApiKey(Struct, frozen=True, kw_only=True):
 class HeldKey(Struct, frozen=True, kw_only=True):
     """A key of an account: live, listed in the file, or both.
 
-    `handle` is its declared user, and `answers` who answers for that one (`owner`). `shown` is true where the platform
+    `handle` is its declared user, and `answers` who answers for that one (`owner`); a key of a service for which nobody does
+    is flagged `unattended`. `shown` is true where the platform
     shows keys, so that one that is not live is known to be gone. `why` says in words why an orphaned one is that, and
     `beside` when the newer one of its name was made.
     """

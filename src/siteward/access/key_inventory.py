@@ -35,6 +35,8 @@ _ENDED: dict[Ending, str] = {
 
 def hold_keys(proposal: Proposal, as_of: datetime, instance: str = "") -> tuple[HeldKey, ...]:
     """Return the keys of an instance, those that the file lists first, each with what is wrong with it at a moment."""
+    if not proposal.live.keys and not any(user.keys for user in proposal.desired.declared_users.values()):
+        return ()
     return tuple(_Inventory(proposal, as_of, instance).list_keys())
 
 

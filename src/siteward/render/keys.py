@@ -81,7 +81,8 @@ def remarks(key: HeldKey) -> tuple[str, ...]:
         ("whether it is live is not shown", not key.shown and key.live is None),
         ("made on another day than the file says", "redated" in key.flags),
         (f"used by {listed.used_by}" if listed is not None else "", listed is not None and bool(listed.used_by)),
-        (f"owner {key.answers}", key.answers is not None),
+        (f"owner {key.answers}{', who is not there' if 'unattended' in key.flags else ''}", key.answers is not None),
+        ("nobody answers for it", key.answers is None and "unattended" in key.flags),
     )
     return tuple(text for text, holds in tests if holds)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 
 from platforms.plausible.at import ANNA, BEN, SELF, Clock, fake_of, needs_postgres, plausible, world
 from siteward.access.api_key import LiveKey
 from siteward.access.model import account_key
+from siteward.platforms.fakery import in_process
 from siteward.platforms.plausible import community
 from siteward.platforms.plausible.fake.forms import CommunityFake
+from siteward.platforms.plausible.fake.worlds import PASSWORD
 from siteward.platforms.plausible.platform import PLATFORM
 from siteward.transport.errors import ForbiddenError
 
@@ -106,3 +110,28 @@ def test_the_sites_api_shows_no_keys() -> None:
     with plausible(world(KEYS), "cloud") as at:
         assert at.live.keys == ()
         assert "no call lists API keys" in at.traits.keys_unseen
+
+
+def test_the_sandbox_lets_people_make_and_delete_keys_of_their_own() -> None:
+    """As the product's own pages do (API.md section 10); somebody else's key is left alone."""
+    fake = community_fake()
+    with httpx.Client(base_url="http://plausible.test", transport=in_process(fake)) as http:
+        token = _token_of(http.get("/login"))
+        form = {"_csrf_token": token, "email": SELF, "password": PASSWORD}
+        assert http.post("/login", data=form).headers["location"] == "/sites"
+        http.headers["x-csrf-token"] = _token_of(http.get("/sites"))
+        wish = {"api_key[name]": "cron", "api_key[key]": "k" * 64, "api_key[type]": "stats_api"}
+        assert http.post("/settings/api-keys", data=wish).status_code == 302
+        assert http.post("/settings/api-keys", data={**wish, "api_key[type]": "sites_api"}).status_code == 200
+        with plausible(fake=fake) as at:
+            assert [key.name for key in at.live.keys if key.account == SELF] == ["cron"]
+            ids = {key.name: key.id for key in fake.state.keys.values()}
+            http.delete(f"/settings/api-keys/{ids['grafana']}")
+            http.delete(f"/settings/api-keys/{ids['cron']}")
+            assert [key.name for key in at.read().keys] == ["grafana", "of old", "left over"]
+
+
+def _token_of(page: httpx.Response) -> str:
+    found = re.search(r'csrf[-_]token" (?:value|content)="([^"]+)"', page.text)
+    assert found is not None
+    return found[1]

@@ -202,3 +202,23 @@ def test_a_key_knows_its_owner_and_its_day() -> None:
     assert (key.who, key.made, key.holds) == ("ben@example.org", day("2026-01-02"), Power.EDIT)
     both = replace(key, handle="ben", live=live_key(made="2026-03-04"))
     assert (both.who, both.made, both.holds) == ("ben", day("2026-03-04"), Power.VIEW)
+
+
+@pytest.mark.parametrize("secret", ["ghp_" + "a1B2" * 9, "0123456789abcdef" * 2, "Ab3" + "xY4-z_" * 10 + "q"])
+def test_a_key_that_was_pasted_where_its_name_goes_is_not_repeated(secret: str) -> None:
+    made = proposed([live_key(name=f"my {secret}"), live_key()], [user("ben", listed())])
+    assert [key.name for key in hold_keys(made, NOW)] == ["bi", "my (a secret)"]
+    assert secret not in repr(said(made))
+
+
+def test_a_key_without_a_name_can_be_waived() -> None:
+    """A waiver need not say what it is about."""
+    (found,) = said(proposed([live_key(name=""), live_key()], [user("ben", listed())]))
+    assert (found.code, found.thing) == ("key-undeclared", None)
+
+
+def test_keys_whose_names_differ_in_case_are_told_apart_where_the_file_lists_both() -> None:
+    keys = [live_key(name="pw", made="2026-01-01"), live_key(name="PW", made="2026-06-01")]
+    held = {key.name: key for key in hold_keys(proposed(keys, [user("ben", listed("pw"), listed("PW"))]), NOW)}
+    assert {name: key.made for name, key in held.items()} == {"pw": day("2026-01-01"), "PW": day("2026-06-01")}
+    assert {key.flags for key in held.values()} == {()}

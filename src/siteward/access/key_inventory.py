@@ -17,6 +17,7 @@ from siteward.access.diagnostic import Diagnostic, Span, note, plural, warning
 from siteward.access.model import Power, account_key
 from siteward.access.patterns import matching
 from siteward.access.proposal import Proposal
+from siteward.access.secret_looks import hide_likely
 from siteward.access.state import DeclaredUser, Ending
 from siteward.access.traits import fold_login
 
@@ -52,7 +53,9 @@ class _Inventory:
         self._as_of = as_of
         self._instance = instance
         self._left: dict[tuple[str, str], list[LiveKey]] = defaultdict(list)
-        for key in sorted(proposal.live.keys, key=_newest_first):
+        # Whoever has pasted a key where its name goes has told it to everybody who sees the list of keys, and no more.
+        named = (replace(key, name=hide_likely(key.name)) for key in proposal.live.keys)
+        for key in sorted(named, key=_newest_first):
             self._left[self._fold(key.account), _fold_name(key.name)].append(key)
 
     def _fold(self, account: str) -> str:
@@ -167,10 +170,12 @@ def _judge_live(key: HeldKey, *, stray: bool) -> Iterator[Diagnostic]:
     if "orphaned" in key.flags:
         message = f"{name} is still live{_describe_making(key)}, and `{key.who}` {key.why}"
         at = listed.at if listed is not None else None
-        yield warning("key-orphaned", message, at=at, hint=_DELETE, thing=key.name, facts=_list_facts(key, key.why))
+        yield warning(
+            "key-orphaned", message, at=at, hint=_DELETE, thing=key.name or None, facts=_list_facts(key, key.why)
+        )
     elif "outdated" in key.flags and key.beside is not None:
         message = f"an older key `{key.name}` of `{key.who}`{_describe_making(key)} is live beside the one of {key.beside:%Y-%m-%d}"
-        yield warning("key-undeclared", message, hint=_DELETE, thing=key.name, facts=_list_facts(key, "older"))
+        yield warning("key-undeclared", message, hint=_DELETE, thing=key.name or None, facts=_list_facts(key, "older"))
     elif "undeclared" in key.flags and stray:
         message = f"{name} is live{_describe_making(key)}, and the file does not list it"
         hint = (
@@ -178,7 +183,9 @@ def _judge_live(key: HeldKey, *, stray: bool) -> Iterator[Diagnostic]:
             if key.handle
             else f"find out whose it is, or {_DELETE}"
         )
-        yield warning("key-undeclared", message, hint=hint, thing=key.name, facts=_list_facts(key, "undeclared"))
+        yield warning(
+            "key-undeclared", message, hint=hint, thing=key.name or None, facts=_list_facts(key, "undeclared")
+        )
     if listed is None or key.made is None or "orphaned" in key.flags:
         return
     due = listed.find_due(key.made)

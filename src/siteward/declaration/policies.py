@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.api_key import BY_PEOPLE
 from siteward.access.diagnostic import FORMERLY, near, plural, problem
 from siteward.access.hosts import domain_in
 from siteward.access.policy import LIMIT_NAMES, REVIEWED, Limit, Policy, Rule, Waiver
+from siteward.access.secret_looks import is_likely
 from siteward.declaration.build import POWERS, days_of, listed
 from siteward.declaration.declared import Location
 from siteward.declaration.document import MATCHES, REQUIREMENTS
-from siteward.declaration.secret_texts import LEAKED, is_likely
+from siteward.declaration.secret_texts import LEAKED
 from siteward.declaration.selector import parse
 
 if TYPE_CHECKING:
@@ -105,7 +107,7 @@ class Policies(Struct):
             self._refuse_name("unknown-rule", f"there is no rule `{rule}`", at.at("rule"), rule, allowed)
         if is_likely(row.reason):
             self._report("secret-in-file", "this looks like a secret", at.at("reason"), hint=LEAKED)
-        if row.about is not None and "*" in row.about:
+        if row.about is not None and "*" in row.about and rule not in BY_PEOPLE:  # people call keys what they like
             message = f"`{row.about}` is no name: a waiver is about one thing, and takes no pattern"
             self._report("wrong-value", message, at.at("about"), hint="write the name as `siteward plan -v` shows it")
 

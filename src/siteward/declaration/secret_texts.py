@@ -1,7 +1,7 @@
 """Secrets in the texts of files: how they look, where they stand, and messages that do not repeat them.
 
 What begins as keys and tokens do is found wherever it stands, in comments and in files that are wrong in other ways too.
-What could be an id as well is looked for in free texts alone (`is_likely`), by the checks that know which texts are free.
+What could be an id as well is looked for in free texts alone, by the checks that know which texts are free.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Span, problem
+from siteward.access.secret_looks import BEGINNINGS, PRIVATE, find_certain, hide_certain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,29 +20,10 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic
     from siteward.declaration.source import Path, Texts
 
-_PRIVATE = "PRIVATE KEY-----"
-_BEGINNINGS = (
-    "AGE-SECRET-KEY-1", _PRIVATE, "eyJ", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "Bearer ",
-    "umami_",
-)  # fmt: skip
-"""One of these stands in whatever `_CERTAIN` finds; most files have none, and are not searched any further."""
-_CERTAIN = re.compile(
-    r"AGE-SECRET-KEY-1\w*|-----BEGIN [A-Z ]*PRIVATE KEY-----|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bgh[pousr]_\w{30,}"
-    r"|\bgithub_pat_\w{20,}|\bglpat-[\w-]{15,}|\bxox[abprs]-[\w-]{10,}|\bBearer [\w.~+/-]{16,}|\bumami_[A-Za-z0-9]{32}\b"
-)
-"""How keys, tokens and sessions begin that nothing else begins like."""
-_LIKELY = re.compile(r"(?<![\w-])(?:[0-9a-f]{32}|(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[A-Za-z0-9_-]{64})(?![\w-])")
-"""What looks as a `token_auth` of Matomo or an API key of Plausible does. Ids may look so too, and are not looked at."""
 LEAKED = "take it out and make a new one: whoever reads the file has it now, and its history keeps it"
-_HIDDEN = "(a secret)"
 _NAMES = re.compile(r"passw|passphrase|passwd|secret|token|credential|api_?key|private_?key|^pass$|^pwd$|^auth$")
 _IN_KEYS = frozenset({"value", "key", "hash", "prefix", "text"})
 """What people might write beside a key's name under `keys`: what the key itself is."""
-
-
-def is_likely(text: str) -> bool:
-    """Return whether a free text may be a secret: it holds what looks as some tokens do, and some ids."""
-    return _LIKELY.search(text) is not None
 
 
 def names_secret(path: Path) -> bool:
@@ -70,12 +52,12 @@ def _is_within(at: Span, other: Span) -> bool:
 def _list_places(texts: Texts) -> Iterator[Span]:
     """Yield the places of what begins as secrets do."""
     for file in texts:
-        if not any(word in texts.whole(file) for word in _BEGINNINGS):
+        if not any(word in texts.whole(file) for word in BEGINNINGS):
             continue
         lines = texts[file]
         for number, line in enumerate(lines, 1):
-            for found in _CERTAIN.finditer(line):
-                last = _find_last(lines, number) if found.group().endswith(_PRIVATE) else number
+            for found in find_certain(line):
+                last = _find_last(lines, number) if found.group().endswith(PRIVATE) else number
                 yield Span(
                     file, number, found.start() + 1, last, (found.end() if last == number else len(lines[last - 1])) + 1
                 )
@@ -93,13 +75,8 @@ def without_secrets(said: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 
 def _hide(said: Diagnostic) -> Diagnostic:
-    texts = (said.message, said.hint or "", said.suggestion or "", *said.allowed)
-    if not any(map(_CERTAIN.search, texts)):
+    message, hint, suggestion = (hide_certain(text or "") for text in (said.message, said.hint, said.suggestion))
+    allowed = tuple(map(hide_certain, said.allowed))
+    if (message, hint, suggestion, allowed) == (said.message, said.hint or "", said.suggestion or "", said.allowed):
         return said
-    return replace(
-        said,
-        message=_CERTAIN.sub(_HIDDEN, said.message),
-        hint=_CERTAIN.sub(_HIDDEN, said.hint) if said.hint else None,
-        suggestion=None,
-        allowed=tuple(_CERTAIN.sub(_HIDDEN, word) for word in said.allowed),
-    )
+    return replace(said, message=message, hint=hint or None, suggestion=None, allowed=allowed)

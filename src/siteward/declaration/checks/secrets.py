@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import problem
-from siteward.declaration.secret_texts import LEAKED, is_likely
+from siteward.access.secret_looks import is_likely
+from siteward.declaration.secret_texts import LEAKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

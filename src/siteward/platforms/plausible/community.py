@@ -99,7 +99,7 @@ _SNAPSHOT = """
     )
 """
 # A key bound to the team stays when its owner leaves it; one of before 2025-03 is bound to none and follows its owner.
-_KEYS = """(SELECT coalesce(json_agg(json_build_object('email', u.email::text, 'name', k.name, 'scopes', k.scopes,
+_KEYS = """(SELECT coalesce(json_agg(json_build_object('email', u.email::text, 'name', k.name, 'scopes', coalesce(k.scopes, '{}'),
                    'made', to_char(k.inserted_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) ORDER BY u.id, k.inserted_at, k.name), '[]')
                 FROM api_keys k JOIN users u ON u.id = k.user_id
                 WHERE k.team_id IN (SELECT id FROM team)

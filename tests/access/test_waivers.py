@@ -121,7 +121,7 @@ def test_rules_that_are_never_waivable() -> None:
     """An allow-list, of what stands on a platform for long and gives nobody anything by a change."""
     assert {
         "public-access", "orphan-site", "public-share-link", "ghost-member", "team-without-owner", "left-over-team",
-        "shared-team", "orphan-grant", "unmanaged-group", "public-dashboard", "shared-link",
+        "shared-team", "orphan-grant", "unmanaged-group", "public-dashboard", "shared-link", "key-orphaned", "key-undeclared",
     } == WAIVABLE  # fmt: skip
     assert not RULES["identity-mismatch"].waivable
     assert "- **`orphan-site`** (waivable) " in catalog.PAGE

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from declaration.tables import HEAD, read_text
+from siteward.access.api_key import ApiKey
 from siteward.access.model import Power
 from siteward.access.policy import Policy, Waiver, strictest
 from siteward.declaration.build import Builder
-from siteward.declaration.declared import ApiKey, Ldap, Location, User
+from siteward.declaration.declared import Ldap, Location, User
 from siteward.declaration.directories import build_directories
 from siteward.declaration.document import Document
 from siteward.declaration.grammar import fitted

@@ -32,7 +32,7 @@ ELSEWHERE = {
     "too-large", "not-utf-8", "byte-order-mark", "bad-character",
     "unknown-site", "ambiguous-site", "matches-nothing", "skips-sites", "not-managed", "incomparable-roles", "external-group",
     "former-login-remains", "former-group-remains", "renamed-account", "no-account-ids", "dead-line", "edit-brings-tags", "account-not-there",
-    "key-overdue",
+    "key-overdue", "key-made-later",
     "waiver-too-long", "waiver-ended",
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from docs.walk import is_part_of, list_blocks, read_shortened
 from siteward import platforms
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite, serve
 from siteward.platforms.interface import Platform
+from siteward.platforms.known import KeysRead
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -86,6 +87,13 @@ def test_the_platform_table_is_what_the_platforms_say(section: Callable[[str, st
     section("platforms", "\n".join((head, *rows)))
 
 
+def _describe_keys(releases: Iterable[KeysRead]) -> Iterator[str]:
+    yield from ("Keys and tokens, which act as their owner, and what is read of them:", "")
+    yield from ("| release | what is read | from | when |", "| --- | --- | --- | --- |")
+    yield from (f"| {keys.release} | {keys.what} | {keys.source} | {keys.date} |" for keys in releases)
+    yield ""
+
+
 def test_the_page_of_platforms_is_what_the_platforms_say(request: pytest.FixtureRequest) -> None:
     """Credential fields and limits, in the adapters' own words."""
     parts = [
@@ -117,6 +125,7 @@ def test_the_page_of_platforms_is_what_the_platforms_say(request: pytest.Fixture
                 for known in platform.known
             ),
             "",
+            *_describe_keys(platform.keys),
             "Credentials:",
             "",
         ]

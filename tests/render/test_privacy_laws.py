@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.api_key import ApiKey, HeldKey, LiveKey
 from siteward.access.certification import Horizon, review
 from siteward.access.change import Change
 from siteward.access.codec import seal
@@ -24,12 +25,14 @@ from siteward.access.effective import Ledger, effective, ledger
 from siteward.access.event import Event, Ran
 from siteward.access.explanation import Checkup, Explanation, Grantee, with_beside
 from siteward.access.guards import judge
+from siteward.access.key_inventory import hold_keys, judge_keys
 from siteward.access.known_names import account_names
 from siteward.access.model import Resource, account_of
 from siteward.access.plan import InstancePlan, Plan, compose
 from siteward.access.proposal import manage
 from siteward.access.report import Missing, Outcome, OutcomeStatus, Report
 from siteward.access.state import Desired, Live, Memory
+from siteward.access.waivers import silenced
 from siteward.reconcile.drift import drift as drifted
 from siteward.reconcile.waivers import list_waived
 from siteward.render import FORMATS, SERVES, Options, render
@@ -66,6 +69,7 @@ class World(NamedTuple):
     memory: Memory | None
     plan: InstancePlan
     texts: tuple[str, ...]
+    keys: tuple[HeldKey, ...]
 
     @property
     def accounts(self) -> dict[str, dict[str, str | None]]:
@@ -116,17 +120,28 @@ def worlds(draw: st.DrawFn) -> World:
     origins = {key: replace(origin, reason=texts[0], ticket=texts[1]) for key, origin in desired.origins.items()}
     desired = replace(desired, origins=origins)
     live = replace(live, unreadable=(texts[3],) if draw(st.booleans()) else ())
+    live, desired = _with_keys(live, desired, texts)
     policy = replace(
         draw(policies()), protect=draw(st.sampled_from(((), ("zz*",), ("ZZQ.ADA", "zzq DORA")))), ignore=()
     )
     proposal = manage(live, desired, table, policy, memory)
     remarks = tuple(_remark(texts, draw, key) for key in (None, *(proposed.key for proposed in proposal.proposed[:2])))
     judged = judge(proposal, as_of=NOW, allow_delete=draw(st.booleans()), remarks=remarks)
+    keys = hold_keys(replace(proposal, traits=replace(table, keys_unseen="")), NOW, "stats")
+    remarks = (*remarks, *silenced(judge_keys(keys, ""), "stats", (), NOW))
     plan = compose(proposal, (*remarks, *judged), instance="stats", origin="https://stats.example.org")
     touched = {name for step in (*plan.steps, *plan.held_back) if (name := account_of(step.change.key))}
     plan = replace(plan, diagnostics=(*plan.diagnostics, *_waivable(texts)))
     plan = replace(plan, emptied=plan.emptied or tuple(sorted(touched)))  # rare in a world that is drawn
-    return World(table, live, desired, memory, plan, texts)
+    return World(table, live, desired, memory, plan, texts, keys)
+
+
+def _with_keys(live: Live, desired: Desired, texts: tuple[str, ...]) -> tuple[Live, Desired]:
+    """Return live keys that people called by names, of somebody who is there or not, and keys of the file used by somebody."""
+    keys = tuple(LiveKey(account=CAST[at], name=text, made=NOW) for at, text in enumerate(texts))
+    listed = ApiKey(name=texts[0], on="stats", rotates=1, since=NOW, used_by=texts[1])
+    users = {name: replace(user, keys=(listed,)) for name, user in desired.declared_users.items()}
+    return replace(live, keys=keys), replace(desired, declared_users=users)
 
 
 def _remark(texts: tuple[str, ...], draw: st.DrawFn, about: tuple[str, ...] | None) -> Diagnostic:
@@ -247,7 +262,8 @@ def test_no_format_of_a_matrix_or_a_review_names_whom_it_may_not(world: World) -
     gone = (Missing(instance="web", why=world.texts[0]),)
     accounts = {**world.accounts, "web": dict.fromkeys(world.accounts["stats"])}
     matrix = Matrix(ledgers=(ledger_of(world),), as_of=NOW, missing=gone, accounts=accounts)
-    found = replace(review((ledger_of(world),), Horizon(as_of=NOW), missing=gone), accounts=accounts)
+    found = review((ledger_of(world),), Horizon(as_of=NOW), missing=gone)
+    found = replace(found, accounts=accounts, keys=world.keys)
     for privacy in PRIVACIES:
         for form in ("text", "html", "csv", "json"):
             options = Options(privacy=privacy, verbose=True)
@@ -286,6 +302,7 @@ def test_no_answer_to_a_question_names_whom_it_may_not(world: World) -> None:
             explanation = Explanation(
                 instance="stats", account=name, scope=grant.scope, person=person, wished=grant, origin=origin, live=way,
                 step=steps.get(grant.key), also=((grant, origin),), why_not=world.texts[0], why_kept=world.texts[1],
+                keys=tuple(key for key in world.keys if key.account == name),
             )  # fmt: skip
             why.append(with_beside(explanation, world.plan))
             who.append(
@@ -294,6 +311,7 @@ def test_no_answer_to_a_question_names_whom_it_may_not(world: World) -> None:
     doctor = Checkup(
         instance="stats", platform="umami", origin="https://stats.example.org", version="3", account=CAST[2],
         may=world.texts, may_not=world.texts, notes=world.texts, journal=world.texts[0], problem=told(world),
+        keys=world.keys, warnings=(told(world),),
     )  # fmt: skip
     for privacy in PRIVACIES:
         options = Options(privacy=privacy, verbose=True)

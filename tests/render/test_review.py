@@ -13,7 +13,10 @@ from msgspec.structs import replace
 
 from render.ledgers import AS_OF, hostile, small
 from render.test_harmless import assert_harmless
+from siteward.access.api_key import ApiKey, HeldKey, LiveKey
 from siteward.access.certification import FLAGS, Horizon, Review, review
+from siteward.access.diagnostic import Span
+from siteward.access.model import Power
 from siteward.render import Options
 from siteward.render.certification import data, render, table
 from siteward.render.review_page import page
@@ -101,3 +104,69 @@ def test_hostile_names_are_harmless() -> None:
     assert_harmless("csv", table(found))
     assert_harmless("json", data(found))
     assert "was not read whole" in page(found)
+
+
+def with_keys() -> Review:
+    """Keys of a service: one in order, one of somebody else that nobody listed, and one that only the file knows."""
+    listed = ApiKey(
+        name="grafana", on="stats", holds=Power.VIEW, rotates=365, since=AS_OF - timedelta(days=400), used_by="team BI",
+        at=Span("access.yaml", 7, 20),
+    )  # fmt: skip
+    live = LiveKey(
+        account="reports", name="grafana", scopes=("stats:read:*",), made=AS_OF - timedelta(days=400),
+        used=AS_OF - timedelta(days=1), ends=AS_OF + timedelta(days=30),
+    )  # fmt: skip
+    mine = HeldKey(
+        account="reports", name="grafana", instance="stats", handle="reports", answers="anna", live=live, listed=listed,
+        shown=True, flags=("overdue",),
+    )  # fmt: skip
+    stray = HeldKey(
+        account="old-agency", name="=Max Muster's laptop", instance="stats", live=LiveKey(account="old-agency", name="x"),
+        shown=True, flags=("orphaned", "undeclared"), why="has no right here",
+    )  # fmt: skip
+    alone = HeldKey(account="li", name="etl", instance="web", handle="li", listed=ApiKey(name="etl", on="web"))
+    unseen = {"stats": "", "web": "no call lists keys", "shop": "no call lists keys"}
+    return replace(made(), keys=(mine, stray, alone), keys_unseen=unseen)
+
+
+def test_every_output_has_every_key_and_why_others_are_not_shown() -> None:
+    """Nothing is decided of them, so they have no id, and the digest is that of the rights alone."""
+    found = with_keys()
+    assert found.digest == made().digest
+    rows = [row for row in csv.DictReader(StringIO(table(found))) if row["kind"] == "key"]
+    told = [
+        (row["where"], row["person"] or row["account"], row["live"], row["created"], row["last seen"]) for row in rows
+    ]
+    assert told == [
+        ("grafana", "reports", "view (stats:read:*)", "2025-10-18", "2026-11-21"),
+        ("'=Max Muster's laptop", "old-agency", "view", "", ""),
+        ("etl", "li", "", "", ""),
+    ]
+    assert {(row["id"], row["decision"]) for row in rows} == {("", "")}
+    assert [(row["flags"], row["owner"], row["file"], row["until"]) for row in rows] == [
+        ("overdue", "anna", "access.yaml", "2026-12-22"), ("orphaned undeclared", "", "", "no end"), ("", "", "", ""),
+    ]  # fmt: skip
+    document = json.loads(data(found))
+    assert [key["live"] for key in document["keys"]] == [True, True, None]
+    assert document["keys"][0]["due"] == "2026-10-18 09:30:12Z"
+    assert document["keys_unseen"] == {"web": "no call lists keys", "shop": "no call lists keys"}
+    for shown in (render(found, "text", Options(plain=True)), page(found)):
+        assert "web, shop: keys cannot be read: no call lists keys" in shown
+        for words in (
+            "grafana",
+            "last used",
+            "2026-11-21",
+            "old-agency has no right here",
+            "used by team BI",
+            "3 keys, 2 to look at",
+        ):
+            assert words in shown, words
+
+
+def test_what_people_called_a_key_stays_where_names_do() -> None:
+    for form in ("text", "csv", "json", "html"):
+        shown = render(with_keys(), form, Options(privacy="handles"))
+        assert "Muster" not in shown
+        assert "key-2" in shown
+        assert "grafana" in shown
+        assert "grafana" not in render(with_keys(), form, Options(privacy="counts"))

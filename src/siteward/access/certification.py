@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.api_key import HeldKey
 from siteward.access.diagnostic import Span
 from siteward.access.effective import Agreement, Entry, Holding, Ledger
 from siteward.access.model import Accounts, Grant, Power, Scope, Subject, grant_key
@@ -134,7 +135,8 @@ class Review(Struct, frozen=True, kw_only=True):
     `incomplete` names instances that were not read whole, `missing` holds those that were not read at all, with the
     reasons. `unused_unknown` names those whose platform does not keep when an account was last used, so that nothing of
     theirs is `stale`. `dead` are lines of the file that give nothing any more. `accounts` are the known account names beside those of the items (`Report.accounts`).
-    `timezone` is that of the policy, in which people read moments.
+    `timezone` is that of the policy, in which people read moments. `keys` are those that are live or in the file, on which
+    nothing is decided here, and `keys_unseen` says by instance why not all live ones are shown.
     """
 
     as_of: datetime
@@ -146,6 +148,8 @@ class Review(Struct, frozen=True, kw_only=True):
     accounts: Accounts = MappingProxyType({})
     dead: tuple[DeadRow, ...] = ()
     timezone: str = "UTC"
+    keys: tuple[HeldKey, ...] = ()
+    keys_unseen: Mapping[str, str] = MappingProxyType({})
 
     @property
     def gaps(self) -> tuple[Missing, ...]:

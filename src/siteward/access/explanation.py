@@ -8,6 +8,7 @@ from types import MappingProxyType
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.api_key import HeldKey
 from siteward.access.certification import Confirmations, Confirmed, identify
 from siteward.access.diagnostic import Diagnostic
 from siteward.access.effective import Agreement, Effect
@@ -23,6 +24,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     set if the file ends the grant by name, with the place. `why_not` is the reason why nothing is declared, `why_kept`
     the reason why more is live than declared and stays; both in words. `beside` are steps on other resources that
     change the access of the account here. `confirmed` is the last review that kept what is held there. `agreement` is how live and declared agree, in all that both give here.
+    `keys` are those of the account on the whole instance.
     """
 
     instance: str
@@ -41,6 +43,7 @@ class Explanation(Struct, frozen=True, kw_only=True):
     why_kept: str | None = None
     beside: tuple[Step, ...] = ()
     confirmed: Confirmed | None = None
+    keys: tuple[HeldKey, ...] = ()
 
 
 def with_beside(explanation: Explanation, plan: InstancePlan) -> Explanation:
@@ -92,7 +95,8 @@ class Grantee(Struct, frozen=True, kw_only=True):
 class Checkup(Struct, frozen=True, kw_only=True):
     """The findings of `doctor` on one instance. `credentials` maps a field to where it was found, never to its value.
 
-    `confirmed` names the source beside the file by which `account` is the one in use; `None` where there is none.
+    `confirmed` names the source beside the file by which `account` is the one in use; `None` where there is none. `keys` are
+    those that are live or in the file, `None` where nothing was read; `keys_unseen` says why not all live ones are shown.
     """
 
     instance: str
@@ -108,6 +112,8 @@ class Checkup(Struct, frozen=True, kw_only=True):
     blind_spots: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+    keys: tuple[HeldKey, ...] | None = None
+    keys_unseen: str = ""
     journal: str = ""
     seconds: float = 0.0
     requests: int = 0

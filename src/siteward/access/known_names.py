@@ -19,7 +19,7 @@ def account_names(
     """
     names = {*_names_of_keys((*live.access, *live.pending, *live.ids, *live.facts))}
     names |= {live.me} if live.me else set()
-    names |= {site.owner for site in live.sites.values() if site.owner}
+    names |= {site.owner for site in live.sites.values() if site.owner} | {key.account for key in live.keys}
     names |= {*_names_of_keys((*desired.access, *desired.ended, *desired.subsumed, *desired.awaited))}
     names |= {*desired.renamed, *desired.renamed.values(), *desired.held.accounts, *desired.held.users}
     wishes = (desired.access.get(("account", name)) for name in desired.declared_users)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.api_key import ApiKey, LiveKey
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.access.model import (
     Access,
@@ -111,6 +112,7 @@ class DeclaredUser(Struct, frozen=True):
 
     `account_id` is the platform's id of the account, where the file names it (`ids`). `managed` is true where a directory
     or sign-on makes and changes the account (`managed_by`). `attests` has the moments since which the user has something.
+    `keys` are those that the file lists for the instance.
     """
 
     handle: str
@@ -126,6 +128,7 @@ class DeclaredUser(Struct, frozen=True):
     account_id: str | None = None
     managed: bool = False
     attests: Mapping[str, datetime] = MappingProxyType({})
+    keys: tuple[ApiKey, ...] = ()
 
     @property
     def may_be_remade(self) -> bool:
@@ -256,6 +259,7 @@ class Live(Struct, frozen=True, kw_only=True):
     the scopes. `pending` are keys that are there but wait for acceptance (an invitation): an equal role is no
     difference. `facts` are texts about a resource that reviews show (`created`, `last_seen`, `owns`).
     `open` has those of the `findings` that say by what else than grants a site is open to everybody, by site.
+    `keys` are the keys that the platform shows: all of them, unless `Traits.keys_unseen` says why it does not.
     `native` is the adapter's own state, which the core never reads.
     """
 
@@ -269,6 +273,7 @@ class Live(Struct, frozen=True, kw_only=True):
     unreadable: tuple[str, ...] = ()
     findings: tuple[Diagnostic, ...] = ()
     open: Mapping[Scope, tuple[Diagnostic, ...]] = MappingProxyType({})
+    keys: tuple[LiveKey, ...] = ()
     native: object = None
 
     @property

@@ -47,7 +47,8 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     things this platform can never show, in words people can put into `accept_blind`; `unseen` says in a sentence part
     what each of them is. `ids` says what the platform keeps for good of an account: an id that no other one has or had
     (`unique`), the moment of its making (`date`), or nothing that is shown. `shows_public` tells that links and pages which open
-    a site to everybody are read (`Live.open`), although none is opened or closed from here.
+    a site to everybody are read (`Live.open`), although none is opened or closed from here. `keys_unseen` says in a sentence
+    part why the keys of the platform cannot all be read (`Live.keys`), and is empty where they are.
     """
 
     platform: str
@@ -79,6 +80,7 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     last_seen: bool = False
     blind_spots: tuple[str, ...] = ()
     unseen: Mapping[str, str] = MappingProxyType({})
+    keys_unseen: str = "no call lists keys"
 
     @property
     def tells_public(self) -> bool:

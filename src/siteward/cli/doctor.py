@@ -6,12 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.cli.names import instance_option, journal_option
 from siteward.cli.session import Session, with_session
 
 if TYPE_CHECKING:
+    from siteward.access.api_key import HeldKey
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.explanation import Checkup
     from siteward.access.traits import Traits
@@ -62,15 +64,18 @@ def _check_safely(checkout: Checkout, instance: Instance) -> Checkup:
 def _check(checkout: Checkout, instance: Instance, base: Checkup, started: float) -> Checkup:
     at = checkout.project.declaration.instances[instance.name].at
     looked, traits = look_at(instance, base, instance.self_account, at)
-    said, read_requests = _judge_self(checkout, instance) if traits.accounts_listed else ((), 0)
+    planned = _plan(checkout, instance) if traits.accounts_listed or not traits.keys_unseen else _Planned()
+    said = planned.said if traits.accounts_listed else ()
     journal, broken = _describe_journal(checkout, instance)
     errors = (diagnostic for diagnostic in said if diagnostic.blocks)
     return replace(
         looked,
         problem=next(errors, None) or looked.problem or broken,
         warnings=(*looked.warnings, *(diagnostic for diagnostic in said if not diagnostic.blocks)),
+        keys=planned.keys,
+        keys_unseen=traits.keys_unseen,
         journal=journal,
-        requests=looked.requests + read_requests,
+        requests=looked.requests + planned.requests,
         seconds=time.perf_counter() - started,
     )
 
@@ -103,22 +108,31 @@ def look_at(instance: Instance, base: Checkup, named: str | None, at: Span | Non
     return _add_confirmation(instance, looked, traits, named, at), traits
 
 
-def _judge_self(checkout: Checkout, instance: Instance) -> tuple[tuple[Diagnostic, ...], int]:
-    """Return what a plan would say about the account behind the credentials, and the number of requests it took.
+class _Planned(Struct, frozen=True, kw_only=True):
+    """What a plan says of the account behind the credentials, the keys that it judged, and the requests that it took."""
+
+    said: tuple[Diagnostic, ...] = ()
+    keys: tuple[HeldKey, ...] | None = None
+    requests: int = 0
+
+
+def _plan(checkout: Checkout, instance: Instance) -> _Planned:
+    """Return what a plan would say about the account behind the credentials, and the keys as it judges them.
 
     A plan reads who is listed and who is an admin, and what the journal knows; only so `self` is judged here and there
     alike.
     """
-    from siteward.reconcile.plan import plan
+    from siteward.reconcile.certify import keys_of
+    from siteward.reconcile.plan import plan_and_survey
 
-    report = plan(checkout.project, [instance], checkout.book, checkout.run(), command="doctor")
+    report, surveys = plan_and_survey(checkout.project, [instance], checkout.book, checkout.run(), command="doctor")
     part = report.plan.instance(instance.name) if report.plan is not None else None
     if part is None:
         unread = (*report.diagnostics, *(report.plan.diagnostics if report.plan is not None else ()))
-        return tuple(
-            replace(said, instance=None) for said in unread if said.instance == instance.name and said.blocks
-        ), 0
-    return tuple(said for said in part.diagnostics if said.code in SELF_CODES), part.read_requests
+        blocking = (said for said in unread if said.instance == instance.name and said.blocks)
+        return _Planned(said=tuple(replace(said, instance=None) for said in blocking))
+    said = tuple(said for said in part.diagnostics if said.code in SELF_CODES)
+    return _Planned(said=said, keys=keys_of(checkout.project.declaration, surveys), requests=part.read_requests)
 
 
 def _add_confirmation(instance: Instance, base: Checkup, traits: Traits, named: str | None, at: Span | None) -> Checkup:

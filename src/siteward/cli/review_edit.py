@@ -21,7 +21,7 @@ def make_review(
 ) -> tuple[Review, Confirmations]:
     """Return the review of what was read, or recorded, and what the journals say of earlier ones."""
     from siteward.access.certification import review
-    from siteward.reconcile.certify import commits, dead_rows, ledgers, membership_lines, with_memberships
+    from siteward.reconcile.certify import commits, dead_rows, keys_of, ledgers, membership_lines, with_memberships
     from siteward.reconcile.confirmed import confirmed_on
 
     declaration = checkout.project.declaration
@@ -32,7 +32,9 @@ def make_review(
     confirmed = confirmed_on(checkout.book, checkout.instances, surveys, checkout.as_of)
     made = review(all_ledgers, horizon, changed, (*missing(report), *doubtful(report)), dead, confirmed)
     made = with_memberships(made, declaration, changed)
-    return replace(made, accounts=report.accounts or {}, timezone=str(declaration.timezone)), confirmed
+    keys, unseen = keys_of(declaration, surveys), {survey.name: survey.keys_unseen for survey in surveys}
+    zone = str(declaration.timezone)
+    return replace(made, accounts=report.accounts or {}, timezone=zone, keys=keys, keys_unseen=unseen), confirmed
 
 
 def refuse(words: str) -> StoppedError:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from msgspec import Struct
 
+from siteward.access.api_key import ApiKey
 from siteward.access.diagnostic import problem
 from siteward.access.model import Power
 from siteward.access.window import ALWAYS, Window
 from siteward.declaration import document
 from siteward.declaration.declared import (
     EVERY,
-    ApiKey,
     Bound,
     Grant,
     Group,

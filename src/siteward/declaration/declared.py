@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, tzinfo
 
+    from siteward.access.api_key import ApiKey
     from siteward.access.diagnostic import Span
     from siteward.access.model import Power
     from siteward.access.policy import Limit, Policy
@@ -100,17 +101,6 @@ class Site(Struct, frozen=True, kw_only=True):
     def public_at(self, instance: str) -> Span:
         """Return the place that says whether it is `opened` there: that of the instance, or of all."""
         return self.location.at("public", *((instance,) if instance in self.public else ()))
-
-
-class ApiKey(Struct, frozen=True, kw_only=True):
-    """A key to the interface of an instance that a user holds. `rotates` is in days."""
-
-    name: str
-    on: str
-    holds: Power | None = None
-    rotates: int | None = None
-    since: datetime | None = None
-    used_by: str | None = None
 
 
 class User(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ import pydantic_core
 from msgspec import Struct, ValidationError, convert
 
 from siteward.access.diagnostic import problem
+from siteward.declaration.secret_texts import LEAKED, names_secret
 from siteward.declaration.source import Items, Table
 
 if TYPE_CHECKING:
@@ -187,6 +188,9 @@ def said(found: Iterable[Misfit]) -> list[Diagnostic]:
 def unknown_key(source: Source, path: Path, allowed: Sequence[str], known: Iterable[str] = ()) -> Diagnostic:
     """Return an error about a key that is not allowed; `allowed` are listed, `known` are more that may be meant."""
     name = str(path[-1])
+    if names_secret(path):
+        message = f"credentials never stand in a file, and `{name}` is called as one"
+        return problem("secret-in-file", message, source.pair_at(path), hint=LEAKED, allowed=allowed)
     hint = "YAML's merge keys are not read; write the keys out" if name == "<<" else None
     message = f"unknown key `{name}`"
     return problem("unknown-key", message, source.key_at(path), hint=hint, allowed=allowed, word=name, known=known)

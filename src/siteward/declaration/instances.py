@@ -106,7 +106,7 @@ class Instances(Struct):
         for key in table:
             if key in CREDENTIALS:
                 hint = f"take it out, revoke it, and give it as {variable(name)}_{key.upper()}, or by a file or command"
-                at = self.source.key_at(("instances", name, key))
+                at = self.source.pair_at(("instances", name, key))
                 self._report("secret-in-file", f"credentials never stand in a file, and `{key}` is one", at, hint=hint)
 
     def _build_settings(self, name: str, row: InstanceRow, location: Location) -> Struct | None:

@@ -26,6 +26,7 @@ from siteward.declaration.groups import filled
 from siteward.declaration.instances import Instances, collisions
 from siteward.declaration.policies import Known
 from siteward.declaration.references import Names, canonical
+from siteward.declaration.secret_texts import find_secrets, without_secrets
 from siteward.declaration.source import Texts
 from siteward.declaration.yaml_reader import read
 
@@ -250,7 +251,8 @@ def load(
         if reading.is_partial:
             again = _Reading(Files(path, called or path), settings_of, platforms, pares=True)
             diagnostics += _find_unknown_names(again, context)
-    said = tuple(sorted({*files.diagnostics, *diagnostics}, key=_sort_key))
+    found = {*files.diagnostics, *diagnostics}
+    said = without_secrets(sorted({*found, *find_secrets(files.texts, found)}, key=_sort_key))
     errors = tuple(diagnostic for diagnostic in said if diagnostic.blocks)
     return Loaded(
         declaration=None if errors else declaration,

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.api_key import BY_PEOPLE
 from siteward.access.diagnostic import FORMERLY, near, plural, problem
 from siteward.access.hosts import domain_in
 from siteward.access.policy import LIMIT_NAMES, REVIEWED, Limit, Policy, Rule, Waiver
+from siteward.access.secret_looks import is_likely
 from siteward.declaration.build import POWERS, days_of, listed
 from siteward.declaration.declared import Location
 from siteward.declaration.document import MATCHES, REQUIREMENTS
+from siteward.declaration.secret_texts import LEAKED
 from siteward.declaration.selector import parse
 
 if TYPE_CHECKING:
@@ -89,7 +92,7 @@ class Policies(Struct):
                 )
 
     def _check_waived(self, row: WaiverRow, at: Location) -> None:
-        """Report a rule that there is not or that nobody may waive, and a pattern in place of a name."""
+        """Report a rule that there is not or that nobody may waive, a pattern in place of a name, and a secret as the reason."""
         from siteward.access.catalog import RULES, WAIVABLE  # noqa: PLC0415 — most files have no waivers
 
         allowed, rule = sorted(WAIVABLE), row.rule
@@ -102,7 +105,9 @@ class Policies(Struct):
             self._report("unknown-rule", f"there is no rule `{rule}`", at.at("rule"), hint=f"it is called `{now}` now")
         else:
             self._refuse_name("unknown-rule", f"there is no rule `{rule}`", at.at("rule"), rule, allowed)
-        if row.about is not None and "*" in row.about:
+        if is_likely(row.reason):
+            self._report("secret-in-file", "this looks like a secret", at.at("reason"), hint=LEAKED)
+        if row.about is not None and "*" in row.about and rule not in BY_PEOPLE:  # people call keys what they like
             message = f"`{row.about}` is no name: a waiver is about one thing, and takes no pattern"
             self._report("wrong-value", message, at.at("about"), hint="write the name as `siteward plan -v` shows it")
 

@@ -74,6 +74,13 @@ class Source:
         """Return the place of the key (or list item) at the end of `path`, or of the nearest thing around it."""
         return self._span(*self._find(path, key=True))
 
+    def pair_at(self, path: Path) -> Span:
+        """Return the place of the key at the end of `path` with its value, over all the lines of that."""
+        key, (place, value) = self.key_at(path), self._find(path, key=False)
+        end = self._span(place, value)
+        more = value.count("\n") if isinstance(value, str) else 0
+        return Span(self.file, key.line, key.column, end.end_line + more, end.end_column)
+
     def mark(self, container: Table | Items, number: int) -> Span:
         """Return the place, without an end, of a container's key or item by its number; far cheaper than `key_at`."""
         offset = 1 + (2 * number if isinstance(container, Table) else number)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from siteward.access.api_key import ApiKey
     from siteward.access.diagnostic import Span
     from siteward.access.model import Account, Key, Resource
     from siteward.access.state import Ending, Live, Memory
@@ -114,8 +115,16 @@ def declared_user_of(user: User, ending: Ending | None, instance: str = "", *, m
     return DeclaredUser(
         handle=user.handle, at=user.at, kind=user.kind, ending=ending, until=user.window.end, email=user.email,
         ticket=user.ticket, reason=user.reason, age=user.age, forge=user.forge, account_id=user.ids.get(instance),
-        managed=managed, attests=user.attests,
+        managed=managed, attests=user.attests, keys=tuple(_list_keys(user, instance)) if user.keys else (),
     )  # fmt: skip
+
+
+def _list_keys(user: User, instance: str) -> Iterator[ApiKey]:
+    """Yield the keys that the file lists for a user on an instance, with their places."""
+    for number, key in enumerate(user.keys):
+        if key.on == instance:
+            at = user.location.at("keys", number, "name")
+            yield replace(key, at=at, due_at=user.location.at("keys", number, "rotates") if key.rotates else at)
 
 
 def _ending_on(user: User, instance: str, as_of: datetime) -> Ending | None:

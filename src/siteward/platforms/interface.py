@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from siteward.access.state import Live, Memory
     from siteward.access.traits import Traits
     from siteward.platforms.fakery import Fake, World
-    from siteward.platforms.known import Known
+    from siteward.platforms.known import KeysRead, Known
     from siteward.transport.http import Doors, Link, Reader, Writer
     from siteward.transport.secrets import Secret, Secrets
 
@@ -182,9 +182,9 @@ class Platform(Struct, frozen=True, kw_only=True):
     has taken effect. `blame` returns the author and time, in words, of changes to the given keys since a moment, where
     the platform keeps a record that can be read. `leftovers` returns what of an account's no end of its access ends; it
     sends nothing. `releases` are those that the stand-ins imitate: first those that were driven live, the newest first,
-    then those that were only read about. `known` tells how well each release is known, `limits` what users have to know,
-    and `setup` is the SQL that makes what the credentials are of; the documentation lists all four, and `doctor` says of
-    the release at hand what `known` does.
+    then those that were only read about. `known` tells how well each release is known, `keys` what is read of keys,
+    `limits` what users have to know, and `setup` is the SQL that makes what the credentials are of; the documentation lists
+    all five, and `doctor` says of the release at hand what `known` does.
     """
 
     name: str
@@ -207,6 +207,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     leftovers: Callable[[str, Live], Iterable[Leftover]] = no_leftovers
     releases: tuple[str, ...] = ()
     known: tuple[Known, ...] = ()
+    keys: tuple[KeysRead, ...] = ()
     limits: tuple[str, ...] = ()
     setup: str = ""
 

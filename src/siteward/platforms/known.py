@@ -1,6 +1,7 @@
 """How well each release of a platform is known: driven live, recorded, or only read about; where from, and when.
 
-Each adapter states it in its table. `doctor` says it of the server at hand, and docs/platforms.md lists it.
+Each adapter states it in its table. `doctor` says it of the server at hand, and docs/platforms.md lists it, with what is
+read of keys and tokens.
 """
 
 from __future__ import annotations
@@ -51,6 +52,15 @@ class Known(Struct, frozen=True, kw_only=True):
             return False
         number = _number_of(traits.version)
         return self.first is None or (number is not None and self.first <= number <= (self.last or self.first))
+
+
+class KeysRead(Struct, frozen=True, kw_only=True):
+    """What is read of keys and tokens on some releases, and where it is known from, since which day."""
+
+    release: str
+    what: str
+    source: str
+    date: str
 
 
 def _number_of(version: str) -> Number | None:

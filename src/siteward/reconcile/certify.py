@@ -23,6 +23,7 @@ from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE
 from siteward.access.traits import declarable
 from siteward.declaration.dead import find_dead_lines
+from siteward.declaration.declared import EVERY
 from siteward.declaration.rewrite import GRANTED, Decision, decide, str_of
 from siteward.declaration.splice import CannotEditError, refuse_directory
 from siteward.reconcile.offline import rights_of
@@ -34,6 +35,7 @@ from siteward.reconcile.sheets import BadDecisionsError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from siteward.access.api_key import HeldKey
     from siteward.access.certification import Item, Review
     from siteward.access.diagnostic import Span
     from siteward.access.effective import Ledger
@@ -69,6 +71,24 @@ def ledgers(declaration: Declaration, surveys: Iterable[Survey]) -> tuple[Ledger
         )
         for ledger in made
     )
+
+
+def keys_of(declaration: Declaration, surveys: Iterable[Survey]) -> tuple[HeldKey, ...]:
+    """Return the keys of surveyed instances, each with who answers for its user, if the file says it and if anybody does."""
+    return tuple(key for survey in surveys if survey.keys for key in _with_owners(survey, declaration))
+
+
+def _with_owners(survey: Survey, declaration: Declaration) -> Iterator[HeldKey]:
+    ended = {known.handle for known in survey.desired.declared_users.values() if known.ending is not None}
+    for key in survey.keys:
+        user = declaration.users.get(key.handle or "")
+        if user is None:
+            yield key
+            continue
+        owner = declaration.users.get(user.owner or "")
+        gone = owner is None or owner.handle in ended or owner.kind == "service" or owner.state(EVERY) != "active"
+        alone = gone and user.kind == "service" and user.handle not in ended
+        yield replace(key, answers=user.owner, flags=(*key.flags, "unattended") if alone else key.flags)
 
 
 # -- commits

@@ -81,6 +81,7 @@ def _explain_pair(
         step=step,
         why_not=_explain_absence(declaration, survey, live) if wish is None else None,
         why_kept=_explain_keeping(survey, plan, compared, live) if step is None else None,
+        keys=tuple(held for held in survey.keys if held.account == account),
     )
 
 

@@ -6,20 +6,24 @@ done, by whom and why.
 
 from __future__ import annotations
 
+import json
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.api_key import UNLISTED
 from siteward.access.diagnostic import Diagnostic, near, warning
 from siteward.reconcile.journal.entries import Leaving, Offboarded
 from siteward.reconcile.journal.journal import opened
 from siteward.reconcile.journal.reading import path_of, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from siteward.access.api_key import HeldKey
     from siteward.declaration.load import Declaration
     from siteward.platforms.interface import Leftover
     from siteward.reconcile.apply.target import Book, Clock
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
 OPEN = "offboarding-open"
 """The rule id of what is said of things that are still open."""
+_KEY_ENDS = "delete it on the instance, and give what uses it another one"
 
 
 class NotOffboardedError(Exception):
@@ -65,7 +70,8 @@ def list_items(
     declaration: Declaration, surveys: Sequence[Survey], recorded: Mapping[str, Recorded], user: str
 ) -> tuple[Item, ...]:
     """Return what of a user's no edit ends: as it is now, and as the journals have it from when it was there."""
-    found = _by_id((*_list_read(surveys, user), *_list_declared(declaration, user)))
+    live = {(key.listed.on, key.listed.name) for key in _keys_of(surveys, user) if key.listed and key.live is not None}
+    found = _by_id((*_list_read(surveys, user), *_list_declared(declaration, user, live)))
     items = [_decide(item, recorded.get(item.id)) for item in found.values()]
     gone = [known for name, known in recorded.items() if name not in found]
     return (*items, *(_judge_gone(known, surveys) for known in gone))
@@ -91,6 +97,28 @@ def _list_read(surveys: Iterable[Survey], user: str) -> Iterator[Item]:
                 continue
             for left in survey.platform.leftovers(account, survey.live):
                 yield _build_item(survey.name, left)
+    for key in _keys_of(surveys, user):
+        if key.live is not None:
+            yield _build_key(key.instance, key)
+
+
+def _keys_of(surveys: Iterable[Survey], user: str) -> Iterator[HeldKey]:
+    yield from (key for survey in surveys for key in survey.keys if key.handle == user)
+
+
+def _build_key(instance: str, key: HeldKey) -> Item:
+    """Return a live key as a thing that reading ticks; one that no file lists is called by what tells it from others."""
+    live = key.live
+    told = json.dumps(
+        [key.account, key.name, f"{live.made:%Y-%m-%dT%H:%M:%SZ}" if live is not None and live.made else ""]
+    )
+    name = key.name if key.listed is not None else f"{UNLISTED}{sha256(told.encode()).hexdigest()[:8]}"
+    used = f", used by {key.listed.used_by}" if key.listed is not None and key.listed.used_by else ""
+    made = f", made on {key.made:%Y-%m-%d}" if key.made is not None else ""
+    return Item(
+        id=f"key/{name}", what=f"the key `{key.name}` on {instance}{made}{used}", ends=_KEY_ENDS,
+        instance=instance, is_read=True,
+    )  # fmt: skip
 
 
 def _build_item(instance: str, left: Leftover) -> Item:
@@ -99,8 +127,11 @@ def _build_item(instance: str, left: Leftover) -> Item:
     )  # fmt: skip
 
 
-def _list_declared(declaration: Declaration, user: str) -> Iterator[Item]:
-    """Yield what the files say of a user beside their access: what they own, keys, and access elsewhere."""
+def _list_declared(declaration: Declaration, user: str, live: Collection[tuple[str, str]]) -> Iterator[Item]:
+    """Yield what the files say of a user beside their access: what they own, keys, and access elsewhere.
+
+    Keys that are `live`, by instance and name, are read.
+    """
     edit = "name another owner in the file"
     for service in declaration.users.values():
         if service.owner == user:
@@ -117,9 +148,12 @@ def _list_declared(declaration: Declaration, user: str) -> Iterator[Item]:
             )
     known = declaration.users.get(user)
     for key in known.keys if known is not None else ():
+        if (key.on, key.name) in live:
+            continue
         used = f", used by {key.used_by}" if key.used_by else ""
-        ends = "delete it on the instance, and give what uses it another one"
-        yield Item(id=f"key/{key.name}", what=f"the key {key.name} on {key.on}{used}", ends=ends, instance=key.on)
+        yield Item(
+            id=f"key/{key.name}", what=f"the key `{key.name}` on {key.on}{used}", ends=_KEY_ENDS, instance=key.on
+        )
     for number, text in enumerate(known.also if known is not None else (), start=1):
         yield Item(id=f"also/{_slug(text) or number}", what=text, ends="end it there; Siteward never touches it")
 

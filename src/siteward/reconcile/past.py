@@ -102,6 +102,7 @@ def _take_survey(declaration: Declaration, instance: Instance, live: Live, as_of
     return Survey(
         name=instance.name, origin=instance.origin, platform=instance.platform, traits=traits, live=live, desired=desired,
         proposal=Proposal(live=live, desired=desired, traits=traits, policy=policy), memory=None, as_of=as_of,
+        keys_unseen="no journal records keys",
     )  # fmt: skip
 
 

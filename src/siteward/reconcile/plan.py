@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from siteward import __version__
 from siteward.access import codec
 from siteward.access.diagnostic import Diagnostic, error, note
+from siteward.access.key_inventory import OF_LISTED, settled_rows
 from siteward.access.plan import Need, Plan
 from siteward.access.report import Report
 from siteward.declaration.checks.services import overdue
@@ -153,7 +154,7 @@ def plan_and_survey(
         if isinstance(result, Survey)
     )
     unmatched = nowhere(project.declaration, {survey.name: survey.live for survey in surveys})
-    said = (*project.said, *unmatched, *problems, *_judge_waivers(project, parts, run))
+    said = (*_without_settled(project.said, surveys), *unmatched, *problems, *_judge_waivers(project, parts, run))
     made = replace(_join(project, parts, run), diagnostics=said, needs=_sum_needs(surveys, parts, run))
     known = known_accounts(project.loaded.accounts, project.base_policy)
     accounts = {**known, **{survey.name: survey.accounts(known.get(survey.name, {})) for survey in surveys}}
@@ -191,6 +192,12 @@ def _report_on(project: Project, command: str) -> Report:
     """Return a report that says nothing yet, with the texts and the time zone of the files."""
     loaded, zone = project.loaded, str(project.declaration.timezone)
     return Report(command=command, texts=loaded.texts, files=loaded.files, timezone=zone)
+
+
+def _without_settled(said: Iterable[Diagnostic], surveys: Iterable[Survey]) -> tuple[Diagnostic, ...]:
+    """Return what the files alone tell, without what is told of the same keys by what is live."""
+    settled = frozenset(at for survey in surveys for at in settled_rows(survey.keys))
+    return tuple(told for told in said if told.code not in OF_LISTED or told.at not in settled)
 
 
 def _judge_waivers(project: Project, parts: Sequence[InstancePlan], run: Run) -> tuple[Diagnostic, ...]:
@@ -235,7 +242,7 @@ def drift(
         from siteward.reconcile.confirmed import warn_overdue  # noqa: PLC0415 — few files ask for reviews
 
         dates += warn_overdue(project.declaration, book, instances, surveys, run.as_of)
-    dates += overdue(project.declaration, run.as_of)
+    dates += _without_settled(overdue(project.declaration, run.as_of), surveys)
     for survey in surveys:
         part = report.plan.instance(survey.name)
         known = (survey.live, survey.desired, survey.memory, survey.proposal.excess)

@@ -91,6 +91,11 @@ def read_decisions(path: Path) -> Decisions:
         # Spreadsheets, and our own guard against formulas, may leave an apostrophe before a text.
         row["id"] = item = _read_id(row["id"], place)
         decision = row.get("decision", "").strip().strip("'").strip()
+        if not item and decision and row.get("kind", "").strip().strip("'") == "key":
+            if decision.casefold() == "keep":  # as people write beside each row; there is nothing to do
+                continue
+            words = "nothing is decided of keys here: delete it on the platform, and take its row out of the file"
+            raise BadDecisionsError(f"{place}: {decision!r} is decided of a key, and {words}")
         if not item and decision:
             raise BadDecisionsError(f"{place}: {decision!r} is decided of no item; the id is missing")
         if item and item in places:

@@ -17,6 +17,7 @@ from siteward.access.change import deletes_account
 from siteward.access.gains import Gains
 from siteward.access.guards import judge
 from siteward.access.identity import follow
+from siteward.access.key_inventory import hold_keys, judge_keys
 from siteward.access.known_names import account_names
 from siteward.access.model import Access, account_of
 from siteward.access.needs import NEEDS, PASSWORDS
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
+    from siteward.access.api_key import HeldKey
     from siteward.access.change import Change
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.limits import Begun
@@ -74,7 +76,8 @@ class Survey(Struct, frozen=True, kw_only=True):
     `confirmed` is true where more than the file names the account of the credentials.
     `cut_off` is true where an apply was interrupted here; `journal_head` is the last sum of its journal,
     which has the live state of `recorded_at` last, and `records` tells whether it ever had one between two runs.
-    `approvers` are those who may approve what is given here.
+    `approvers` are those who may approve what is given here. `keys` are those that are live or in the file, and
+    `keys_unseen` says why not all live ones are shown.
     """
 
     name: str
@@ -94,6 +97,8 @@ class Survey(Struct, frozen=True, kw_only=True):
     recorded_at: datetime | None = None
     records: bool = False
     approvers: Approvers = NOBODY
+    keys: tuple[HeldKey, ...] = ()
+    keys_unseen: str = ""
 
     def desired_by(self, declaration: Declaration) -> Desired:
         """Return what other files than those at hand would desire here, all else being equal."""
@@ -316,7 +321,9 @@ def surveyed(
         as_of=as_of, memory=memory, recorded=revisions.recorded,
     )  # fmt: skip
     proposal = manage(live, desired, traits, policy, memory, base=earlier, alternatives=alternatives)
-    told = _insert_name((*proposal.diagnostics, *only_read(instance.platform.known, traits)), instance.name)
+    keys = hold_keys(proposal, as_of, instance.name)
+    said = (*proposal.diagnostics, *only_read(instance.platform.known, traits), *judge_keys(keys, traits.keys_unseen))
+    told = _insert_name(said, instance.name)
     before = base_policy.asked_before(instance.name, traits, live, as_of, memory) if base_policy else None
     approvers = NOBODY
     if asks_for_approvals(policy):
@@ -325,6 +332,7 @@ def surveyed(
         name=instance.name, origin=instance.origin, platform=instance.platform, traits=traits, live=live, desired=desired,
         proposal=replace(proposal, diagnostics=(*pathless_bond(instance), *objections, *longer, *told)),
         memory=memory, as_of=as_of, base_policy=base_policy, confirmed=confirmed, before=before, approvers=approvers,
+        keys=keys, keys_unseen=traits.keys_unseen,
     )  # fmt: skip
 
 

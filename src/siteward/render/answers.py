@@ -11,7 +11,7 @@ from siteward.access.codec import encode_resource
 from siteward.access.diagnostic import plural
 from siteward.access.model import Grant, merge_accounts
 from siteward.access.state import Origin
-from siteward.render import words
+from siteward.render import keys, words
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
 from siteward.render.local_time import localized
@@ -146,6 +146,7 @@ def _redact_explanation(explanation: Explanation, names: Names) -> Explanation:
         why_not=names.text(explanation.why_not) if explanation.why_not else None,
         why_kept=names.text(explanation.why_kept) if explanation.why_kept else None,
         confirmed=_redact_confirmed(explanation.confirmed, names) if explanation.confirmed else None,
+        keys=keys.redacted(explanation.keys, lambda _: names),
     )
 
 
@@ -167,7 +168,11 @@ def _redact_checkup(checkup: Checkup, names: Names, privacy: Privacy) -> Checkup
     """Return a check-up without the account in use; where only numbers may be shown, without anything said of it."""
     if privacy == "counts":
         problem = names.wordless(checkup.problem) if checkup.problem else None
-        return replace(checkup, account=None, credentials={}, may=(), may_not=(), notes=(), journal="", problem=problem)
+        warnings = tuple(map(names.wordless, checkup.warnings))
+        return replace(
+            checkup, account=None, credentials={}, may=(), may_not=(), notes=(), journal="", problem=problem,
+            warnings=warnings, keys=None, keys_unseen="",
+        )  # fmt: skip
     return replace(
         checkup,
         account=names.name(checkup.account) if checkup.account else None,
@@ -176,6 +181,8 @@ def _redact_checkup(checkup: Checkup, names: Names, privacy: Privacy) -> Checkup
         notes=tuple(map(names.text, checkup.notes)),
         journal=names.text(checkup.journal),
         problem=names.diagnostic(checkup.problem) if checkup.problem else None,
+        warnings=tuple(map(names.diagnostic, checkup.warnings)),
+        keys=keys.redacted(checkup.keys, lambda _: names) if checkup.keys is not None else None,
     )
 
 
@@ -214,6 +221,7 @@ def _explanation_lines(explanation: Explanation, palette: Palette) -> Iterator[s
         yield f"    {palette.text(words.value(way.grant))} on {palette.text(str(way.grant.scope))}{palette.text(through)}"
     if explanation.confirmed:
         yield f"  last confirmed: {palette.text(words.confirmed(explanation.confirmed))}"
+    yield from (f"  key: {palette.text(keys.phrase(key))}" for key in explanation.keys)
     if explanation.why_not:
         yield f"  why not: {palette.text(explanation.why_not)}"
     yield from (f"  {line}" for line in _next_steps(explanation, palette))
@@ -328,6 +336,13 @@ def _checkup_lines(checkup: Checkup, palette: Palette) -> Iterator[str]:
     yield from (f"  may: {palette.text(ability)}" for ability in checkup.may)
     yield from (f"  may not: {palette.text(ability)}" for ability in checkup.may_not)
     yield from (f"  cannot be seen: {palette.text(spot)}" for spot in checkup.blind_spots)
+    for key in checkup.keys or ():
+        line = f"  key: {palette.text(keys.phrase(key))}"
+        yield palette.paint(line, "yellow") if keys.is_wrong(key) else line
+    if checkup.keys_unseen:
+        yield f"  keys: cannot all be read: {palette.text(checkup.keys_unseen)}"
+    elif checkup.keys == ():
+        yield "  keys: none"
     yield from (f"  note: {palette.text(note)}" for note in checkup.notes)
     yield f"  journal: {palette.text(checkup.journal)}"
     yield f"  {plural(checkup.requests, 'request')} in {checkup.seconds:.1f} s"
@@ -347,6 +362,7 @@ def _explanation_data(explanation: Explanation) -> JSON:
         ],
         "ended": _ended_data(explanation.ended),
         "live": explanation.live.role if explanation.live else None,
+        "keys": list(map(keys.data, explanation.keys)),
         "ways": [
             {
                 "role": way.grant.role,
@@ -399,6 +415,8 @@ def _checkup_data(checkup: Checkup) -> JSON:
         "may_not": list(checkup.may_not),
         "blind_spots": list(checkup.blind_spots),
         "notes": list(checkup.notes),
+        "keys": list(map(keys.data, checkup.keys)) if checkup.keys is not None else None,
+        "keys_unseen": checkup.keys_unseen or None,
         "warnings": [
             {"code": warning.code, "message": warning.message, "hint": warning.hint} for warning in checkup.warnings
         ],

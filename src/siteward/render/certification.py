@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from siteward.access.certification import FLAGS, DeadRow, Flag, Item, Review
 from siteward.access.diagnostic import plural
 from siteward.access.model import merge_accounts
-from siteward.render import words
+from siteward.render import keys, words
 from siteward.render.csv import cell, gap_cells, origin_cells
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
@@ -22,11 +22,14 @@ from siteward.render.safe import as_json
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from siteward.access.api_key import HeldKey
     from siteward.access.diagnostic import Diagnostic
     from siteward.render.context import Options, Privacy
     from siteward.render.privacy import Names
 
 FORMAT = "siteward.review/1"
+KEY = "key"
+"""What stands as the kind of a key in the sheet."""
 _COLUMNS = (
     "decision", "id", "instance", "person", "account", "kind", "e-mail", "where", "live", "declared", "power", "flags",
     "until", "via", "ticket", "reason", "file", "line", "commit", "created", "last seen", "owner", "last confirmed", "digest",
@@ -71,6 +74,8 @@ def data(review: Review, said: Sequence[Diagnostic] = ()) -> str:
         "counts": dict(review.counts()),
         "warnings": [{"instance": told.instance, "code": told.code, "message": told.message} for told in said],
         "items": items(review),
+        "keys": list(map(keys.data, review.keys)),
+        "keys_unseen": {instance: why for instance, why in review.keys_unseen.items() if why},
     }
     return as_json(document, 1)
 
@@ -101,7 +106,7 @@ def reviewer_sheet(review: Review, privacy: Privacy, reviewer: str) -> tuple[tup
 
 def _rows(review: Review) -> Iterator[tuple[str, ...]]:
     yield from (gap_cells(gap, _COLUMNS, digest=review.digest) for gap in review.gaps)
-    values = chain(map(_values, review.items), map(_dead_values, review.dead))
+    values = chain(map(_values, review.items), map(_dead_values, review.dead), map(_key_values, review.keys))
     yield from ((*row, review.digest) for row in values)
 
 
@@ -110,6 +115,21 @@ def _dead_values(row: DeadRow) -> tuple[str, ...]:
     told = {
         "id": row.id, "kind": "dead line", "where": row.what, "declared": row.why, "flags": "dead",
         "ticket": row.ticket, "reason": row.reason, "file": row.at.file, "line": str(row.at.line), "commit": row.commit,
+    }  # fmt: skip
+    return tuple(told.get(column) or "" for column in _COLUMNS[:-1])
+
+
+def _key_values(key: HeldKey) -> tuple[str, ...]:
+    """Return a key as a row of the sheet, which has no id: nothing is decided of it there."""
+    _, _, _, made, used, ends, _ = keys.cells(key)
+    at = key.listed.at if key.listed is not None else None
+    told = {
+        "instance": key.instance, "person": key.handle, "account": key.account, "kind": KEY, "where": key.name,
+        "live": keys.may(key) if key.live is not None else "", "power": key.holds.word if key.holds is not None else "",
+        "declared": key.listed.holds.word if key.listed is not None and key.listed.holds is not None else "",
+        "flags": " ".join(key.flags), "until": ends, "reason": ", ".join(keys.remarks(key)), "owner": key.answers,
+        "file": at.file if at is not None else "", "line": str(at.line) if at is not None else "",
+        "created": made, "last seen": used,
     }  # fmt: skip
     return tuple(told.get(column) or "" for column in _COLUMNS[:-1])
 
@@ -162,7 +182,7 @@ def _redact(review: Review, privacy: Privacy) -> Review:
         return review
     missing = redact_missing(review.missing, privacy, review.accounts)
     if privacy == "counts":
-        return replace(review, items=(), dead=(), missing=missing)
+        return replace(review, items=(), dead=(), keys=(), missing=missing)
     known: dict[str, dict[str, str | None]] = {}
     for item in review.items:
         known.setdefault(item.instance, {})[item.account] = item.handle
@@ -171,6 +191,7 @@ def _redact(review: Review, privacy: Privacy) -> Review:
         review,
         items=tuple(_redact_item(item, names.of(item.instance)) for item in review.items),
         dead=tuple(replace(row, ticket=None, reason=None) for row in review.dead),
+        keys=keys.redacted(review.keys, names.of),
         missing=missing,
     )
 
@@ -193,8 +214,8 @@ def _lines(
     unread = sum(not gap.partly for gap in review.missing)
     without = f", {plural(unread, 'instance')} not read" if unread else ""
     yield f"{palette.paint('Review:', 'bold')} {plural(number, 'grant')}{without}."
-    yield f"      {palette.join((*counted(counts), *count_dead(review)))}"
-    yield from (f"      {palette.text(said)}" for said in unused_unknown(review))
+    yield f"      {palette.join((*counted(counts), *count_dead(review), *keys.count(review.keys)))}"
+    yield from (f"      {palette.text(said)}" for said in (*unused_unknown(review), *keys.unseen(review.keys_unseen)))
     yield review.digest
 
 
@@ -210,7 +231,23 @@ def _detail_lines(review: Review, palette: Palette) -> Iterator[str]:
     if review.dead:
         yield from ("", f"  {palette.paint('Dead lines', 'bold')}")
         yield from palette.table([_dead_cells(row, palette) for row in review.dead], 4)
+    if review.keys:
+        yield from ("", f"  {palette.paint('Keys', 'bold')}")
+        yield from palette.table([_key_cells(key, palette) for key in review.keys], 4)
     yield ""
+
+
+def _key_cells(key: HeldKey, palette: Palette) -> tuple[Cell, ...]:
+    name, whose, may, made, used, ends, due = keys.cells(key)
+    days = (f"made {made}" if made else "", f"last used {used}" if used else "", f"due {due}" if due else "")
+    place = f"{key.listed.at.file}:{key.listed.at.line}" if key.listed is not None and key.listed.at is not None else ""
+    return (
+        palette.cell(name, "bold"),
+        palette.cell(whose),
+        palette.cell(may),
+        palette.cell(", ".join(filter(None, (*days, f"ends {ends}" if ends not in {"", "no end"} else "")))),
+        Cell(palette.join(tuple(filter(None, (place, *keys.remarks(key))))), "dim"),
+    )
 
 
 def count_dead(review: Review) -> tuple[str, ...]:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from siteward.access.api_key import UNLISTED
 from siteward.access.diagnostic import plural
 from siteward.render import words
 from siteward.render.local_time import localized
 from siteward.render.markdown_escape import code, prose
-from siteward.render.privacy import Pseudonyms
+from siteward.render.privacy import HIDDEN_KEY, SOMEONE, Pseudonyms
 from siteward.render.safe import as_json, show
 
 if TYPE_CHECKING:
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan
     from siteward.access.report import Missing
     from siteward.render.context import Options
+    from siteward.render.privacy import Names
 
 FORMATS = ("markdown", "json")
 FORMAT = "siteward.offboarding/1"
+_QUOTED = re.compile(r"`.*`", re.DOTALL)
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -74,11 +77,18 @@ def _redact(leaving: Offboarding, options: Options) -> Offboarding:
     if options.privacy == "full":
         return leaving
     names = Pseudonyms(leaving.accounts)
-    checks = tuple(
-        replace(check, **{name: names.of(check.instance).text(getattr(check, name)) for name in ("id", "what", "reason")}, by="someone" if check.by else "")
-        for check in leaving.checks
-    )  # fmt: skip
+    checks = tuple(_redact_check(check, names.of(check.instance)) for check in leaving.checks)
     return replace(leaving, patch="", checks=checks if options.privacy == "handles" else ())
+
+
+def _redact_check(check: Check, names: Names) -> Check:
+    """Return a line without names; what people called a key that no file lists is not told."""
+    unlisted = check.id.startswith(f"key/{UNLISTED}")
+    what = _QUOTED.sub(f"`{HIDDEN_KEY}`", check.what, count=1) if unlisted else check.what
+    return replace(
+        check, id=names.text(check.id), what=names.text(what), reason=names.text(check.reason),
+        by=SOMEONE if check.by else "",
+    )  # fmt: skip
 
 
 def _data(leaving: Offboarding, options: Options) -> dict[str, object]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
+from siteward.access.api_key import BY_PEOPLE
 from siteward.access.catalog import sentence
 from siteward.access.change import Change
 from siteward.access.diagnostic import Accepted
@@ -36,6 +37,7 @@ _T = TypeVar("_T")
 HIDDEN_MAIL = "(e-mail hidden)"
 OTHER_MAIL = "(another, hidden)"
 HIDDEN_ACCOUNT = "(account hidden)"
+HIDDEN_KEY = "(name hidden)"
 UNTOLD = "(not told)"
 OUR_WORDS = frozenset({"siteward", *(power.word for power in Power)})
 """The program's name and the access levels: an account of such a name cannot be distinguished from the word in a text."""
@@ -97,7 +99,9 @@ class Names:
         )
 
     def diagnostic(self, said: Diagnostic) -> Diagnostic:
-        """Return a diagnostic with names replaced in its texts."""
+        """Return a diagnostic with names replaced in its texts; what people called a key that no file lists is not told."""
+        if said.code in BY_PEOPLE and said.at is None and said.thing:
+            said = replace(said, message=said.message.replace(f"`{said.thing}`", f"`{HIDDEN_KEY}`", 1), thing=None)
         return replace(
             said,
             message=self.text(said.message),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from siteward.access.certification import FLAGS
 from siteward.access.diagnostic import error, plural
-from siteward.render import words
+from siteward.render import keys, words
 from siteward.render.certification import (
     TITLES,
     count_dead,
@@ -24,6 +24,7 @@ from siteward.render.view import Row, Table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from siteward.access.api_key import HeldKey
     from siteward.access.certification import DeadRow, Item, Review
     from siteward.access.diagnostic import Diagnostic
 
@@ -37,7 +38,7 @@ def page(review: Review, lines: Lines = NO_LINES, said: Iterable[Diagnostic] = (
 
     `said` are warnings about it.
     """
-    numbers = " · ".join((*counted(review.counts()), *count_dead(review)))
+    numbers = " · ".join((*counted(review.counts()), *count_dead(review), *keys.count(review.keys)))
     standing_out = tuple(_flag_tables(review))
     return draw(
         title="Access review",
@@ -45,11 +46,19 @@ def page(review: Review, lines: Lines = NO_LINES, said: Iterable[Diagnostic] = (
             f"{plural(len(review.items), 'grant')} as of {words.moment(review.as_of)}",
             *((numbers,) if numbers else ()),
             *unused_unknown(review),
+            *keys.unseen(review.keys_unseen),
         ),
         told=tell_once(map(Occurrence, (*(error("not-read", words.not_read(gap)) for gap in review.gaps), *said))),
         parts=(
             *((Part(title="What stands out", tables=standing_out),) if standing_out else ()),
-            Part(title="Everything", tables=(_table("All grants", review.items, review), *_dead_table(review.dead))),
+            Part(
+                title="Everything",
+                tables=(
+                    _table("All grants", review.items, review),
+                    *_dead_table(review.dead),
+                    *_key_table(review.keys),
+                ),
+            ),
         ),
         foot=(
             f"review {review.digest}",
@@ -105,3 +114,16 @@ def _dead_table(dead: Iterable[DeadRow]) -> tuple[Table, ...]:
         for row in dead
     )
     return (Table(title="Dead lines", header=("line", "because", "why", "id"), rows=rows),) if rows else ()
+
+
+def _key_table(found: Iterable[HeldKey]) -> tuple[Table, ...]:
+    rows = tuple(
+        Row(
+            cells=keys.cells(key),
+            place=f"{key.listed.at.file}:{key.listed.at.line}" if key.listed is not None and key.listed.at else "",
+            why=keys.remarks(key),
+            after=(", ".join(key.flags),),
+        )
+        for key in found
+    )
+    return (Table(title="Keys", header=(*keys.HEADER, "why", "flags"), rows=rows),) if rows else ()

@@ -12,7 +12,7 @@ import pytest
 from platforms.umami.at import BLOG, PASSWORD, SHOP, clock, fake_of, grant, power, umami, world
 from rig import Axe, Rig, part
 from siteward.access.change import Change
-from siteward.access.model import Account, account_key
+from siteward.access.model import Account, Power, account_key
 from siteward.platforms import fakery
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.instance import Instance
@@ -420,6 +420,29 @@ def test_a_key_of_somebody_who_owns_a_site_goes_on_to_open_it() -> None:
     with umami(start, "3.4") as open_:
         (found,) = [note for note in open_.review(Change(power("anna", "user"), None)) if note.code == "keeps-api-keys"]
         assert BLOG in found.message
+
+
+def test_of_keys_those_of_our_own_account_are_read_and_no_more() -> None:
+    """Without the characters of the secret that the list shows; why those of others are missing is said."""
+    with at("3.4") as place, place.browser() as boss:
+        made = boss.post("/api/me/api-keys", json={"name": "cron"}).json()
+        with place.instance.reading() as reader:
+            traits, seed = PLATFORM.probe(reader, SETTINGS)
+            live = PLATFORM.read(reader, SETTINGS, traits, seed)
+        (key,) = live.keys
+        assert (key.account, key.name, key.holds, key.used) == (live.me, "cron", Power.MANAGE, None)
+        assert key.made == datetime.fromisoformat(made["createdAt"])
+        assert made["keyPrefix"] not in repr(live)
+        assert traits.keys_unseen == "API keys are listed to their owner alone"
+    with umami(release="3.3") as open_:
+        assert "no API keys" in open_.traits.keys_unseen
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_a_list_of_keys_that_is_not_answered_stops_nothing(status: int) -> None:
+    with umami(release="3.4") as open_:
+        open_.page("GET /api/me/api-keys", status=status, content=b'{"error":{"message":"no"}}')
+        assert PLATFORM.read(open_.reader, open_.settings, open_.traits).keys == ()
 
 
 # --- of no known release ----------------------------------------------------------------------------------------------

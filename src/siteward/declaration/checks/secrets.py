@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import problem
+from siteward.access.secret_looks import is_likely
+from siteward.declaration.secret_texts import LEAKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,24 +16,19 @@ if TYPE_CHECKING:
     from siteward.declaration.declared import Location
     from siteward.declaration.source import Path
 
-_SECRETS = re.compile(
-    r"AGE-SECRET-KEY-1|-----BEGIN [A-Z ]*PRIVATE KEY|\beyJ[\w-]{8,}\.[\w-]{8,}\.|\bgh[pousr]_\w{30,}|\bgithub_pat_\w{20,}"
-    r"|\bglpat-[\w-]{15,}|\bxox[abprs]-[\w-]{10,}|\bBearer [\w.~+/-]{16,}|(?<![\w-])[0-9a-f]{32}(?![\w-])"
-)
-"""How keys, tokens and sessions begin or look. 32 hexadecimal digits are a `token_auth` of Matomo; ids are not looked at."""
-
 
 def secrets(context: Context) -> Iterator[Diagnostic]:
-    """Report free texts that look like a secret; the message does not repeat them."""
+    """Report free texts that may be a secret; the message does not repeat them."""
     for location, path, text in _list_texts(context):
-        if text is not None and _SECRETS.search(text):
-            hint = "take it out and make a new one: whoever reads the file has it now, and its history keeps it"
-            yield problem("secret-in-file", "this looks like a secret", location.at(*path), hint=hint)
+        if text is not None and is_likely(text):
+            yield problem("secret-in-file", "this looks like a secret", location.at(*path), hint=LEAKED)
 
 
 def _list_texts(context: Context) -> Iterator[tuple[Location, Path, str | None]]:
     """Yield the free texts of the file, each with its place; an id, login or address is none."""
     declaration = context.declaration
+    for site in declaration.sites.values():
+        yield site.location, ("name",), site.name
     for user in declaration.users.values():
         yield user.location, ("reason",), user.reason
         yield user.location, ("ticket",), user.ticket

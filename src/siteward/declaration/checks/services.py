@@ -1,12 +1,11 @@
 """Checks of services and keys: who answers for them, how long they last, and keys that outlive the right of their holder.
 
-No platform but a database shows a key that somebody made there, so what the file says of keys is an inventory: it is
-compared with the file itself.
+What the file says of keys is an inventory, and is compared with the file itself here; where a platform shows keys, a plan
+compares both (`siteward.access.key_inventory`).
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Severity, problem
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.declaration.context import Context
-    from siteward.declaration.declared import ApiKey, Declaration, Grant, User
+    from siteward.declaration.declared import Declaration, Grant, User
 
 
 def owners(context: Context) -> Iterator[Diagnostic]:
@@ -42,14 +41,14 @@ def unattended(context: Context) -> Iterator[Diagnostic]:
     active = {handle: user for handle, user in services.items() if user.state(EVERY) == "active"}
     lasting = _find_lasting(context, active)
     for handle, user in active.items():
-        why = _describe_owner(context, user)
-        if why is None and handle in lasting:
-            why = f"it may {lasting[handle].word} without an end"
-        if why is not None:
-            hint = "name somebody as `owner` who is there" if handle not in lasting else "give it an `until`, or less"
-            message = f"nobody looks after the service `{handle}`: {why}"
-            at = user.location.key()
-            yield problem("service-unattended", message, at, hint=hint, severity=Severity.WARNING)
+        ends = f"it may {lasting[handle].word} without an end" if handle in lasting else None
+        for why, hint in (
+            (_describe_owner(context, user), "name a person as `owner` who is there"),
+            (ends, "give it an `until`, or less"),
+        ):
+            if why is not None:
+                message = f"nobody looks after the service `{handle}`: {why}"
+                yield problem("service-unattended", message, user.location.key(), hint=hint, severity=Severity.WARNING)
 
 
 def _describe_owner(context: Context, user: User) -> str | None:
@@ -59,7 +58,10 @@ def _describe_owner(context: Context, user: User) -> str | None:
     owner = context.declaration.users.get(user.owner)
     if owner is None:  # told by `owners`, or in a file that could not be read
         return None
-    gone = _describe_absence(owner, EVERY, context.as_of)
+    if owner.kind == "service":
+        return f"its owner `{owner.handle}` is {'itself' if owner is user else 'a service'}"
+    absences = [_describe_absence(owner, name, context.as_of) for name in (EVERY, *context.declaration.instances)]
+    gone = absences[0] or (absences[-1] if all(absences[1:]) else None)
     return f"its owner `{owner.handle}` {gone}" if gone else None
 
 
@@ -68,8 +70,10 @@ def _describe_absence(user: User, instance: str, as_of: datetime | None) -> str 
     state = user.state(instance)
     if state != "active":
         return f"is {state}"
-    end = user.window.end
-    return "has ended" if as_of is not None and end is not None and end <= as_of else None
+    start, end = user.window.start, user.window.end
+    if as_of is not None and end is not None and end <= as_of:
+        return "has ended"
+    return "has not begun" if as_of is not None and start is not None and as_of < start else None
 
 
 def _find_lasting(context: Context, users: Mapping[str, User]) -> Mapping[str, Power]:
@@ -132,26 +136,29 @@ def _describe_gone_owner(context: Context, user: User) -> str | None:
 
 
 def keys_overdue(context: Context) -> Iterator[Diagnostic]:
-    """Warn of keys that should have been made anew, where a moment is given."""
-    if context.as_of is not None:
-        yield from overdue(context.declaration, context.as_of)
+    """Warn of keys that should have been made anew, and of those that were made on a day to come, where a moment is given."""
+    if context.as_of is None:
+        return
+    yield from overdue(context.declaration, context.as_of)
+    for user in context.declaration.users.values():
+        for number, key in enumerate(user.keys):
+            if key.since is not None and key.since > context.as_of:
+                message = f"the key `{key.name}` of `{user.handle}` on {key.on} is said to be made on {key.since:%Y-%m-%d}, a day to come"
+                at = user.location.at("keys", number, "since")
+                hint = "write the day on which it was made: from then on its rotation is counted"
+                yield problem("key-made-later", message, at, hint=hint, severity=Severity.WARNING, instance=key.on)
 
 
 def overdue(declaration: Declaration, as_of: datetime) -> Iterator[Diagnostic]:
     """Yield a warning about each key that is older at a moment than it may be."""
     for user in declaration.users.values():
         for number, key in enumerate(user.keys):
-            due = _find_due(key)
+            due = key.find_due()
             if due is not None and due <= as_of:
                 message = f"the key `{key.name}` of `{user.handle}` on {key.on} was to be made anew by {due:%Y-%m-%d}"
                 hint = "make a new one, delete the old one, and write the day as `since`"
                 at = user.location.at("keys", number, "rotates")
                 yield problem("key-overdue", message, at, hint=hint, severity=Severity.WARNING, instance=key.on)
-
-
-def _find_due(key: ApiKey) -> datetime | None:
-    """Return the moment by which a key is to be made anew; `None` where the file does not say both days and day."""
-    return key.since + timedelta(days=key.rotates) if key.since is not None and key.rotates is not None else None
 
 
 SERVICE_CHECKS: tuple[Callable[[Context], Iterable[Diagnostic]], ...] = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from siteward.platforms.interface import Platform
-from siteward.platforms.known import LIVE, READ, Known
+from siteward.platforms.known import LIVE, READ, KeysRead, Known
 from siteward.platforms.matomo.calls import bundle
 from siteward.platforms.matomo.leaving import leftovers
 from siteward.platforms.matomo.probe import probe, reach
@@ -57,6 +57,20 @@ PLATFORM = Platform(
         Known(release="4.16", how=LIVE, source="server 4.16.1", date="2026-11-28", first=(4, 16)),
         Known(release="3.14", how=LIVE, source="server 3.14.1", date="2026-11-22", first=(3, 14)),
         Known(release="2.18", how=LIVE, source="Piwik server 2.18.1", date="2026-11-22", first=(2, 18)),
+    ),
+    keys=(
+        KeysRead(
+            release="4.0 and later",
+            what="nothing: an account has any number of tokens, and no call lists or revokes them; their owner sees them under Personal, Security",
+            source="servers 4.16.1 and 5.3.0-alpha; the developer changelog up to 6.0",
+            date="2026-11-28",
+        ),
+        KeysRead(
+            release="2.18 and 3.x",
+            what="nothing: an account has one token_auth, made with it; 2.18 shows it in its list of users, where it is dropped unread",
+            source="servers 2.18.1 and 3.14.1",
+            date="2026-11-28",
+        ),
     ),
     limits=(
         "the role `write` and capabilities came with 3.6, invitations with 4.11",

@@ -62,6 +62,7 @@ WIDEST = _add_capabilities(
         public_account=ANONYMOUS,
         last_seen=True,
         blind_spots=("group-permissions",),
+        keys_unseen="no call lists tokens, in no release up to 6.0; their owners see them under Personal, Security",
     ),
     _KNOWN_CAPABILITIES,
 )

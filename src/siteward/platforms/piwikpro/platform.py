@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from siteward.platforms.interface import Platform
-from siteward.platforms.known import READ, Known
+from siteward.platforms.known import READ, KeysRead, Known
 from siteward.platforms.piwikpro.audit import blame
 from siteward.platforms.piwikpro.bundle import bundle
 from siteward.platforms.piwikpro.leaving import leftovers
@@ -46,6 +46,14 @@ PLATFORM = Platform(
             release="current",
             how=READ,
             source="the vendor's specifications of 2025-01; the vendor's own client of 2026-09 agrees for apps and token",
+            date="2026-11-28",
+        ),
+    ),
+    keys=(
+        KeysRead(
+            release="current",
+            what="nothing: no call lists, makes or revokes API keys; their owner sees them under Menu, Profile, API keys",
+            source="the vendor's specifications of 2025-01; the vendor's own client of 2026-09 has no such call either",
             date="2026-11-28",
         ),
     ),

@@ -50,6 +50,7 @@ WIDEST = Traits(
     renames_groups=True,
     onboarding=frozenset({"invite"}),
     powerful=frozenset({OWNER, _MANAGE.name}),
+    keys_unseen="no call lists API keys; their owners see them under Menu, Profile, API keys",
 )
 """The traits with an owner's key on an instance with native groups."""
 

@@ -8,11 +8,13 @@ The tables `site_memberships` and `invitations` of before 3.0 may still be there
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from siteward.access.api_key import LiveKey
 from siteward.access.state import Listing
 from siteward.platforms.decode import MisshapenError, converted
 from siteward.platforms.plausible.native_state import Colleague, Entry, NativeState, Place, folded
@@ -35,9 +37,10 @@ GRANT SELECT ON team_memberships, guest_memberships, schema_migrations TO sitewa
 GRANT SELECT ON team_invitations, guest_invitations, team_site_transfers TO siteward;
 GRANT SELECT (id, domain, domain_changed_from, team_id, public) ON sites TO siteward;
 GRANT SELECT (site_id, name) ON shared_links TO siteward;
+GRANT SELECT (user_id, team_id, name, scopes, inserted_at) ON api_keys TO siteward;
 """
-"""What whoever runs the database says in it, once, to make the role."""
-GRANTS_HINT = "the eight lines that make the role stand in docs/platforms.md"
+"""What whoever runs the database says in it, once, to make the role; no column with a part of a secret is among it."""
+GRANTS_HINT = "the nine lines that make the role stand in docs/platforms.md"
 COLUMNS: Mapping[str, frozenset[str]] = {
     "users": frozenset({"id", "email", "last_seen", "inserted_at"}),
     "teams": frozenset({"id", "identifier", "name"}),
@@ -50,6 +53,10 @@ COLUMNS: Mapping[str, frozenset[str]] = {
     "shared_links": frozenset({"site_id", "name"}),
     "schema_migrations": frozenset({"version"}),
 }
+KEYS_TABLE = "api_keys"
+KEY_COLUMNS = frozenset({"user_id", "team_id", "name", "scopes", "inserted_at"})
+SECRETS = frozenset({"key_hash", "key_prefix"})
+"""The columns of the keys' table that hold a part of a secret. They are never asked for, and the role need not see them."""
 _SHAPE = """
     SELECT table_name::text, array_agg(column_name::text)
     FROM information_schema.columns
@@ -87,9 +94,16 @@ _SNAPSHOT = """
                     WHERE g.site_id IN (SELECT id FROM place)),
         'transfers', (SELECT coalesce(json_agg(json_build_object('email', email::text, 'site', site_id)
                       ORDER BY email, site_id), '[]')
-                      FROM team_site_transfers WHERE site_id IN (SELECT id FROM place))
+                      FROM team_site_transfers WHERE site_id IN (SELECT id FROM place)),
+        'keys', {keys}
     )
 """
+# A key bound to the team stays when its owner leaves it; one of before 2025-03 is bound to none and follows its owner.
+_KEYS = """(SELECT coalesce(json_agg(json_build_object('email', u.email::text, 'name', k.name, 'scopes', coalesce(k.scopes, '{}'),
+                   'made', to_char(k.inserted_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) ORDER BY u.id, k.inserted_at, k.name), '[]')
+                FROM api_keys k JOIN users u ON u.id = k.user_id
+                WHERE k.team_id IN (SELECT id FROM team)
+                   OR (k.team_id IS NULL AND k.user_id IN (SELECT user_id FROM member)))"""
 
 
 class _Site(Struct, frozen=True):
@@ -134,6 +148,13 @@ class _Transfer(Struct, frozen=True):
     site: int
 
 
+class _Key(Struct, frozen=True):
+    email: str
+    name: str
+    scopes: tuple[str, ...]
+    made: str
+
+
 class _Snapshot(Struct, frozen=True):
     """The state of one team at one moment, as the query returns it."""
 
@@ -144,15 +165,17 @@ class _Snapshot(Struct, frozen=True):
     joining: tuple[_Joining, ...]
     invited: tuple[_Invited, ...]
     transfers: tuple[_Transfer, ...]
+    keys: tuple[_Key, ...] | None
 
 
-def check(rows: SqlReader) -> None:
+def check(rows: SqlReader) -> str:
     """Check that the tables exist and have the columns that are read, before any of them is read.
 
-    Raises `NotThePlatformError` for a database of before 3.0 or of another product, `ForbiddenError` for a role that may
-    not read what is needed.
+    Return why API keys cannot be read, or an empty text where they can: a role of an earlier release may not, and all
+    else is read nevertheless. Raises `NotThePlatformError` for a database of before 3.0 or of another product,
+    `ForbiddenError` for a role that may not read what is needed.
     """
-    shown = {name: frozenset(columns) for name, columns in rows.ask(_SHAPE, {"tables": list(COLUMNS)})}
+    shown = _list_columns(rows)
     if not {"guest_memberships", "team_memberships"} & shown.keys():
         raise NotThePlatformError(
             "the database has no guests of teams, or its role may not see them",
@@ -171,6 +194,18 @@ def check(rows: SqlReader) -> None:
     newest = rows.ask("SELECT max(version) FROM schema_migrations")[0][0]
     if newest is None or newest < _FIRST_MIGRATION:
         raise NotThePlatformError("the database is of before Plausible 3.0", hint="update Plausible to 3.0 or later")
+    lacking = KEY_COLUMNS - shown.get(KEYS_TABLE, frozenset())
+    return f"the database shows no {KEYS_TABLE} ({', '.join(sorted(lacking))}); {GRANTS_HINT}" if lacking else ""
+
+
+def _list_columns(rows: SqlReader) -> Mapping[str, frozenset[str]]:
+    """Return the columns of each table that the role may see."""
+    return {name: frozenset(columns) for name, columns in rows.ask(_SHAPE, {"tables": [*COLUMNS, KEYS_TABLE]})}
+
+
+def sees_secrets(rows: SqlReader) -> tuple[str, ...]:
+    """Return the columns with parts of secrets that the role may read although nothing asks for them."""
+    return tuple(sorted(SECRETS & _list_columns(rows).get(KEYS_TABLE, frozenset())))
 
 
 def team_in(rows: SqlReader, settings: Settings) -> str:
@@ -194,7 +229,8 @@ def snapshot(reader: Reader, settings: Settings, traits: Traits) -> NativeState:
     rows = reader.rows
     if rows is None:
         raise TypeError("this reader has no door to a database")
-    answer = rows.ask(_SNAPSHOT, {"team": team_at(reader, lambda: team_in(rows, settings))})
+    query = _SNAPSHOT.replace("{keys}", "NULL" if traits.keys_unseen else _KEYS)
+    answer = rows.ask(query, {"team": team_at(reader, lambda: team_in(rows, settings))})
     try:
         seen = converted(_Snapshot, answer[0][0])
     except MisshapenError as error:
@@ -213,6 +249,7 @@ def snapshot(reader: Reader, settings: Settings, traits: Traits) -> NativeState:
         ids=MappingProxyType({folded(person.email): str(person.id) for person in seen.people}),
         seen=MappingProxyType({folded(person.email): person.seen for person in seen.people if person.seen}),
         listings=_count_listings(seen),
+        keys=tuple(_build_keys(seen)),
     )
 
 
@@ -241,12 +278,19 @@ def _build_colleagues(seen: _Snapshot) -> Iterable[Colleague]:
     yield from (Colleague(invitation.email, invitation.role, invited=True) for invitation in seen.joining)
 
 
+def _build_keys(seen: _Snapshot) -> Iterable[LiveKey]:
+    """Yield the API keys; on Community Edition no scope of them writes anything (API.md section 1), and none has an end."""
+    for key in seen.keys or ():
+        yield LiveKey(account=key.email, name=key.name, scopes=key.scopes, made=datetime.fromisoformat(key.made))
+
+
 def _count_listings(seen: _Snapshot) -> tuple[Listing, ...]:
     """Return the proofs of completeness."""
     counted: Sequence[tuple[str, int]] = (
         ("sites", len(seen.sites)),
         ("guests", len(seen.guests) + len(seen.invited)),
         ("team members", sum(person.role != "guest" for person in seen.people)),
+        *((("API keys", len(seen.keys)),) if seen.keys is not None else ()),
     )
     return tuple(
         Listing(name=name, rows=rows, complete=True, proof="one query, one moment of the database")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.access.model import account_key
-from siteward.platforms.interface import Leftover, open_to_all
+from siteward.platforms.interface import Leftover, native, open_to_all
+from siteward.platforms.plausible.native_state import NativeState
 from siteward.platforms.plausible.roles import WIDEST
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ _LOOKERS = frozenset({"viewer", "billing"})
 
 def leftovers(account: str, live: Live) -> Iterator[Leftover]:
     """Yield what stays: memberships of the team that are read, links to sites they managed, and what nothing shows."""
+    state = native(live, NativeState)
     if account_key(account) not in live.access and not any(
         grant.subject.name == account for grant in live.access.grants()
     ):
@@ -29,10 +31,11 @@ def leftovers(account: str, live: Live) -> Iterator[Leftover]:
         )  # fmt: skip
     makers = {role.name for roles in WIDEST.roles.values() for role in roles} - _LOOKERS
     yield from open_to_all(account, live, makers)
-    yield Leftover(
-        id="stats-keys", what="keys of theirs act as their person, have no end, and are listed by no call; on Community Edition they stand in api_keys",
-        how="they are dead once the person has left the team; replace them where programs use them",
-    )  # fmt: skip
+    if state.traits.keys_unseen:
+        yield Leftover(
+            id="stats-keys", what="keys of theirs act as their person, have no end, and are listed by no call",
+            how="they are dead once the person has left the team; replace them where programs use them",
+        )  # fmt: skip
     yield Leftover(
         id="shared-links", what="shared links that they made stay open to whoever knows them, and the Sites API cannot list or delete them",
         how="look through Visibility in the settings of each site they managed, and delete those that nobody needs",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from siteward.access.api_key import LiveKey
     from siteward.access.state import Listing
     from siteward.access.traits import Traits
     from siteward.platforms.plausible.settings import Settings
@@ -64,7 +65,7 @@ class NativeState(Struct, frozen=True, kw_only=True):
 
     `colleagues` are the team members that the database shows. `transfers` holds (domain, folded address) of sites that
     are being handed over. `now` is the server's own time; `cost` the number of requests that reading took. `seen` holds
-    the last visit of people and `ids` their ids, by folded address; an invitation has none.
+    the last visit of people and `ids` their ids, by folded address; an invitation has none. `keys` are the API keys.
     """
 
     settings: Settings
@@ -79,6 +80,7 @@ class NativeState(Struct, frozen=True, kw_only=True):
     seen: Mapping[str, str] = MappingProxyType({})
     ids: Mapping[str, str] = MappingProxyType({})
     listings: tuple[Listing, ...] = ()
+    keys: tuple[LiveKey, ...] = ()
 
     @property
     def members(self) -> Mapping[str, str]:

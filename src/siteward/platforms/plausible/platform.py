@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from siteward.platforms.interface import Platform
-from siteward.platforms.known import READ, Known
+from siteward.platforms.known import READ, KeysRead, Known
 from siteward.platforms.plausible.community import GRANTS
 from siteward.platforms.plausible.leaving import leftovers
 from siteward.platforms.plausible.probe import probe, reach
@@ -64,6 +64,20 @@ PLATFORM = Platform(
             first=(3, 0),
             last=(3, 2),
             edition="ce",
+        ),
+    ),
+    keys=(
+        KeysRead(
+            release="cloud, enterprise",
+            what="nothing: no call lists API keys; their owner sees them under Settings, API Keys",
+            source="the source of 2026-05-20, and the public documentation of 2026-07-24",
+            date="2026-11-28",
+        ),
+        KeysRead(
+            release="ce-3 (3.0 to 3.2)",
+            what="all of the team: owner, name, scopes and when each was made, from the table `api_keys`; never `key_hash` or `key_prefix`. Last use and an end are not kept",
+            source="the source up to v3.2.0; the table was made in a real PostgreSQL",
+            date="2026-11-29",
         ),
     ),
     limits=(

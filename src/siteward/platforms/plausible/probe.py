@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from siteward.platforms.interface import Reach
-from siteward.platforms.plausible.community import GRANTS_HINT, check, snapshot
+from siteward.platforms.plausible.community import GRANTS_HINT, check, sees_secrets, snapshot
 from siteward.platforms.plausible.native_state import folded
 from siteward.platforms.plausible.roles import Edition, traits_of
 from siteward.platforms.plausible.rows import ask
@@ -94,7 +94,17 @@ def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
             "change members of the team",
             *(() if writes else ("write: that needs an owner or admin of the team",)),
         ),
-        notes=(f"the database role should be one that may only read: {GRANTS_HINT}",),
+        notes=(f"the database role should be one that may only read: {GRANTS_HINT}", *_warn_of_secrets(reader.rows)),
+    )
+
+
+def _warn_of_secrets(rows: SqlReader) -> tuple[str, ...]:
+    """Return in a sentence what of API keys the role may read and need not; nothing where it may not."""
+    seen = sees_secrets(rows)
+    return (
+        (f"the role may read {', '.join(seen)} of api_keys, which nothing here asks for; take that away",)
+        if seen
+        else ()
     )
 
 
@@ -126,5 +136,5 @@ def _probe_community(reader: Reader, rows: SqlReader) -> Traits:
         raise NotThePlatformError(
             f"this is Plausible {version}, and before 3.0 there are no guests", hint="update Plausible"
         )
-    check(rows)
-    return traits_of("ce", f"{found[1]}.{found[2]}" if found else "")
+    keys_unseen = check(rows)
+    return traits_of("ce", f"{found[1]}.{found[2]}" if found else "", keys_unseen)

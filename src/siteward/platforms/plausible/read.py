@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from siteward.access.diagnostic import Diagnostic, note, warning
 from siteward.access.model import (
     Access,
@@ -66,6 +68,7 @@ def live_of(state: NativeState) -> Live:
         listings=state.listings,
         findings=tuple(findings(state)),
         open={place.scope: told for place in state.places.values() if (told := tuple(_report_open(place)))},
+        keys=tuple(replace(key, account=names.get(folded(key.account), key.account)) for key in state.keys),
         native=state,
     )
 

@@ -60,13 +60,16 @@ WIDEST = Traits(
     shows_public=True,
     blind_spots=tuple(_UNSEEN),
     unseen=_UNSEEN,
+    keys_unseen="no call lists API keys; their owners see them in Settings, API Keys",
 )
 
 
-def traits_of(edition: Edition, version: str = "") -> Traits:
-    """Return the traits of an edition; `version` is known for Community Edition only."""
+def traits_of(edition: Edition, version: str = "", keys_unseen: str = "") -> Traits:
+    """Return the traits of an edition; `version` and `keys_unseen` are of Community Edition only, whose database is read."""
     if edition == "ce":
-        return replace(WIDEST, edition=edition, version=version, knows_self=True, blind_spots=())
+        return replace(
+            WIDEST, edition=edition, version=version, knows_self=True, blind_spots=(), keys_unseen=keys_unseen
+        )
     # The head of every plan shows this, so that "in sync" is not read as a statement about the team (MAPPING.md section 1).
     seen = f"{edition}, {GUESTS_ONLY}"
     guests = {"site": tuple(role for role in _SITE_ROLES if role.declarable)}

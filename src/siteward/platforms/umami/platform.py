@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from siteward.platforms.interface import Platform
-from siteward.platforms.known import LIVE, READ, Known
+from siteward.platforms.known import LIVE, READ, KeysRead, Known
 from siteward.platforms.umami.leaving import leftovers
 from siteward.platforms.umami.probe import probe, reach
 from siteward.platforms.umami.read import read
@@ -54,6 +54,20 @@ PLATFORM = Platform(
         Known(release="3.1", how=LIVE, source="server 3.1.0", date="2026-11-28", first=(3, 1)),
         Known(release="3.0", how=READ, source="its source", date="2026-11-22", first=(3, 0)),
         Known(release="2.20", how=LIVE, source="server 2.20.2", date="2026-11-22", first=(2, 20)),
+    ),
+    keys=(
+        KeysRead(
+            release="3.4",
+            what="those of Siteward's own account: name, when made, last used; no prefix. Those of others are shown to their owners alone (blind spot `api-keys`)",
+            source="the published API client 0.81.0, and the source of the keys' check",
+            date="2026-11-28",
+        ),
+        KeysRead(
+            release="up to 3.3",
+            what="there are none: programs log in with a password, and hold a token that no list shows",
+            source="servers 2.20.2, 3.1.0 and 3.2.0; the contract of 3.3.1",
+            date="2026-11-28",
+        ),
     ),
     limits=(
         "no grants on single sites: a site is in one team, and whoever is in it sees the site (`layout`)",

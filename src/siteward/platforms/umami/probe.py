@@ -174,8 +174,7 @@ def _list_notes(settings: Settings, traits: Traits) -> tuple[str, ...]:
         )
     if API_KEYS in traits.blind_spots:
         notes.append(
-            "people may have made API keys, which no list shows and no new password ends; a key does what its owner may "
-            "do at the time, and goes when the account is deleted"
+            "API keys outlive a new password; a key does what its owner may do at the time, and goes when the account is deleted"
         )
     if traits.version == "2.20":
         notes.append("2.20 does not show teams without members, nor websites that belong to nobody")

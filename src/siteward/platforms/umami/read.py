@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from siteward.access.api_key import LiveKey
 from siteward.access.diagnostic import plural
-from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Scope, Subject, account_key
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Power, Scope, Subject, account_key
 from siteward.access.state import Listing, Live, Site
 from siteward.platforms.umami.findings import findings, open_sites
 from siteward.platforms.umami.native_state import (
@@ -27,10 +28,11 @@ from siteward.platforms.umami.native_state import (
     sites_by_team,
     team_labels,
 )
-from siteward.platforms.umami.roles import ADMIN, NOBODY_SPECIAL, OWNER, TEAM_OWNER, has_factors
+from siteward.platforms.umami.roles import ADMIN, API_KEYS, NOBODY_SPECIAL, OWNER, TEAM_OWNER, has_factors
 from siteward.platforms.umami.rows import (
     ONE_PAGE,
     Factor,
+    KeyRow,
     Page,
     SiteRow,
     TeamRow,
@@ -184,7 +186,25 @@ def read(reader: Reader, settings: Settings, traits: Traits, seed: Listings | No
         )
     rows = _mark_as_ghosts(now.rows, now.unlisted)
     live = live_of(rows, settings.layout, traits, me=own(reader).id, listings=_count_listings(now.rows))
-    return _add_factors(reader, live, rows) if has_factors(traits) else live
+    live = _add_factors(reader, live, rows) if has_factors(traits) else live
+    return _add_own_keys(reader, live) if API_KEYS in traits.blind_spots else live
+
+
+def _add_own_keys(reader: Reader, live: Live) -> Live:
+    """Return the state with the API keys of our own account (3.4), which are all that an account may list.
+
+    No such call was driven: where it is not answered, none are shown.
+    """
+    try:
+        answer = reader.query(path("me", "api-keys"))
+    except ForbiddenError:
+        return live
+    rows = parse(tuple[KeyRow, ...], answer) if answer.status == 200 else ()
+    # A key can do in teams and sites what its owner may, and is refused for accounts (NEWER.md section 3).
+    keys = (
+        LiveKey(account=live.me or "", name=row.name, holds=Power.MANAGE, made=row.made, used=row.used) for row in rows
+    )
+    return replace(live, keys=tuple(keys))
 
 
 def _add_factors(reader: Reader, live: Live, rows: Rows) -> Live:

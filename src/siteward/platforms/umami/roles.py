@@ -51,6 +51,9 @@ _WORDS: Mapping[str, str] = {
     API_KEYS: "API keys, which only their owner sees and a new password does not end",
 }
 
+_KEYS_UNSEEN = "API keys are listed to their owner alone"
+_NO_KEYS = "releases before 3.4 have no API keys, so programs log in with a password"
+
 # All releases taken together: a file is checked against these before any server is asked.
 WIDEST = Traits(
     platform=NAME,
@@ -65,12 +68,15 @@ WIDEST = Traits(
     powerful=frozenset({"admin", "team-manager"}),
     blind_spots=(*_UNSEEN_IN_2, BOARD_LINKS, API_KEYS),
     unseen=_WORDS,
+    keys_unseen=_KEYS_UNSEEN,
 )
 
 
 def traits_of(release: Release) -> Traits:
     """Return the traits of a release."""
-    return replace(WIDEST, version=release, blind_spots=_UNSEEN.get(release, (BOARD_LINKS,)))
+    unseen = _UNSEEN.get(release, (BOARD_LINKS,))
+    keys_unseen = _KEYS_UNSEEN if API_KEYS in unseen else _NO_KEYS
+    return replace(WIDEST, version=release, blind_spots=unseen, keys_unseen=keys_unseen)
 
 
 def has_factors(traits: Traits) -> bool:

@@ -6,6 +6,7 @@ into its user list (API.md section 9). The names of counts and members differ be
 
 from __future__ import annotations
 
+from datetime import datetime  # noqa: TC003 — msgspec reads the annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from msgspec import Struct, field
@@ -43,6 +44,14 @@ class UserRow(Struct, frozen=True):
     created: str | None = field(default=None, name="createdAt")
     deleted: str | None = field(default=None, name="deletedAt")
     must_factor: bool | None = field(default=None, name="twoFactorRequired")
+
+
+class KeyRow(Struct, frozen=True):
+    """An API key of our own account (3.4), without the characters of its secret that the answer shows."""
+
+    name: str
+    made: datetime | None = field(default=None, name="createdAt")
+    used: datetime | None = field(default=None, name="lastUsedAt")
 
 
 class MemberRow(Struct, frozen=True):

@@ -77,6 +77,8 @@ class CommunityFake(PlausibleFake):
             ("DELETE", f"{site}/memberships/u/<int:user>"): self._form(self._remove),
             ("DELETE", f"{site}/invitations/<invitation>"): self._form(self._withdraw),
             ("DELETE", "/settings/team/invitations/<invitation>"): self._inside(self._withdraw_from_team),
+            ("POST", "/settings/api-keys"): self._inside(self._make_key),
+            ("DELETE", "/settings/api-keys/<int:key>"): self._inside(self._delete_key),
         }
 
     def answer(self, request: Request) -> Response:
@@ -247,6 +249,31 @@ class CommunityFake(PlausibleFake):
                 self.state.forget(offered)
                 self.touch()
         return _moved("/settings/team/general")
+
+    def _make_key(self, request: Request, session: Session) -> Response:
+        """Make an API key of the caller's choosing, bound to their team; one for the Sites API is not to be had here."""
+        user = self.state.users[session.user or 0]
+        team = next((self.state.teams[row.team] for row in self.state.members.values() if row.user == user.id), None)
+        name, value = request.form.get("api_key[name]", ""), request.form.get("api_key[key]", "")
+        if (
+            team is None
+            or not name
+            or not value
+            or value in self.state.keys
+            or "sites" in request.form.get("api_key[type]", "")
+        ):
+            return _page("the key was not made")
+        self.state.new_key(team, user, name, value)
+        self.touch()
+        return _moved("/settings/api-keys")
+
+    def _delete_key(self, _request: Request, session: Session, *, key: int) -> Response:
+        """Delete a key of the caller's own; nobody can delete that of somebody else."""
+        for value, found in list(self.state.keys.items()):
+            if (found.id, found.user) == (key, session.user):
+                del self.state.keys[value]
+                self.touch()
+        return _moved("/settings/api-keys")
 
 
 def _hidden(session: Session) -> str:

@@ -148,11 +148,14 @@ class Site:
 
 @dataclass(slots=True)
 class Key:
-    """An API key of a user, bound to one team or, an old one, to none."""
+    """An API key of a user, bound to one team or, an old one, to none; `id`, `name` and `made` are those of its row."""
 
     user: int
     team: int | None
     scopes: frozenset[str] = frozenset({"stats", "sites"})
+    id: int = 0
+    name: str = ""
+    made: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +233,15 @@ class State:
         """Insert a site."""
         made = Site(self.new_id(), domain, team.id)
         self.sites[made.id] = made
+        return made
+
+    def new_key(self, team: Team | None, user: User, name: str, value: str = "") -> Key:
+        """Insert an API key; without a `value` of its own it gets one that nobody is told."""
+        value = value or "".join(self.dice.choices(_ALPHABET, k=64))
+        made = Key(
+            user.id, team.id if team is not None else None, frozenset({"stats"}), self.new_id(), name, self.clock()
+        )
+        self.keys[value] = made
         return made
 
     def new_guest(self, site: Site, user: User, role: str) -> Guest:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from siteward.platforms.plausible.fake.state import State
+    from siteward.platforms.plausible.fake.state import Key, State
 
 MIGRATION = 20251217105310
 Row = tuple[Any, ...]
@@ -51,6 +52,10 @@ _DDL = """
         UNIQUE (email, site_id));
     CREATE TABLE shared_links (id bigint PRIMARY KEY, site_id bigint NOT NULL REFERENCES sites ON DELETE CASCADE,
         name varchar NOT NULL, slug varchar NOT NULL);
+    CREATE TABLE api_keys (id bigint PRIMARY KEY, user_id bigint NOT NULL REFERENCES users ON DELETE CASCADE,
+        team_id bigint REFERENCES teams ON DELETE CASCADE, name varchar NOT NULL, scopes text[] NOT NULL,
+        key_prefix varchar NOT NULL, key_hash varchar NOT NULL UNIQUE, hourly_request_limit integer NOT NULL,
+        inserted_at timestamp(0) NOT NULL, updated_at timestamp(0) NOT NULL);
     CREATE TABLE schema_migrations (version bigint PRIMARY KEY, inserted_at timestamp(0));
     CREATE TABLE site_memberships (id bigint PRIMARY KEY, user_id bigint, site_id bigint, role varchar);
     CREATE TABLE invitations (id bigint PRIMARY KEY, email public.citext, role varchar);
@@ -63,6 +68,7 @@ _GRANTS = """
     GRANT SELECT ON team_invitations, guest_invitations, team_site_transfers TO {role};
     GRANT SELECT (id, domain, domain_changed_from, team_id, public) ON sites TO {role};
     GRANT SELECT (site_id, name) ON shared_links TO {role};
+    GRANT SELECT (user_id, team_id, name, scopes, inserted_at) ON api_keys TO {role};
 """
 
 
@@ -146,7 +152,22 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "guest_invitations": ("id", "invitation_id", "team_invitation_id", "site_id", "role"),
     "team_site_transfers": ("id", "email", "site_id", "initiator_id"),
     "shared_links": ("id", "site_id", "name", "slug"),
+    "api_keys": (
+        "id",
+        "user_id",
+        "team_id",
+        "name",
+        "scopes",
+        "key_prefix",
+        "key_hash",
+        "hourly_request_limit",
+        "inserted_at",
+        "updated_at",
+    ),
 }
+_SCOPES = {"stats": "stats:read:*", "sites": "sites:provision:*"}
+"""The scopes of keys as the tables have them (API.md section 2)."""
+_LIMIT = 1_000_000
 
 
 def _rows(state: State) -> Mapping[str, Sequence[Row]]:
@@ -166,7 +187,14 @@ def _rows(state: State) -> Mapping[str, Sequence[Row]]:
         ],
         "team_site_transfers": [(x.id, x.email, x.site, x.initiator) for x in state.transfers.values()],
         "shared_links": [(at, site, name, f"slug-{at}") for at, (site, name) in enumerate(links, 1)],
+        "api_keys": [_key_row(value, key) for value, key in state.keys.items() if key.made is not None],
     }
+
+
+def _key_row(value: str, key: Key) -> Row:
+    scopes = sorted(_SCOPES[scope] for scope in key.scopes)
+    made, digest = _plain(key.made), sha256(value.encode()).hexdigest()
+    return key.id, key.user, key.team, key.name, scopes, value[:6], digest, _LIMIT, made, made
 
 
 def _plain(moment: Any) -> Any:

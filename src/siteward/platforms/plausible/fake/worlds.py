@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite
 from siteward.platforms.plausible.fake.state import Key, State, Transfer
@@ -43,6 +43,16 @@ class MoreTransfer(_Strict):
     email: str
 
 
+class MoreKey(_Strict):
+    """An API key of somebody's; one of before 2025-03 (`bound` false) belongs to no team and follows its owner."""
+
+    owner: str
+    name: str
+    scopes: tuple[Literal["stats", "sites"], ...] = ("stats",)
+    made: AwareDatetime | None = None
+    bound: bool = True
+
+
 class More(_Strict):
     """What a world file may say beyond accounts, sites and grants.
 
@@ -62,6 +72,7 @@ class More(_Strict):
     foreign: tuple[str, ...] = ()
     public: tuple[str, ...] = ()
     totp: str | None = None
+    keys: tuple[MoreKey, ...] = ()
 
 
 def fresh(clock: Callable[[], datetime]) -> State:
@@ -96,6 +107,10 @@ def of(world: World, more: More, clock: Callable[[], datetime]) -> State:
     for transfer in more.transfers:
         at = state.new_id()
         state.transfers[at] = Transfer(at, transfer.email, _site_id(state, transfer.site), owner.id)
+    for key in more.keys:
+        owner_of = state.user(key.owner) or state.new_user(key.owner)
+        made = state.new_key(team if key.bound else None, owner_of, key.name)
+        made.scopes, made.made = frozenset(key.scopes), key.made or made.made
     if more.foreign:
         other = state.new_team("Other", state.new_user("somebody@elsewhere.test", PASSWORD))
         for domain in more.foreign:

@@ -167,23 +167,41 @@ def test_a_gate_of_nginx_is_named_and_opens_by_a_header(tmp_path: Path, platform
 
 
 @pytest.mark.parametrize(("platform", "release"), EVERY)
+def test_a_gate_that_leads_to_a_page_of_its_own_names_the_variable(tmp_path: Path, platform: str, release: str) -> None:
+    """As OAuth2 Proxy does on the same host: not as a server that has moved; nothing is followed, and headers open it."""
+    server = AUTH + "location @sign_in { return 302 /oauth2/sign_in?rd=$request_uri; }"
+    location = "auth_request /auth; error_page 401 = @sign_in;"
+    with crossing(tmp_path / "shut", platform, release, server=server, location=location) as at:
+        said = told(at.rig.plan())
+        assert "/oauth2/sign_in; nothing was sent there" in said
+        assert "SITEWARD_IT_HEADERS" in said
+        assert not at.fake.calls
+        assert not any(seen.path.startswith("/oauth2") for seen in at.nginx.seen())
+    env = {"SITEWARD_IT_HEADERS": "X-Gate: open-it"}
+    with crossing(tmp_path / "open", platform, release, server=server, location=location, env=env) as at:
+        assert at.rig.plan().plan is not None
+
+
 @pytest.mark.parametrize("passing", [1, 5, 9, 13, 17])
+@pytest.mark.parametrize(
+    ("platform", "release", "page"),
+    [*((*each, "https://sso.example.org/login") for each in EVERY), ("plausible", "ce-3", "/oauth2/sign_in")],
+)
 def test_a_gate_that_sends_away_in_the_middle_leaves_nothing_said_wrongly(
-    tmp_path: Path, platform: str, release: str, passing: int
+    tmp_path: Path, platform: str, release: str, page: str, passing: int
 ) -> None:
     """After some requests a login page: what is told as done is, what is told as failed is not, and nothing is followed."""
-    away = "limit_req zone=all burst={} nodelay; error_page 503 =302 https://sso.example.org/login;"
-    once = "limit_req_zone $server_port zone=all:1m rate=1r/m;"
-    with crossing(
-        tmp_path, platform, release, http=once, location=away.format(passing), link={"sleep": lambda _: None}
-    ) as at:
+    away = f"limit_req zone=all burst={passing} nodelay; error_page 503 = @away;"
+    lines = {"http": "limit_req_zone $server_port zone=all:1m rate=1r/m;", "location": away}
+    lines["server"] = f"location @away {{ return 302 {page}; }}"
+    with crossing(tmp_path, platform, release, link={"sleep": lambda _: None}, **lines) as at:
         planned = at.rig.plan()
         if planned.plan is None:
-            assert "https://sso.example.org/login; nothing was sent there" in told(planned)
+            assert f"{page}; nothing was sent there" in told(planned)
             assert at.fake.writes == 0
             return
         report = at.rig.apply(planned.plan)
         for outcome in report.outcomes:
-            assert outcome.status == "done" or "sso.example.org" in outcome.message
+            assert outcome.status == "done" or page in outcome.message
         if any(outcome.status != "done" for outcome in report.outcomes):
             assert any(seen.status == 302 for seen in at.nginx.seen())

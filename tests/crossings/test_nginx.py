@@ -191,7 +191,7 @@ def test_a_gate_that_leads_to_a_page_of_its_own_names_the_variable(tmp_path: Pat
 @pytest.mark.parametrize("passing", [1, 5, 9, 13, 17])
 @pytest.mark.parametrize(
     ("platform", "release", "page"),
-    [*((*each, "https://sso.example.org/login") for each in EVERY), ("plausible", "ce-3", "/oauth2/sign_in")],
+    [*((*release, "https://sso.example.org/login") for release in EVERY), ("plausible", "ce-3", "/oauth2/sign_in")],
 )
 def test_a_gate_that_sends_away_in_the_middle_leaves_nothing_said_wrongly(
     tmp_path: Path, platform: str, release: str, page: str, passing: int

@@ -173,8 +173,7 @@ def test_a_connection_that_comes_while_the_client_is_closed_is_closed_too() -> N
     network = _Late()
     at = Link(url="http://127.0.0.1:1", tries=1)
     transport = network_transport(at, Bounds(at))
-    assert isinstance(transport, httpx.HTTPTransport)
-    transport._pool._network_backend._inner = network  # type: ignore[attr-defined]
+    transport._inner._pool._network_backend._inner = network  # type: ignore[attr-defined]
     failed: list[Exception] = []
 
     def ask() -> None:

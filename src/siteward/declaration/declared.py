@@ -120,6 +120,7 @@ class User(Struct, frozen=True, kw_only=True):
     elsewhere, in words. `bound` is that of the including file's grants, if the user stands in a file that has one.
     `logins`, `ids`, `states`, `managed_by` and `modules` are by instance; in `states` and `managed_by` `EVERY` stands for
     the others. `accounts` are the instances where an account is wanted even without a grant. `previously` are former handles, logins and e-mails.
+    `listed_logins` are what the directory calls the person, by the instances whose accounts it makes.
     """
 
     handle: str
@@ -129,6 +130,7 @@ class User(Struct, frozen=True, kw_only=True):
     kind: Kind = "person"
     tags: frozenset[str] = frozenset()
     logins: Mapping[str, str] = MappingProxyType({})
+    listed_logins: Mapping[str, str] = MappingProxyType({})
     ids: Mapping[str, str] = MappingProxyType({})
     states: Mapping[str, State] = MappingProxyType({})
     managed_by: Mapping[str, Manager] = MappingProxyType({})
@@ -363,7 +365,13 @@ class Declaration(Struct, frozen=True, kw_only=True):
         for name, instance in self.instances.items():
             known: dict[str, str | None] = {instance.self_account: None} if instance.self_account else {}
             for user in self.users.values():
-                logins = (user.logins.get(name), user.email, *user.previously, user.handle)
+                logins = (
+                    user.logins.get(name),
+                    user.listed_logins.get(name),
+                    user.email,
+                    *user.previously,
+                    user.handle,
+                )
                 known |= {login: user.handle for login in logins if login}
             accounts[name] = known
         return accounts

@@ -176,27 +176,33 @@ def _connected(call: Callable[[], httpcore.NetworkStream], left: Callable[[], fl
         raise httpcore.ConnectTimeout from None
 
 
-class _Network(httpx.HTTPTransport):
+class _Network(httpx.BaseTransport):
     """httpx's own transport, whose connections all end with it."""
 
-    def __init__(self, link: Link, bounds: Bounds) -> None:
-        limits = httpx.Limits(
-            max_connections=link.workers, max_keepalive_connections=link.workers, keepalive_expiry=_KEEP_ALIVE
-        )
-        super().__init__(verify=_ssl_context(link), limits=limits, proxy=_proxy(link.url), trust_env=False)
-        # httpx has no parameter for the backend of its pool; without these names an AttributeError says so.
-        pool = self._pool
-        pool._network_backend = self._backend = _Backend(pool._network_backend, bounds, link)  # noqa: SLF001
+    def __init__(self, inner: httpx.HTTPTransport, opened: _Opened) -> None:
+        self._inner, self._opened = inner, opened
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request."""
+        return self._inner.handle_request(request)
 
     def close(self) -> None:
         """Close every connection."""
-        self._backend.opened.close()
-        super().close()
+        self._opened.close()
+        self._inner.close()
 
 
 def network_transport(link: Link, bounds: Bounds) -> httpx.BaseTransport:
     """Return the transport to the server of a link, each of whose requests is held to `bounds`."""
-    return _Network(link, bounds)
+    limits = httpx.Limits(
+        max_connections=link.workers, max_keepalive_connections=link.workers, keepalive_expiry=_KEEP_ALIVE
+    )
+    made = httpx.HTTPTransport(verify=_ssl_context(link), limits=limits, proxy=_proxy(link.url), trust_env=False)
+    # httpx has no parameter for the backend of its pool; without these names an AttributeError says so.
+    pool = made._pool  # noqa: SLF001
+    backend = _Backend(pool._network_backend, bounds, link)  # noqa: SLF001
+    pool._network_backend = backend  # noqa: SLF001
+    return _Network(made, backend.opened)
 
 
 def _ssl_context(link: Link) -> ssl.SSLContext:

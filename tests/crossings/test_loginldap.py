@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +15,7 @@ from siteward.directory.file import print_people, read_people
 from siteward.directory.refresh import Demands, refresh
 from siteward.directory.server import read_server
 from siteward.platforms.fakery import World, WorldSite
-from siteward.platforms.matomo.fake import FAKE, MatomoFake
+from siteward.platforms.matomo.fake import FAKE
 from siteward.platforms.matomo.fake.plugins import log_in, person_of
 from siteward.transport.deadline import Deadline
 from siteward.transport.ldap import FIELDS, LdapReader

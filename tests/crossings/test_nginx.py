@@ -198,9 +198,9 @@ def test_a_gate_that_sends_away_in_the_middle_leaves_nothing_said_wrongly(
 ) -> None:
     """After some requests a login page: what is told as done is, what is told as failed is not, and nothing is followed."""
     away = f"limit_req zone=all burst={passing} nodelay; error_page 503 = @away;"
-    lines = {"http": "limit_req_zone $server_port zone=all:1m rate=1r/m;", "location": away}
-    lines["server"] = f"location @away {{ return 302 {page}; }}"
-    with crossing(tmp_path, platform, release, link={"sleep": lambda _: None}, **lines) as at:
+    once, link = "limit_req_zone $server_port zone=all:1m rate=1r/m;", {"sleep": lambda _: None}
+    page_of = f"location @away {{ return 302 {page}; }}"
+    with crossing(tmp_path, platform, release, link=link, http=once, location=away, server=page_of) as at:
         planned = at.rig.plan()
         if planned.plan is None:
             assert f"{page}; nothing was sent there" in told(planned)

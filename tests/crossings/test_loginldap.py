@@ -61,9 +61,7 @@ class Place:
             filter="(uid=*)",
             map={"id": "entryUUID", "handle": "uid", "email": "mail", "name": "cn"},
         )
-        self.fake = cast(
-            "MatomoFake", FAKE.of(World(sites=(WorldSite(name=SHOP, domain=SHOP),)), "5.3", clock=lambda: NOW)
-        )
+        self.fake = FAKE.of(World(sites=(WorldSite(name=SHOP, domain=SHOP),)), "5.3", clock=lambda: NOW)
         self.fake.state.plugins["LoginLdap"] = True
         self.refresh()
         self.rig = Rig(folder, self.fake, self.document())

@@ -60,7 +60,7 @@ def _set_group_access(call: Call) -> Value:
 def _get_group_access(call: Call) -> Value:
     call.require_superuser()
     site = call.integer("idSite")
-    return {group.name: group.access[site] for group in call.state.groups.values() if site in group.access}
+    return {group.name: group.access.get(site, "noaccess") for group in call.state.groups.values()}
 
 
 def _group(call: Call) -> UserGroup:

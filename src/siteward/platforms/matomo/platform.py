@@ -69,6 +69,7 @@ PLATFORM = Platform(
         "last_seen counts pages of the interface only, never API calls; before 3.0 it is not kept",
         "logins are compared without case and accents: a new one that equals a live one so is refused in the plan",
         "rights by groups of the plugin GroupPermissions are read; beyond the file they are differences that no step changes",
+        "of groups of one name the plugin tells the roles of one alone, which is a difference too (its source, read 2026-11-29)",
         "what people hold by a plugin that is off is read while the tag manager is off, and not told for others alone",
         "6.0 and later: who has `view` can no longer write annotations, their own included",
         "Matomo Cloud: 350 requests a minute and 2,000 in ten, by address (429 beyond; its FAQ, read)",

@@ -67,6 +67,7 @@ PLATFORM = Platform(
         "a login cannot be changed, and an account cannot be disabled: `suspended` is no access anywhere",
         "taking all access to a site deletes the person's scheduled e-mail reports on it",
         "last_seen counts pages of the interface only, never API calls; before 3.0 it is not kept",
+        "the token is sent in the body of a POST, so one that is for secure requests alone (5.x) will do",
         "logins are compared without case and accents: a new one that equals a live one so is refused in the plan",
         "rights by groups of the plugin GroupPermissions are read; beyond the file they are differences that no step changes",
         "of groups of one name the plugin tells the roles of one alone, which is a difference too (its source, read 2026-11-29)",

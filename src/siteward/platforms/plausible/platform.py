@@ -69,6 +69,8 @@ PLATFORM = Platform(
     limits=(
         "guests of single sites only; members of the team reach every site of it and are never changed",
         "Cloud and Enterprise: members of the team cannot be seen (blind spot `team-members`)",
+        "Cloud and Enterprise: shared links and public sites, which need no account, are told by no call of the Sites API",
+        "a guest who is an editor may rename the site (3.2 and later, Cloud too): a site that seems gone may be that",
         "everybody is invited, and has access once they have accepted; an invitation lives 48 to 72 hours",
         "Cloud and Enterprise: the role of a guest who has accepted is changed by hand, or by `role_change: reinvite`",
         "600 requests an hour and 60 in 10 seconds, shared by all keys of the team; one request for each site",

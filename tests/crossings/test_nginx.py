@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PACKED = "gzip on; gzip_types *; gzip_proxied any; gzip_min_length 1;"
 LIMIT = "limit_req_zone $binary_remote_addr zone=all:1m rate={}r/s;"
-FAST, SLOW = LIMIT.format(320), LIMIT.format(20)
+FAST, SLOW = LIMIT.format(80), LIMIT.format(20)
 """A bound that four threads at once meet, and one that a single thread meets, as Matomo's adapter is."""
 BRISK: dict[str, Any] = {"clock": lambda: time.monotonic() * 8, "sleep": lambda seconds: time.sleep(seconds / 8)}
 """A clock that is eight times as fast, so that pauses are an eighth of what they say."""

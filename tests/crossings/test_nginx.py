@@ -172,6 +172,25 @@ def test_a_gate_of_nginx_is_named_and_opens_by_a_header(tmp_path: Path, platform
         whole(at, platform)
 
 
+@pytest.mark.parametrize(("platform", "release"), [("umami", "3.2"), ("plausible", "enterprise")])
+def test_a_password_of_http_s_own_is_a_gate_s_where_we_send_a_bearer(
+    tmp_path: Path, platform: str, release: str
+) -> None:
+    """`auth_basic` takes our `Authorization` for its own and refuses it; another header has to let programs pass."""
+    realm = 'map $http_x_gate $realm { default "staff"; open-it off; }'
+    basic = f"auth_basic $realm; auth_basic_user_file {tmp_path}/none;"
+    (tmp_path / "none").touch()
+    with crossing(tmp_path / "shut", platform, release, http=realm, location=basic) as at:
+        said = told(at.rig.plan())
+        assert said.startswith("gate-before-platform: ")
+        assert "WWW-Authenticate: Basic" in said
+        assert "SITEWARD_IT_HEADERS" in said
+        assert not at.fake.calls
+    env = {"SITEWARD_IT_HEADERS": "X-Gate: open-it"}
+    with crossing(tmp_path / "open", platform, release, env=env, http=realm, location=basic) as at:
+        whole(at, platform)
+
+
 @pytest.mark.parametrize(("platform", "release"), EVERY)
 def test_a_gate_that_leads_to_a_page_of_its_own_names_the_variable(tmp_path: Path, platform: str, release: str) -> None:
     """As OAuth2 Proxy does on the same host: not as a server that has moved; nothing is followed, and headers open it."""

@@ -152,6 +152,11 @@ class User(Struct, frozen=True, kw_only=True):
     location: Location
 
     @property
+    def named_logins(self) -> Mapping[str, str]:
+        """The logins that are not the handle, by instance: those of the file go before those of the directory."""
+        return {**self.listed_logins, **self.logins} if self.listed_logins else self.logins
+
+    @property
     def left(self) -> bool:
         """True if the user has left for good."""
         return self.states.get(EVERY) == "alumni"
@@ -365,13 +370,7 @@ class Declaration(Struct, frozen=True, kw_only=True):
         for name, instance in self.instances.items():
             known: dict[str, str | None] = {instance.self_account: None} if instance.self_account else {}
             for user in self.users.values():
-                logins = (
-                    user.logins.get(name),
-                    user.listed_logins.get(name),
-                    user.email,
-                    *user.previously,
-                    user.handle,
-                )
+                logins = (user.named_logins.get(name), user.email, *user.previously, user.handle)
                 known |= {login: user.handle for login in logins if login}
             accounts[name] = known
         return accounts

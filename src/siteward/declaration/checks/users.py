@@ -168,7 +168,7 @@ def former_names(context: Context) -> Iterator[Diagnostic]:
     users = context.declaration.users
     present: dict[str, User] = {}
     for user in users.values():
-        for name in (user.handle, user.email, *user.logins.values()):
+        for name in (user.handle, user.email, *user.named_logins.values()):
             if name is not None:
                 present.setdefault(name.casefold(), user)
     former: dict[str, User] = {}

@@ -27,7 +27,7 @@ AT_NIGHT = re.compile(
     r"|tests/cli/test_recipe_people\.py::(?!.*(?:onboard|offboard|comes|leaves))"
     r"|tests/cli/test_recipes\.py::test_a_refused_journal_is_an_artifact"
     r"|tests/cli/test_approvals\.py::|tests/render/test_pages\.py::.*\[(?:.*-)?820"
-    r"|tests/crossings/|tests/docs/test_samples\.py::.*(?:how-to|docs/ci|docs/undo)|tests/cli/test_undo\.py::.*\[(?:plausible|piwik-pro)"
+    r"|tests/docs/test_samples\.py::.*(?:how-to|docs/ci|docs/undo)|tests/cli/test_undo\.py::.*\[(?:plausible|piwik-pro)"
     r"|tests/spine/.*ce-3|tests/chaos/.*_of_community_edition\[(?!0\])|tests/platforms/umami/test_write\.py::.*\[3\.1"
     r"|tests/cli/test_main_job\.py::test_the_full_demo|tests/cli/test_recipes\.py::test_schedules_on_gitlab"
 )

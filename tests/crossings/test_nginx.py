@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     from siteward.access.report import Report
 
 PACKED = "gzip on; gzip_types *; gzip_proxied any; gzip_min_length 1;"
-LIMIT = "limit_req_zone $binary_remote_addr zone=all:1m rate=40r/s;"
+LIMIT = "limit_req_zone $binary_remote_addr zone=all:1m rate={}r/s;"
+FAST, SLOW = LIMIT.format(80), LIMIT.format(20)
+"""A bound that four threads at once meet, and one that a single thread meets, as Matomo's adapter is."""
+BRISK: dict[str, Any] = {"clock": lambda: time.monotonic() * 8, "sleep": lambda seconds: time.sleep(seconds / 8)}
+"""A clock that is eight times as fast, so that pauses are an eighth of what they say."""
 LIMITED = "limit_req zone=all burst=1 nodelay; limit_req_status {};"
 WRITES_ONLY = (
     'map $request_method $writes {{ GET ""; default $server_port; }} limit_req_zone $writes zone=all:1m rate=1r/m;'
@@ -68,14 +73,15 @@ def test_forms_whose_redirects_leave_the_path_are_told_at_once(tmp_path: Path) -
 )
 def test_a_bound_of_the_rate_is_waited_for(tmp_path: Path, platform: str, release: str, status: int) -> None:
     """Also in the middle of an apply, whatever nginx answers; each change reaches the platform once."""
-    with crossing(tmp_path, platform, release, http=LIMIT, location=LIMITED.format(status)) as at:
+    bound = SLOW if platform == "matomo" else FAST
+    with crossing(tmp_path, platform, release, http=bound, location=LIMITED.format(status), link=BRISK) as at:
         whole(at, platform)
         assert any(seen.status == status and not seen.passed for seen in at.nginx.seen())
 
 
 def test_a_bound_that_says_429_is_no_window_of_plausible(tmp_path: Path) -> None:
     """A proxy's 429 ends when it pleases, not with Plausible's next ten seconds or hour."""
-    with crossing(tmp_path, "plausible", "enterprise", http=LIMIT, location=LIMITED.format(429)) as at:
+    with crossing(tmp_path, "plausible", "enterprise", http=FAST, location=LIMITED.format(429), link=BRISK) as at:
         whole(at, "plausible")
         assert any(seen.status == 429 and not seen.passed for seen in at.nginx.seen())
 
@@ -93,8 +99,8 @@ def test_the_seconds_that_a_proxy_asks_for_are_kept(tmp_path: Path) -> None:
     """`Retry-After` goes before our own pauses."""
     busy = "error_page 429 @busy; location @busy { internal; add_header Retry-After 1 always; return 429; }"
     pauses: list[tuple[float, str]] = []
-    link = {"waiting": lambda seconds, why: pauses.append((seconds, why))}
-    with crossing(tmp_path, "matomo", "5.3", http=LIMIT, location=LIMITED.format(429), server=busy, link=link) as at:
+    link = BRISK | {"waiting": lambda seconds, why: pauses.append((seconds, why))}
+    with crossing(tmp_path, "matomo", "5.3", http=SLOW, location=LIMITED.format(429), server=busy, link=link) as at:
         whole(at, "matomo")
     asked = [seconds for seconds, why in pauses if "429" in why]
     assert asked
@@ -166,24 +172,61 @@ def test_a_gate_of_nginx_is_named_and_opens_by_a_header(tmp_path: Path, platform
         whole(at, platform)
 
 
+@pytest.mark.parametrize(("platform", "release"), [("umami", "3.2"), ("plausible", "enterprise")])
+def test_a_password_of_http_s_own_is_a_gate_s_where_we_send_a_bearer(
+    tmp_path: Path, platform: str, release: str
+) -> None:
+    """`auth_basic` takes our `Authorization` for its own and refuses it; another header has to let programs pass."""
+    realm = 'map $http_x_gate $realm { default "staff"; open-it off; }'
+    basic = f"auth_basic $realm; auth_basic_user_file {tmp_path}/none;"
+    (tmp_path / "none").touch()
+    with crossing(tmp_path / "shut", platform, release, http=realm, location=basic) as at:
+        said = told(at.rig.plan())
+        assert said.startswith("gate-before-platform: ")
+        assert "WWW-Authenticate: Basic" in said
+        assert "SITEWARD_IT_HEADERS" in said
+        assert not at.fake.calls
+    env = {"SITEWARD_IT_HEADERS": "X-Gate: open-it"}
+    with crossing(tmp_path / "open", platform, release, env=env, http=realm, location=basic) as at:
+        whole(at, platform)
+
+
 @pytest.mark.parametrize(("platform", "release"), EVERY)
+def test_a_gate_that_leads_to_a_page_of_its_own_names_the_variable(tmp_path: Path, platform: str, release: str) -> None:
+    """As OAuth2 Proxy does on the same host: not as a server that has moved; nothing is followed, and headers open it."""
+    server = AUTH + "location @sign_in { return 302 /oauth2/sign_in?rd=$request_uri; }"
+    location = "auth_request /auth; error_page 401 = @sign_in;"
+    with crossing(tmp_path / "shut", platform, release, server=server, location=location) as at:
+        said = told(at.rig.plan())
+        assert "/oauth2/sign_in; nothing was sent there" in said
+        assert "SITEWARD_IT_HEADERS" in said
+        assert not at.fake.calls
+        assert not any(seen.path.startswith("/oauth2") for seen in at.nginx.seen())
+    env = {"SITEWARD_IT_HEADERS": "X-Gate: open-it"}
+    with crossing(tmp_path / "open", platform, release, server=server, location=location, env=env) as at:
+        assert at.rig.plan().plan is not None
+
+
 @pytest.mark.parametrize("passing", [1, 5, 9, 13, 17])
+@pytest.mark.parametrize(
+    ("platform", "release", "page"),
+    [*((*release, "https://sso.example.org/login") for release in EVERY), ("plausible", "ce-3", "/oauth2/sign_in")],
+)
 def test_a_gate_that_sends_away_in_the_middle_leaves_nothing_said_wrongly(
-    tmp_path: Path, platform: str, release: str, passing: int
+    tmp_path: Path, platform: str, release: str, page: str, passing: int
 ) -> None:
     """After some requests a login page: what is told as done is, what is told as failed is not, and nothing is followed."""
-    away = "limit_req zone=all burst={} nodelay; error_page 503 =302 https://sso.example.org/login;"
-    once = "limit_req_zone $server_port zone=all:1m rate=1r/m;"
-    with crossing(
-        tmp_path, platform, release, http=once, location=away.format(passing), link={"sleep": lambda _: None}
-    ) as at:
+    away = f"limit_req zone=all burst={passing} nodelay; error_page 503 = @away;"
+    once, link = "limit_req_zone $server_port zone=all:1m rate=1r/m;", {"sleep": lambda _: None}
+    page_of = f"location @away {{ return 302 {page}; }}"
+    with crossing(tmp_path, platform, release, link=link, http=once, location=away, server=page_of) as at:
         planned = at.rig.plan()
         if planned.plan is None:
-            assert "https://sso.example.org/login; nothing was sent there" in told(planned)
+            assert f"{page}; nothing was sent there" in told(planned)
             assert at.fake.writes == 0
             return
         report = at.rig.apply(planned.plan)
         for outcome in report.outcomes:
-            assert outcome.status == "done" or "sso.example.org" in outcome.message
+            assert outcome.status == "done" or page in outcome.message
         if any(outcome.status != "done" for outcome in report.outcomes):
             assert any(seen.status == 302 for seen in at.nginx.seen())

@@ -12,6 +12,7 @@ from siteward.access.state import Live, Site
 from siteward.declaration.dead import find_dead_lines
 from siteward.declaration.groups import expand
 from siteward.declaration.resolve import resolve
+from siteward.declaration.subjects import login_of
 from strategies import NOW
 
 if TYPE_CHECKING:
@@ -167,6 +168,19 @@ def test_a_directory_s_group_is_that_of_its_file(tmp_path: Path) -> None:
     assert expand(declaration.groups)["it"]["ann"][0].via == (
         "group it", "directory staff, group Web Analytics", "group staff-web-analytics",
     )  # fmt: skip
+
+
+def test_the_login_of_a_directory_names_the_accounts_that_it_makes(tmp_path: Path) -> None:
+    """Not those that Siteward makes, nor where the address is the login."""
+    (tmp_path / "staff.yaml").write_text(STAFF.replace('{id: "1",', '{id: "1", login: "ann@corp",'))
+    others = """  made: {platform: matomo, url: "https://made.example.org", self: root, managed_by: directory}
+  signed: {platform: matomo, url: "https://signed.example.org", self: root, managed_by: sso}
+  tags: {platform: piwik-pro, url: "https://acme.piwik.pro", managed_by: directory}
+"""
+    ann = declared(tmp_path, FROM_STAFF.replace("instances:\n", f"instances:\n{others}")).users["ann"]
+    logins = {name: login_of(ann, name, TRAITS["matomo"]) for name in ("stats", "made", "signed")}
+    assert logins == {"stats": "ann", "made": "ann@corp", "signed": "ann"}
+    assert login_of(ann, "tags", TRAITS["piwik-pro"]) == "ann@example.org"
 
 
 def test_a_group_that_the_directory_lacks_is_named(tmp_path: Path) -> None:

@@ -102,6 +102,23 @@ def test_a_confirmation_of_nobody_is_an_error(demands: dict[str, dict[str, str]]
     assert "wrong-value" in codes(refresh(both, file(ANNA, BEN), Demands(directory="staff", at=AT, **demands)))  # type: ignore[arg-type]
 
 
+def test_the_login_of_the_directory_is_kept_where_it_is_no_handle() -> None:
+    """It follows the directory, the handle does not; who is missing keeps it."""
+    people = (person("1", "Anna", login="anna"), person("2", "ben@x.org", login="ben@x.org"), person("3"))
+    first = refresh(listing(*people), People(), DEMANDS).people
+    assert {handle: known.login for handle, known in first.users.items()} == {
+        "anna": None,
+        "ben-x.org": "ben@x.org",
+        "p3": None,
+    }
+    later = refresh(listing(person("1", "anna.berg", login="anna.berg")), first, DEMANDS)
+    assert later.people.users["anna"].login == "anna.berg"
+    assert later.people.users["ben-x.org"].login == "ben@x.org"
+    assert ("changed", "anna", "login: none → anna.berg") in [
+        (change.what, change.who, change.detail) for change in later.changes
+    ]
+
+
 def test_names_of_other_files_are_taken() -> None:
     demands = replace(DEMANDS, taken=frozenset({"p2", "staff-web"}))
     assert codes(refresh(listing(person("1"), person("2"), web=("1",)), People(), demands)) == [
@@ -174,6 +191,7 @@ def listings(draw: st.DrawFn) -> Listing:
         Person(
             id=id_,
             handle=draw(st.none() | texts),
+            login=draw(st.none() | texts),
             email=draw(st.none() | texts),
             name=draw(st.none() | texts),
             active=draw(st.booleans()),

@@ -70,12 +70,15 @@ def _watched(folder: Path) -> Iterator[None]:
     if not _GUARD.hooked:
         sys.addaudithook(_GUARD.audit)
         _GUARD.hooked = True
+    # Python's own compiled files are none that an input made; in a fresh tree some module is imported here first.
+    compiles, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
     _GUARD.folder, _GUARD.outside = os.path.realpath(folder), []
     try:
         yield
     finally:
         _GUARD.folder, tempfile.tempdir = None, before
+        sys.dont_write_bytecode = compiles
 
 
 @contextmanager

@@ -221,3 +221,17 @@ def test_the_growth_of_a_group_that_takes_in_by_itself_is_told(
     found = changed_rules(read(tmp_path, PEOPLE), read(tmp_path, after))
     told_of = [said.message for said in found if said.code == "group-grows"]
     assert [said.partition("shop: ")[2] or said for said in told_of] == ([message] if message else [])
+
+
+def test_another_login_in_the_file_of_a_directory_is_another_account(tmp_path: Path) -> None:
+    """Nobody edits that file, and whoever does could give a person's grants to somebody else's account."""
+    made = 'made: {platform: matomo, url: "https://made.example.org", self: root, managed_by: directory}'
+    more = "directories: {hq: {file: hq.csv}}\ninclude: [{path: hq.yaml, directory: hq}]\n"
+    text = FILE.replace("instances:\n", f"instances:\n  {made}\n").replace("users:\n", f"{more}users:\n")
+    people = "directory: hq\nusers:\n  ben: {id: '1', login: ben@corp}\n"
+    (tmp_path / "hq.yaml").write_text(people)
+    base = read(tmp_path, text)
+    (tmp_path / "hq.yaml").write_text(people.replace("ben@corp", "boss"))
+    assert [(found.code, found.message) for found in changed_rules(base, read(tmp_path, text))] == [
+        ("identity-changed", "ben: logins.made was ben@corp and becomes boss")
+    ]

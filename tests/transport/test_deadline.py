@@ -7,14 +7,17 @@ import itertools
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import httpcore
+import httpx
 import pytest
 
 from siteward.transport import deadline as deadlines
 from siteward.transport.deadline import Deadline, in_time
 from siteward.transport.errors import OutcomeUnknownError, OutOfTimeError, UnreachableError
 from siteward.transport.http import Link, open_doors
+from siteward.transport.network import Bounds, network_transport
 from transport.servers import READS
 
 if TYPE_CHECKING:
@@ -150,3 +153,40 @@ def test_a_call_that_cannot_be_told_to_end_is_left_behind() -> None:
     assert in_time(lambda: 1, lambda: 1.0) == 1
     with pytest.raises(ZeroDivisionError):
         in_time(lambda: 1 / 0, lambda: 1.0)
+
+
+class _Late(httpcore.NetworkBackend):
+    """A network whose connections come about when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked, self.come = threading.Event(), threading.Event()
+        self.made = httpcore.MockStream([])
+
+    def connect_tcp(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
+        self.asked.set()
+        assert self.come.wait(10)
+        return self.made
+
+
+def test_a_connection_that_comes_while_the_client_is_closed_is_closed_too() -> None:
+    """A failure in one thread closes the client under the others; httpcore's pool does not know of such a connection."""
+    network = _Late()
+    at = Link(url="http://127.0.0.1:1", tries=1)
+    transport = network_transport(at, Bounds(at))
+    transport._inner._pool._network_backend._inner = network  # type: ignore[attr-defined]
+    failed: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            transport.handle_request(httpx.Request("GET", at.url))
+        except httpx.ConnectError as error:
+            failed.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert network.asked.wait(10)
+    transport.close()
+    network.come.set()
+    asking.join(10)
+    assert failed
+    assert network.made._closed

@@ -187,6 +187,24 @@ def test_a_redirect_is_told_with_its_port_and_nothing_secret(place: str, told: s
     assert "anna" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("place", "gate"),
+    [
+        ("https://umami.example.test/base/api/x/", False),
+        ("/other/base/api/x", False),
+        ("http://umami.example.test/base/api/x", False),
+        ("/oauth2/sign_in?rd=/base/api/x", True),
+        ("https://sso.example.test/base/api/x", True),
+    ],
+)
+def test_a_redirect_to_another_page_may_be_a_gate_s(place: str, gate: bool) -> None:  # noqa: FBT001 — a line of a table
+    """Only the same page at another address of this host is a server that has moved, and nothing else."""
+    with doors(Server(httpx.Response(302, headers={"Location": place}))) as open_:
+        with pytest.raises(RedirectedError) as caught:
+            open_.reader.query("/api/x")
+        assert ("_HEADERS" in (caught.value.hint or "")) is gate
+
+
 def test_an_answer_has_a_longest_length() -> None:
     """A server cannot fill our memory."""
     server = Server(httpx.Response(200, content=b"x" * 2000))

@@ -1632,6 +1632,7 @@ SCHEMAS: dict[str, Any] = {
         'schema': {'type': 'union', 'choices': [({'type': 'str', 'min_length': 1}, '0'), ({'type': 'int'}, '1')]},
         'required': True,
        },
+       'login': {'type': 'typed-dict-field', 'schema': {'type': 'str', 'min_length': 1}, 'required': False},
        'email': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
        'name': {'type': 'typed-dict-field', 'schema': {'type': 'str'}, 'required': False},
        'state': {

@@ -110,6 +110,7 @@ class User(Struct, frozen=True, kw_only=True):
     elsewhere, in words. `bound` is that of the including file's grants, if the user stands in a file that has one.
     `logins`, `ids`, `states`, `managed_by` and `modules` are by instance; in `states` and `managed_by` `EVERY` stands for
     the others. `accounts` are the instances where an account is wanted even without a grant. `previously` are former handles, logins and e-mails.
+    `listed_logins` are what the directory calls the person, by the instances whose accounts it makes.
     """
 
     handle: str
@@ -119,6 +120,7 @@ class User(Struct, frozen=True, kw_only=True):
     kind: Kind = "person"
     tags: frozenset[str] = frozenset()
     logins: Mapping[str, str] = MappingProxyType({})
+    listed_logins: Mapping[str, str] = MappingProxyType({})
     ids: Mapping[str, str] = MappingProxyType({})
     states: Mapping[str, State] = MappingProxyType({})
     managed_by: Mapping[str, Manager] = MappingProxyType({})
@@ -138,6 +140,11 @@ class User(Struct, frozen=True, kw_only=True):
     bound: Bound | None = None
     at: Span
     location: Location
+
+    @property
+    def named_logins(self) -> Mapping[str, str]:
+        """The logins that are not the handle, by instance: those of the file go before those of the directory."""
+        return {**self.listed_logins, **self.logins} if self.listed_logins else self.logins
 
     @property
     def left(self) -> bool:
@@ -353,7 +360,7 @@ class Declaration(Struct, frozen=True, kw_only=True):
         for name, instance in self.instances.items():
             known: dict[str, str | None] = {instance.self_account: None} if instance.self_account else {}
             for user in self.users.values():
-                logins = (user.logins.get(name), user.email, *user.previously, user.handle)
+                logins = (user.named_logins.get(name), user.email, *user.previously, user.handle)
                 known |= {login: user.handle for login in logins if login}
             accounts[name] = known
         return accounts

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from siteward.access.diagnostic import problem
 from siteward.access.hosts import LDAP, AddressError, address_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from siteward.access.diagnostic import Diagnostic
+    from siteward.declaration.declared import Instance, User
     from siteward.declaration.document import DirectoryFile, DirectoryRow, IncludeRow
     from siteward.declaration.source import Source
 
@@ -116,6 +118,21 @@ def to_included(file: DirectoryFile) -> Included:
         },
         groups={name: GroupRow(members=[*row.members]) for name, row in file.groups.items()},
     )
+
+
+def with_listed_logins(
+    users: Mapping[str, User], logins: Mapping[str, str], instances: Mapping[str, Instance]
+) -> dict[str, User]:
+    """Return the users, each with the login that its directory gives, by the instances whose accounts a directory makes.
+
+    `logins` are those by handle. Accounts that Siteward makes are called by the handle.
+    """
+    found = dict(users)
+    for handle, login in logins.items():
+        if handle in found:
+            managed = [name for name, here in instances.items() if found[handle].manager(here) == "directory"]
+            found[handle] = replace(found[handle], listed_logins=dict.fromkeys(managed, login))
+    return found
 
 
 def group_name(directory: str, group: str) -> str:

@@ -444,6 +444,10 @@ class ListedUserRow(Row, frozen=True):
     """A person whom a directory lists."""
 
     id: Annotated[Word, Meta(description="The directory's id of the person.")]
+    login: Annotated[
+        Text | None,
+        Meta(description="The login there, where it is not the handle; so are accounts called that it makes."),
+    ] = None
     email: Annotated[str | None, Meta(description="The address.")] = None
     name: Annotated[str | None, Meta(description="A name for people.")] = None
     state: Annotated[

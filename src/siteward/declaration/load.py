@@ -19,7 +19,13 @@ from siteward.access.diagnostic import Diagnostic, Span, problem
 from siteward.declaration.build import Builder
 from siteward.declaration.checks import Context, findings
 from siteward.declaration.declared import Declaration, Grant, Location
-from siteward.declaration.directories import build_directories, check_file, check_include, to_included
+from siteward.declaration.directories import (
+    build_directories,
+    check_file,
+    check_include,
+    to_included,
+    with_listed_logins,
+)
 from siteward.declaration.document import REQUIREMENTS, DirectoryFile, Document, GrantRow, Included, IncludeRow, Row
 from siteward.declaration.grammar import fitted, misspelt, pared, recovered, said
 from siteward.declaration.groups import filled
@@ -311,7 +317,7 @@ class _Valid(Struct, Generic[M]):
 
 
 class _Reading(Struct):
-    """The state of one load; `dropped` are the refused rows, as (section, name).
+    """The state of one load; `dropped` are the refused rows, as (section, name), `listed` logins of directories by handle.
 
     `pares` keeps of refused rows what fits; `is_partial` is true once the grammar refused a part of some row.
     """
@@ -325,6 +331,7 @@ class _Reading(Struct):
     guessed: set[tuple[str, Steps]] = set()
     pares: bool = False
     is_partial: bool = False
+    listed: dict[str, str] = {}
 
     def declaration(self, source: Source) -> Declaration:
         """Return what all files declare together, without the rows that are wrong."""
@@ -347,6 +354,7 @@ class _Reading(Struct):
         for builder, file, bound in parts:
             grants += builder.grants(file.grants, bound)
         users = self._merge("users", (builder.users(file.model.users, bound) for builder, file, bound in parts))
+        users = with_listed_logins(users, self.listed, built)
         groups = self._merge("groups", (builder.groups(file.model.groups, bound) for builder, file, bound in parts))
         declaration = Declaration(
             instances=built,
@@ -396,6 +404,7 @@ class _Reading(Struct):
         if isinstance(written, tuple) or source.holes:
             return None
         self.diagnostics += check_file(written, row.directory, source)
+        self.listed |= {handle: row.login for handle, row in written.users.items() if row.login is not None}
         return _Valid(source, to_included(written), [], [])
 
     def _find_known(self, parts: Iterable[tuple[Builder, _Valid[Any], Bound | None]], root: Document) -> Known:

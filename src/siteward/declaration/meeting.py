@@ -54,7 +54,7 @@ class Meeting(Struct, kw_only=True):
         declared = self.declaration
         names = {*declared.users, *declared.groups}
         for user in declared.users.values():
-            names |= {*user.logins.values(), *user.previously}
+            names |= {*user.named_logins.values(), *user.previously}
         return {name.casefold() for name in names}
 
     def emails(self) -> set[str]:

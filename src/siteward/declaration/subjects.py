@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from siteward.access.state import Ending, Live, Memory
     from siteward.access.traits import Role, Traits
     from siteward.access.window import Window
-    from siteward.declaration.declared import Declaration, User
+    from siteward.declaration.declared import Declaration, Instance, User
     from siteward.declaration.declared import Group as GroupLine
 
 
@@ -101,7 +101,7 @@ def identities(
         )
         people.declared_users[account] = declared_user_of(user, ending, instance, managed=managed)
     if memory is not None:
-        _add_leavers(people, memory, declaration, directory)
+        _add_leavers(people, memory, declaration, directory, here)
     return people
 
 
@@ -138,13 +138,18 @@ def _ending_on(user: User, instance: str, as_of: datetime) -> Ending | None:
     return "not-yet" if start is not None and as_of < start else None
 
 
-def _add_leavers(people: Identities, memory: Memory, declaration: Declaration, directory: _LiveAccounts) -> None:
-    """Add users whom the last run knew and the file no longer declares, unless another user has their account now."""
+def _add_leavers(
+    people: Identities, memory: Memory, declaration: Declaration, directory: _LiveAccounts, here: Instance
+) -> None:
+    """Add users whom the last run knew and the file no longer declares, unless another user has their account now.
+
+    A directory that calls somebody by another login makes another account; the one before has been left as well.
+    """
     former = {name.casefold() for user in declaration.users.values() for name in user.previously}
     for handle, login in memory.users.items():
-        account = directory.live_name(login)
+        account, user = directory.live_name(login), declaration.users.get(handle)
         if (
-            handle in declaration.users
+            (user is not None and _keeps_account(user, here, directory.traits))
             or handle.casefold() in former
             or account is None
             or account in people.declared_users
@@ -153,11 +158,16 @@ def _add_leavers(people: Identities, memory: Memory, declaration: Declaration, d
         people.declared_users[account] = DeclaredUser(handle=handle, at=declaration.root, ending="left")
 
 
+def _keeps_account(user: User, here: Instance, traits: Traits) -> bool:
+    """Return whether an account that a declared user had is theirs still; the one of a directory's former login is not."""
+    return traits.login == "email" or user.manager(here) != "directory" or here.name in user.logins
+
+
 class _LiveAccounts:
     """The live accounts, looked up as the platform compares logins; the one that stands for everybody is nobody's."""
 
     def __init__(self, live: Live | None, traits: Traits) -> None:
-        self._traits = traits
+        self.traits = traits
         found = live.access.accounts() if live is not None else ()
         accounts: list[Account] = [account for account in found if not is_public(traits, account.name)]
         self._names = {account.name for account in accounts}
@@ -170,14 +180,14 @@ class _LiveAccounts:
 
     def live_name(self, login: str) -> str | None:
         """Return the live spelling of a login, if there is such an account."""
-        return login if login in self._names else self._by_fold.get(fold_login(login, self._traits))
+        return login if login in self._names else self._by_fold.get(fold_login(login, self.traits))
 
     def find(self, login: str, user: User, diagnostics: list[Diagnostic]) -> tuple[str, str | None]:
         """Return the account of a user, and the new login where only an account under a former one is live.
 
         A former account that is live beside the present one is added to `diagnostics`.
         """
-        traits = self._traits
+        traits = self.traits
         lowered = (traits.folds_case and not traits.keeps_case) or traits.login == "email"
         wanted = login.lower() if lowered else login
         name = self.live_name(login)
@@ -474,4 +484,4 @@ def login_of(user: User, instance: str, traits: Traits) -> str | None:
     given = user.logins.get(instance)
     if given is not None:
         return given
-    return user.email if traits.login == "email" else user.handle
+    return user.email if traits.login == "email" else user.listed_logins.get(instance, user.handle)

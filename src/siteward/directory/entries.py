@@ -103,6 +103,7 @@ def _read_person(entry: Entry, attributes: Attributes) -> Person:
         return Person(
             id=read_id(entry, attributes.ids),
             handle=entry.text(*attributes.handles),
+            login=entry.text(*attributes.handles),
             email=_choose_address([value.decode("utf-8") for value in _find(entry, attributes.emails)]),
             name=entry.text(*attributes.names),
             active=not _is_disabled(entry),

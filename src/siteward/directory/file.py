@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_FIELDS = ("id", "email", "name", "until")
+_FIELDS = ("id", "login", "email", "name", "until")
 
 
 def read_people(path: Path, called: str) -> People:
@@ -42,6 +42,7 @@ def read_people(path: Path, called: str) -> People:
             handle: Known(
                 handle=handle,
                 id=str(row.id),
+                login=row.login,
                 email=row.email,
                 name=row.name,
                 suspended=row.state is not None,

@@ -22,11 +22,13 @@ MAX_TEXT = 1_000
 class Person(Struct, frozen=True, kw_only=True):
     """A person of a listing. `id` stays for good; `handle` is what the directory calls the person, if it does.
 
-    `active` is false for somebody who is disabled there; `until` is the last day, as YYYY-MM-DD. `at` is the place in the export.
+    `login` is what servers that ask the directory call the person; only LDAP tells it. `active` is false for somebody who
+    is disabled there; `until` is the last day, as YYYY-MM-DD. `at` is the place in the export.
     """
 
     id: str
     handle: str | None = None
+    login: str | None = None
     email: str | None = None
     name: str | None = None
     active: bool = True

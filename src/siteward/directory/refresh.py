@@ -29,10 +29,11 @@ _FEWEST = 3
 
 
 class Known(Struct, frozen=True, kw_only=True):
-    """A person of the file, by the handle. `suspended` is true for one who left or is disabled."""
+    """A person of the file, by the handle. `login` is the directory's, where it is another; `suspended` is true for one who left or is disabled."""
 
     handle: str
     id: str
+    login: str | None = None
     email: str | None = None
     name: str | None = None
     suspended: bool = False
@@ -91,6 +92,7 @@ def refresh(listing: Listing, before: People, demands: Demands) -> Refreshed:
             users[handle] = Known(
                 handle=handle,
                 id=person.id,
+                login=None if person.login == handle else person.login,
                 email=person.email,
                 name=person.name,
                 suspended=not person.active,
@@ -254,7 +256,7 @@ def _compare(before: People, after: People, listing: Listing) -> Iterator[Change
             absence = listing.absences.get(now.id, "not in the listing any more")
             why = "disabled there" if now.id in there else absence
             yield Change("left", handle, why) if now.suspended else Change("back", handle)
-        for name in ("id", "email", "name", "until"):
+        for name in ("id", "login", "email", "name", "until"):
             if getattr(was, name) != getattr(now, name):
                 yield Change(
                     "changed", handle, f"{name}: {getattr(was, name) or 'none'} → {getattr(now, name) or 'none'}"

@@ -202,7 +202,7 @@ def names_of(declaration: Declaration, name: str) -> frozenset[str]:
     """Return the handle, logins and addresses of the user whom the file has under a name, in small letters."""
     names = {name.casefold()}
     for user in declaration.users.values():
-        known = (user.handle, user.email, *user.logins.values(), *user.previously)
+        known = (user.handle, user.email, *user.named_logins.values(), *user.previously)
         own = {known_name.casefold() for known_name in known if known_name}
         names |= own if names & own else set()
     return frozenset(names)

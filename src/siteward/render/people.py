@@ -20,7 +20,7 @@ FORMATS = ("text", "markdown", "json")
 _ORDER = ("left", "group lost", "group", "changed", "back", "added")
 """The kinds of changes, what takes the most away first."""
 
-_NAMES_PEOPLE = ("email", "name")
+_NAMES_PEOPLE = ("login", "email", "name")
 """The fields whose values are told in full only."""
 
 Line = tuple[str, str, str]

@@ -47,15 +47,15 @@ def redirected(
 
     `scrub` takes secrets out of the message; `kind` is the class of the error.
     """
-    asked, elsewhere = response.request.url, True
+    asked, same_page = response.request.url, False
     try:
         location = asked.join(response.headers["location"])
         target = _describe_host(location) + location.raw_path.partition(b"?")[0].decode("ascii")
-        elsewhere = location.host != asked.host
+        same_page = location.host == asked.host and location.path.rstrip("/").endswith(asked.path.rstrip("/"))
     except httpx.InvalidURL:
         target = "a place that is not a valid address"
     hint = "write the address that answers by itself into `url`"
-    if elsewhere:
+    if not same_page:
         variable = headers_variable(response)
         hint += f"; if a gate sends people there to log in, give the headers that let a program pass in {variable}"
     return kind(scrub(f"{_describe_host(asked)} redirects {asked.path} to {target}; nothing was sent there"), hint=hint)

@@ -67,11 +67,45 @@ class _Within:
         return min(self._until - self._link.clock(), self._link.deadline.left())
 
 
+class _Opened:
+    """The connections of a client: closing them also ends those that another thread is just making.
+
+    httpcore's pool cannot: a connection that comes about while the pool is closed stays open, and in no list.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._streams: set[httpcore.NetworkStream] = set()
+        self._closed = False
+
+    def add(self, stream: _Stream) -> _Stream:
+        """Return a new connection; raises `httpcore.ConnectError`, and closes it, where it comes too late."""
+        with self._lock:
+            if not self._closed:
+                self._streams.add(stream)
+                return stream
+        stream.close()
+        raise httpcore.ConnectError("the client has been closed")
+
+    def forget(self, stream: _Stream) -> None:
+        """Note that a connection is closed."""
+        with self._lock:
+            self._streams.discard(stream)
+
+    def close(self) -> None:
+        """Close every connection, and each that comes later."""
+        with self._lock:
+            self._closed = True
+            streams = tuple(self._streams)
+        for stream in streams:
+            stream.close()
+
+
 class _Stream(httpcore.NetworkStream):
     """A connection on which no wait outlasts the request."""
 
-    def __init__(self, inner: httpcore.NetworkStream, bounds: Bounds, link: Link) -> None:
-        self._inner, self._bounds, self._link = inner, bounds, link
+    def __init__(self, inner: httpcore.NetworkStream, bounds: Bounds, link: Link, opened: _Opened) -> None:
+        self._inner, self._bounds, self._link, self._opened = inner, bounds, link, opened
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return the next bytes; raises `httpcore.ReadTimeout`, or `RemoteProtocolError` for a head without an end."""
@@ -98,6 +132,7 @@ class _Stream(httpcore.NetworkStream):
 
     def close(self) -> None:
         """Close the connection."""
+        self._opened.forget(self)
         self._inner.close()
 
     def start_tls(
@@ -106,7 +141,7 @@ class _Stream(httpcore.NetworkStream):
         """Return the connection, encrypted from here on; raises `httpcore.ConnectTimeout`."""
         left = _Within(self._bounds, self._link, timeout)
         shake = functools.partial(self._inner.start_tls, ssl_context, server_hostname, left())
-        return _Stream(_connected(shake, left), self._bounds, self._link)
+        return self._opened.add(_Stream(_connected(shake, left), self._bounds, self._link, self._opened))
 
     def get_extra_info(self, info: str) -> Any:
         """Return what httpcore asks of the socket."""
@@ -118,6 +153,7 @@ class _Backend(httpcore.NetworkBackend):
 
     def __init__(self, inner: httpcore.NetworkBackend, bounds: Bounds, link: Link) -> None:
         self._inner, self._bounds, self._link = inner, bounds, link
+        self.opened = _Opened()
 
     def connect_tcp(
         self,
@@ -130,7 +166,7 @@ class _Backend(httpcore.NetworkBackend):
         """Return a connection to a host; raises `httpcore.ConnectTimeout` where all its addresses take too long."""
         left = _Within(self._bounds, self._link, timeout)
         connect = functools.partial(self._inner.connect_tcp, host, port, left(), local_address, socket_options)
-        return _Stream(_connected(connect, left), self._bounds, self._link)
+        return self.opened.add(_Stream(_connected(connect, left), self._bounds, self._link, self.opened))
 
 
 def _connected(call: Callable[[], httpcore.NetworkStream], left: Callable[[], float]) -> httpcore.NetworkStream:
@@ -138,6 +174,22 @@ def _connected(call: Callable[[], httpcore.NetworkStream], left: Callable[[], fl
         return in_time(call, left, drop=httpcore.NetworkStream.close)
     except TimeoutError:
         raise httpcore.ConnectTimeout from None
+
+
+class _Network(httpx.BaseTransport):
+    """httpx's own transport, whose connections all end with it."""
+
+    def __init__(self, inner: httpx.HTTPTransport, opened: _Opened) -> None:
+        self._inner, self._opened = inner, opened
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request."""
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._opened.close()
+        self._inner.close()
 
 
 def network_transport(link: Link, bounds: Bounds) -> httpx.BaseTransport:
@@ -148,8 +200,9 @@ def network_transport(link: Link, bounds: Bounds) -> httpx.BaseTransport:
     made = httpx.HTTPTransport(verify=_ssl_context(link), limits=limits, proxy=_proxy(link.url), trust_env=False)
     # httpx has no parameter for the backend of its pool; without these names an AttributeError says so.
     pool = made._pool  # noqa: SLF001
-    pool._network_backend = _Backend(pool._network_backend, bounds, link)  # noqa: SLF001
-    return made
+    backend = _Backend(pool._network_backend, bounds, link)  # noqa: SLF001
+    pool._network_backend = backend  # noqa: SLF001
+    return _Network(made, backend.opened)
 
 
 def _ssl_context(link: Link) -> ssl.SSLContext:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from msgspec import convert
 
-from platforms.matomo.rig import NOW, SHOP, MatomoRig, given, grant, taken, top, world
+from platforms.matomo.rig import NOW, SHOP, SITES, MatomoRig, given, grant, taken, top, world
 from siteward.access.model import Account
 from siteward.platforms.fakery import World, WorldAccount, WorldGrant, WorldSite, serve
 from siteward.platforms.instance import Instance
@@ -159,6 +160,18 @@ def test_5_9_ends_web_sessions_of_who_loses_all_and_keeps_tokens() -> None:
     rig.write(taken(grant("ben", SHOP, "view")))
     assert rig.fake.state.sessions == {}
     assert rig.fake.state.tokens == tokens
+
+
+@pytest.mark.parametrize(("release", "days"), [("5.3", 7), ("5.14", 30)])
+def test_5_9_lets_the_operator_say_how_long_invitations_last(release: str, days: int) -> None:
+    """The product counts no days of its own: it tells the end that the server gives."""
+    start = World(sites=SITES, more={"invite_days": 30})
+    rig = MatomoRig.of(release, start, onboarding="invite")
+    anna = Account("anna", "anna@example.org")
+    assert {receipt.status for receipt in rig.write(given(anna), given(grant("anna", SHOP, "view")))} == {"sent"}
+    user = rig.fake.state.user("anna")
+    assert user is not None
+    assert user.expires == NOW + timedelta(days=days)
 
 
 def test_5_11_shows_a_description_that_the_product_neither_needs_nor_sends() -> None:

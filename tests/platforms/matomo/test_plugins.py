@@ -222,6 +222,23 @@ def test_a_plugin_that_is_off_gives_nothing_and_costs_nothing() -> None:
     assert _by_groups(rig) == []
 
 
+@pytest.mark.parametrize(
+    ("group", "said"),
+    [
+        (UserGroup("editors"), "several groups of GroupPermissions are called editors"),
+        (UserGroup("others", ["mia"], {1: "auditor"}), "groups of GroupPermissions have auditor, which is no role"),
+    ],
+)
+def test_rights_by_groups_that_are_not_told_are_a_difference(group: UserGroup, said: str) -> None:
+    """Of two groups of one name the plugin tells the last one's roles, so that who is in the first would seem to have none."""
+    rig = _grouped("5.3")
+    rig.fake.state.groups[3] = group
+    (found,) = [finding for finding in rig.read().findings if finding.code == "group-rights-unclear"]
+    assert found.message.startswith(said)
+    assert found.differs
+    assert not [finding for finding in _grouped("5.3").read().findings if finding.code == "group-rights-unclear"]
+
+
 def test_groups_that_cannot_be_read_are_a_blind_spot(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where another release of the plugin has no such method."""
     rig = _grouped("5.3")

@@ -250,7 +250,7 @@ class TestCost:
 
 def test_who_is_an_account_is_spelled_as_the_platform_does(live: Live) -> None:
     """The subject of every grant is an account that was read, or a group."""
-    names = {account.name for account in live.access.accounts()}
+    names = {found.name for found in live.access.accounts()}
 
     assert {grant.subject for grant in live.access.grants() if grant.subject.kind == "account"} <= {
         account(name) for name in names

@@ -11,9 +11,11 @@ from msgspec.structs import replace
 
 from platforms.proxy import Page, Proxy
 from platforms.umami.at import SHOP, fake_of
-from rig import Rig
+from rig import Rig, made
 from siteward.access.report import exit_code
-from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite
+from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite, in_process
+from siteward.platforms.umami.fake import UmamiFake
+from siteward.platforms.umami.fake.worlds import PASSWORD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
     from siteward.access.report import Report
-    from siteward.platforms.umami.fake import UmamiFake
 
 DOCS = "docs.example.org"
 CODE = "POST ^/api/teams/[^/]+$"
@@ -206,3 +207,63 @@ def test_a_503_that_stays_says_what_to_do_at_the_proxy(tmp_path: Path) -> None:
     unknown = [outcome for outcome in rig.done().outcomes if outcome.status == "unknown"]
     assert unknown
     assert any("limit_req_status 429" in (outcome.hint or "") for outcome in unknown)
+
+
+# -- with Redis: nothing of ours talks to it, so what is tried here is what Umami keeps in it
+
+
+@dataclass
+class Flushing(httpx.BaseTransport):
+    """Forgets every session right before the request of a number, as when their hour is over or Redis was emptied."""
+
+    behind: httpx.BaseTransport
+    fake: UmamiFake
+    at: int = 0
+    count: int = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.count += 1
+        if self.count == self.at:
+            self.fake.state.sessions.clear()
+        return self.behind.handle_request(request)
+
+
+def _with_redis(folder: Path, release: str = "3.2", at: int = 0) -> tuple[Rig, Flushing]:
+    fake = fake_of(WORLD, release)
+    fake.redis = True
+    rig = Rig(folder, fake, DOCUMENT)
+    flushing = Flushing(rig.axe, fake, at)
+    rig.instance = replace(rig.instance, link=replace(rig.instance.link, transport=flushing))
+    return rig, flushing
+
+
+def test_a_token_that_ends_while_we_work_costs_a_login_and_no_write_twice(tmp_path: Path) -> None:
+    """Reading, planning and applying included: with Redis a token lasts an hour, and a long apply is longer."""
+    plain, counted = _with_redis(tmp_path / "plain")
+    before = plain.fake.writes
+    assert _statuses(plain.apply(made(plain))) == {"done"}
+    writes = plain.fake.writes - before
+    for number in range(1, counted.count + 1, 4):
+        rig, _ = _with_redis(tmp_path / str(number), at=number)
+        before = rig.fake.writes
+        assert _statuses(rig.apply(made(rig))) == {"done"}, number
+        assert rig.fake.writes - before == writes, number
+        assert rig.access() == plain.access(), number
+
+
+@pytest.mark.parametrize("release", ["3.2", "3.1", "2.20"])
+def test_with_redis_nothing_that_was_taken_lives_on_in_a_session(release: str, tmp_path: Path) -> None:
+    """Redis holds whose session it is, and no right: each request reads those in the database (recording 13_with_redis)."""
+    rig, _ = _with_redis(tmp_path, release)
+    fake = rig.fake
+    assert isinstance(fake, UmamiFake)
+    person = httpx.Client(transport=in_process(fake), base_url="http://umami.invalid")
+    signed = person.post("/api/auth/login", json={"username": "anna", "password": PASSWORD})
+    person.headers["authorization"] = f"Bearer {signed.json()['token']}"
+    site = next(site.id for site in fake.state.websites.values() if site.domain == SHOP)
+    assert person.get(f"/api/websites/{site}").status_code == 200
+    assert _statuses(rig.apply(made(rig))) == {"done"}
+    assert person.get(f"/api/websites/{site}").status_code == 401
+    rig.declare({**DOCUMENT, "users": {**DOCUMENT["users"], "anna": {"state": "absent"}}})
+    assert _statuses(rig.apply(made(rig))) == {"done"}
+    assert person.post("/api/auth/verify").status_code == 401

@@ -45,7 +45,7 @@ def _names(context: Context) -> Iterator[str]:
     """Yield the names of users, their logins, and groups."""
     for user in context.declaration.users.values():
         yield user.handle
-        yield from user.logins.values()
+        yield from user.named_logins.values()
     yield from context.declaration.groups
 
 
@@ -53,7 +53,7 @@ def _places(context: Context) -> Iterator[tuple[str, str, Span]]:
     """Yield the names of users, their logins, and groups, each with the handle that it belongs to and its place."""
     for user in context.declaration.users.values():
         yield user.handle, user.handle, user.location.key()
-        for instance, login in user.logins.items():
+        for instance, login in user.named_logins.items():
             yield login, user.handle, user.location.at("logins", instance)
     for group in context.declaration.groups.values():
         yield group.handle, group.handle, group.location.key()

@@ -332,7 +332,7 @@ def safe_names(context: Context) -> Iterator[Diagnostic]:
         yield from _check_name(user.handle, location, key=True)
         if user.email is not None:
             yield from _check_name(user.email, location, "email")
-        for instance, login in user.logins.items():
+        for instance, login in user.named_logins.items():
             yield from _check_name(login, location, "logins", instance)
         for number, former in enumerate(user.previously):
             if unicodedata.is_normalized("NFC", former):  # a former login is written as it was

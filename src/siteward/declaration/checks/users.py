@@ -167,7 +167,7 @@ def platform_features(context: Context) -> Iterator[Diagnostic]:
 def former_names(context: Context) -> Iterator[Diagnostic]:
     """Report former names that are a present name of another user or group, or a former one of two of them."""
     users, groups = context.declaration.users.values(), context.declaration.groups.values()
-    yield from _find_clashes(users, lambda user: (user.handle, user.email, *user.logins.values()), "user")
+    yield from _find_clashes(users, lambda user: (user.handle, user.email, *user.named_logins.values()), "user")
     yield from _find_clashes(groups, lambda group: (group.handle, group.native), "group")
 
 

@@ -7,11 +7,12 @@ account that has more through a group than by a grant of its own.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from siteward.access.diagnostic import join_some, warning
 from siteward.access.model import Grant, Group, Member, Scope, Subject
 from siteward.platforms.matomo.rows import GROUP_LIST, MEMBER_LIST, ROLE_MAP, parse
 from siteward.platforms.matomo.rpc import Call
@@ -19,12 +20,15 @@ from siteward.platforms.matomo.rpc import Call
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Resource
+    from siteward.access.traits import Traits
     from siteward.platforms.matomo.native_state import NativeState
 
 BLIND_SPOT = "group-permissions"
 PLUGIN = Call("API.isPluginActivated", {"pluginName": "GroupPermissions"})
 ALL_GROUPS = Call("GroupPermissions.getAllGroups")
+_NONE = "noaccess"
 
 
 class PluginGroup(Struct, frozen=True):
@@ -59,6 +63,33 @@ def read_groups(ask: Callable[[Sequence[Call]], list[object]], sites: Iterable[i
     return tuple(
         PluginGroup(group.name, members, roles[group.name]) for group, members in zip(groups, logins, strict=True)
     )
+
+
+def report_unclear(groups: Sequence[PluginGroup], traits: Traits) -> Iterator[Diagnostic]:
+    """Report groups of one name, and roles that are not Matomo's own: what their members may do is not fully known.
+
+    The plugin checks a name when a group is made, not when it is renamed, and answers with roles by name, of which the
+    last group's stay (its source, read 2026-11-29).
+    """
+    counts = Counter(group.name for group in groups)
+    twins = sorted(name for name, count in counts.items() if count > 1)
+    if twins:
+        yield warning(
+            "group-rights-unclear",
+            f"several groups of GroupPermissions are called {join_some(twins)}, and the plugin tells the roles of one of them alone",
+            hint="rename one of them in Matomo; until then its members may have more than is shown",
+            differs=True,
+        )
+    roles = {role for group in groups for role in group.roles.values() if role != _NONE}
+    unknown = sorted(role for role in roles if traits.role("site", role) is None)
+    if unknown:
+        names = sorted({group.name for group in groups if {*group.roles.values()} & {*unknown}})
+        yield warning(
+            "group-rights-unclear",
+            f"groups of GroupPermissions have {join_some(unknown)}, which is no role of Matomo itself: {join_some(names)}",
+            hint="a plugin brings such a role; what its holders may do is not known here",
+            differs=True,
+        )
 
 
 def build_groups(groups: Iterable[PluginGroup], state: NativeState, scopes: Mapping[int, Scope]) -> Iterator[Resource]:

@@ -28,6 +28,7 @@ from siteward.platforms.matomo.groups import (
     PLUGIN,
     build_groups,
     read_groups,
+    report_unclear,
 )
 from siteward.platforms.matomo.native_state import NativeState, People, is_anonymous, is_pending, spellings
 from siteward.platforms.matomo.probe import LDAP, is_on
@@ -273,6 +274,7 @@ def _build_live(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -
         findings=(
             *_report_strays(strays),
             *_report_asleep(rows),
+            *report_unclear(rows.groups, state.traits),
             *_report_pending_superusers(rows.users),
         ),
         native=replace(

@@ -84,6 +84,7 @@ PLATFORM = Platform(
         "guests of single sites only; members of the team reach every site of it and are never changed",
         "Cloud and Enterprise: members of the team cannot be seen (blind spot `team-members`)",
         "Cloud and Enterprise: nor can public dashboards and shared links (blind spot `shared-links`); Community Edition's are read, and closed by hand",
+        "a guest who is an editor may rename the site (3.2 and later, Cloud too): a site that seems gone may be that",
         "everybody is invited, and has access once they have accepted; an invitation lives 48 to 72 hours",
         "Cloud and Enterprise: the role of a guest who has accepted is changed by hand, or by `role_change: reinvite`",
         "600 requests an hour and 60 in 10 seconds, shared by all keys of the team; one request for each site",

@@ -77,7 +77,7 @@ def reach(reader: Reader, settings: Settings, traits: Traits) -> Reach:
             may=(f"see the sites of team {team.name} ({team.id}) and their guests",),
             may_not=(
                 "see members of the team, or whose key this is",
-                "see which sites are public, or have shared links",
+                "see which sites are public, or have shared links: look in the settings of each site",
                 "change the role of a guest who has accepted",
             ),
             notes=(*available, _SURE_OF_ROLE, "writing needs a Sites key and the plan feature Sites API"),

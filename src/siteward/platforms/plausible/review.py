@@ -251,7 +251,8 @@ def gone_sites(case: _Case) -> Iterator[Diagnostic]:
             yield warning(
                 "site-gone",
                 f"{scope} was there in the last run and is not now: renamed, handed over or deleted",
-                hint="a renamed site answers to its old name for 72 hours, and then anybody may take that name",
+                hint="a guest who is an editor may rename it, too; a renamed site answers to its old name for 72 hours, and "
+                "then anybody may take that name",
             )
 
 

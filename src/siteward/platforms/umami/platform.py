@@ -81,6 +81,10 @@ PLATFORM = Platform(
         "3.1 and later: public links to boards are never listed (blind spot `board-links`)",
         "3.4 and later: API keys are listed to their owner alone and no new password ends them (blind spot `api-keys`)",
         "3.3 and later: two-factor login must not be required of Siteward's account, because a program can give no code",
+        (
+            "with Redis (3.1 and 3.2, recorded) a login lasts an hour, one of `/api/auth/sso` a day, and Siteward logs in "
+            "anew; rights are read in the database at each request, so nothing that was taken lives on in Redis"
+        ),
         "no last login, no e-mail address, no disabled accounts: `suspended` is no role and no team",
         "2.20 shows neither teams without members nor sites that belong to nobody",
         "Umami Cloud has no API for users",

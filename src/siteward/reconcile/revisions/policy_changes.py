@@ -312,7 +312,7 @@ def _write_user(user: User) -> dict[str, Any]:
         "kind": user.kind,
         "id": user.id,
         "email": user.email,
-        "logins": dict(user.logins),
+        "logins": dict(user.named_logins),
         "ids": dict(user.ids),
         "managed_by": dict(user.managed_by),
         "age": user.age,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from siteward.platforms.matomo.fake.call import ADMIN, ApiError, Call, NoAccessError, api, as_integer
 from siteward.platforms.matomo.fake.php import Value, md5
-from siteward.platforms.matomo.fake.state import ANONYMOUS, Mail, User
+from siteward.platforms.matomo.fake.state import ANONYMOUS, INVITE_DAYS, Mail, User
 from siteward.platforms.matomo.fake.users import SECURITY_NOTICE
 
 LOGIN = re.compile(r"[A-Za-zÄäÖöÜüß0-9_.@+-]*")
@@ -162,7 +162,7 @@ def _change_email(call: Call, user: User, email: str) -> None:
     if call.state.key(before) == call.state.key(email) or call.release.before(3):
         return
     if user.pending and call.release.since(5, 2):
-        user.expires = call.state.now() + timedelta(days=7)
+        user.expires = call.state.now() + timedelta(days=_default_days(call))
         send_invite(call, user)
         return
     subject = "Your Matomo account's email address has just been changed"
@@ -319,5 +319,10 @@ def _invited(call: Call) -> User:
 
 
 def _expiry(call: Call) -> datetime:
-    days = as_integer(call.text("expiryInDays", "0")) or 7
+    days = as_integer(call.text("expiryInDays", "0")) or _default_days(call)
     return call.state.now() + timedelta(days=days)
+
+
+def _default_days(call: Call) -> int:
+    """Return how long invitations last: a setting in the users' API after 5.9 (read, not driven), a week before."""
+    return int(call.state.settings.get(INVITE_DAYS, "7")) if call.release.since(5, 9) else 7

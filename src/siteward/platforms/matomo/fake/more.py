@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from siteward.platforms.matomo.fake.state import UserGroup
+from siteward.platforms.matomo.fake.state import INVITE_DAYS, UserGroup
 
 if TYPE_CHECKING:
     from siteward.platforms.fakery import World
@@ -39,7 +39,8 @@ class More(_Strict):
 
     `plugins` are switched on or off beside what the release has; `groups` need GroupPermissions on. `collation` is that
     of the tables, `rows` are access rows beside the grants, under any spelling. `bulk_limit` is
-    `API_bulk_request_limit`, which a release before 5.8 does not know; `mail_fails` tells that no mail can be sent.
+    `API_bulk_request_limit`, which a release before 5.8 does not know, `invite_days` is `default_invite_user_token_expiry_days`,
+    which one before 5.9 does not; `mail_fails` tells that no mail can be sent.
     `untrusted_host` is a 6.0 behind a proxy whose name it does not trust: it answers with a page of warning.
     """
 
@@ -48,6 +49,7 @@ class More(_Strict):
     collation: Literal["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_uca1400_ai_ci"] = "utf8mb4_general_ci"
     rows: tuple[MoreRow, ...] = ()
     bulk_limit: int | None = None
+    invite_days: int | None = None
     mail_fails: bool = False
     untrusted_host: bool = False
 
@@ -73,5 +75,7 @@ def after(state: State, more: More, sites: Mapping[str, int]) -> None:
     if more.untrusted_host:
         state.settings["untrusted_host"] = "1"
     state.plugins |= {str(name): on for name, on in more.plugins.items()}
+    if more.invite_days is not None:
+        state.settings[INVITE_DAYS] = str(more.invite_days)
     if more.bulk_limit is not None:
         state.settings["API_bulk_request_limit"] = str(more.bulk_limit)

@@ -9,6 +9,8 @@ from siteward.platforms.matomo.fake.php import md5
 from siteward.platforms.matomo.fake.state import Person, State, User, UserGroup
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from siteward.platforms.matomo.fake.php import Value
 
 # GroupPermissions: what a group may stands in tables of its own, and UsersManager shows nothing of it.
@@ -58,7 +60,7 @@ def _set_group_access(call: Call) -> Value:
 def _get_group_access(call: Call) -> Value:
     call.require_superuser()
     site = call.integer("idSite")
-    return {group.name: group.access[site] for group in call.state.groups.values() if site in group.access}
+    return {group.name: group.access.get(site, "noaccess") for group in call.state.groups.values()}
 
 
 def _group(call: Call) -> UserGroup:
@@ -76,6 +78,17 @@ def _get_ldap_users(call: Call) -> Value:
     call.require_superuser()
     known = {call.state.key(name) for name in call.state.directory.met}
     return [user.login for user in call.state.sorted_users() if call.state.key(user.login) in known]
+
+
+def person_of(attributes: Mapping[str, Sequence[str]], password: str) -> Person:
+    """Return the person that LoginLdap as it is shipped sees in an entry, given its attributes in small letters.
+
+    The login is the first `uid` as it is spelled. The e-mail is the first `mail`; without one a login that is an address,
+    or the login at a made-up domain (its `UserMapper`, read 2026-11-29; login and `mail` are in rec 27).
+    """
+    login = attributes["uid"][0]
+    made_up = login if "@" in login else f"{login}@mydomain.com"
+    return Person(login, next(iter(attributes.get("mail", ())), made_up), password)
 
 
 def log_in(state: State, typed: str, password: str) -> User | None:

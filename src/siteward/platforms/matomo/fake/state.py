@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ANONYMOUS = "anonymous"
 ALIAS_LENGTH = 45
 SITE_NAME_LENGTH = 90
+INVITE_DAYS = "default_invite_user_token_expiry_days"
 INVITE_GRACE = timedelta(days=3)
 LOCKOUT_FAILURES = 20
 LOCKOUT_WINDOW = timedelta(minutes=60)

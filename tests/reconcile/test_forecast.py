@@ -29,7 +29,10 @@ NAMES = ("matomo", "piwik-pro", "plausible", "umami")
 
 @dataclass
 class SlowServer(httpx.BaseTransport):
-    """A server that takes `answer` seconds for each question, and `command` for each command, on the clock `now`."""
+    """A server that takes `answer` seconds for each question, and `command` for each command, on the clock `now`.
+
+    It also works as long as the real one for a new account.
+    """
 
     fake: Fake
     answer: float
@@ -42,9 +45,10 @@ class SlowServer(httpx.BaseTransport):
         self._inner = in_process(self.fake)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        before = self.fake.writes
+        before, worked = self.fake.writes, self.fake.labour
         response = self._inner.handle_request(request)
         self.now += self.command if self.fake.writes > before else self.answer
+        self.now += self.fake.labour - worked
         self.count += 1
         return response
 
@@ -52,13 +56,16 @@ class SlowServer(httpx.BaseTransport):
         self.now += seconds
 
 
-def slow_rig(folder: Path, platform: str, answer: float, command: float) -> tuple[Rig, SlowServer]:
-    """Return thirty people who are given a site each, on a server as slow as that."""
+def slow_rig(
+    folder: Path, platform: str, answer: float, command: float, *, known: bool = True
+) -> tuple[Rig, SlowServer]:
+    """Return thirty people who are given a site each, on a server as slow as that; `known` if their accounts exist."""
     own = dict(importlib.import_module(f"platforms.{platforms.folder_of(platform)}.worlds").SETTINGS)
     logins = [f"{person}@example.org" if platform == "piwik-pro" else person for person in PEOPLE]
     there = [
         WorldAccount(login=login, email=f"{person}@example.org") for login, person in zip(logins, PEOPLE, strict=True)
     ]
+    there = there if known else []
     there += [WorldAccount(login=own["self"], role="owner")] if platform == "piwik-pro" else []
     there = [] if platform == "plausible" else there
     # Thirty mails are only few where as many people are known: there, each of them is a guest elsewhere already.
@@ -87,10 +94,11 @@ def _fits(told: float, real: float) -> bool:
     return told / 1.5 <= real <= told * 1.5
 
 
-@pytest.mark.parametrize("platform", NAMES)
-def test_the_seconds_told_are_those_that_applying_takes(platform: str, tmp_path: Path) -> None:
-    """By the pace at which the plan was read, with what the limits of the platform add."""
-    rig, server = slow_rig(tmp_path, platform, 0.3, 0.3)
+@pytest.mark.parametrize("case", [*NAMES, "umami newcomers"])
+def test_the_seconds_told_are_those_that_applying_takes(case: str, tmp_path: Path) -> None:
+    """By the pace at which the plan was read, with what the limits of the platform add, and hashes and mails."""
+    platform, _, newcomers = case.partition(" ")
+    rig, server = slow_rig(tmp_path, platform, 1.5, 1.5, known=not newcomers)
     reviewed = rig.plan()
     told, begun, count = part(reviewed), server.now, server.count
     assert reviewed.plan is not None

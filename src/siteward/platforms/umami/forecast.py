@@ -29,7 +29,7 @@ _SECONDS_TO_HASH = 0.1
 class UmamiForecast(Forecast):
     """The requests of a run, as long as it goes as planned.
 
-    `_age` is the age of the cached listings in writes, and `_old` in turns (`None` while there are none); `_written` are
+    `_age` is the age of the cached listings in writes (`None` while there are none), `_since` in seconds; `_written` are
     the accounts, sites and teams written to since, which are read by themselves. `_known` are the accounts whose ids are
     known, `_listed` those that the cached listings have. `_placed` are the sites that got a team in this run, `_settled` those
     of them that have been read with it.
@@ -45,7 +45,7 @@ class UmamiForecast(Forecast):
         self._placed: set[Scope] = set()
         self._settled: set[Scope] = set()
         self._age: int | None = None
-        self._turns = 0
+        self._since = 0.0
         self._written: set[Hashable] = set()
 
     def whole(self, access: Access) -> Cost:
@@ -62,26 +62,28 @@ class UmamiForecast(Forecast):
         self._placed.clear()
         return super().read(access)
 
-    def write(self, bundle: Bundle, ahead: Iterable[Change]) -> Cost:
-        """Return the cost of `write`."""
-        cost = self._write(bundle.changes, ahead)
-        self._turns += cost.turns
-        return cost
+    def _ask(self, count: int) -> Cost:
+        """Return the cost of so many questions at once, during which the cached listings grow older."""
+        return self._pass(asked(count, self.speed))
 
-    def refresh(self, keys: Collection[Key]) -> Cost:
-        """Return the cost of `refresh`."""
-        cost = self._refresh(keys)
-        self._turns += cost.turns
+    def _send(self, count: int = 1, seconds: float = 0.0) -> Cost:
+        """Return the cost of so many commands, during which the cached listings grow older."""
+        return self._pass(sent(count, seconds))
+
+    def _pass(self, cost: Cost) -> Cost:
+        self._since += cost.turns * self.speed.answer + cost.seconds
         return cost
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    def _write(self, changes: Sequence[Change], ahead: Iterable[Change]) -> Cost:
+    def write(self, bundle: Bundle, ahead: Iterable[Change]) -> Cost:
+        """Return the cost of `write`."""
+        changes = bundle.changes
         first = changes[0].after or changes[0].before
         if isinstance(first, Grant) and first.scope != EVERYWHERE:
             return self._write_memberships(changes, ahead, first.scope)
         if any(isinstance(change.after, Account) and change.before is None for change in changes):
-            return sent(seconds=_SECONDS_TO_HASH)
+            return self._send(seconds=_SECONDS_TO_HASH)
         cost = FREE
         for change in changes:
             cost += self._change_account(change)
@@ -92,14 +94,14 @@ class UmamiForecast(Forecast):
         name = account_of(change.key) or ""
         self._note_writes(name)
         if isinstance(change.before, Account) and change.after is None:
-            return asked(1, self.speed) + asked(1, self.speed) + sent()
-        return (asked(1, self.speed) if self._state.old else FREE) + sent()
+            return self._ask(1) + self._ask(1) + self._send()
+        return (self._ask(1) if self._state.old else FREE) + self._send()
 
     def _write_memberships(self, changes: Sequence[Change], ahead: Iterable[Change], scope: Scope) -> Cost:
         """Return the cost of memberships in one team: finding or making it, its members, each of them, two codes."""
         closing, team = is_closing(changes[0], self._state), self._team(scope)
         cost = self._fill_cache(chain(changes, ahead)) + self._find_team(scope, make=not closing)
-        cost += sent(2) if closing else FREE
+        cost += self._send(2) if closing else FREE
         done: set[str] = set()
         for number, change in enumerate(changes):
             if number % MOST_WRITES == 0:
@@ -108,8 +110,8 @@ class UmamiForecast(Forecast):
             name = account_of(change.key) or ""
             if name not in done:
                 done.add(name)
-                cost += FREE if change.before is not None or self._is_listed(name) else asked(1, self.speed)
-                cost += sent()
+                cost += FREE if change.before is not None or self._is_listed(name) else self._ask(1)
+                cost += self._send()
                 self._note_writes(team)
         if closing:
             self._note_writes(team, 2)
@@ -121,33 +123,34 @@ class UmamiForecast(Forecast):
             return FREE
         cost = self._ask_unless_cached(scope)
         if scope in self._placed:
-            return cost + asked(1, self.speed)  # whether the team is ours, for it was not there when all was read
+            return cost + self._ask(1)  # whether the team is ours, for it was not there when all was read
         if not make or scope in self._settled or team_of(scope, self.live, self._state):
             return cost
         self._placed.add(scope)
         self._note_writes(scope)
         self._note_writes(self._team(scope))
-        return cost + self._provide_team(scope) + sent()
+        return cost + self._provide_team(scope) + self._send()
 
     def _provide_team(self, scope: Scope) -> Cost:
         """Return the cost of making a team for a site, or of clearing one that was left over."""
         left = left_over(scope.name, self._state)
         if left is None:
-            return sent()
+            return self._send()
         others = len(others_in(left, self._state))
-        cost = asked(1, self.speed) + asked(1, self.speed)
-        return cost + sent(others + 1) + asked(1, self.speed) if others else cost
+        cost = self._ask(1) + self._ask(1)
+        return cost + self._send(others + 1) + self._ask(1) if others else cost
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def _refresh(self, keys: Collection[Key]) -> Cost:
+    def refresh(self, keys: Collection[Key]) -> Cost:
+        """Return the cost of `refresh`."""
         placed = {name for key in keys if _is_placed(key) and (name := account_of(key))}
         named = {name for key in keys if not _is_placed(key) and (name := account_of(key))}
         scopes = {scope for key in keys if _is_placed(key) and (scope := scope_of(key))}
         cost = self._ask_users(named, cached=False) + self._ask_users(placed - named, cached=True)
         sites = {scope for scope in scopes if scope in self.live.sites}
         if self._is_fresh():
-            cost += asked(sum(not self._is_cached(site) for site in sites), self.speed)
+            cost += self._ask(sum(not self._is_cached(site) for site in sites))
         else:
             cost += self._ask_objects(len(sites), listed=not self._state.old)
         teams = len({self._team(scope) for scope in scopes})
@@ -158,14 +161,14 @@ class UmamiForecast(Forecast):
         known = [name for name in names if name in self._known]
         unknown = len(names) - len(known)
         self._known |= set(names)
-        searched = asked(unknown, self.speed)
+        searched = self._ask(unknown)
         if cached and self._is_fresh():
-            return asked(sum(not self._is_listed(name) for name in known), self.speed) + searched
+            return self._ask(sum(not self._is_listed(name) for name in known)) + searched
         return self._ask_objects(len(known), listed=True) + searched
 
     def _ask_objects(self, count: int, *, listed: bool) -> Cost:
         """Return the cost of reading so many objects: one by one, or all in a listing where there is one."""
-        return asked(1 if listed and count > FEW else count, self.speed)
+        return self._ask(1 if listed and count > FEW else count)
 
     # --- the cached listings ------------------------------------------------------------------------------------------
 
@@ -176,13 +179,13 @@ class UmamiForecast(Forecast):
     def _fill_cache(self, changes: Iterable[Change]) -> Cost:
         if self._state.old or self._is_fresh() or not is_worth_it(changes):
             return FREE
-        self._age = self._turns = 0
+        self._age, self._since = 0, 0.0
         self._written.clear()
         self._listed = set(self._known)
-        return asked(LISTINGS, self.speed)
+        return self._ask(LISTINGS)
 
     def _is_fresh(self) -> bool:
-        return self._age is not None and self._age < MOST_WRITES and self._turns * self.speed.answer <= OLDEST
+        return self._age is not None and self._age < MOST_WRITES and self._since <= OLDEST
 
     def _is_cached(self, thing: Hashable) -> bool:
         """Return whether a site or a team may be taken from the cached listings."""
@@ -193,7 +196,7 @@ class UmamiForecast(Forecast):
         return name in self._listed and self._is_cached(name)
 
     def _ask_unless_cached(self, thing: Hashable) -> Cost:
-        return FREE if self._is_cached(thing) else asked(1, self.speed)
+        return FREE if self._is_cached(thing) else self._ask(1)
 
     def _note_writes(self, thing: Hashable, times: int = 1) -> None:
         self._written.add(thing)

@@ -115,7 +115,10 @@ def test_a_decision_is_of_one_item(tmp_path: Path) -> None:
     twice = f"{HEADER}keep,1,sha256:x,view\n,1,sha256:x,view\n"
     assert refusal(tmp_path, twice) == "review.csv, row 3: item 1 stands in review.csv, row 2 already"
     items = [{"id": "1"}, {"id": "1", "decision": "keep"}]
-    assert refusal(tmp_path, json.dumps({"digest": "x", "items": items})) == "review.csv, item 2: item 1 stands in review.csv, item 1 already"
+    assert (
+        refusal(tmp_path, json.dumps({"digest": "x", "items": items}))
+        == "review.csv, item 2: item 1 stands in review.csv, item 1 already"
+    )
 
 
 def test_a_row_about_what_was_not_read_is_no_item(tmp_path: Path) -> None:

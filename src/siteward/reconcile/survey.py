@@ -17,7 +17,7 @@ from siteward.access.guards import judge
 from siteward.access.identity import follow
 from siteward.access.known_names import account_names
 from siteward.access.model import Access, account_of
-from siteward.access.needs import NEEDS, PASSWORDS
+from siteward.access.needs import NEEDS, PASSWORDS, give
 from siteward.access.plan import InstancePlan, Need, compose
 from siteward.access.proposal import manage
 from siteward.access.waivers import silenced
@@ -194,7 +194,9 @@ class Survey(Struct, frozen=True, kw_only=True):
 
         Steps that are blocked by more than such a need do not count. The needs have no numbers of their own.
         """
-        open_steps = _open_steps(part)
+        open_steps = [
+            step for step in part.steps if all(said.code in NEEDS for said in step.diagnostics if said.blocks)
+        ]
         changes = [step.change for step in open_steps]
         nowhere = undeliverable(
             self.name, changes, self.desired.declared_users, self.traits, replace(passwords, out=None)
@@ -224,7 +226,7 @@ class Survey(Struct, frozen=True, kw_only=True):
         A few seconds are told as none, since nobody waits for them.
         """
         basis = Basis(platform=self.platform, traits=self.traits, live=self.live, speed=speed, unwanted=self.unwanted)
-        expected = expect(() if part.blocked else _open_steps(part), basis)
+        expected = expect(give(part).runnable, basis)
         seconds = float(round(expected.seconds(expected.whole)))
         return replace(part, requests=expected.whole.requests, seconds=seconds if seconds >= _TOLD else 0.0)
 
@@ -257,11 +259,6 @@ class Survey(Struct, frozen=True, kw_only=True):
             confirmed=self.confirmed,
             unwanted=self.unwanted,
         )
-
-
-def _open_steps(part: InstancePlan) -> list[Step]:
-    """Return the steps that are blocked by nothing, or by needs alone."""
-    return [step for step in part.steps if all(said.code in NEEDS for said in step.diagnostics if said.blocks)]
 
 
 def take_survey(

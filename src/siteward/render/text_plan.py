@@ -350,7 +350,7 @@ def _unmanaged_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
 
 
 def _unmanaged_cells(account: UnmanagedAccount, instance: str, palette: Palette) -> tuple[Cell, ...]:
-    facts = (f"{name} {fact}" for name, fact in sorted(account.facts.items()))
+    facts = (f"{name.replace('_', ' ')} {words.day(fact)}" for name, fact in sorted(account.facts.items()))
     marks = ("open invitation" if account.pending else "", "ignored" if account.ignored else "")
     known = palette.join((plural(account.grants, "grant"), *marks, *facts))
     named = f"{account.name} <{account.email}>" if account.email and account.email != account.name else account.name

@@ -168,7 +168,7 @@ def test_an_invitation_that_ran_out_is_told_but_for_people_who_go() -> None:
     held = grant("late", SHOP, "view")
     told = {"invitation-expired": account_key("late")}
     (said_of_it,) = (diagnostic for diagnostic in rig.review(live=live) if diagnostic.code in told)
-    assert re.search(r"ended on \d{4}-\d\d-\d\d \(UTC\);", said_of_it.message)
+    assert re.search(r"ended at \d{4}-\d\d-\d\d \d\d:\d\dZ;", said_of_it.message)
     assert {diagnostic.code: diagnostic.about for diagnostic in rig.review(live=live) if diagnostic.hint} == told
     assert {
         diagnostic.code: diagnostic.about for diagnostic in rig.review(given(grant("ben", SHOP, "view")), live=live)

@@ -305,7 +305,7 @@ def _report_expired(case: _Case) -> Iterator[Diagnostic]:
     parting = find_parting(case.changes, case.new_grants, case.live)
     for user in case.state.people.rows:
         if user.invite_status == "expired" and user.login not in parting:
-            ended = f"ended on {user.invite_ends[:10]} (UTC)" if user.invite_ends else "has ended"
+            ended = f"ended at {user.invite_ends[:16]}Z" if user.invite_ends else "has ended"
             yield warning(
                 "invitation-expired",
                 f"the invitation of {user.login} {ended}; Matomo deletes the account 3 days later",

@@ -27,7 +27,7 @@ from siteward.platforms.instance import Instance
 from siteward.reconcile.apply import apply as spine
 from siteward.reconcile.apply.passwords import Passwords
 from siteward.reconcile.apply.revalidate import Allowance
-from siteward.reconcile.apply.target import Book, Options
+from siteward.reconcile.apply.target import Book, Listener, Options, quiet
 from siteward.reconcile.journal.chain import link, verify
 from siteward.reconcile.plan import Run, Target, drift, plan
 from siteward.reconcile.project import Project, open_project
@@ -124,13 +124,22 @@ class Rig:
         allowance = Allowance(accept={}, allow_delete=False, passwords=Passwords(folder=self.folder / "passwords"))
         return drift(self.project, [self.instance], self.book, Run(created=self.now, as_of=NOW, allowance=allowance))
 
-    def apply(self, reviewed: Plan, *, delete: bool = True, resume: bool = False, **options: Any) -> Report:
+    def apply(
+        self,
+        reviewed: Plan,
+        *,
+        delete: bool = True,
+        resume: bool = False,
+        on_progress: Listener = quiet,
+        **options: Any,
+    ) -> Report:
         declaration = self.project.declaration
         targets = {"it": Target(declaration=declaration, instance=self.instance, passwords=self.passwords)}
         chosen = Options(passwords=self.passwords, allow_delete=delete, **options)
         rest: dict[str, Any] = {
             "config_digest": self.project.loaded.digest,
             "clock": lambda: self.now + timedelta(minutes=1),
+            "on_progress": on_progress,
         }
         if resume:
             return spine.resume(targets, self.book, chosen, **rest)

@@ -381,9 +381,8 @@ def instance_plans(draw: st.DrawFn, *, hostile: bool = False, limits: bool = Tru
     proposal = draw(proposals(hostile=hostile, limits=limits))
     said = draw(remarks(proposal))
     judged = judge(proposal, as_of=NOW, allow_delete=draw(st.booleans()), remarks=said)
-    return compose(
-        proposal, (*said, *judged), instance="stats", origin="https://stats.example.org", seconds=draw(_SECONDS)
-    )
+    part = compose(proposal, (*said, *judged), instance="stats", origin="https://stats.example.org")
+    return replace(part, seconds=draw(_SECONDS))
 
 
 _SECONDS = st.sampled_from((0.0, 0.25, 1.0, 12.5, 1e-7, 1e21))

@@ -241,7 +241,7 @@ def test_a_review_with_fewer_names_comes_back_too(checkout: Program) -> None:
 def test_an_id_given_twice_or_not_at_all_is_refused(checkout: Program) -> None:
     rows = table(checkout)
     rows[0]["decision"] = "keep"
-    assert "stands in row 2 already" in given_back(checkout, [*rows, rows[0]]).out
+    assert "stands in review.csv, row 2 already" in given_back(checkout, [*rows, rows[0]]).out
     assert "the id is missing" in given_back(checkout, [{**rows[0], "id": ""}, *rows[1:]]).out
 
 

@@ -193,7 +193,8 @@ def test_status_says_who_is_missing_and_what_is_overdue(applied: Program) -> Non
     (sheets(applied) / "ben.csv").write_bytes(b"\xff\xfe\x00")
     broken = applied("review", "status")
     assert (broken.code, "neither UTF-8 nor utf-16" in broken.out) == (1, True)
-    assert applied("review", "status", "q9").code == 1
+    gone = applied("review", "status", "q9")
+    assert (gone.code, "no-such-review" in gone.out) == (1, True)
 
 
 def test_a_review_leaves_a_trace(applied: Program) -> None:
@@ -291,19 +292,37 @@ def test_what_moved_is_opened_again(applied: Program, sandbox: Sandbox) -> None:
     assert len(journal_lines(applied)) == 2
 
 
-@pytest.mark.parametrize("rest", ["revoke", "overdue"])
-def test_the_rest_is_decided_by_nobody_and_that_is_said(applied: Program, rest: str) -> None:
+def test_the_rest_is_revoked_by_nobody_and_that_is_said(applied: Program) -> None:
     start(applied)
     decide(applied, "carla.csv", ("ben", "keep", ""))
-    assert applied("review", "close", "q2", "--rest", rest).code == 1
-    said = applied("review", "close", "q2", "--write", "--rest", rest, "--reason", "nobody answered")
+    assert applied("review", "close", "q2", "--rest", "revoke").code == 1
+    said = applied("review", "close", "q2", "--write", "--rest", "revoke", "--reason", "nobody answered")
     assert said.code in {0, 3}, said.out + said.err
-    assert f"{rest} for 7 that nobody decided" in said.err
-    assert ("robot" in (applied.folder / "access.yaml").read_text().partition("grants:")[2]) == (rest == "overdue")
+    assert "revoke for 7 that nobody decided" in said.err
+    assert "robot" not in (applied.folder / "access.yaml").read_text().partition("grants:")[2]
     told = applied("history", "--user", "robot", "--since", "2026-04-01").out
-    assert f"reviewed: {rest}" in told
+    assert "reviewed: revoke" in told
     assert "nobody (review q2)" in told
     assert "nobody answered" in told
+
+
+def test_what_is_noted_as_overdue_is_not_decided(applied: Program) -> None:
+    """It is on record and stays open: it is noted once, and whoever decides late is heard."""
+    start(applied)
+    decide(applied, "carla.csv", ("ben", "keep", ""))
+    close = ("review", "close", "q2", "--write")
+    said = applied(*close, "--rest", "overdue", "--reason", "nobody answered")
+    assert said.code == 2, said.out + said.err
+    assert "1 decision taken, 7 noted as overdue, 0 taken before, 7 still open" in said.err
+    assert "reviewed: overdue" in applied("history", "--user", "robot", "--since", "2026-04-01").out
+    (made,) = (standing := applied("review", "status", "q2", "-f", "json")).json()["items"]
+    assert standing.code == 2
+    assert sum(sheet["decided"] for sheet in made["sheets"]) == 1
+    again = applied(*close, "--rest", "overdue", "--reason", "nobody answered")
+    assert "0 decisions taken, 0 noted as overdue, 1 taken before, 7 still open" in again.err
+    decide(applied, "ben.csv", ("robot", "keep", ""))
+    late = applied(*close)
+    assert (late.code, "1 decision taken, 1 taken before, 6 still open" in late.err) == (2, True)
 
 
 def test_without_a_journal_nothing_is_started_or_closed(company: Program) -> None:
@@ -370,7 +389,7 @@ def test_a_sheet_may_come_back_as_a_workbook(applied: Program) -> None:
 def test_a_name_is_taken_once_and_a_day_is_to_come(applied: Program) -> None:
     start(applied)
     arguments = ("review", "start", "q2", "--reviewers", "by-owner", "--due")
-    assert "there is a review q2 already" in applied(*arguments, "2026-04-30").out
+    assert "error review-exists: there is a review q2 already" in applied(*arguments, "2026-04-30").out
     assert "is over" in applied(*arguments, "2026-03-31").err
     assert "is no date" in applied(*arguments, "30.04.2026").err
     assert (

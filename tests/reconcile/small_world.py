@@ -30,6 +30,7 @@ from siteward.reconcile.apply.target import Book, Fresh, Listener, Options, quie
 from siteward.reconcile.journal.reading import path_of
 from siteward.transport.errors import OutcomeUnknownError, RefusedError, UnreachableError
 from siteward.transport.http import Doors, Reader, Writer
+from siteward.transport.pace import Speed
 from siteward.transport.patience import Patience
 
 if TYPE_CHECKING:
@@ -271,6 +272,14 @@ class Ask(Reader):
 
     def __init__(self, server: Server) -> None:
         self.server = server
+
+    @property
+    def speed(self) -> Speed:
+        return Speed()
+
+    @property
+    def now(self) -> float:
+        return 0.0
 
     def close(self) -> None:
         pass

@@ -62,7 +62,7 @@ def test_a_table_is_read_with_comma_and_semicolon(tmp_path: Path, separator: str
     assert found.answers == {"1": Answer(word="keep")}
     assert found.rows.keys() == {"1", "2"}
     assert found.rows["2"]["live"] == "edit"
-    assert found.places == {"1": "row 2", "2": "row 3"}
+    assert found.places == {"1": "review.csv, row 2", "2": "review.csv, row 3"}
 
 
 def test_a_review_in_json_is_read(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_review_in_json_is_read(tmp_path: Path) -> None:
     assert found.digest == "sha256:x"
     assert found.answers == {"1": Answer(word="revoke")}
     assert found.rows["1"]["line"] == "7"
-    assert found.places == {"1": "item 1", "2": "item 2"}
+    assert found.places == {"1": "review.csv, item 1", "2": "review.csv, item 2"}
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_what_a_decision_may_be(tmp_path: Path, said: str, answer: Answer) -> No
      "change edit view", "keep until 2027-01-01"],
 )  # fmt: skip
 def test_what_is_no_decision(tmp_path: Path, said: str) -> None:
-    """It is named with its item, and what may be written instead."""
+    """It is named with its sheet, its row and its item, and what may be written instead."""
     assert refusal(tmp_path, f"{HEADER}{said},77,sha256:x,view\n") == (
-        f"item 77: {said!r} is not a valid decision; write keep, revoke, remove, change ROLE, change until DATE,"
+        f"review.csv, row 2: item 77: {said!r} is not a valid decision; write keep, revoke, remove, change ROLE, change until DATE,"
         " or change ROLE until DATE"
     )
 
@@ -110,12 +110,15 @@ def test_what_is_no_decision(tmp_path: Path, said: str) -> None:
 def test_a_decision_is_of_one_item(tmp_path: Path) -> None:
     """One that stands beside no id, or beside an id that stands somewhere already, is refused by its row."""
     assert refusal(tmp_path, f"{HEADER}keep,1,sha256:x,view\nrevoke,,sha256:x,view\n") == (
-        "row 3: 'revoke' is decided of no item; the id is missing"
+        "review.csv, row 3: 'revoke' is decided of no item; the id is missing"
     )
     twice = f"{HEADER}keep,1,sha256:x,view\n,1,sha256:x,view\n"
-    assert refusal(tmp_path, twice) == "row 3: item 1 stands in row 2 already"
+    assert refusal(tmp_path, twice) == "review.csv, row 3: item 1 stands in review.csv, row 2 already"
     items = [{"id": "1"}, {"id": "1", "decision": "keep"}]
-    assert refusal(tmp_path, json.dumps({"digest": "x", "items": items})) == "item 2: item 1 stands in item 1 already"
+    assert (
+        refusal(tmp_path, json.dumps({"digest": "x", "items": items}))
+        == "review.csv, item 2: item 1 stands in review.csv, item 1 already"
+    )
 
 
 def test_a_row_about_what_was_not_read_is_no_item(tmp_path: Path) -> None:

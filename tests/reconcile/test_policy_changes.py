@@ -167,6 +167,21 @@ def told_of_instance(folder: Path, **fields: Any) -> set[str]:
     return {found.code for found in changed_rules(before, after)}
 
 
+def test_each_first_waiver_is_told_once_and_where_it_silences(tmp_path: Path) -> None:
+    """One by one with its line, not all in one sentence, nor once more for each instance that it is not about."""
+    old = FILE.replace(
+        "users:", "  blog: {platform: umami, url: https://u.example.org, self: robot, layout: per-site}\nusers:"
+    )
+    rows = ("ghost-member, on: blog, about: x", "public-share-link")
+    waivers = "".join(f"    - {{rule: {row}, reason: r, until: 2027-07-01, seen: {'a' * 16}}}\n" for row in rows)
+    found = changed_rules(read(tmp_path, old), read(tmp_path, f"{old}policy:\n  waivers:\n{waivers}"))
+    lines = len(old.splitlines())
+    assert [(said.message.partition(" was not set")[0], said.at.line if said.at else 0) for said in found] == [
+        (f"policy.waivers.public-share-link {'a' * 16}", lines + 4),
+        (f"blog: policy.waivers.ghost-member x {'a' * 16}", lines + 3),
+    ]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [

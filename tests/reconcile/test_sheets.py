@@ -75,13 +75,13 @@ def test_what_spreadsheets_save_is_taken(tmp_path: Path, separator: str, encodin
     assert found.digest == DIGEST
     assert {name: answer.word for name, answer in found.answers.items()} == {ID: "keep"}
     assert found.rows[ID]["where"] == "Müllers Seite"
-    assert found.places[ID] == f"row {3 if first else 2}"
+    assert found.places[ID] == f"sheet.csv, row {3 if first else 2}"
 
 
 def test_rows_are_counted_as_a_spreadsheet_counts_them(tmp_path: Path) -> None:
     """Blank rows too, and a header with blanks around its names."""
     told = " Decision ; id ;where; digest\r\n;;;\r\n\r\nkeep;" + ";".join(ROW[1:]) + "\r\n"
-    assert back(tmp_path, told.encode()).places == {ID: "row 4"}
+    assert back(tmp_path, told.encode()).places == {ID: "sheet.csv, row 4"}
 
 
 @pytest.mark.parametrize(

@@ -172,9 +172,11 @@ def test_what_was_not_checked_is_no_stale_plan(command: str) -> None:
 
 def test_powerful_unmanaged_accounts_are_always_named() -> None:
     weak = tuple(UnmanagedAccount(name=f"guest{at}", grants=1) for at in range(50))
-    strong = tuple(UnmanagedAccount(name=f"boss{at}", power=Power.ADMIN, ignored=True) for at in range(20))
+    seen = {"last_seen": "2026-10-28 23:59:01", "created": "2021-04-01"}
+    strong = tuple(UnmanagedAccount(name=f"boss{at}", power=Power.ADMIN, ignored=True, facts=seen) for at in range(20))
     shown = text(Report(command="plan", plan=reports.plan(reports.instance(unmanaged=weak + strong))))
     assert all(f"boss{at} " in shown for at in range(20))
+    assert shown.count("created 2021-04-01 · last seen 2026-10-28\n") == 20
     assert "and 50 more without high privileges, listed with -v" in shown
 
 

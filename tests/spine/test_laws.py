@@ -2,7 +2,7 @@
 
 1. A plan changes nothing. 2. After a completed apply a new plan holds only what the first announced as waiting,
 manual, held back or blocked. 3. An unchanged world plans nothing. 4. Nobody outside the plan is touched. 5. A crash
-at any write leaves a journal from which resume reaches the same end.
+at any write leaves a journal from which resume reaches the same end. 6. Applying sends as many requests as were told.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from rig import NOW, Rig
+from rig import NOW, Rig, part
 from siteward import platforms
 from siteward.access.model import account_of
 from siteward.access.report import exit_code
@@ -49,7 +49,14 @@ def rig_of(platform: str, release: str, world: Any, document: dict[str, Any], fo
 
 def steps(report: Report) -> dict[Any, Any]:
     assert report.plan is not None, [diagnostic.message for diagnostic in report.diagnostics]
-    return {step.change.key: step for part in report.plan.instances for step in part.steps}
+    return {step.change.key: step for instance in report.plan.instances for step in instance.steps}
+
+
+def check_requests(report: Report, sent: int, rig: Rig) -> None:
+    """Fail where something was written and the plan had told far more or fewer requests than that took."""
+    told = part(report).requests
+    if rig.fake.writes:
+        assert told / 1.5 <= sent <= told * 1.5, (told, sent)
 
 
 @pytest.mark.parametrize(("platform", "release"), RELEASES)
@@ -65,7 +72,9 @@ def test_the_laws_hold(platform: str, release: str, data: st.DataObject) -> None
         assert rig.fake.writes == 0
         planned = steps(first)
         assert first.plan is not None
+        asked = rig.axe.count
         report = rig.apply(first.plan)
+        check_requests(first, rig.axe.count - asked, rig)
         note(f"outcomes: {[(outcome.step.change, outcome.status, outcome.message) for outcome in report.outcomes]}")
         note(f"said: {[(diagnostic.code, diagnostic.message) for diagnostic in report.diagnostics]}")
         assert {outcome.status for outcome in report.outcomes} <= {"done", "already", "blocked", "skipped"}

@@ -176,6 +176,13 @@ def plural(count: int, singular: str, several: str = "") -> str:
     return f"{count} {singular if count == 1 else several or singular + 's'}"
 
 
+def round_time(seconds: float) -> str:
+    """Return a length of time as people tell it: `40 s`, `12 min` from two minutes on, `3 h` from two hours on."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.0f} h"
+
+
 def join_some(names: Sequence[str]) -> str:
     """Return the first few names, and the number of the others."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

@@ -25,10 +25,11 @@ NEEDS = frozenset({DELETION, PASSWORDS, NEEDED, DEPENDS})
 
 def as_if_given(plan: Plan) -> Plan:
     """Return a plan in which the steps that lack nothing but a need are not blocked."""
-    return replace(plan, instances=tuple(map(_give, plan.instances))) if plan.needs else plan
+    return replace(plan, instances=tuple(map(give, plan.instances))) if plan.needs else plan
 
 
-def _give(part: InstancePlan) -> InstancePlan:
+def give(part: InstancePlan) -> InstancePlan:
+    """Return the plan of an instance in which the steps that lack nothing but a need are not blocked."""
     blocked: set[str] = set()
     steps = []
     for step in part.steps:  # what a step depends on stands before it

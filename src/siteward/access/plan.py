@@ -92,7 +92,8 @@ class InstancePlan(Struct, frozen=True, kw_only=True):
 
     `origin` is scheme, host, port and base path. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
     and `grants` count what was read and is managed, `declared` the live accounts of declared users, `read_accounts`,
-    `read_sites` and `read_grants` all that was read. `requests` and `seconds` are what applying is expected to cost. `waiting` are keys already as wanted but for somebody's acceptance. `flawed` is true if the file asks
+    `read_sites` and `read_grants` all that was read. `requests` and `seconds` are all that applying is expected to send
+    and to take, the reading before, between and after its changes included. `waiting` are keys already as wanted but for somebody's acceptance. `flawed` is true if the file asks
     for what does not exist here, so that its wish is not wholly known. `emptied` are the
     accounts that lose all access. `left_out` are the steps that a selection leaves out (see `Plan.only`).
     """
@@ -201,14 +202,12 @@ def compose(
     *,
     instance: str,
     origin: str,
-    requests: int = 0,
-    seconds: float = 0.0,
     read_requests: int = 0,
 ) -> InstancePlan:
     """Return the plan of one instance: the proposed steps in order, each with its diagnostics and risks.
 
     `remarks` are the diagnostics of the guards and the platform's review; those of the proposal and of resolving the
-    file are added. `origin` is as in the plan, `requests` and `seconds` are the expected cost of the platform's bundles.
+    file are added. `origin` is as in the plan.
     """
     view = _View(proposal, remarks)
     steps, held_back = view.steps(proposal.proposed, "s"), view.steps(proposal.held_back, "h")
@@ -240,8 +239,6 @@ def compose(
         admins_before=view.admins(),
         admins_after=view.admins(() if view.blocked else view.done),
         read_requests=read_requests,
-        requests=requests,
-        seconds=seconds,
         emptied=() if view.blocked else tuple(sorted(view.emptied)),
         flawed=proposal.desired.flawed,
     )

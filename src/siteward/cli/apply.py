@@ -178,10 +178,9 @@ def _carry_out(
     verb: Callable[..., Report],
 ) -> Report:
     """Call `apply` with a plan, or `resume` with none, and show the progress of its steps."""
-    from siteward.cli.checkout import progress_bar
+    from siteward.cli.progress import progress_on_stderr
 
-    total = sum(len(part.runnable) for part in plan.instances) if plan else 0
-    with progress_bar(session, total) as listener:
+    with progress_on_stderr(session, plan) as listener:
         report = verb(
             *(() if plan is None else (plan,)),
             checkout.targets(),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -29,12 +28,11 @@ from siteward.transport.errors import InsecureError, SecretMissingError
 from siteward.transport.secrets import Secret, dotenv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
     from pathlib import Path
 
     from siteward.platforms.instance import Instance
-    from siteward.reconcile.apply.target import Progress
     from siteward.reconcile.journal.entries import Actor
     from siteward.reconcile.survey import Survey
     from siteward.transport.link import Exchange
@@ -328,28 +326,3 @@ def _pause_notice(session: Session) -> Callable[[float, str], None]:
             click.echo(f"waiting {seconds:.0f} s: {reason}", err=True)
 
     return notice
-
-
-@contextmanager
-def progress_bar(session: Session, total: int) -> Iterator[Callable[[Progress], None]]:
-    """Give the listener to which apply reports the progress of `total` steps: a bar on a terminal, nothing elsewhere."""
-    if session.quiet or not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("applying", total=total)
-
-        def advance(progress: Progress) -> None:
-            description = _only_printable(progress.instance)
-            bar.update(task, description=description, advance=0 if progress.outcome is None else 1)
-
-        yield advance
-
-
-def _only_printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)

@@ -122,13 +122,12 @@ class _Flags(Struct, frozen=True, kw_only=True):
     allow_delete: bool
     only: tuple[str, ...]
 
-    @property
-    def part(self) -> str:
-        """The options that choose a part, as text for a shell; a saved plan needs them no more."""
-        return "".join(f" --only {shlex.quote(word)}" for word in self.only)
+    def for_plan(self) -> str:
+        """Return the options for the same plan once more, as text for a shell; a saved plan needs no `--only` any more."""
+        return "".join(f" --only {shlex.quote(word)}" for word in self.only) + self.for_apply(None)
 
-    def as_words(self, digest: str) -> str:
-        """Return the options as text for a shell, each `--accept` with the digest of the plan that was saved."""
+    def for_apply(self, digest: str | None) -> str:
+        """Return the options as text for a shell, each `--accept` with the digest of the plan that was saved, if it was."""
         words = [word for name in self.instances for word in ("--instance", name)]
         words += ["--as-of", self.as_of] if self.as_of else []
         words += ["--base", self.base] if self.base else []
@@ -136,7 +135,7 @@ class _Flags(Struct, frozen=True, kw_only=True):
         words += ["--allow-delete"] if self.allow_delete else []
         words += ["--passwords-out", str(self.passwords_out)] if self.passwords_out else []
         for name in self.accept:
-            words += ["--accept", name if name == "empty" else f"{name}={digest}"]
+            words += ["--accept", name if name == "empty" or digest is None else f"{name}={digest}"]
         words += ["--reason", self.reason] if self.accept and self.reason else []
         return "".join(f" {shlex.quote(word)}" for word in words)
 
@@ -157,13 +156,11 @@ def _save_where_asked(report: Report, out: Path | None, flags: _Flags) -> Report
         return report if out is None else save_plan(report, out)
     left = _tell_blocked(reviewed)
     if out is None:
-        lacking = flags.lacking(reviewed)
-        return replace(
-            report, next=f"siteward plan{flags.part} --out plan.json, then siteward apply plan.json{lacking}{left}"
-        )
+        carry_out = f"siteward apply plan.json{flags.for_apply('DIGEST')}{flags.lacking(reviewed)}"
+        return replace(report, next=f"siteward plan{flags.for_plan()} --out plan.json, then {carry_out}{left}")
     saved = save_plan(report, out)
     digest = saved.plan.digest if saved.plan else ""
-    options = flags.as_words(digest) + flags.lacking(reviewed)
+    options = flags.for_apply(digest) + flags.lacking(reviewed)
     return replace(saved, next=f"siteward apply {shlex.quote(str(out))}{options}{left}")
 
 

@@ -137,7 +137,11 @@ def status(session: Session, name: str | None) -> int:
 @click.argument("name")
 @journal_option
 @click.option("--write", is_flag=True, help="Write the decisions into the journal, and the edit into the files.")
-@click.option("--rest", type=click.Choice(["revoke", "overdue"]), help="What is decided where nobody decided.")
+@click.option(
+    "--rest",
+    type=click.Choice(["revoke", "overdue"]),
+    help="What becomes of what nobody decided: taken away, or on record and still open.",
+)
 @click.option("--reason", metavar="TEXT", help="With --rest: why.")
 @with_session("text", without=("--group-by",))
 def close(session: Session, name: str, rest: Rest | None, reason: str | None, *, write: bool) -> int:
@@ -156,13 +160,21 @@ def close(session: Session, name: str, rest: Rest | None, reason: str | None, *,
         work.write(closing, edit, rest, session.privacy)
     _tell(session, work, closing, edit)
     still = len(closing.reopened) + len(closing.undecided) + work.count_missing()
-    how = f"; {rest} for {sum(not answer.by for answer in closing.taken.values())} that nobody decided" if rest else ""
     done = "taken" if write else "to be taken with --write"
     session.say(
-        f"{plural(len(closing.taken), 'decision')} {done}{how}, {len(closing.done)} taken before, {still} still open"
+        f"{plural(len(closing.taken), 'decision')} {done}{_describe_rest(closing, rest)},"
+        f" {len(closing.done)} taken before, {still} still open"
     )
     code = _LEFT if edit.undone else _OPEN if still else 0
     return 0 if session.exit_zero else code
+
+
+def _describe_rest(closing: Closing, rest: Rest | None) -> str:
+    """Return in words what `--rest` makes of what nobody decided."""
+    if rest == "overdue":
+        return f", {len(closing.noted)} noted as overdue"
+    nobody = sum(not answer.by for answer in closing.taken.values())
+    return f"; revoke for {nobody} that nobody decided" if rest else ""
 
 
 class _Closing(Struct, frozen=True, kw_only=True):
@@ -218,7 +230,7 @@ class _Closing(Struct, frozen=True, kw_only=True):
         from siteward.reconcile.journal.journal import opened
         from siteward.reconcile.rounds import as_reviewed
 
-        book, taken = self.checkout.book, as_reviewed(self.current, closing.taken)
+        book, taken = self.checkout.book, as_reviewed(self.current, {**closing.taken, **closing.noted})
         for instance, decisions in taken.items():
             try:
                 with opened(book.folder, instance, key=book.key, clock=now) as journal:
@@ -356,7 +368,8 @@ def _refuse_old(checkout: Checkout, name: str) -> None:
     except RoundError as problem:
         raise _stop(problem) from problem
     if name in list_rounds(checkout.book.folder):
-        raise _stop(RoundError(f"there is a review {name} already", f"siteward review status {name}"))
+        hint = f"siteward review status {name}; a review of another name begins another one"
+        raise _stop(RoundError(f"there is a review {name} already", hint, "review-exists"))
 
 
 def _stop(problem: RoundError) -> StoppedError:
@@ -471,14 +484,15 @@ def _write_round(checkout: Checkout, made: ReviewRound, files: Mapping[str, byte
 def _find_standing(checkout: Checkout, made: ReviewRound) -> RoundStanding:
     from siteward.reconcile.apply.inputs import TROUBLE, describe_trouble
     from siteward.reconcile.confirmed import taken_before
-    from siteward.reconcile.rounds import find_standing
+    from siteward.reconcile.rounds import decided_in, find_standing
 
     names = [instance.name for instance in checkout.instances]
     try:
         taken = taken_before(checkout.book, names, made.name)
     except TROUBLE as problem:
         raise StoppedError(Report(command="review", diagnostics=(describe_trouble("", problem),))) from problem
-    return find_standing(checkout.book.folder, made, taken.keys(), is_past=_is_past(checkout, made.due))
+    decided = decided_in(taken).keys()
+    return find_standing(checkout.book.folder, made, decided, is_past=_is_past(checkout, made.due))
 
 
 def _answer(session: Session, found: Sequence[RoundStanding]) -> int:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=0),
     default=0,
     metavar="MS",
-    help="Answer no sooner than after MS milliseconds.",
+    help="Answer no sooner than after MS milliseconds, and take the time of hashes and mails.",
 )
 @click.option(
     "--fault", "faults", multiple=True, metavar="SPEC", help="What goes wrong: KIND[@AFTER][xTIMES][:METHOD PATH]."

@@ -195,7 +195,8 @@ class Fake:
     `shift-rows`, `lying-total`) are asked for with `self.struck(kind, request)` by the handlers themselves.
 
     `gate` stands before it and answers in its place; what it stops is no call. Requests are answered one at a time, except
-    where a handler opens a `window`. `latency` and `race` are seconds; `race` is how long a window stays open. A request
+    where a handler opens a `window`. `latency` and `race` are seconds; `race` is how long a window stays open. With a
+    latency the sandbox also takes the time for which the real server works (`labour`). A request
     that the fault `late` hits is answered 504, as by a gateway that has given up, and carried out after `lateness` more
     requests. `shared` is set on a socket, where others may come at any time.
     """
@@ -238,6 +239,11 @@ class Fake:
         """Note that this request changed state."""
         self._writes += 1
         self._mine.wrote = True
+
+    @property
+    def labour(self) -> float:
+        """The seconds that the real server would have worked so far beyond answering: for slow hashes, for mails."""
+        return 0.0
 
     @property
     def writes(self) -> int:
@@ -318,12 +324,15 @@ class Fake:
         if stopped is not None:
             return stopped(environ, start_response)
         with self._turn():
+            before = self.labour
             try:
                 response = self.answer(request)
             except CutError:
                 self._note(request, 0)
                 return _cut(start_response)
             self._note(request, response.status_code)
+            if self.latency and self.labour > before:
+                time.sleep(self.labour - before)
         return response(environ, start_response)
 
     @contextlib.contextmanager

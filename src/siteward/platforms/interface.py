@@ -7,7 +7,8 @@ The way of one instance through an adapter:
     secrets ──┘               │       └─────▶ read ──▶ Live ─▶ (core: diff, manage, judge)
                               │                                   │ changes
                               │                    review ◀───────┤  limits and side effects of the platform
-                              │                    bundle ◀───────┘  which changes share a call, and the cost
+                              │                    bundle ◀───────┤  which changes share a call
+              │                    forecast ◀─────┘  how many requests a run sends
                               └─ writer ─▶ write(bundle) ─▶ Receipts ─ refresh ─▶ read-back
 
 A platform never sees a declaration, a plan or another platform; it decides neither order nor policy, keeps no
@@ -33,6 +34,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
+from siteward.platforms.forecast import Forecast
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from siteward.platforms.fakery import Fake, World
     from siteward.platforms.known import KeysRead, Known
     from siteward.transport.http import Doors, Link, Reader, Writer
+    from siteward.transport.pace import Speed
     from siteward.transport.secrets import Secret, Secrets
 
 T = TypeVar("T")
@@ -58,8 +62,6 @@ def nothing_unwanted(_resources: Collection[Resource]) -> frozenset[Key]:
 class Bundle(Struct, frozen=True, kw_only=True):
     """Changes that are written together, because one call (or one inseparable sequence) carries them.
 
-    `requests` is the expected number of requests, `seconds` the waiting time that the rate limits add.
-
     The caller sets the other fields just before writing. `passwords` are by account name, each delivered before.
     `ahead` are the later changes of the run: an invitation may need a site on which its account will have access
     (Matomo). `unwanted` is for calls with side effects that no change lists (Piwik PRO's levels that return with a demotion,
@@ -68,8 +70,6 @@ class Bundle(Struct, frozen=True, kw_only=True):
     """
 
     changes: tuple[Change, ...]
-    requests: int = 1
-    seconds: float = 0.0
     passwords: Mapping[str, Secret] = MappingProxyType({})
     ahead: tuple[Change, ...] = ()
     unwanted: Callable[[Collection[Resource]], frozenset[Key]] = nothing_unwanted
@@ -174,8 +174,8 @@ class Platform(Struct, frozen=True, kw_only=True):
     `siteward.transport.errors.PlatformError`; half an answer is an error. `refresh` reads only the given keys again and
     returns the resource of each (`None`: surely absent; a key left out: could not be read).
 
-    `bundle` groups changes by call and estimates the cost, `review` returns diagnostics about the platform's limits and
-    side effects; neither sends anything. `write` sends a bundle and returns a receipt for each change. `reach` describes
+    `bundle` groups changes by call, `forecast` counts what a run sends, `review` returns diagnostics about the platform's
+    limits and side effects; none of them sends anything. `write` sends a bundle and returns a receipt for each change. `reach` describes
     the rights of the credentials. `resend`, for platforms with invitations, sends the open or expired
     invitation of an account again. `finish` repeats what `write` does after a change has taken effect (taking back its
     side effects), if the answer was lost or the process died in between; the caller has seen by reading that the change
@@ -198,6 +198,7 @@ class Platform(Struct, frozen=True, kw_only=True):
     read: Read
     refresh: Callable[[Reader, Collection[Key], Live], Mapping[Key, Resource | None]]
     bundle: Callable[[Sequence[Change], Live], Sequence[Bundle]]
+    forecast: Callable[[Live, Speed], Forecast] = Forecast
     write: Callable[[Writer, Bundle, Live], Sequence[Receipt]]
     review: Callable[[Sequence[Change], Live, Memory | None], Iterable[Diagnostic]] = no_remarks
     reach: Callable[[Reader, Any, Traits], Reach]

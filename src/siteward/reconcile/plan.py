@@ -43,6 +43,7 @@ from siteward.reconcile.selection import find_unknown
 from siteward.reconcile.survey import Snapshot, Survey, surveyed, take_survey
 from siteward.reconcile.waivers import find_unused, list_waived
 from siteward.transport.errors import PlatformError
+from siteward.transport.pace import Speed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -149,9 +150,7 @@ def plan_and_survey(
     surveys = tuple(result for result, _ in seen if isinstance(result, Survey))
     problems = tuple(result for result, _ in seen if isinstance(result, Diagnostic))
     parts = tuple(
-        result.plan(run.allowance, read_requests=requests, only=run.only)
-        for result, requests in seen
-        if isinstance(result, Survey)
+        result.plan(run.allowance, speed=speed, only=run.only) for result, speed in seen if isinstance(result, Survey)
     )
     unmatched = nowhere(project.declaration, {survey.name: survey.live for survey in surveys})
     said = (*_without_settled(project.said, surveys), *unmatched, *problems, *_judge_waivers(project, parts, run))
@@ -299,10 +298,10 @@ def _history_or_problem(project: Project, instance: Instance, book: Book) -> His
 
 def _survey_or_problem(
     project: Project, instance: Instance, history: History | Diagnostic, run: Run, book: Book, revisions: Revisions
-) -> tuple[Survey | Diagnostic, int]:
-    """Return the survey of one instance, or the error for which there is none; and the number of requests sent."""
+) -> tuple[Survey | Diagnostic, Speed]:
+    """Return the survey of one instance, or the error for which there is none; and how fast it was read."""
     if isinstance(history, Diagnostic):
-        return history, 0
+        return history, Speed()
     try:
         if instance.name in run.snapshots:
             traits, live = run.snapshots[instance.name]
@@ -315,7 +314,7 @@ def _survey_or_problem(
                 memory=history.memory,
                 revisions=revisions,
             )
-            return seen, 0
+            return seen, Speed()
         with instance.reading() as reader:
             seen = take_survey(
                 project.declaration,
@@ -325,10 +324,11 @@ def _survey_or_problem(
                 memory=history.memory,
                 revisions=revisions,
             )
+            speed = reader.speed
             more = later_starts(project, seen, run, revisions)
-            return add_history(seen, history, run, book, more), reader.requests
+            return add_history(seen, history, run, book, more), speed
     except PlatformError as problem:
-        return _describe_problem(project, instance, problem), 0
+        return _describe_problem(project, instance, problem), Speed()
 
 
 def _describe_problem(project: Project, instance: Instance, problem: PlatformError | JournalBrokenError) -> Diagnostic:

@@ -57,11 +57,10 @@ _FIXED: Final = ("instance", "account", "where")
 class RoundError(Exception):
     """A round cannot be started, read or closed; the message says why."""
 
-    code = "no-such-review"
-
-    def __init__(self, why: str, hint: str = "siteward review status") -> None:
+    def __init__(self, why: str, hint: str = "siteward review status", code: str = "no-such-review") -> None:
         super().__init__(why)
         self.hint = hint
+        self.code = code
 
 
 # -- who reviews what
@@ -264,7 +263,7 @@ def _read_sheet(root: Path, made: ReviewRound, sheet: Assignment) -> dict[str, R
         raise BadDecisionsError(f"{path} has lost the column {lost[0]!r}; put back what stood there")
     rows: dict[str, Row] = {}
     for item, cells in decisions.rows.items():
-        place = f"{path.name}, {decisions.places[item]}"
+        place = decisions.places[item]
         answer = _complete(decisions.answers.get(item), sheet, place)
         rows[item] = Row(sheet=sheet, cells=cells, place=place, answer=answer)
     return rows
@@ -337,10 +336,12 @@ class Closing(Struct, frozen=True, kw_only=True):
 
     `taken` are decisions that are taken now, `again` those that the journal has and the file may not show yet; `reopened`
     are items that moved since they were sent, `undecided` those without a decision, `gone` those that nobody holds any
-    more, and `done` those that the journal has a decision on.
+    more, and `done` those that the journal has a decision on. `noted` are those of the undecided that are put on record as
+    overdue now: nobody has decided on them, so a decision that comes late counts.
     """
 
     taken: Mapping[str, Answer]
+    noted: Mapping[str, Answer]
     again: Mapping[str, Answer]
     reopened: Mapping[str, Row]
     undecided: tuple[str, ...]
@@ -358,12 +359,13 @@ def settle(
 
     Each of `shown` are the items of now as one form of the review shows them, the first with all names.
 
-    `rest` is what is decided for what nobody decided on, with the reason; not of what moved, which nobody has seen.
+    `rest` is what becomes of what nobody decided on, with the reason; not of what moved, which nobody has seen.
     Raises `BadDecisionsError` where a decision stands beside another item than its id names.
     """
-    now = {item["id"]: item for item in shown[0]}
+    now, decided = {item["id"]: item for item in shown[0]}, decided_in(journalled)
     _check_rows(rows, shown)
     taken: dict[str, Answer] = {}
+    noted: dict[str, Answer] = {}
     again: dict[str, Answer] = {}
     reopened: dict[str, Row] = {}
     undecided: list[str] = []
@@ -371,21 +373,23 @@ def settle(
         if item not in now:
             continue
         moved = any(plain(row.cells.get(column, "")) != plain(now[item][column]) for column in _MOVING)
-        if item in journalled:
-            before = _parse(journalled[item])
-            again |= {item: before} if before is not None and not moved else {}
+        if item in decided:
+            again |= {} if moved else {item: _parse(decided[item])}
         elif moved:
             reopened[item] = row
         elif row.answer is not None:
             taken[item] = row.answer
-        elif rest is not None:
-            taken[item] = Answer(word=rest[0], reason=rest[1])
+        elif rest is not None and rest[0] == "revoke":
+            taken[item] = Answer(word="revoke", reason=rest[1])
         else:
             undecided.append(item)
-    gone = tuple(item for item in rows if item not in now and item not in journalled)
+            noted |= (
+                {item: Answer(word="overdue", reason=rest[1])} if rest is not None and item not in journalled else {}
+            )
+    gone = tuple(item for item in rows if item not in now and item not in decided)
     return Closing(
-        taken=taken, again=again, reopened=reopened, undecided=tuple(undecided), gone=gone,
-        done=frozenset(rows.keys() & journalled.keys()),
+        taken=taken, noted=noted, again=again, reopened=reopened, undecided=tuple(undecided), gone=gone,
+        done=frozenset(rows.keys() & decided.keys()),
     )  # fmt: skip
 
 
@@ -397,17 +401,19 @@ def _check_rows(rows: Mapping[str, Row], shown: Sequence[Sequence[Mapping[str, s
     check_names(given, *shown, columns=_FIXED)
 
 
-def _parse(before: Reviewed) -> Answer | None:
-    """Return a decision that the journal has as an answer; `None` for one from which no edit follows."""
-    if before.decision == "overdue":
-        return None
+def _parse(before: Reviewed) -> Answer:
+    """Return a decision that the journal has as an answer."""
     return replace(parse_decision(before.decision, before.item), reason=before.reason, by=before.by)
+
+
+def decided_in(journalled: Mapping[str, Reviewed]) -> Mapping[str, Reviewed]:
+    """Return the decisions among what the journals have of a round; `overdue` says that there was none."""
+    return {item: before for item, before in journalled.items() if before.decision != "overdue"}
 
 
 def collect(review: Review, answers: Mapping[str, Answer]) -> Decisions:
     """Return answers as the decisions on a review from which an edit follows."""
-    edits = {item: answer for item, answer in answers.items() if answer.word != "overdue"}
-    return Decisions(digest=review.digest, answers=edits, rows={}, places={})
+    return Decisions(digest=review.digest, answers=answers, rows={}, places={})
 
 
 def as_reviewed(review: Review, answers: Mapping[str, Answer]) -> Mapping[str, tuple[Reviewed, ...]]:

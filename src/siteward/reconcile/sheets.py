@@ -65,7 +65,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 class Decisions(Struct, frozen=True, kw_only=True):
     """The decisions of reviewers, by item id, on the review with that digest.
 
-    `rows` are the items as the reviewers saw them, `places` say where each stands in their file ("row 3").
+    `rows` are the items as the reviewers saw them, `places` say where each stands ("anna.csv, row 3").
     """
 
     digest: str
@@ -87,7 +87,8 @@ def read_decisions(path: Path) -> Decisions:
     rows, digest = _read_rows(content, path)
     answers: dict[str, Answer] = {}
     places: dict[str, str] = {}
-    for place, row in rows:
+    for number, row in rows:
+        place = f"{path.name}, {number}"
         # Spreadsheets, and our own guard against formulas, may leave an apostrophe before a text.
         row["id"] = item = _read_id(row["id"], place)
         decision = row.get("decision", "").strip().strip("'").strip()
@@ -103,7 +104,7 @@ def read_decisions(path: Path) -> Decisions:
         if item:
             places[item] = place
         if decision:
-            answers[item] = parse_decision(decision, item, row)
+            answers[item] = _parse_at(place, decision, item, row)
     return Decisions(
         digest=digest, answers=answers, rows={row["id"]: row for _, row in rows if row["id"]}, places=places
     )
@@ -201,6 +202,14 @@ def _take_table(table: Sequence[Sequence[str]], path: Path) -> tuple[_Rows, str]
             f"{path} is not a valid review of one digest: write one with `siteward review -o review.csv`"
         )
     return rows, digests.pop()
+
+
+def _parse_at(place: str, decision: str, item: str, row: Mapping[str, str]) -> Answer:
+    """Return the decision that stands at a place; raises `BadDecisionsError` that names it."""
+    try:
+        return parse_decision(decision, item, row)
+    except BadDecisionsError as problem:
+        raise BadDecisionsError(f"{place}: {problem}") from None
 
 
 def parse_decision(decision: str, item: str, row: Mapping[str, str] = MappingProxyType({})) -> Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
@@ -20,7 +19,7 @@ from siteward.access.identity import follow
 from siteward.access.key_inventory import hold_keys, judge_keys
 from siteward.access.known_names import account_names
 from siteward.access.model import Access, account_of
-from siteward.access.needs import NEEDS, PASSWORDS
+from siteward.access.needs import NEEDS, PASSWORDS, give
 from siteward.access.plan import InstancePlan, Need, compose
 from siteward.access.proposal import manage
 from siteward.access.waivers import silenced
@@ -38,6 +37,7 @@ from siteward.reconcile.dated import (
     let_ends_pass,
 )
 from siteward.reconcile.drift import find_undone
+from siteward.reconcile.forecast import Basis, expect
 from siteward.reconcile.own_account import claim_of, own_account
 from siteward.reconcile.selection import confine
 from siteward.reconcile.unsettled import settled
@@ -64,8 +64,11 @@ if TYPE_CHECKING:
     from siteward.reconcile.revisions.base_policy import BasePolicy
     from siteward.reconcile.selection import Selection
     from siteward.transport.http import Reader
+    from siteward.transport.pace import Speed
 
 
+_TOLD = 5.0
+"""The shortest time that a plan tells, in seconds."""
 Snapshot: TypeAlias = "tuple[Traits, Live]"
 
 
@@ -192,19 +195,20 @@ class Survey(Struct, frozen=True, kw_only=True):
         ours = {change.key for change in manage(live, desired, self.traits, self.proposal.policy, self.memory).changes}
         return frozenset(resource.key for resource in resources if resource.key in ours)
 
-    def plan(self, allowance: Allowance, *, read_requests: int = 0, only: Selection | None = None) -> InstancePlan:
-        """Return the plan that follows, with the expected requests and seconds; with `only`, that part of it.
+    def plan(self, allowance: Allowance, *, speed: Speed | None = None, only: Selection | None = None) -> InstancePlan:
+        """Return the plan that follows; with `only`, that part of it.
 
-        A part is judged as if the rest was not there; the steps that are left out are named.
+        A part is judged as if the rest was not there; the steps that are left out are named. With the `speed` of the
+        reading it tells how many requests applying is expected to send, and how long that takes.
         """
-        whole = self._compose(self.proposal, self.verdict(allowance), read_requests)
+        whole = self._compose(self.proposal, self.verdict(allowance), speed if only is None else None)
         if only is None:
             return whole
 
         def part(keys: Collection[Key], remarks: Iterable[Diagnostic]) -> InstancePlan:
             """Return the plan of the changes of these keys alone, with more diagnostics."""
             proposal = _select_changes(self.proposal, keys)
-            return self._compose(proposal, (*self.verdict(allowance, keys), *remarks), read_requests)
+            return self._compose(proposal, (*self.verdict(allowance, keys), *remarks), speed)
 
         return confine(whole, only, part)
 
@@ -231,20 +235,23 @@ class Survey(Struct, frozen=True, kw_only=True):
             **approvals,
         }
 
-    def _compose(self, proposal: Proposal, remarks: Iterable[Diagnostic], read_requests: int) -> InstancePlan:
-        bundles = self.platform.bundle(proposal.changes, self.live)
-        part = compose(
-            proposal,
-            remarks,
-            instance=self.name,
-            origin=self.origin,
-            requests=sum(bundle.requests for bundle in bundles),
-            seconds=math.fsum(bundle.seconds for bundle in bundles),
-            read_requests=read_requests,
-        )
+    def _compose(self, proposal: Proposal, remarks: Iterable[Diagnostic], speed: Speed | None) -> InstancePlan:
+        read_requests = 0 if speed is None else speed.requests
+        part = compose(proposal, remarks, instance=self.name, origin=self.origin, read_requests=read_requests)
+        part = part if speed is None else self._foresee(part, speed)
         told = silenced(part.diagnostics, self.name, proposal.policy.waivers, self.as_of)
         undone = find_undone(part, self.live, self.desired, self.memory, self.traits)
         return replace(part, diagnostics=told, steps=tuple(self._mark(step, undone) for step in part.steps))
+
+    def _foresee(self, part: InstancePlan, speed: Speed) -> InstancePlan:
+        """Return a plan with what applying is expected to take; whoever applies gives what steps only wait for.
+
+        A few seconds are told as none, since nobody waits for them.
+        """
+        basis = Basis(platform=self.platform, traits=self.traits, live=self.live, speed=speed, unwanted=self.unwanted)
+        expected = expect(give(part).runnable, basis)
+        seconds = float(round(expected.seconds(expected.whole)))
+        return replace(part, requests=expected.whole.requests, seconds=seconds if seconds >= _TOLD else 0.0)
 
     def _mark(self, step: Step, undone: Collection[Key]) -> Step:
         """Return a step with what it undoes, and whether it is of this change of the files."""

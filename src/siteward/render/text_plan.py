@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
-from siteward.access.diagnostic import Diagnostic, Severity, join_some, plural
+from siteward.access.diagnostic import Diagnostic, Severity, join_some, plural, round_time
 from siteward.access.model import Power, account_of
 from siteward.render import words
 from siteward.render.lines import Cell
@@ -127,13 +127,8 @@ def _describe_reading(instance: InstancePlan, palette: Palette) -> Iterator[str]
     if instance.admins_before != instance.admins_after:
         yield f"admins {instance.admins_before}{palette.arrow}{instance.admins_after}"
     if instance.requests:
-        yield f"applying takes about {plural(instance.requests, 'request')}{_describe_duration(instance.seconds)}"
-
-
-def _describe_duration(seconds: float) -> str:
-    if seconds < 1:
-        return ""
-    return f" and {seconds:.0f} s" if seconds < 120 else f" and {seconds / 60:.0f} min"
+        time = f", and {round_time(instance.seconds)}" if instance.seconds >= 1 else ""
+        yield f"applying takes about {plural(instance.requests, 'request')}, reading included{time}"
 
 
 def _explain_no_changes(instance: InstancePlan, context: RenderContext) -> str:
@@ -355,7 +350,7 @@ def _unmanaged_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
 
 
 def _unmanaged_cells(account: UnmanagedAccount, instance: str, palette: Palette) -> tuple[Cell, ...]:
-    facts = (f"{name} {fact}" for name, fact in sorted(account.facts.items()))
+    facts = (f"{name.replace('_', ' ')} {words.day(fact)}" for name, fact in sorted(account.facts.items()))
     marks = ("open invitation" if account.pending else "", "ignored" if account.ignored else "")
     known = palette.join((plural(account.grants, "grant"), *marks, *facts))
     named = f"{account.name} <{account.email}>" if account.email and account.email != account.name else account.name

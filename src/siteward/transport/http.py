@@ -36,7 +36,7 @@ from siteward.transport.errors import (
 )
 from siteward.transport.gates import raise_gate
 from siteward.transport.link import Exchange, Link
-from siteward.transport.pace import Pace, Rate, retry_after
+from siteward.transport.pace import Pace, Rate, Speed, retry_after
 from siteward.transport.patience import Patience
 from siteward.transport.redacted import Redacted
 from siteward.transport.wire import Reading, ReadOnlyTransport, Wire, base_path
@@ -114,6 +114,7 @@ class _Connection(Struct, frozen=True):
     origin: str
     closed_for: Callable[[Answer], float | None] | None = None
     rows: SqlReader | None = None
+    command_rates: tuple[Rate, ...] = ()
 
 
 class _Retries:
@@ -193,6 +194,19 @@ class Reader:
     def now(self) -> float:
         """The seconds of a monotonic clock, by which the age of something that was read can be told."""
         return self._connection.link.clock()
+
+    @property
+    def speed(self) -> Speed:
+        """How fast the server has answered so far."""
+        connection = self._connection
+        return Speed(
+            requests=connection.wire.requests,
+            seconds=connection.wire.busy,
+            answer=connection.wire.usual,
+            workers=connection.link.workers,
+            rates=connection.pace.rates,
+            command_rates=connection.command_rates,
+        )
 
     @property
     def longest(self) -> float:
@@ -421,7 +435,10 @@ def open_doors(  # noqa: PLR0913 — all but the link are optional and named
 
     commands = pace(write_rates)
     posts = commands if posts_are_writes else None
-    connection = _Connection(link, wire, pace(rates), posts, scrub, address_of(link.url), closed_for, rows)
+    origin = address_of(link.url)
+    connection = _Connection(
+        link, wire, pace(rates), posts, scrub, origin, closed_for, rows, command_rates=commands.rates
+    )
     writer = Writer(connection, client(read_only), client(wire), commands)
     return Doors(Reader(connection, client(read_only)), writer, link.deadline)
 

@@ -26,6 +26,27 @@ def duration(rates: Sequence[Rate], calls: int) -> float:
     return max((max(0, calls - 1) // rate.calls * rate.seconds for rate in rates), default=0.0)
 
 
+class Speed(Struct, frozen=True, kw_only=True):
+    """How fast a server has answered so far: the measure by which the time of what is still to be sent is told.
+
+    `requests` were sent in `seconds`, logins included and what was made of the answers, and an answer usually took `answer`
+    seconds: the median, so that neither the first connection nor one long listing counts for all. `workers` requests may travel at once. `rates`
+    bound all requests, `command_rates` those that count as writes. Without a measure all are zero or empty.
+    """
+
+    requests: int = 0
+    seconds: float = 0.0
+    answer: float = 0.0
+    workers: int = 8
+    rates: tuple[Rate, ...] = ()
+    command_rates: tuple[Rate, ...] = ()
+
+    def least(self, requests: int, commands: int) -> float:
+        """Return the least number of seconds that the rates let so many more requests take, `commands` of them writes."""
+        before = duration(self.rates, self.requests)
+        return max(duration(self.rates, self.requests + requests) - before, duration(self.command_rates, commands))
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that a server asks to wait, or `None` without a valid `Retry-After`.
 
@@ -58,6 +79,7 @@ class Pace:
         sleep: Callable[[float], None] = time.sleep,
         waiting: Callable[[float, str], None] | None = None,
     ) -> None:
+        self.rates = tuple(rates)
         self._windows = [(rate.seconds, deque[float](maxlen=rate.calls)) for rate in rates]
         self._clock = clock
         self._sleep = sleep

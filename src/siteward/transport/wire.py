@@ -62,6 +62,8 @@ class Wire(httpx.BaseTransport):
         self._lock = threading.Lock()
         self.requests = 0
         self.slowest = 0.0
+        self._begun: float | None = None
+        self._took: list[float] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request.
@@ -81,6 +83,7 @@ class Wire(httpx.BaseTransport):
         with self._lock:
             self.requests += 1
         begun = self._link.clock()
+        self._begun = begun if self._begun is None else self._begun
         try:
             with self._bounds.request():
                 response = self._inner.handle_request(sent)
@@ -93,6 +96,16 @@ class Wire(httpx.BaseTransport):
         own = self._pages is not None and self._pages(sent_path(request).removeprefix(self._base))
         mark_gate(response, request, self._link, pages=own)
         return response
+
+    @property
+    def usual(self) -> float:
+        """The seconds that an answer usually took: the median."""
+        return sorted(self._took)[len(self._took) // 2] if self._took else 0.0
+
+    @property
+    def busy(self) -> float:
+        """The seconds since the beginning of the first request, in which it was read and what was read was made use of."""
+        return 0.0 if self._begun is None else self._link.clock() - self._begun
 
     def close(self) -> None:
         """Close every connection."""
@@ -139,6 +152,7 @@ class Wire(httpx.BaseTransport):
         seconds = self._link.clock() - begun
         with self._lock:
             self.slowest = max(self.slowest, seconds)
+            self._took.append(seconds)
         if self._link.observer:
             self._link.observer(
                 Exchange(method=request.method, path=sent_path(request), status=status, seconds=seconds, size=size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -166,6 +167,8 @@ def test_an_invitation_that_ran_out_is_told_but_for_people_who_go() -> None:
     live = rig.read()
     held = grant("late", SHOP, "view")
     told = {"invitation-expired": account_key("late")}
+    (said_of_it,) = (diagnostic for diagnostic in rig.review(live=live) if diagnostic.code in told)
+    assert re.search(r"ended at \d{4}-\d\d-\d\d \d\d:\d\dZ;", said_of_it.message)
     assert {diagnostic.code: diagnostic.about for diagnostic in rig.review(live=live) if diagnostic.hint} == told
     assert {
         diagnostic.code: diagnostic.about for diagnostic in rig.review(given(grant("ben", SHOP, "view")), live=live)

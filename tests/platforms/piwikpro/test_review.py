@@ -10,8 +10,11 @@ from platforms.piwikpro.opened import account, grant, opened, site
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Severity
 from siteward.access.model import EVERYWHERE, Account, Grant, Group, Member, Resource, Scope, Subject, account_key
+from siteward.platforms.forecast import Cost
 from siteward.platforms.piwikpro.platform import PLATFORM
 from siteward.platforms.piwikpro.roles import objection
+from siteward.platforms.piwikpro.session import WRITE_RATES
+from siteward.transport.pace import Speed
 
 if TYPE_CHECKING:
     from siteward.access.state import Live
@@ -241,10 +244,12 @@ class TestCost:
 
     def test_a_thousand_grants_take_about_seventeen_minutes(self, live: Live) -> None:
         changes = [Change(None, grant(f"p{number}@example.org", SHOP, "view")) for number in range(1000)]
-        bundles = PLATFORM.bundle(changes, live)
+        speed = Speed(command_rates=WRITE_RATES)
+        forecast = PLATFORM.forecast(live, speed)
+        cost = sum((forecast.write(bundle, ()) for bundle in PLATFORM.bundle(changes, live)), start=Cost())
 
-        assert sum(bundle.requests for bundle in bundles) == 1000
-        assert 16 <= sum(bundle.seconds for bundle in bundles) / 60 <= 17.5
+        assert (cost.requests, cost.commands) == (1000, 1000)
+        assert 16 <= speed.least(cost.requests, cost.commands) / 60 <= 17.5
         assert "about 17 min" in self._cost(live, *changes).message
 
 

@@ -322,10 +322,15 @@ def test_an_account_whose_role_is_too_low_writes_nothing() -> None:
 
 
 def test_the_plan_counts_one_form_a_change() -> None:
-    """Two where an invitation is withdrawn first; nothing is paced."""
+    """Two where an invitation is withdrawn first; the login, once, takes three requests. Nothing is paced."""
     with plausible(release=CE) as at:
-        bundles = PLATFORM.bundle([turn(BEN, SHOP, "viewer", "editor"), give(CARLA, SHOP, "viewer")], at.live)
-        assert [(bundle.requests, bundle.seconds) for bundle in bundles] == [(3, 0.0)]
+        forecast, before = PLATFORM.forecast(at.live, at.reader.speed), at.reader.requests
+        changes = turn(BEN, SHOP, "viewer", "editor"), give(CARLA, SHOP, "viewer")
+        costs = [forecast.write(bundle, ()) for change in changes for bundle in PLATFORM.bundle([change], at.live)]
+        assert [(cost.requests, cost.seconds) for cost in costs] == [(5, 0.0), (1, 0.0)]
+        at.write(*changes)
+        assert at.reader.requests - before == 6
+        assert at.reader.speed.least(1000, 1000) == 0
 
 
 @pytest.mark.parametrize("fault", ["500-after-write", "cut-after-write"])

@@ -9,6 +9,7 @@ import pytest
 from platforms.plausible.at import ANNA, BEN, BLOG, CARLA, SHOP, give, grant, key, plausible, take, turn, world
 from siteward.access.change import Change
 from siteward.access.model import account_of
+from siteward.platforms.forecast import Cost
 from siteward.platforms.plausible.fake.state import State
 from siteward.platforms.plausible.platform import PLATFORM
 from siteward.platforms.plausible.write import ApiGuests
@@ -245,23 +246,27 @@ def test_a_site_that_is_not_there_takes_nothing() -> None:
 
 
 def test_changes_on_one_site_share_the_reading() -> None:
-    """And the plan's count of requests is what writing takes at most."""
+    """And the count of requests is what writing takes."""
     with plausible() as at:
         changes = (give(CARLA, SHOP, "viewer"), take(ANNA, SHOP, "viewer"), give(CARLA, BLOG, "viewer"))
         bundles = PLATFORM.bundle(changes, at.live)
         assert [len(bundle.changes) for bundle in bundles] == [2, 1]
+        forecast = PLATFORM.forecast(at.live, at.reader.speed)
         before = at.reader.requests
         at.write(*changes)
-        looks = len(bundles)
-        assert at.reader.requests - before + looks == sum(bundle.requests for bundle in bundles)
+        assert at.reader.requests - before == sum(forecast.write(bundle, ()).requests for bundle in bundles)
 
 
-def test_the_plan_knows_how_long_the_pace_makes_it() -> None:
-    """Two requests a site and more: what does not fit into ten seconds, or into the hour, takes longer."""
+def test_the_plan_knows_how_long_the_limits_make_it() -> None:
+    """A request a guest: what does not fit into ten seconds, or into the hour, takes longer."""
     with plausible() as at:
-        few = PLATFORM.bundle([give(f"g{n}@example.org", SHOP, "viewer") for n in range(5)], at.live)
-        many = PLATFORM.bundle([give(f"g{n}@example.org", SHOP, "viewer") for n in range(100)], at.live)
-        huge = PLATFORM.bundle([give(f"g{n}@example.org", SHOP, "viewer") for n in range(700)], at.live)
-    assert sum(bundle.seconds for bundle in few) == 0
-    assert 10 <= sum(bundle.seconds for bundle in many) < 30
-    assert 3600 <= sum(bundle.seconds for bundle in huge) < 3700
+
+        def least(count: int) -> float:
+            changes = [give(f"g{number}@example.org", SHOP, "viewer") for number in range(count)]
+            forecast = PLATFORM.forecast(at.live, at.reader.speed)
+            cost = sum((forecast.write(bundle, ()) for bundle in PLATFORM.bundle(changes, at.live)), start=Cost())
+            return at.reader.speed.least(cost.requests, cost.commands)
+
+        assert least(5) == 0
+        assert 10 <= least(100) < 30
+        assert 3600 <= least(700) < 3700

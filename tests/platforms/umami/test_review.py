@@ -254,11 +254,15 @@ def test_bundles_are_made_of_what_shares_a_sequence() -> None:
         assert [tuple(changes.index(change) for change in bundle.changes) for bundle in bundles] == [
             (0, 1), (2, 3), (4, 5), (6,), (7,)
         ]  # fmt: skip
-        for bundle in bundles:
+        forecast = PLATFORM.forecast(at.live, at.reader.speed)
+        for number, bundle in enumerate(bundles):
             begun = len(at.fake.calls)
+            keys = {key for change in bundle.changes for key in touched(change)}
             at.write(*bundle.changes)
-            at.refresh(*(key for change in bundle.changes for key in touched(change)))
-            assert len(at.calls(begun)) == bundle.requests, bundle
+            at.refresh(*keys)
+            ahead = [change for later in bundles[number + 1 :] for change in later.changes]
+            expected = forecast.write(bundle, ahead) + forecast.refresh(keys)
+            assert len(at.calls(begun)) == expected.requests, bundle
 
 
 def test_reviewing_asks_nothing() -> None:

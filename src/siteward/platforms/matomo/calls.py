@@ -35,8 +35,6 @@ GrantsByLogin: TypeAlias = "Mapping[str, Sequence[Grant]]"
 NOACCESS = "noaccess"
 # Accounts made and deleted cost a slow hash and mails within the request; few share one, so that no proxy gives up.
 MOST_SLOW_CALLS = 20
-# Measured on a small server (MAPPING.md section 7).
-_SECONDS_A_MAIL, _SECONDS_A_ROW = 0.07, 0.0005
 # Characters that releases before 5.0 change inside a bulk (`Version.splits_early`).
 _DAMAGED = frozenset("&<>\"'")
 
@@ -99,13 +97,8 @@ def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
     for slow, run in groupby(planned, key=lambda planned_calls: planned_calls.slow):
         for chunk in _split_into_requests(run, MOST_SLOW_CALLS if slow else MOST_CALLS):
             changed = tuple(change for planned_calls in chunk for change in planned_calls.changes)
-            bundles.append(Bundle(changes=changed, seconds=sum(map(_estimate_seconds, chunk))))
+            bundles.append(Bundle(changes=changed))
     return bundles
-
-
-def _estimate_seconds(planned: PlannedCalls) -> float:
-    """Return about how long calls take on a small server (MAPPING.md section 7)."""
-    return (planned.slow + planned.mails) * _SECONDS_A_MAIL + planned.rows * _SECONDS_A_ROW
 
 
 def _split_into_requests(planned: Iterable[PlannedCalls], most: int) -> Iterator[list[PlannedCalls]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -131,6 +131,7 @@ def _strip_accents(text: str) -> str:
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
+@lru_cache(maxsize=4096)  # it is asked several times for each change
 def is_anonymous(login: str) -> bool:
     """Return whether a login is `anonymous`, the public, in any spelling: the server guards just one (API.md section 2.8)."""
     return ANONYMOUS in spellings(login)

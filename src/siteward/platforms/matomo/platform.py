@@ -5,6 +5,7 @@ from __future__ import annotations
 from siteward.platforms.interface import Platform
 from siteward.platforms.known import LIVE, READ, KeysRead, Known
 from siteward.platforms.matomo.calls import bundle
+from siteward.platforms.matomo.forecast import MatomoForecast
 from siteward.platforms.matomo.leaving import leftovers
 from siteward.platforms.matomo.probe import probe, reach
 from siteward.platforms.matomo.read import read, refresh
@@ -31,6 +32,7 @@ PLATFORM = Platform(
     read=read,
     refresh=refresh,
     bundle=bundle,
+    forecast=MatomoForecast,
     write=write,
     review=review,
     reach=reach,

@@ -305,9 +305,10 @@ def _report_expired(case: _Case) -> Iterator[Diagnostic]:
     parting = find_parting(case.changes, case.new_grants, case.live)
     for user in case.state.people.rows:
         if user.invite_status == "expired" and user.login not in parting:
+            ended = f"ended at {user.invite_ends[:16]}Z" if user.invite_ends else "has ended"
             yield warning(
                 "invitation-expired",
-                f"the invitation of {user.login} ended at {user.invite_ends}Z; Matomo deletes the account 3 days later",
+                f"the invitation of {user.login} {ended}; Matomo deletes the account 3 days later",
                 about=account_key(user.login),
                 hint=f"send it again: siteward apply --resend {user.login}@<instance>",
             )

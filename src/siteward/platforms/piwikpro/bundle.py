@@ -14,8 +14,7 @@ from siteward.access.diagnostic import note, warning
 from siteward.access.model import Grant, Group, Member
 from siteward.platforms.interface import Bundle
 from siteward.platforms.piwikpro.roles import ENTITY
-from siteward.platforms.piwikpro.session import SECONDS_A_WRITE, WRITE_RATES
-from siteward.transport.pace import duration
+from siteward.platforms.piwikpro.session import SECONDS_A_WRITE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +29,7 @@ MOST_MEMBERS = 500
 
 
 def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:  # noqa: ARG001 — the grouping does not depend on the live state
-    """Return the changes grouped by the calls that carry them, in their order, with the cost of each group."""
+    """Return the changes grouped by the calls that carry them, in their order."""
     return _group_by_call(changes)
 
 
@@ -43,17 +42,12 @@ def _group_by_call(changes: Sequence[Change]) -> list[Bundle]:
         for together in shared.values()
         for at in range(0, len(together), MOST_MEMBERS)
     ]
-    bundles, sent = [], 1  # the token is asked for by a write
-    for part in parts:
-        before, sent = sent, sent + _count_writes(part)
-        waiting = duration(WRITE_RATES, sent) - duration(WRITE_RATES, before)  # the first sixty wait for nothing
-        bundles.append(Bundle(changes=part, requests=sent - before, seconds=waiting))
-    return bundles
+    return [Bundle(changes=part) for part in parts]
 
 
 def calls(changes: Sequence[Change]) -> int:
     """Return the number of writes that a set of changes takes."""
-    return sum(bundle.requests for bundle in _group_by_call(changes))
+    return sum(_count_writes(bundle.changes) for bundle in _group_by_call(changes))
 
 
 def _shared_call(change: Change) -> tuple[str, ...] | None:

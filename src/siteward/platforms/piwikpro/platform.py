@@ -8,6 +8,7 @@ from siteward.platforms.interface import Platform
 from siteward.platforms.known import READ, KeysRead, Known
 from siteward.platforms.piwikpro.audit import blame
 from siteward.platforms.piwikpro.bundle import bundle
+from siteward.platforms.piwikpro.forecast import PiwikProForecast
 from siteward.platforms.piwikpro.leaving import leftovers
 from siteward.platforms.piwikpro.probe import probe, reach
 from siteward.platforms.piwikpro.read import read
@@ -34,6 +35,7 @@ PLATFORM = Platform(
     read=read,
     refresh=refresh,
     bundle=bundle,
+    forecast=PiwikProForecast,
     write=write,
     finish=finish,
     review=review,

@@ -42,7 +42,7 @@ def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, R
 
     Levels of owners are in no list (API.md section 6), so for owners the result is `None`. Raises `PlatformError`.
     """
-    wanted = _Wanted()
+    wanted = Wanted()
     for key in keys:
         wanted.note(key)
     tasks: list[Callable[[], Seen]] = [
@@ -92,7 +92,7 @@ def switches_of(reader: Reader, person_id: str) -> Mapping[str, Switch] | None:
     return {row.id: row.attributes for row in parse(Rows[Switch], answer).data}
 
 
-class _Wanted:
+class Wanted:
     """The keys to read, by the list that contains them."""
 
     def __init__(self) -> None:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from siteward.platforms.interface import Platform
 from siteward.platforms.known import READ, KeysRead, Known
 from siteward.platforms.plausible.community import GRANTS
+from siteward.platforms.plausible.forecast import forecast
 from siteward.platforms.plausible.leaving import leftovers
 from siteward.platforms.plausible.probe import probe, reach
 from siteward.platforms.plausible.read import read, refresh
@@ -36,6 +37,7 @@ PLATFORM = Platform(
     read=read,
     refresh=refresh,
     bundle=bundle,
+    forecast=forecast,
     write=write,
     review=review,
     reach=reach,

@@ -1,4 +1,4 @@
-"""Bundles of changes and their cost, and the writing of a bundle guest by guest.
+"""Bundles of changes, and the writing of a bundle guest by guest.
 
 A guest goes through these states (MAPPING.md section 3):
 
@@ -9,8 +9,7 @@ A pending role change is withdrawn and sent anew. The role of a guest who has ac
 web forms do it; through the Sites API only by removing and inviting again, where the file chose that. The guests are
 read again just before, and a change whose entry is no longer as planned is not made.
 
-All changes on one site go together, because its guests are then read once. The seconds of a bundle are the waiting
-time that the rate limits add, counted from the reading before: all requests of a plan share one hour's budget.
+All changes on one site go together, because its guests are then read once.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from siteward.platforms.plausible.sites_api import GUESTS, guest_path, guests_of
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from siteward.access.change import Change
     from siteward.access.state import Live
@@ -43,48 +42,12 @@ if TYPE_CHECKING:
 # --- bundles ----------------------------------------------------------------------------------------------------------
 
 
-def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
+def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:  # noqa: ARG001 — the grouping does not depend on the live state
     """Return the changes grouped by site, in the order in which each group begins."""
     groups: dict[Scope | None, list[Change]] = {}
     for change in changes:
         groups.setdefault(scope_of(change.key), []).append(change)
-    state = native(live, NativeState)
-    costs = [_count_requests(group, live, state) for group in groups.values()]
-    return tuple(
-        Bundle(changes=tuple(group), requests=cost, seconds=seconds)
-        for group, cost, seconds in zip(groups.values(), costs, _spread_seconds(costs, state), strict=True)
-    )
-
-
-def _count_requests(group: Sequence[Change], live: Live, state: NativeState) -> int:
-    """Return the number of requests of a group.
-
-    Forms take one each, and are read back in the database. Through the Sites API the list is read before and after, and a
-    deletion is read back by itself, because its answer is the same whether it deleted anything or not.
-    """
-    if state.door == "web":
-        return sum(
-            1 if change.before is None or change.after is None else _count_forms(change, live) for change in group
-        )
-    commands = sum(1 if change.before is None else 2 if change.after is None else 3 for change in group)
-    return 2 + commands
-
-
-def _count_forms(change: Change, live: Live) -> int:
-    """Return the number of forms of a role change: a pending invitation is withdrawn and sent anew."""
-    return 2 if change.key in live.pending else 1
-
-
-def _spread_seconds(costs: Sequence[int], state: NativeState) -> Iterator[float]:
-    """Yield the seconds that the rate limits add to each group, after all requests before it."""
-    from siteward.platforms.plausible.session import rates  # noqa: PLC0415 — `validate` needs no HTTP
-    from siteward.transport.pace import duration  # noqa: PLC0415
-
-    limits = rates(state.settings) if state.door == "api" else ()
-    spent = state.cost
-    for cost in costs:
-        before, spent = spent, spent + cost
-        yield duration(limits, spent) - duration(limits, before)
+    return tuple(Bundle(changes=tuple(group)) for group in groups.values())
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------

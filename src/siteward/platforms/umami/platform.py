@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from siteward.platforms.interface import Platform
 from siteward.platforms.known import LIVE, READ, KeysRead, Known
+from siteward.platforms.umami.forecast import UmamiForecast
 from siteward.platforms.umami.leaving import leftovers
 from siteward.platforms.umami.probe import probe, reach
 from siteward.platforms.umami.read import read
@@ -28,6 +29,7 @@ PLATFORM = Platform(
     read=read,
     refresh=refresh,
     bundle=bundle,
+    forecast=UmamiForecast,
     write=write,
     review=review,
     reach=reach,

@@ -1,16 +1,15 @@
-"""Bundles of changes and their cost, and the writing of changes to accounts; memberships are written in `teams`."""
+"""Bundles of changes, and the writing of changes to accounts; memberships are written in `teams`."""
 
 from __future__ import annotations
 
 import uuid
-from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from siteward.access.model import EVERYWHERE, Account, Grant, Scope, account_key, account_of, scope_of
+from siteward.access.model import EVERYWHERE, Account, Grant, account_key, account_of, scope_of
 from siteward.platforms.confirm import DONE, Verdict, failed
 from siteward.platforms.interface import Bundle, native
-from siteward.platforms.umami.native_state import NativeState, left_over, others_in
-from siteward.platforms.umami.refresh import FEW, LISTINGS, MOST_WRITES, account_id, find_user, is_worth_it, note_writes
+from siteward.platforms.umami.native_state import NativeState
+from siteward.platforms.umami.refresh import account_id, find_user, note_writes
 from siteward.platforms.umami.review import is_closing, team_of
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, TEAM_OWNER
 from siteward.platforms.umami.rows import ONE_PAGE, Deleted, Page, SiteRow, TeamRow, UserRow, ask, ask_one, parse
@@ -19,7 +18,7 @@ from siteward.platforms.umami.teams import finish_closing, write_memberships
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Sequence
 
     from siteward.access.change import Change
     from siteward.access.state import Live
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from siteward.transport.http import Writer
     from siteward.transport.secrets import Secret
 
-
-# Hashing a password with bcrypt holds up the whole server for this long (API.md section 8).
-_SECONDS_TO_HASH = 0.1
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 72
 """In bytes: 3.1 and later take no shorter one, and bcrypt looks at no more (API.md section 4)."""
@@ -52,17 +48,7 @@ def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
     groups: dict[Hashable, list[Change]] = {}
     for change in changes:
         groups.setdefault(_group_key(change, live, state, made), []).append(change)
-    forecast = _Forecast(live, state, list(groups.values()))
-    return tuple(
-        Bundle(
-            changes=tuple(group),
-            requests=forecast.count_requests(number),
-            seconds=sum(
-                _SECONDS_TO_HASH for change in group if isinstance(change.after, Account) and not change.before
-            ),
-        )
-        for number, group in enumerate(groups.values())
-    )
+    return tuple(Bundle(changes=tuple(group)) for group in groups.values())
 
 
 def _group_key(change: Change, live: Live, state: NativeState, made: set[str]) -> Hashable:
@@ -73,93 +59,6 @@ def _group_key(change: Change, live: Live, state: NativeState, made: set[str]) -
         return closing, team_of(side.scope, live, state) or side.scope
     name = account_of(change.key)
     return ("new", name) if name in made else change.key
-
-
-class _Forecast:
-    """A forecast of the requests of each group, if the groups are written and read back in order and nothing fails.
-
-    It follows the calls of `teams`, `write` and `refresh`: `_age` is the age of the cached listings in writes (`None` while
-    there are none), and `_written` are the teams written to since, which are read by themselves.
-    """
-
-    def __init__(self, live: Live, state: NativeState, groups: Sequence[Sequence[Change]]) -> None:
-        self._live = live
-        self._state = state
-        self._groups = groups
-        self._age: int | None = None
-        self._written: set[Hashable] = set()
-
-    def count_requests(self, number: int) -> int:
-        """Return the number of requests of the group at that index; to be called once for each group, in order."""
-        group = self._groups[number]
-        first = group[0].after or group[0].before
-        if not isinstance(first, Grant) or first.scope == EVERYWHERE:
-            # Before a deletion the account, its teams and its sites are read; every change is read back by one request.
-            deletes = isinstance(first, Account) and group[0].after is None
-            return (5 if deletes else 2) + _count_renames(group[0])
-        ahead = (change for later in range(number + 1, len(self._groups)) for change in self._groups[later])
-        return self._count_memberships(group, ahead, first.scope)
-
-    def _count_memberships(self, group: Sequence[Change], ahead: Iterable[Change], scope: Scope) -> int:
-        """Return the requests of a group of memberships on `scope`; `ahead` are the changes of later groups."""
-        team, closing = team_of(scope, self._live, self._state), is_closing(group[0], self._state)
-        sent = self._fill_cache(chain(group, ahead))
-        of_site = scope.kind != "team"
-        sent += of_site and not self._is_fresh()
-        sent += 0 if team or closing else self._count_placing(scope)
-        for begin in range(0, len(group), MOST_WRITES):
-            sent += self._fill_cache(islice(group, begin, None)) if begin else 0
-            sent += not self._is_fresh() or begin > 0 or (team or scope) in self._written or team is None
-            sent += sum(self._count_membership(change) for change in group[begin : begin + MOST_WRITES])
-            self._note_writes(len(group[begin : begin + MOST_WRITES]))
-        self._written.add(team or scope)
-        sent += 2 if closing else 0
-        self._note_writes(2 if closing else 0)
-        return sent + self._count_read_back(group, of_site=of_site)
-
-    def _fill_cache(self, changes: Iterable[Change]) -> int:
-        """Return the requests for filling the cache as `refresh.fill_cache` would."""
-        if self._state.old or self._is_fresh() or not is_worth_it(changes):
-            return 0
-        self._age = 0
-        self._written.clear()
-        return LISTINGS
-
-    def _is_fresh(self) -> bool:
-        return self._age is not None and self._age < MOST_WRITES
-
-    def _note_writes(self, times: int) -> None:
-        self._age = None if self._age is None else self._age + times
-
-    def _count_placing(self, scope: Scope) -> int:
-        """Return the number of requests to find or make a team for a site, and to move the site into it."""
-        left = left_over(scope.name, self._state)
-        if left is None:
-            return 2
-        others = len(others_in(left, self._state))
-        return 3 + (others + 2 if others else 0)
-
-    def _count_membership(self, change: Change) -> int:
-        """Return the number of requests of one membership; before an account is added, it is read."""
-        return 1 + (change.before is None and not self._is_fresh())
-
-    def _count_read_back(self, group: Sequence[Change], *, of_site: bool) -> int:
-        """Return the number of requests of the read-back: the accounts, their sites, the team's members."""
-        names = {account_of(change.key) for change in group}
-        sites = {side.scope for change in group if isinstance(side := change.after or change.before, Grant)}
-        if self._is_fresh():
-            return 1
-        return _count_objects(len(names)) + (_count_objects(len(sites)) if of_site else 0) + 1
-
-
-def _count_objects(count: int) -> int:
-    """Return the number of requests in which so many objects are read: one by one, or all in a listing."""
-    return count if count <= FEW else 1
-
-
-def _count_renames(change: Change) -> int:
-    """Return the number of names that are looked for besides when a rename is read back."""
-    return isinstance(change.after, Account) and change.after.renamed is not None
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.change import Change, deletes_account, demoted, patch
+from siteward.access.change import Change, deletes_account, patch
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource
 from siteward.access.renames import touched
 from siteward.access.report import Outcome
@@ -28,6 +28,8 @@ from siteward.reconcile.apply.passwords import UndeliveredError, deliver, genera
 from siteward.reconcile.apply.read_back import Call, ReadBack, look, send_and_read_back
 from siteward.reconcile.apply.revalidate import LOST, SETTLED, History, find_unmet, refuse, skip_dependant
 from siteward.reconcile.apply.target import RESUME, Progress
+from siteward.reconcile.apply.waves import may_reveal_grants, may_unmake_admin, take_wave
+from siteward.reconcile.forecast import Basis, Watch, expect
 from siteward.reconcile.journal.entries import NOT_BEGUN, Result
 from siteward.transport.errors import PlatformError
 
@@ -89,7 +91,8 @@ class Execution(Struct, kw_only=True):
     `fresh`, `revalidated`, `live` and `outcomes` (by step id) are updated with each write. `failures` counts the failed
     writes in a row, `sends` the mails by key, and `in_flight` holds the steps that are being sent. `unread` is true once
     something was sent after the last reading of the whole instance. `unended` are the steps that are live already and
-    whose call could not be completed, `delivered` the accounts whose new password was written down.
+    whose call could not be completed, `delivered` the accounts whose new password was written down. `watch` measures how
+    long the rest takes.
     """
 
     given: ApplyInput
@@ -106,6 +109,7 @@ class Execution(Struct, kw_only=True):
     in_flight: set[str] = set()
     unended: set[str] = set()
     delivered: list[str] = []
+    watch: Watch | None = None
 
     @property
     def target(self) -> Target:
@@ -116,10 +120,11 @@ class Execution(Struct, kw_only=True):
 def execute(execution: Execution) -> None:
     """Do the steps of `execution.revalidated`, in order; adds an outcome for every one to `execution.outcomes`."""
     execution.instance.doors.writer.patience.is_cancelled = lambda: execution.cancellation.cancelled
+    execution.watch = _start_watch(execution)
     rest = list(execution.revalidated.go)
     while rest := _settle_hindered(execution, rest):
-        wave = _take_wave(rest, execution.revalidated.needs)
-        if execution.unread and any(_may_unmake_admin(execution, step) for step in wave):
+        wave = take_wave(rest, execution.revalidated.needs)
+        if execution.unread and any(may_unmake_admin(step, execution.fresh.traits) for step in wave):
             rest = _revalidate_rest(execution, rest)
             continue
         taken = {step.id for step in wave}
@@ -128,7 +133,7 @@ def execute(execution: Execution) -> None:
             _settle(execution, [_skip(execution, step, why) for step in wave])
             continue
         _write_wave(execution, wave)
-        if rest and any(_may_reveal_grants(execution, step) for step in wave):
+        if rest and any(_has_revealed_grants(execution, step) for step in wave):
             rest = _revalidate_rest(execution, rest)
 
 
@@ -137,31 +142,11 @@ def _settle_hindered(execution: Execution, rest: Sequence[Step]) -> list[Step]:
     causes = {step.id: find_unmet(step, execution.revalidated.needs, execution.outcomes) for step in rest}
     hindered = [skip_dependant(execution.target.name, step, cause) for step in rest if (cause := causes[step.id])]
     free = [step for step in rest if causes[step.id] is None]
-    if free and not _take_wave(free, execution.revalidated.needs):
+    if free and not take_wave(free, execution.revalidated.needs):
         hindered += [_skip(execution, step, "it waits for a step that waits for it") for step in free]
         free = []
     _settle(execution, hindered)
     return free
-
-
-def _take_wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list[Step]:
-    """Return the next steps of one kind, in order, of which none needs another that is still to be done."""
-    waiting = {step.id for step in rest}
-    wave: list[Step] = []
-    for step in rest:
-        fits = not needs[step.id] & waiting and (not wave or _classify(step) == _classify(wave[0]))
-        if fits:
-            wave.append(step)
-        elif wave:
-            break
-    return wave
-
-
-def _classify(step: Step) -> str:
-    """Return `make`, `open` or `close`: a step that closes access never shares a call with one that opens some."""
-    if isinstance(step.change.after, Account) and step.change.before is None:
-        return "make"
-    return "close" if step.change.after is None or step.after_power < step.before_power else "open"
 
 
 def _write_wave(execution: Execution, wave: Sequence[Step]) -> None:
@@ -361,6 +346,8 @@ def _settle(execution: Execution, outcomes: Sequence[Outcome], receipts: Mapping
         execution.failures += 1
     for outcome in outcomes:
         execution.outcomes[outcome.step.id] = outcome
+        if execution.watch is not None:
+            execution.watch.settle(outcome.step.id)
         execution.given.tell(_build_progress(execution, outcome.step, outcome))
 
 
@@ -398,20 +385,9 @@ def _describe_halt(execution: Execution) -> str:
     )
 
 
-def _may_unmake_admin(execution: Execution, step: Step) -> bool:
-    """Return whether a step takes a top role, or deletes an account that may have got one meanwhile.
-
-    Others may have made and unmade admins while this run wrote, one that it made just before among them, so the first
-    such step after a write waits until all is read and judged again.
-    """
-    return bool(demoted((step.change,), execution.fresh.traits)) or deletes_account(step.change)
-
-
-def _may_reveal_grants(execution: Execution, step: Step) -> bool:
-    """Return whether a step took a top role, under which a platform may have hidden or wiped other grants."""
-    before = step.change.before
-    done = execution.outcomes[step.id].status == "done"
-    return done and isinstance(before, Grant) and execution.fresh.traits.is_top(before)
+def _has_revealed_grants(execution: Execution, step: Step) -> bool:
+    """Return whether a step has taken a top role."""
+    return execution.outcomes[step.id].status == "done" and may_reveal_grants(step, execution.fresh.traits)
 
 
 def _revalidate_rest(execution: Execution, rest: Sequence[Step]) -> list[Step]:
@@ -451,4 +427,18 @@ def _skip(execution: Execution, step: Step, message: str) -> Outcome:
 def _build_progress(execution: Execution, step: Step, outcome: Outcome | None) -> Progress:
     known = execution.instance.revalidated
     steps = len(known.outcomes) + len(known.go)
-    return Progress(instance=execution.target.name, step=step, outcome=outcome, at=len(execution.outcomes), of=steps)
+    left = 0.0 if execution.watch is None else execution.watch.left(execution.instance.doors.reader.now)
+    return Progress(
+        instance=execution.target.name, step=step, outcome=outcome, at=len(execution.outcomes), of=steps, left=left
+    )
+
+
+def _start_watch(execution: Execution) -> Watch:
+    """Return the watch that measures a run from now on."""
+    instance, fresh = execution.instance, execution.fresh
+    basis = Basis(
+        platform=execution.target.platform, traits=fresh.traits, live=execution.live, speed=instance.speed,
+        unwanted=fresh.unwanted,
+    )  # fmt: skip
+    expected = expect(execution.revalidated.go, basis, execution.revalidated.needs)
+    return Watch(expected, instance.doors.reader.now)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from siteward.reconcile.apply.target import Book, Clock, Fresh, Listener, Options, Target
     from siteward.reconcile.journal.runs import Run
     from siteward.transport.http import Doors, Reader
+    from siteward.transport.pace import Speed
 
 TROUBLE = (PlatformError, JournalBrokenError, JournalBusyError, UnsafeFileError, OSError)
 """The errors that stay with one instance while the others go on."""
@@ -54,7 +55,8 @@ class ApplyInput(Struct, frozen=True, kw_only=True):
 class Prepared(Struct, frozen=True, kw_only=True):
     """One instance that is open, read and revalidated; `run` is its unfinished run that goes on, if there is one.
 
-    `unended` are writes of earlier runs that came late and whose calls could not be finished.
+    `speed` is how fast it was read. `unended` are writes of earlier runs that came late and whose calls could not be
+    finished.
     """
 
     reviewed: InstancePlan
@@ -67,6 +69,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     chosen: tuple[str, ...] | None
     run: Run | None
     history: History
+    speed: Speed
     unended: tuple[Unsettled, ...] = ()
 
     @property

@@ -134,6 +134,7 @@ def _open_instance(
         run = None
     doors = stack.enter_context(target.open())
     fresh = plan_again(given, target, doors.reader, opened.memory)
+    speed = doors.reader.speed
     state.meet_accounts(name, fresh, opened.memory)
     allowance, chosen = _build_allowance(given, run), _find_chosen(given, reviewed, run)
     memory = settled(opened.memory, fresh.live)
@@ -145,7 +146,7 @@ def _open_instance(
     return Prepared(
         reviewed=reviewed, target=target, journal=opened, doors=doors, fresh=fresh,
         revalidated=revalidate_instance(reviewed, fresh, allowance, history, chosen),
-        allowance=allowance, chosen=chosen, run=run, history=history,
+        allowance=allowance, chosen=chosen, run=run, history=history, speed=speed,
     )  # fmt: skip
 
 

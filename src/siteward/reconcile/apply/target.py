@@ -131,13 +131,17 @@ class Book(Struct, frozen=True, kw_only=True):
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """One event of progress: a step is about to be sent (`outcome` is `None`) or has its outcome; `at` of `of` have."""
+    """One event of progress: a step is about to be sent (`outcome` is `None`) or has its outcome; `at` of `of` have.
+
+    `left` are the seconds that the rest of the instance is expected to take, by what its bundles have taken so far.
+    """
 
     instance: str
     step: Step
     outcome: Outcome | None
     at: int
     of: int
+    left: float = 0.0
 
 
 Listener: TypeAlias = Callable[[Progress], None]

@@ -64,13 +64,15 @@ def changed_rules(base: Declaration, head: Declaration) -> tuple[Diagnostic, ...
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:
     """Yield the differences between two trees of plain values, by path; the order of a list means nothing.
 
-    Of a list, added and removed items are reported, never paired ones: releases of deepdiff pair differently.
+    Of a list, added and removed items are reported, never paired ones: releases of deepdiff pair differently. Of a mapping
+    each key is, also where all are new.
     """
     from deepdiff import DeepDiff  # noqa: PLC0415 — a tenth of a second, which only runs with a base need
 
     tree = DeepDiff(
-        old, new, ignore_order=True, report_repetition=True, cutoff_distance_for_pairs=0, verbose_level=2, view="tree"
-    )
+        old, new, ignore_order=True, report_repetition=True, cutoff_distance_for_pairs=0, verbose_level=2, view="tree",
+        threshold_to_diff_deeper=0,
+    )  # fmt: skip
     changes: dict[Path, str] = {}
     added: dict[Path, list[str]] = defaultdict(list)
     removed: dict[Path, list[str]] = defaultdict(list)
@@ -182,12 +184,13 @@ def _write_instance(instance: Instance) -> dict[str, Any]:
         "unmanaged": policy.unmanaged,
         "ignore": list(policy.ignore),
         "accept_blind": sorted(policy.accept_blind),
-        "policy": _write_policy(policy),
+        "policy": _write_policy(policy, instance.name),
     }
 
 
-def _write_policy(policy: Policy) -> dict[str, Any]:
-    """Return a policy as plain values under the keys of the file, its rules by id."""
+def _write_policy(policy: Policy, instance: str) -> dict[str, Any]:
+    """Return the policy of an instance as plain values under the keys of the file, its rules by id."""
+    waivers = [waiver for waiver in policy.waivers if not waiver.on or instance in waiver.on]
     return {
         "admins": {"min": policy.admins_min, "max": policy.admins_max},
         "limits": {name: _write_limit(policy.limits.get(name, DEFAULT_LIMITS[name])) for name in LIMIT_NAMES},
@@ -196,7 +199,7 @@ def _write_policy(policy: Policy) -> dict[str, Any]:
         "rules": {rule.id: _write_rule(rule) for rule in policy.rules},
         "managers": {"min": policy.managers_min or None},
         "reviews": {name: _write_days(policy.reviews.get(name)) for name in REVIEWED},
-        "waivers": {_name_waiver(waiver): _write_waiver(waiver) for waiver in policy.waivers},
+        "waivers": {_name_waiver(waiver): _write_waiver(waiver) for waiver in waivers},
     }
 
 

@@ -74,6 +74,11 @@ class MatomoFake(Fake):
         super().__post_init__()
         self._day = self.state.now().date()
 
+    @property
+    def labour(self) -> float:
+        """The seconds of mails, and of making and deleting accounts (MAPPING.md section 7)."""
+        return 0.07 * (len(self.state.mails) + self.state.slow)
+
     def routes(self) -> Mapping[tuple[str, str], Callable[..., Response]]:
         """Return the one entry point, with and without its file name, for every verb."""
         return {(verb, path): self._index for verb in VERBS for path in ("/", "/index.php")}

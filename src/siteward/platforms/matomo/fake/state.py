@@ -163,6 +163,7 @@ class State:
     reports: list[Report] = field(default_factory=list)
     options: dict[str, str] = field(default_factory=dict)
     last_seen: dict[str, datetime] = field(default_factory=dict)
+    slow: int = field(default=0, compare=False)
     mails: list[Mail] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
@@ -217,11 +218,13 @@ class State:
         user = User(login, email, password, self.now(), alias=(alias or login)[:ALIAS_LENGTH])
         user.token = md5(login + password) if self.release.before(3) else self.secret()
         self.users[self.key(login)] = user
+        self.slow += 1
         return user
 
     def delete_user(self, user: User) -> None:
         """Delete a user and what goes with it; preference options stay (rec 02#81)."""
         key = self.key(user.login)
+        self.slow += 1
         del self.users[key]
         self._rows.pop(key, None)
         self.last_seen.pop(key, None)

@@ -87,6 +87,11 @@ class UmamiFake(Fake):
         self.old = self.release == "2.20"
         super().__post_init__()
 
+    @property
+    def labour(self) -> float:
+        """The seconds of hashing passwords with bcrypt, which holds up the whole server (API.md section 8)."""
+        return 0.1 * self.state.hashes
+
     def routes(self) -> Mapping[tuple[str, str], Callable[..., Response]]:
         """Return what this release answers."""
         found = {key: route for module in _MODULES for key, route in module.routes(self.release).items()}

@@ -59,6 +59,7 @@ class State:
     all_must_factor: bool = False
     factor_key: bool = True
     last: datetime = _LONG_AGO
+    hashes: int = field(default=0, compare=False)
     dice: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,6 +100,7 @@ class State:
         if username in self.names or id in self.users:
             raise CrashError
         now = self.stamp()
+        self.hashes += 1
         made = User(id or self.new_id(), username, role, digest(password), now, now)
         self.users[made.id] = self.names[username] = made
         return made

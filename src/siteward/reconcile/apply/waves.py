@@ -1,0 +1,49 @@
+"""The order of a run: steps in waves, of which none depends on another, and when all is read again in between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from siteward.access.change import deletes_account, demoted
+from siteward.access.model import Account, Grant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from siteward.access.plan import Step
+    from siteward.access.traits import Traits
+
+
+def take_wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list[Step]:
+    """Return the next steps of one kind, in order, of which none needs another that is still to be done."""
+    waiting = {step.id for step in rest}
+    wave: list[Step] = []
+    for step in rest:
+        fits = not needs[step.id] & waiting and (not wave or _classify(step) == _classify(wave[0]))
+        if fits:
+            wave.append(step)
+        elif wave:
+            break
+    return wave
+
+
+def _classify(step: Step) -> str:
+    """Return `make`, `open` or `close`: a step that closes access never shares a call with one that opens some."""
+    if isinstance(step.change.after, Account) and step.change.before is None:
+        return "make"
+    return "close" if step.change.after is None or step.after_power < step.before_power else "open"
+
+
+def may_unmake_admin(step: Step, traits: Traits) -> bool:
+    """Return whether a step takes a top role, or deletes an account that may have got one meanwhile.
+
+    Others may have made and unmade admins while this run wrote, one that it made just before among them, so the first
+    such step after a write waits until all is read and judged again.
+    """
+    return bool(demoted((step.change,), traits)) or deletes_account(step.change)
+
+
+def may_reveal_grants(step: Step, traits: Traits) -> bool:
+    """Return whether a step takes a top role, under which a platform may have hidden or wiped other grants."""
+    before = step.change.before
+    return isinstance(before, Grant) and traits.is_top(before)

@@ -1,0 +1,152 @@
+"""What apply is expected to send, and how long that takes: its steps are gone through as they will be carried out.
+
+    reading ─▶ wave ─▶ (reading again) ─▶ bundle ─▶ write ─▶ refresh ─▶ … ─▶ reading at the end
+
+The order is that of `apply`, by the same functions, and each platform counts its own calls. The time is what the server
+took to answer so far; while a plan is applied, the first bundle already shows how far that is right.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from siteward.access.change import deletes_account, patch
+from siteward.access.renames import touched
+from siteward.platforms.forecast import FREE, Cost
+from siteward.platforms.interface import nothing_unwanted
+from siteward.reconcile.apply.waves import may_reveal_grants, may_unmake_admin, take_wave
+from siteward.transport.pace import Speed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from siteward.access.change import Change
+    from siteward.access.model import Access, Key, Resource
+    from siteward.access.plan import Step
+    from siteward.access.state import Live
+    from siteward.access.traits import Traits
+    from siteward.platforms.forecast import Forecast
+    from siteward.platforms.interface import Bundle, Platform
+
+
+class Expected(Struct, frozen=True, kw_only=True):
+    """What a run is expected to cost: the reading before, each bundle by the id of its first step, the reading after."""
+
+    before: Cost = FREE
+    bundles: Mapping[str, Cost] = {}
+    after: Cost = FREE
+    speed: Speed = Speed()
+
+    @property
+    def whole(self) -> Cost:
+        """The cost of the whole run."""
+        return sum(self.bundles.values(), start=self.before + self.after)
+
+    def seconds(self, cost: Cost) -> float:
+        """Return how long a cost takes, at the speed that was measured and within the limits of the platform."""
+        return max(self._waiting(cost), self.speed.least(cost.requests, cost.commands))
+
+    def _waiting(self, cost: Cost) -> float:
+        """Return how long a cost takes where nothing limits the rate."""
+        return cost.turns * self.speed.answer + cost.seconds
+
+    def left(self, done: Cost, rest: Cost, elapsed: float) -> float:
+        """Return the seconds that the bundles of the `rest` take, and the reading at the end.
+
+        What is `done` has taken so many, which tells how fast writing goes; how long reading takes is known.
+        """
+        foreseen, every = self.seconds(done), done + rest + self.after
+        waiting = self._waiting(rest) * (elapsed / foreseen if foreseen else 1.0) + self._waiting(self.after)
+        return max(waiting, self.speed.least(every.requests, every.commands) - elapsed)
+
+
+class Watch:
+    """The measuring of a run that began at a moment: what its bundles have taken corrects what is told of the rest."""
+
+    def __init__(self, expected: Expected, begun: float) -> None:
+        self._expected = expected
+        self._begun = begun
+        self._open = dict(expected.bundles)
+        self._done = FREE
+        self._rest = sum(self._open.values(), start=FREE)
+
+    def settle(self, step: str) -> None:
+        """Note that a step has its outcome, and with it the bundle that begins with it."""
+        cost = self._open.pop(step, None)
+        if cost is not None:
+            self._done, self._rest = self._done + cost, self._rest - cost
+
+    def left(self, now: float) -> float:
+        """Return the seconds that are left `now`."""
+        return self._expected.left(self._done, self._rest, now - self._begun)
+
+
+class Basis(Struct, frozen=True, kw_only=True):
+    """What is known where steps are foreseen: the instance as it was read, how fast that went, and what the file wants."""
+
+    platform: Platform
+    traits: Traits
+    live: Live
+    speed: Speed
+    unwanted: Callable[[Collection[Resource]], frozenset[Key]] = nothing_unwanted
+
+
+def expect(steps: Sequence[Step], basis: Basis, needs: Mapping[str, frozenset[str]] | None = None) -> Expected:
+    """Return what carrying out these steps is expected to cost; `needs` are the steps that each depends on."""
+    if not steps:
+        return Expected(speed=basis.speed)
+    forecast = basis.platform.forecast(basis.live, basis.speed)
+    before = forecast.first()
+    bundles: dict[str, Cost] = {}
+    walk = _Walk(basis, forecast)
+    for first, cost in walk.go(steps, needs or {step.id: frozenset(step.depends_on) for step in steps}):
+        bundles[first] = bundles.get(first, FREE) + cost
+    return Expected(before=before, bundles=bundles, after=forecast.read(walk.access), speed=basis.speed)
+
+
+class _Walk:
+    """The way of a run through its steps, without sending anything; `access` is what they leave."""
+
+    def __init__(self, basis: Basis, forecast: Forecast) -> None:
+        self._basis = basis
+        self._forecast = forecast
+        self.access: Access = basis.live.access
+
+    def go(self, rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, Cost]]:
+        """Yield the costs in the order of the run, each with the id of the step that it is for."""
+        traits, unread = self._basis.traits, False
+        while wave := take_wave(rest, needs):
+            if unread and any(may_unmake_admin(step, traits) for step in wave):
+                yield wave[0].id, self._forecast.read(self.access)
+            taken = {step.id for step in wave}
+            rest = [step for step in rest if step.id not in taken]
+            yield from self._write(wave, rest)
+            unread = True
+            if rest and any(may_reveal_grants(step, traits) for step in wave):
+                yield rest[0].id, self._forecast.read(self.access)
+                unread = False
+
+    def _write(self, wave: Sequence[Step], rest: Sequence[Step]) -> Iterator[tuple[str, Cost]]:
+        """Yield the cost of each bundle of a wave; accounts to be deleted are read once more before."""
+        ids = {step.change: step.id for step in wave}
+        doomed = {step.change.key for step in wave if deletes_account(step.change)}
+        if doomed:
+            yield wave[0].id, self._forecast.refresh(doomed)
+        live = replace(self._basis.live, access=self.access)
+        bundles = self._basis.platform.bundle(tuple(ids), live)
+        for number, bundle in enumerate(bundles):
+            ahead = _list_ahead(bundles[number + 1 :], rest)
+            given = replace(bundle, unwanted=self._basis.unwanted)
+            written = self._forecast.write(given, ahead)
+            read_back = self._forecast.refresh({key for change in bundle.changes for key in touched(change)})
+            yield ids[bundle.changes[0]], written + read_back
+        self.access = patch(self.access, tuple(ids))
+
+
+def _list_ahead(bundles: Iterable[Bundle], rest: Iterable[Step]) -> Iterator[Change]:
+    """Yield the changes that come after a bundle."""
+    return chain((change for bundle in bundles for change in bundle.changes), (step.change for step in rest))

@@ -140,9 +140,9 @@ def reached(change: Change, seen: Mapping[Key, Resource | None] | Mapping[Key, R
         case Account():
             return isinstance(now, Account) and _matches_account(wanted, now)
         case Grant():
-            return isinstance(now, Grant) and now == replace(
-                wanted, extras=now.extras if wanted.extras is None else wanted.extras
-            )
+            if wanted.extras is None and isinstance(now, Grant):
+                wanted = replace(wanted, extras=now.extras)
+            return now == wanted
         case Group() | Member():
             return now == wanted
 

@@ -486,7 +486,7 @@ def test_a_call_knows_what_is_still_to_come(tmp_path: Path) -> None:
     """With each bundle goes what the run will do after it: neither what it did before, nor what it carries now."""
     rig, server, _ = one_instance(tmp_path, [], [ANN_VIEW])
     ahead: list[list[Key]] = []
-    server.when_told = lambda bundle: ahead.append([change.key for change in bundle.ahead])
+    server.when_told = lambda bundle: ahead.append([change.key for change in bundle.ahead(None)])
     rig.apply()
     assert ahead == [[ANN_VIEW.key], []]
 

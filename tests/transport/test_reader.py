@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import ssl
 import threading
 from email.utils import formatdate
@@ -298,3 +299,14 @@ def test_a_character_in_two_halves_is_whole() -> None:
     """As PHP writes all that is not ASCII."""
     with doors(Server(httpx.Response(200, content=rb'["\ud83d\ude00"]'))) as open_:
         assert open_.reader.query("/api/x").json() == ["\U0001f600"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'\xef\xbb\xbf{"a": 1}', b'{"a": 1, "a": 2}', "[1]".encode("utf-16"), b"[1e400, -0.0, 1.0, 18446744073709551616]"],
+    ids=["mark", "twice", "utf-16", "numbers"],
+)
+def test_an_answer_means_what_pythons_parser_takes_it_for(body: bytes) -> None:
+    """Also where the faster parser, which is asked first, refuses it."""
+    with doors(Server(httpx.Response(200, content=body))) as open_:
+        assert repr(open_.reader.query("/api/x").json()) == repr(json.loads(body))

@@ -7,12 +7,13 @@ form.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 from json.encoder import encode_basestring
 
 from siteward.access.serialize import BIGGEST, CodecError
 
-__all__ = ["canonical"]
+__all__ = ["canonical", "canonical_pieces"]
 
 
 def canonical(data: object) -> bytes:
@@ -21,6 +22,22 @@ def canonical(data: object) -> bytes:
         return _canonical_text(data).encode()
     except UnicodeEncodeError:
         raise CodecError("", "a text holds half a character, which has no canonical form") from None
+
+
+def canonical_pieces(data: object) -> Iterator[bytes]:
+    """Yield the canonical form in pieces: an iterator in the data is an array, whose items it gives in that form already."""
+    if isinstance(data, dict):
+        for at, (key, name) in enumerate(_sort_names(tuple(data))):
+            yield f"{',' if at else '{'}{name}:".encode()
+            yield from canonical_pieces(data[key])
+        yield b"}" if data else b"{}"
+    elif isinstance(data, Iterator):
+        yield b"["
+        for at, item in enumerate(data):
+            yield b"," + item if at else item
+        yield b"]"
+    else:
+        yield canonical(data)
 
 
 def _canonical_text(data: object) -> str:

@@ -95,13 +95,18 @@ def _is_text(kind: Any) -> bool:
     return kind is str or (get_origin(kind) is Literal) or (get_origin(kind) in {Union, types.UnionType})
 
 
+def _as_it_is(value: Data) -> Data:
+    """Return a value that is plain data already."""
+    return value
+
+
 def _make_scalar_serializer(kind: type, word: str) -> Serializer:
     def decode(data: Data, path: str) -> Any:
         if type(data) is not kind:
             raise CodecError(path, f"should be {word}")
         return data
 
-    return Serializer(lambda value: value, decode, lambda _: {"type": word})
+    return Serializer(_as_it_is, decode, lambda _: {"type": word})
 
 
 def _make_number_serializer() -> Serializer:
@@ -142,7 +147,7 @@ def _make_words_serializer(allowed: tuple[str, ...]) -> Serializer:
             raise CodecError(path, f"should be one of {', '.join(allowed)}")
         return data
 
-    return Serializer(lambda value: value, decode, lambda _: {"enum": list(allowed)})
+    return Serializer(_as_it_is, decode, lambda _: {"enum": list(allowed)})
 
 
 def _make_ranks_serializer(kind: type[IntEnum]) -> Serializer:
@@ -312,15 +317,24 @@ class _Record:
         }
 
     @cached_property
+    def writers(self) -> tuple[tuple[str, str, FieldInfo, Encode | None], ...]:
+        """For each field its name in the data, its own, what it is, and its `encode`; `None` for what is written as it is."""
+        return tuple(
+            (name, part.name, part, None if inner.encode is _as_it_is else inner.encode)
+            for name, (part, inner) in self.parts.items()
+        )
+
+    @cached_property
     def needed(self) -> tuple[str, ...]:
         return tuple(name for name, (part, _) in self.parts.items() if part.required)
 
     def encode(self, value: Any) -> Data:
         data: dict[str, Data] = {} if self.tag is None else {"type": self.tag}
-        for name, (part, inner) in self.parts.items():
-            content = getattr(value, part.name)
-            if self.writes_defaults or not _is_default(part, content):
-                data[name] = inner.encode(content)
+        for name, attribute, part, encode in self.writers:
+            content = getattr(value, attribute)
+            if not self.writes_defaults and (content is part.default or _is_default(part, content)):
+                continue
+            data[name] = content if encode is None else encode(content)
         return data
 
     def decode(self, data: Data, path: str) -> Any:
@@ -373,7 +387,7 @@ def _is_default(part: FieldInfo, value: Any) -> bool:
 _TEXT = _make_scalar_serializer(str, "string")
 _ONLY_TEXTS = frozenset({str})
 _SCALARS: Mapping[Any, Serializer] = {
-    Any: Serializer(lambda value: value, lambda data, _: data, lambda _: {}),
+    Any: Serializer(_as_it_is, lambda data, _: data, lambda _: {}),
     str: _TEXT,
     bool: _make_scalar_serializer(bool, "boolean"),
     int: _make_scalar_serializer(int, "integer"),

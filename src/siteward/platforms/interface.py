@@ -59,19 +59,24 @@ def nothing_unwanted(_resources: Collection[Resource]) -> frozenset[Key]:
     return frozenset()
 
 
+def nothing_ahead(_login: str | None = None) -> Iterable[Change]:
+    """Return no changes: nothing is to come."""
+    return ()
+
+
 class Bundle(Struct, frozen=True, kw_only=True):
     """Changes that are written together, because one call (or one inseparable sequence) carries them.
 
     The caller sets the other fields just before writing. `passwords` are by account name, each delivered before.
-    `ahead` are the later changes of the run: an invitation may need a site on which its account will have access
-    (Matomo). `unwanted` is for calls with side effects that no change lists (Piwik PRO's levels that return with a demotion,
+    `ahead` returns the later changes of the run, or those about one login in any letter case: an invitation may need a
+    site on which its account will have access (Matomo). `unwanted` is for calls with side effects that no change lists (Piwik PRO's levels that return with a demotion,
     and the modules of every new account): given such resources, it returns the keys of those that the file does not
     want, so that the adapter takes them away again.
     """
 
     changes: tuple[Change, ...]
     passwords: Mapping[str, Secret] = MappingProxyType({})
-    ahead: tuple[Change, ...] = ()
+    ahead: Callable[[str | None], Iterable[Change]] = nothing_ahead
     unwanted: Callable[[Collection[Resource]], frozenset[Key]] = nothing_unwanted
 
 

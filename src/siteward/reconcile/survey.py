@@ -261,6 +261,8 @@ class Survey(Struct, frozen=True, kw_only=True):
 
     def fresh(self, passwords: Passwords) -> Fresh:
         """Return the instance as apply takes it: planned without any acceptance, with new passwords for `passwords`."""
+        as_planned = Allowance(passwords=passwords, accept={}, allow_delete=False)
+        on_all, every = self.verdict(as_planned), frozenset(proposed.key for proposed in self.proposal.proposed)
 
         def verdict(
             keys: Collection[Key],
@@ -271,13 +273,14 @@ class Survey(Struct, frozen=True, kw_only=True):
             begun: Begun | None = None,
         ) -> tuple[Diagnostic, ...]:
             allowance = Allowance(passwords=passwords, accept=accept, allow_delete=allow_delete, approved=approved)
-            return (*self.standing(keys), *self.verdict(allowance, keys, begun))
+            is_known = begun is None and allowance == as_planned and every.issubset(keys)
+            return (*self.standing(keys), *(on_all if is_known else self.verdict(allowance, keys, begun)))
 
         return Fresh(
             traits=self.traits,
             live=self.live,
             desired=self.desired,
-            plan=self.plan(Allowance(passwords=passwords, accept={}, allow_delete=False)),
+            plan=self._compose(self.proposal, on_all, read_requests=0),
             judge=verdict,
             confirmed=self.confirmed,
             unwanted=self.unwanted,

@@ -17,6 +17,7 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
+import msgspec
 from msgspec import Struct, field
 
 from siteward import __version__
@@ -89,8 +90,16 @@ class Answer(Redacted, frozen=True):
     def json(self) -> object:
         """Return the body, parsed as JSON; raises `NotThePlatformError` where it is not valid.
 
-        Half a character (a lone surrogate, RFC 8259 section 8.2) is refused too: no file or terminal could take it.
+        Half a character (a lone surrogate, RFC 8259 section 8.2) is refused too: no file or terminal could take it. What
+        msgspec takes has none and means the same to both; Python's own parser, several times slower, takes a little more.
         """
+        try:
+            data: object = msgspec.json.decode(self.content)
+        except (ValueError, RecursionError):
+            return self._json_of_more()
+        return data
+
+    def _json_of_more(self) -> object:
         try:
             data: object = jsons.loads(self.content)
             if _HALF.search(self.content):

@@ -123,7 +123,7 @@ class MatomoRig:
                 if isinstance(change.after, Account) and not change.before
             ]
             passwords = {name: Secret(NEW_PASSWORD) for name in names}
-            found.append(replace(bundle, passwords=passwords, ahead=tuple(rest)))
+            found.append(replace(bundle, passwords=passwords, ahead=lambda _login, rest=tuple(rest): rest))
         return found
 
     def write(self, *changes: Change, live: Live | None = None) -> list[Receipt]:

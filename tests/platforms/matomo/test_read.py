@@ -248,6 +248,19 @@ def test_looking_again_tells_presence_absence_and_change(release: str) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
+def test_looking_again_at_anything_tells_what_reading_all_tells(release: str) -> None:
+    """It builds only what it is asked for; also where rows are kept under another spelling, or for nobody."""
+    rig = MatomoRig.of(release, world(PEOPLE, GRANTS))
+    for login in ("BEN", "bén", "ghost"):
+        rig.fake.state.add_rows(login, "view", [3])
+    live = rig.read()
+    assert grant("ben", "staging.example.org", "view") in live.access.values()
+    keys = [*live.access, account_key("nobody"), grant("nobody", SHOP, "view").key]
+    for some in (keys, keys[::2], keys[:1], []):
+        assert rig.refresh(*some, live=live) == {key: live.access.get(key) for key in some}
+
+
+@pytest.mark.parametrize("release", RELEASES)
 def test_a_login_that_is_empty_is_not_matomos(release: str) -> None:
     """Nobody could be told apart by it."""
     rig = MatomoRig.of(release, world(PEOPLE, GRANTS))

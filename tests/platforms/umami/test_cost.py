@@ -134,7 +134,7 @@ def _write(at: At, changes: list[Change], begun: int = 0) -> list[str]:
     for number, change in enumerate(changes[begun:], begun):
         (bundle,) = PLATFORM.bundle([change], at.live)
         ahead = tuple(changes[number + 1 :])
-        (receipt,) = PLATFORM.write(at.writer, replace(bundle, ahead=ahead), at.live)
+        (receipt,) = PLATFORM.write(at.writer, replace(bundle, ahead=lambda _login, rest=ahead: rest), at.live)
         told.append(receipt.status)
     return told
 

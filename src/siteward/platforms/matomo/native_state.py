@@ -54,8 +54,10 @@ class People(Struct, frozen=True, dict=True):
 
     def find(self, login: str) -> UserRow | None:
         """Return the user of that login, or the only one whose login differs in letter case alone."""
+        if (user := self._by_login.get(login)) is not None:
+            return user
         alike = self._by_fold.get(fold(login), ())
-        return self._by_login.get(login) or (alike[0] if len(alike) == 1 else None)
+        return alike[0] if len(alike) == 1 else None
 
     def alike(self, login: str) -> list[UserRow]:
         """Return the users whom a database may take for that login, without case and accents."""
@@ -123,6 +125,8 @@ def fold(text: str) -> str:
 
 def spellings(text: str) -> frozenset[str]:
     """Return the forms to which databases may reduce a login: no case, no accents, ß as s or as ss (rec 21)."""
+    if text.isascii():  # nearly every login, asked for with every grant there is
+        return frozenset((text.lower(),))
     return frozenset(_strip_accents(text.lower().replace("ß", letter)) for letter in ("s", "ss"))
 
 
@@ -134,7 +138,7 @@ def _strip_accents(text: str) -> str:
 @lru_cache(maxsize=4096)  # it is asked several times for each change
 def is_anonymous(login: str) -> bool:
     """Return whether a login is `anonymous`, the public, in any spelling: the server guards just one (API.md section 2.8)."""
-    return ANONYMOUS in spellings(login)
+    return login.lower() == ANONYMOUS if login.isascii() else ANONYMOUS in spellings(login)
 
 
 def is_pending(user: UserRow) -> bool:

@@ -73,7 +73,7 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     """
     first = bundle.changes[0].after or bundle.changes[0].before
     if isinstance(first, Grant) and first.scope != EVERYWHERE:
-        return write_memberships(writer, bundle.changes, live, bundle.ahead)
+        return write_memberships(writer, bundle.changes, live, bundle.ahead(None))
     made = next(
         (change for change in bundle.changes if isinstance(change.after, Account) and change.before is None), None
     )

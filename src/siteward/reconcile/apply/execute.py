@@ -23,6 +23,7 @@ from siteward.access.model import Account, Grant, Group, Key, Member, Resource
 from siteward.access.renames import touched
 from siteward.access.report import Outcome
 from siteward.platforms.interface import Bundle, Receipt
+from siteward.reconcile.apply.ahead import Ahead
 from siteward.reconcile.apply.inputs import describe_progress, read_again, revalidate_instance
 from siteward.reconcile.apply.passwords import UndeliveredError, deliver, generate, made_with_password
 from siteward.reconcile.apply.read_back import Call, ReadBack, look, send_and_read_back
@@ -88,7 +89,7 @@ def cancelled_by_signals(deadlines: Iterable[Deadline]) -> Iterator[Cancellation
 class Execution(Struct, kw_only=True):
     """The writing to one instance: its parameters, and its progress.
 
-    `fresh`, `revalidated`, `live` and `outcomes` (by step id) are updated with each write. `failures` counts the failed
+    `fresh`, `revalidated`, `live`, `outcomes` (by step id) and `ahead` are updated with each write. `failures` counts the failed
     writes in a row, `sends` the mails by key, and `in_flight` holds the steps that are being sent. `unread` is true once
     something was sent after the last reading of the whole instance. `unended` are the steps that are live already and
     whose call could not be completed, `delivered` the accounts whose new password was written down. `watch` measures how
@@ -102,6 +103,7 @@ class Execution(Struct, kw_only=True):
     revalidated: Revalidated
     live: Live
     outcomes: dict[str, Outcome]
+    ahead: Ahead
     failures: int = 0
     sent: bool = False
     unread: bool = False
@@ -191,7 +193,7 @@ def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
     for step in steps:
         execution.given.tell(_build_progress(execution, step, None))
     try:
-        passwords, ahead = _deliver_passwords(execution, steps), _list_ahead(execution, steps)
+        passwords, ahead = _deliver_passwords(execution, steps), execution.ahead.after(steps)
         bundle = replace(bundle, passwords=passwords, ahead=ahead, unwanted=execution.fresh.unwanted)
     except UndeliveredError as problem:
         _settle(execution, [_fail(execution, step, str(problem)) for step in steps])
@@ -209,14 +211,6 @@ def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
     made = {key: id_ for receipt in read_back.receipts.values() for key, id_ in receipt.ids.items()}
     execution.live = replace(execution.live, ids={**execution.live.ids, **made})
     _settle(execution, [_decide_outcome(execution, step, read_back) for step in steps], read_back.receipts)
-
-
-def _list_ahead(execution: Execution, steps: Iterable[Step]) -> tuple[Change, ...]:
-    """Return the changes that are still to come after `steps`."""
-    now = {step.id for step in steps}
-    return tuple(
-        step.change for step in execution.revalidated.go if step.id not in now and step.id not in execution.outcomes
-    )
 
 
 def _deliver_passwords(execution: Execution, steps: Iterable[Step]) -> Mapping[str, Secret]:
@@ -408,6 +402,7 @@ def _revalidate_rest(execution: Execution, rest: Sequence[Step]) -> list[Step]:
     execution.revalidated = revalidate_instance(
         instance.reviewed, execution.fresh, instance.allowance, history, instance.chosen
     )
+    execution.ahead = Ahead(go=execution.revalidated.go, outcomes=execution.outcomes)
     execution.live, execution.unread = execution.fresh.live, False
     _settle(
         execution,

@@ -140,9 +140,9 @@ def reached(change: Change, seen: Mapping[Key, Resource | None] | Mapping[Key, R
         case Account():
             return isinstance(now, Account) and _matches_account(wanted, now)
         case Grant():
-            return isinstance(now, Grant) and now == replace(
-                wanted, extras=now.extras if wanted.extras is None else wanted.extras
-            )
+            if wanted.extras is None and isinstance(now, Grant):
+                wanted = replace(wanted, extras=now.extras)
+            return now == wanted
         case Group() | Member():
             return now == wanted
 
@@ -446,10 +446,10 @@ def _collect_objections(case: _Case, steps: Collection[Step], allowance: Allowan
     """Return the blocking diagnostics if just these steps were done, by key; under `None` one about all of them."""
     if not steps:
         return {}
-    verdict = _judge(case, steps, allowance)
-    if case.whole:
-        budgets = (found for found in _judge(case, case.fresh.plan.steps, allowance) if found.code in _BUDGETS)
-        verdict = (*verdict, *budgets)
+    keys, every = (frozenset(step.change.key for step in some) for some in (steps, case.fresh.plan.steps))
+    verdict = _judge(case, keys, allowance)
+    on_all = (verdict if keys == every else _judge(case, every, allowance)) if case.whole else ()
+    verdict = (*verdict, *(found for found in on_all if found.code in _BUDGETS))
     known = case.obstacles.without_file if allowance.passwords.out is None else case.obstacles.as_allowed
     undelivered = (
         known[step.change.key]
@@ -459,9 +459,9 @@ def _collect_objections(case: _Case, steps: Collection[Step], allowance: Allowan
     return {diagnostic.about: diagnostic for diagnostic in (*verdict, *undelivered) if diagnostic.blocks}
 
 
-def _judge(case: _Case, steps: Collection[Step], of: Allowance) -> tuple[Diagnostic, ...]:
-    keys, begun = frozenset(step.change.key for step in steps), case.history.begun
-    return case.fresh.judge(keys, accept=of.accept, allow_delete=of.allow_delete, approved=of.approved, begun=begun)
+def _judge(case: _Case, keys: frozenset[Key], by: Allowance) -> tuple[Diagnostic, ...]:
+    begun, approved = case.history.begun, by.approved
+    return case.fresh.judge(keys, accept=by.accept, allow_delete=by.allow_delete, approved=approved, begun=begun)
 
 
 def _find_objection(objections: Mapping[Key | None, Diagnostic], step: Step) -> Diagnostic | None:

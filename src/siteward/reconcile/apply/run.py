@@ -16,6 +16,7 @@ from siteward.access.diagnostic import Severity, plural, warning
 from siteward.access.renames import touched
 from siteward.access.report import WAITS, Outcome, Report
 from siteward.reconcile.apply.admission import CONFIG_CHANGED, find_mismatch, note_left_out, remarks_on, warn_too_old
+from siteward.reconcile.apply.ahead import Ahead
 from siteward.reconcile.apply.consent import (
     Consents,
     accounts_accepted,
@@ -308,9 +309,11 @@ def _find_own_account(instance: Prepared) -> str | None:
 
 def _carry_out(given: ApplyInput, state: RunState, instance: Prepared, cancellation: CancellationToken) -> None:
     """Write to one instance, check the result and end its journal; an error on the way is reported for it alone."""
+    outcomes = state.outcomes[instance.name]
     execution = Execution(
         given=given, instance=instance, cancellation=cancellation, fresh=instance.fresh,
-        revalidated=instance.revalidated, live=instance.fresh.live, outcomes=state.outcomes[instance.name],
+        revalidated=instance.revalidated, live=instance.fresh.live, outcomes=outcomes,
+        ahead=Ahead(go=instance.revalidated.go, outcomes=outcomes),
     )  # fmt: skip
     try:
         execute(execution)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+_BUFFER: Final = 2**16
+"""The bytes that are written at a time where a file is written in pieces."""
 
 
 class UnsafeFileError(Exception):
@@ -56,6 +61,20 @@ def write_flushed(path: Path, data: bytes) -> None:
         write_all(handle, data)
     finally:
         os.close(handle)
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> str:
+    """Write a whole file as `write_flushed` does, without ever holding all of it; return its SHA-256 in hexadecimal digits."""
+    covered = hashlib.sha256()
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(handle, "wb", buffering=_BUFFER) as file:  # noqa: PTH123 — it is open already
+        os.fchmod(handle, 0o600)
+        for piece in pieces:
+            covered.update(piece)
+            file.write(piece)
+        file.flush()
+        os.fsync(handle)
+    return covered.hexdigest()
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Unpack
 
@@ -291,10 +292,10 @@ class Journal:
         if chain.truncated:
             self._add(Truncated(at=self._clock(), run="", bytes=chain.truncated))
 
-    def _add(self, entry: Entry, more: Sequence[Part] = ()) -> None:
+    def _add(self, entry: Entry, more: Iterable[Part] = ()) -> None:
         """Append an entry to the chain and flush it; `more` are parts that are no members of the entry."""
         header, parts = split(entry, self._known)
-        lines, head = link(header, [*parts, *more], number=self._records + 1, head=self.head, key=self._key)
+        lines, head = link(header, chain(parts, more), number=self._records + 1, head=self.head, key=self._key)
         write_all(self._file, lines)
         self._known.note(entry)
         self.head = head

@@ -9,15 +9,18 @@ by its digest.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
-from siteward.access.codec import canonical
+from siteward.access.canonical import canonical_pieces
+from siteward.access.model import Access
 from siteward.access.serialize import CodecError
 from siteward.reconcile.journal.chain import JournalBrokenError, broken_by, hash_line, read_bytes
 from siteward.reconcile.journal.entries import LastApplied, decode_last, encode_entry
-from siteward.reconcile.journal.files import move_flushed, write_flushed
+from siteward.reconcile.journal.files import move_flushed, write_pieces
+from siteward.reconcile.journal.recorded import write_resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,10 +62,18 @@ def leave(path: Path, last: LastApplied) -> Iterator[str]:
 
     Raises `OSError`.
     """
-    data = canonical(encode_entry(last))
-    write_flushed(path_beside(path, ".last.json.new"), data)
-    yield hash_line(data)
+    yield write_pieces(path_beside(path, ".last.json.new"), canonical_pieces(_encode_last(last)))
     finish_move(path)
+
+
+def _encode_last(last: LastApplied) -> dict[str, Any]:
+    """Return plain data in which the access, of which there may be much, is an iterator of its canonical form."""
+    access = last.memory.last
+    if access is None:
+        return encode_entry(last)
+    data = encode_entry(replace(last, memory=replace(last.memory, last=Access())))
+    data["memory"]["last"] = (write_resource(access[key]) for key in sorted(access))
+    return data
 
 
 @contextlib.contextmanager

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from siteward.access.codec import decode_resource, encode_resource
-from siteward.access.model import account_of
+from msgspec.json import Encoder
+
+from siteward.access.codec import decode_resource
+from siteward.access.model import Resource, account_of
 from siteward.access.renames import under
-from siteward.access.serialize import CodecError
+from siteward.access.serialize import CodecError, shape
 from siteward.reconcile.journal.chain import broken_by
 from siteward.reconcile.journal.entries import Difference
 from siteward.reconcile.journal.records import NOBODY
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from siteward.access.model import Key, Resource
+    from siteward.access.model import Key
     from siteward.access.renames import Renames
     from siteward.reconcile.journal.chain import Part, Record
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 TELLING: Final = frozenset({"state", "end", "record"})
 """The kinds of records that tell of the live state, the first of them the whole of it."""
 
+_encode: Final = shape(Resource).encode
+_write: Final = Encoder(order="deterministic").encode
 GONE: Final = "-"
 COME: Final = "+"
 
@@ -74,28 +78,38 @@ def moved_keys(before: Resources, after: Resources, names: Renames) -> frozenset
     return frozenset(key for pair in same for key in pair)
 
 
-def whole_parts(state: Resources) -> list[Part]:
-    """Return a state as the parts of a record, by account."""
-    by_account: dict[str, list[Any]] = {}
+def whole_parts(state: Resources) -> Iterator[Part]:
+    """Yield a state as the parts of a record, by account."""
+    by_account: dict[str, list[Key]] = {}
     for key in sorted(state):
-        by_account.setdefault(account_of(key) or NOBODY, []).append(encode_resource(state[key]))
-    return [{"part": account, "state": by_account[account]} for account in sorted(by_account)]
+        by_account.setdefault(account_of(key) or NOBODY, []).append(key)
+    for account in sorted(by_account):
+        yield {"part": account, "state": [_encode(state[key]) for key in by_account[account]]}
 
 
-def changed_parts(differences: Iterable[Difference], is_ours: Callable[[Key, Resource | None], bool]) -> list[Part]:
-    """Return differences as the parts of a record, by account, those of this run apart from those of others."""
-    parts: dict[str, Part] = {}
+def changed_parts(differences: Iterable[Difference], is_ours: Callable[[Key, Resource | None], bool]) -> Iterator[Part]:
+    """Yield differences as the parts of a record, by account, those of this run apart from those of others."""
+    by_account: dict[str, list[Difference]] = {}
     for difference in differences:
-        key = key_of(difference)
-        name = account_of(key) or NOBODY
-        side = "ours" if is_ours(key, difference.before) else "others"
-        told = parts.setdefault(name, {"part": name}).setdefault(side, [])
-        told += [
-            [sign, encode_resource(resource)]
-            for sign, resource in ((GONE, difference.before), (COME, difference.after))
-            if resource is not None
-        ]
-    return [parts[name] for name in sorted(parts)]
+        by_account.setdefault(account_of(key_of(difference)) or NOBODY, []).append(difference)
+    for account in sorted(by_account):
+        part: Part = {"part": account}
+        for difference in by_account[account]:
+            before, after = difference.before, difference.after
+            told = part.setdefault("ours" if is_ours(key_of(difference), before) else "others", [])
+            told += [[sign, _encode(side)] for sign, side in ((GONE, before), (COME, after)) if side is not None]
+        yield part
+
+
+def write_resource(resource: Resource) -> bytes:
+    """Return a resource in the canonical form of RFC 8785: it has texts alone, which msgspec writes in the same way.
+
+    Raises `CodecError` for a text that has no form in UTF-8.
+    """
+    try:
+        return _write(_encode(resource))
+    except UnicodeEncodeError:
+        raise CodecError("", "a text holds half a character, which has no canonical form") from None
 
 
 def rebuild(path: Path, records: Iterable[Record]) -> Iterator[tuple[Record, dict[Key, Resource]]]:

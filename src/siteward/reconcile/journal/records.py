@@ -10,6 +10,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
+
 from siteward.access.model import account_of
 from siteward.access.serialize import CodecError, UnknownMemberError
 from siteward.reconcile.journal.entries import (
@@ -73,14 +75,15 @@ class Known:
 
 def split(entry: Entry, known: Known) -> tuple[dict[str, Any], list[Part]]:
     """Return the header of an entry, and its parts in the order of their names."""
-    header, parts = encode_entry(entry), _Parts()
+    bare = replace(entry, results=()) if isinstance(entry, StepsFinished) else entry  # its results are told otherwise
+    header, parts = encode_entry(bare), _Parts()
     match entry:
         case RunStarted():
             _split_run(entry, header, parts, known)
         case StepsIntended():
-            header["steps"] = [intent["step"] for intent in header["steps"]]
-            for intent, data in zip(entry.steps, encode_entry(entry)["steps"], strict=True):
+            for intent, data in zip(entry.steps, header["steps"], strict=True):
                 parts.add(account_of(intent.change.key), "steps", [data])
+            header["steps"] = [intent.step for intent in entry.steps]
         case StepsFinished():
             _split_results(entry, header, parts, known)
         case RunResumed() | ReviewClosed():

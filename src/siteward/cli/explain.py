@@ -33,7 +33,7 @@ def explain(
     checkout = open_checkout(session, "explain", names=instances, as_of=as_of, at=at, asks=True)
     report, surveys = read_instances(checkout, "explain")
     plan = in_words(report).plan
-    confirmed = confirmed_on(checkout.book, checkout.instances, surveys, checkout.as_of)
+    confirmed = confirmed_on(checkout.journals, checkout.instances, surveys, checkout.as_of)
     answers = tuple(
         with_confirmed(with_beside(explanation, part), confirmed)
         for survey in surveys

@@ -287,7 +287,7 @@ def test_drift_names_who_did_it_and_when(tmp_path: Path) -> None:
     state.log(NOW + timedelta(hours=1), anna, "permission.user.changed.app", mia.id, {"id": shop})
     run = Run(created=NOW, as_of=NOW, allowance=Allowance(accept={}, allow_delete=False, passwords=rig.passwords))
 
-    items = drift(rig.project, [rig.instance], rig.book, run).drift
+    items = drift(rig.project, [rig.instance], rig.journals, run).drift
 
     (item,) = (item for item in items if item.kind == "changed-since")
     assert item.note is not None

@@ -15,7 +15,7 @@ from siteward.cli.session import Session, with_session
 @journal_option
 @click.option("--as-of", metavar="DATE", help="Explain as if it were this date or instant.")
 @at_option
-@with_session("text", "json", without=("--group-by", "--exit-zero"))
+@with_session("text", "json", "csv", without=("--group-by", "--exit-zero"))
 def explain(
     session: Session, user: str, site: str | None, instances: tuple[str, ...], as_of: str | None, at: str | None
 ) -> int:

@@ -27,7 +27,7 @@ from siteward.platforms.instance import Instance
 from siteward.reconcile.apply import apply as spine
 from siteward.reconcile.apply.passwords import Passwords
 from siteward.reconcile.apply.revalidate import Allowance
-from siteward.reconcile.apply.target import Book, Listener, Options, quiet
+from siteward.reconcile.apply.target import Journals, Listener, Options, quiet
 from siteward.reconcile.journal.chain import link, verify
 from siteward.reconcile.plan import Run, Target, drift, plan
 from siteward.reconcile.project import Project, open_project
@@ -83,14 +83,14 @@ class Rig:
     fake: Fake
     document: Mapping[str, Any]
     now: datetime = NOW
-    book: Book = field(init=False)
+    journals: Journals = field(init=False)
     project: Project = field(init=False)
     instance: Instance = field(init=False)
     axe: Axe = field(init=False)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.book = Book(folder=self.folder / ".siteward")
+        self.journals = Journals(folder=self.folder / ".siteward")
         self.axe = Axe(self.fake)
         self.declare(self.document)
 
@@ -118,11 +118,13 @@ class Rig:
     def plan(self, *, as_of: datetime = NOW, accept: Mapping[str, str] | None = None, delete: bool = True) -> Report:
         allowance = Allowance(accept=accept or {}, allow_delete=delete, passwords=self.passwords)
         run = Run(created=self.now, as_of=as_of, allowance=allowance)
-        return plan(self.project, [self.instance], self.book, run)
+        return plan(self.project, [self.instance], self.journals, run)
 
     def drift(self) -> Report:
         allowance = Allowance(accept={}, allow_delete=False, passwords=Passwords(folder=self.folder / "passwords"))
-        return drift(self.project, [self.instance], self.book, Run(created=self.now, as_of=NOW, allowance=allowance))
+        return drift(
+            self.project, [self.instance], self.journals, Run(created=self.now, as_of=NOW, allowance=allowance)
+        )
 
     def apply(
         self,
@@ -142,8 +144,8 @@ class Rig:
             "on_progress": on_progress,
         }
         if resume:
-            return spine.resume(targets, self.book, chosen, **rest)
-        return spine.apply(reviewed, targets, self.book, chosen, **rest)
+            return spine.resume(targets, self.journals, chosen, **rest)
+        return spine.apply(reviewed, targets, self.journals, chosen, **rest)
 
     def cut_off(self, reviewed: Plan, at: int, *, after: bool) -> Report:
         """Apply, killed at the request of that number, and then resumed; return what the resumed run says."""

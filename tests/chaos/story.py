@@ -23,7 +23,7 @@ from siteward.access.plan import Plan
 from siteward.access.report import Report
 from siteward.platforms.fakery import Fake
 from siteward.reconcile.apply import apply as spine
-from siteward.reconcile.apply.target import Book, Options
+from siteward.reconcile.apply.target import Journals, Options
 from siteward.reconcile.journal import reading
 from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.plan import Target
@@ -76,8 +76,8 @@ class Stage(Rig):
         options = Options(passwords=self.passwords, allow_delete=True)
         rest: dict[str, Any] = {"config_digest": self.project.loaded.digest, "clock": self.weather.clock}
         if reviewed is None:
-            return spine.resume(targets, self.book, options, **rest)
-        return spine.apply(reviewed, targets, self.book, options, **rest)
+            return spine.resume(targets, self.journals, options, **rest)
+        return spine.apply(reviewed, targets, self.journals, options, **rest)
 
 
 def play(seed: int, folder: Path) -> Ended:
@@ -109,15 +109,15 @@ def play(seed: int, folder: Path) -> Ended:
 def _stage(start: worlds.Start, folder: Path, key: Secret | None) -> Stage:
     fake = platforms.fake(start.platform).of(start.world, start.release, clock=lambda: NOW)
     stage = Stage(folder, fake, start.documents[0])
-    stage.book = Book(folder=stage.book.folder, key=key)
+    stage.journals = Journals(folder=stage.journals.folder, key=key)
     _enter(stage, start, start.documents[0], fake)
     return stage
 
 
 def _enter(stage: Stage, start: worlds.Start, document: dict[str, Any], fake: Fake) -> None:
     """Let a stage stand under a new weather, with owners who have declared that document."""
-    path = reading.path_of(stage.book.folder, "it")
-    memory = reading.recall(path, stage.book.key).memory
+    path = reading.path_of(stage.journals.folder, "it")
+    memory = reading.recall(path, stage.journals.key).memory
     left = memory.users.keys() - document["users"].keys() if memory else ()
     owners = Owners(document, start.logins, start.own, tuple(left))
     stage.set(Weather(fake, Watch(fake, path, owners), tuple(start.logins.values())), start.own)
@@ -225,7 +225,7 @@ def _apply(ended: Ended, storm: Stage, reviewed: Plan) -> Report | None:
 def _is_open(ended: Ended, storm: Stage) -> bool:
     """Return whether the journal, as it stands on the disk, has a run without an end; it must verify."""
     try:
-        return reading.recall(reading.path_of(storm.book.folder, "it"), storm.book.key).unfinished is not None
+        return reading.recall(reading.path_of(storm.journals.folder, "it"), storm.journals.key).unfinished is not None
     except JournalBrokenError as problem:
         ended.wrong.append(f"journal broken: {problem}")
         return False

@@ -17,7 +17,7 @@ import pytest
 from cli.repo import edit
 from cli.test_main_job import ALLOWED, applied
 from siteward.access.codec import decode
-from siteward.reconcile.apply.target import Book
+from siteward.reconcile.apply.target import Journals
 from siteward.reconcile.journal import erasure
 from siteward.reconcile.journal.journal import opened
 from siteward.reconcile.journal.reading import path_of, read
@@ -226,14 +226,14 @@ def test_an_erasing_that_was_cut_off_is_finished_by_the_next(left: Program, tmp_
     for steps in range(20):
         folder = tmp_path / f"cut-{steps}"
         shutil.copytree(whole, folder)
-        book = Book(folder=folder)
+        journals = Journals(folder=folder)
         try:
             with cut_off_after(steps):
-                erasure.erase(book, "stats", "old-ed", "asked", lambda: MOMENT)
+                erasure.erase(journals, "stats", "old-ed", "asked", lambda: MOMENT)
         except CutOffError:
             cut += 1
             read(path_of(folder, "stats"), None)
-            erasure.erase(book, "stats", "old-ed", "asked again", lambda: MOMENT)
+            erasure.erase(journals, "stats", "old-ed", "asked again", lambda: MOMENT)
         read(path_of(folder, "stats"), None)
         assert not [file for file in folder.iterdir() if b"old-ed" in file.read_bytes()], steps
     assert 2 < cut < 20  # two plans and two files

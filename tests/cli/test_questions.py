@@ -65,6 +65,15 @@ def test_without_a_site_all_that_somebody_may_do_anywhere_is_told(checkout: Prog
     assert "jonas on stats staging.example.org\n" in checkout("explain", "jonas", *AS_OF, "-v").out
     items = checkout("explain", "jonas", *AS_OF, "--format", "json").json()["items"]
     assert {item["scope"].replace("instance", "whole instance") for item in items} == places.keys()
+    rows = list(csv.DictReader(StringIO(checkout("explain", "jonas", *AS_OF, "--format", "csv").out)))
+    assert [row["scope"] for row in rows] == [item["scope"] for item in items]
+    (staging,) = (row for row in rows if row["scope"] == "staging.example.org")
+    assert (staging["live"], staging["declared"], staging["reason"]) == (
+        "team-manager",
+        "team-member",
+        "implementation",
+    )
+    assert staging["at"].startswith("access.yaml:")
     over = checkout("explain", "vera", *AS_OF).out
     assert "expired by access.yaml:" in over
 

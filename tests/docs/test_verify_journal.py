@@ -29,11 +29,13 @@ def path(tmp_path: Path) -> Path:
     """A sealed journal of one run, with names that are not ASCII."""
     clock, live = Clock(), Live(access=Access([]))
     plan = Plan(tool="", created=clock(), as_of=clock(), digest="sha256:0")
-    with opened(tmp_path, "stats", key=Secret("a key that is long enough"), clock=clock) as book:
-        book.begin(plan, live=live, platform="small", origin="", users={"ann": "ann"}, accounts=(), sites=1, grants=1)
-        book.intend(CHANGES)
-        book.record([Result(step=step, status="failed", message="Ünïon: “no”") for step in CHANGES])
-        book.end({"failed": 5}, Memory(last=live.access), live)
+    with opened(tmp_path, "stats", key=Secret("a key that is long enough"), clock=clock) as journal:
+        journal.begin(
+            plan, live=live, platform="small", origin="", users={"ann": "ann"}, accounts=(), sites=1, grants=1
+        )
+        journal.intend(CHANGES)
+        journal.record([Result(step=step, status="failed", message="Ünïon: “no”") for step in CHANGES])
+        journal.end({"failed": 5}, Memory(last=live.access), live)
     return path_of(tmp_path, "stats")
 
 

@@ -109,7 +109,7 @@ def _encode_plan(data: Any, *, fits: bool) -> bytes:
 
 def _journal(dice: random.Random, folder: Path) -> str | None:
     rig, killed = _rig(dice, folder)
-    path = reading.path_of(rig.book.folder, "it")
+    path = reading.path_of(rig.journals.folder, "it")
     if not path.exists():
         return None
     records = follow(path, None).records
@@ -145,17 +145,17 @@ def _chained(entries: list[list[Any]]) -> Iterator[bytes]:
 def _left(dice: random.Random, folder: Path) -> str | None:
     """What a run left, or the plan that it was about."""
     rig, killed = _rig(dice, folder)
-    paths = sorted(rig.book.folder.glob("*.json"))
+    paths = sorted(rig.journals.folder.glob("*.json"))
     if not paths:
         return None
     path = dice.choice(paths)
     value = json.loads(path.read_bytes())
     data = mutate.raw(dice, path.read_bytes()) if dice.random() < 0.3 else _line(mutate.json_value(dice, value))
     path.write_bytes(data)
-    book = reading.path_of(rig.book.folder, "it")
+    journals = reading.path_of(rig.journals.folder, "it")
     if path.name == "it.last.json" and dice.random() < 0.7:
         reseal(
-            book,
+            journals,
             lambda header: {**header, "last": hash_line(data)} if header["kind"] == "end" else header,
         )
     return _again(rig, killed=killed)

@@ -104,7 +104,7 @@ def test_the_journal_of_one_path_is_anothers_at_the_next(tmp_path: Path) -> None
 
 def without_paths(small: Small) -> None:
     """Write the journal anew as it was written before: origins without a path."""
-    reseal(small.book.folder / "it.jsonl", lambda entry: {**entry, "origin": HOST} if "origin" in entry else entry)
+    reseal(small.journals.folder / "it.jsonl", lambda entry: {**entry, "origin": HOST} if "origin" in entry else entry)
 
 
 def test_a_journal_of_before_paths_is_taken_with_a_remark(tmp_path: Path) -> None:

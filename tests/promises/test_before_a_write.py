@@ -62,7 +62,7 @@ def test_1_a_plan_and_drift_write_nothing(tmp_path: Path) -> None:
     small = rig(tmp_path, users={"eva": {}}, grants=[ADMINS, view(["eva", "dora"])])
     assert made(small).instances[0].steps
     allowance = Allowance(accept={}, allow_delete=True, passwords=small.passwords)
-    drift(small.project, [small.instance], small.book, Run(created=NOW, as_of=NOW, allowance=allowance))
+    drift(small.project, [small.instance], small.journals, Run(created=NOW, as_of=NOW, allowance=allowance))
     assert small.fake.writes == 0
 
 

@@ -38,7 +38,7 @@ from siteward.access.report import exit_code
 from siteward.platforms.fakery import Fault, World, WorldAccount, WorldGrant, WorldSite, in_process
 from siteward.platforms.instance import Instance
 from siteward.reconcile.apply.revalidate import Allowance
-from siteward.reconcile.apply.target import Book
+from siteward.reconcile.apply.target import Journals
 from siteward.reconcile.journal import reading
 from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.plan import Run, plan
@@ -115,13 +115,13 @@ def test_9_a_killed_run_is_resumed_to_the_same_end(*, after: bool, tmp_path: Pat
     """The intent is on the disk before the write; resume settles by reading and finishes."""
     small = rig(tmp_path, users={"eva": {}}, grants=[*BOTH, view("eva", BLOG)])
     killed(small, 1, after=after)
-    run = reading.recall(reading.path_of(small.book.folder, "it")).unfinished
+    run = reading.recall(reading.path_of(small.journals.folder, "it")).unfinished
     assert run is not None
     assert run.unsettled
     report = small.apply(made(small), resume=True)
     assert set(statuses(report)) <= {"done", "already"}
     assert made(small).instances[0].steps == ()
-    assert report.journal_head == reading.recall(reading.path_of(small.book.folder, "it")).standing.head
+    assert report.journal_head == reading.recall(reading.path_of(small.journals.folder, "it")).standing.head
 
 
 def test_9_the_last_grant_gone_does_not_stand_in_the_way_of_resuming(tmp_path: Path) -> None:
@@ -199,15 +199,15 @@ def test_9_a_lost_answer_is_settled_by_reading_and_not_sent_again(tmp_path: Path
 def test_9_an_edited_journal_is_found_and_not_written_to(key: Secret | None, tmp_path: Path) -> None:
     """The chain finds it; with a key also whoever recomputes the seals."""
     small = rig(tmp_path, grants=BOTH)
-    small.book = Book(folder=small.book.folder, key=key)
+    small.journals = Journals(folder=small.journals.folder, key=key)
     small.apply(made(small))
-    path = reading.path_of(small.book.folder, "it")
+    path = reading.path_of(small.journals.folder, "it")
     path.write_text(path.read_text().replace("team-member", "team-manager", 1))
     with pytest.raises(JournalBrokenError):
         reading.recall(path, key)
     before = path.read_bytes()
     assert small.plan().plan is None
-    small.book = Book(folder=small.book.folder, key=None)
+    small.journals = Journals(folder=small.journals.folder, key=None)
     assert small.plan().plan is None
     assert path.read_bytes() == before
 
@@ -253,7 +253,9 @@ def test_10_instances_fail_apart(tmp_path: Path) -> None:
         env={f"SITEWARD_OTHER_{name.upper()}": value for name, value in broken.credentials.items()},
     )  # fmt: skip
     allowance = Allowance(accept={}, allow_delete=True, passwords=small.passwords)
-    report = plan(small.project, [small.instance, other], small.book, Run(created=NOW, as_of=NOW, allowance=allowance))
+    report = plan(
+        small.project, [small.instance, other], small.journals, Run(created=NOW, as_of=NOW, allowance=allowance)
+    )
     assert report.plan is not None
     assert [instance.instance for instance in report.plan.instances] == ["it"]
     assert [diagnostic.instance for diagnostic in report.plan.diagnostics if diagnostic.blocks] == ["other"]
@@ -280,7 +282,7 @@ def test_11_without_a_destination_nobody_is_made(tmp_path: Path) -> None:
     """Creation is blocked, and the two ways are named."""
     small = rig(tmp_path, users={"eva": {}}, grants=[ADMINS, view("carla"), edit("dora"), view("eva")])
     allowance = Allowance(accept={}, allow_delete=True, passwords=replace(small.passwords, out=None))
-    report = plan(small.project, [small.instance], small.book, Run(created=NOW, as_of=NOW, allowance=allowance))
+    report = plan(small.project, [small.instance], small.journals, Run(created=NOW, as_of=NOW, allowance=allowance))
     blocked = next(step for step in part(report).steps if step.change.key == ("account", "eva"))
     (said,) = (diagnostic for diagnostic in blocked.diagnostics if diagnostic.blocks)
     assert said.code == "no-password-destination"
@@ -294,7 +296,7 @@ def test_11_what_waits_for_a_destination_counts_in_the_budgets(tmp_path: Path) -
     manages = [{"to": "eva", "role": "manage", "sites": site} for site in ("shop.example.org", "blog.example.org")]
     small = rig(tmp_path, users={"eva": {}}, grants=[ADMINS, view("carla"), edit("dora"), *manages], **limits)
     found = [
-        part(plan(small.project, [small.instance], small.book, Run(created=NOW, as_of=NOW, allowance=allowance)))
+        part(plan(small.project, [small.instance], small.journals, Run(created=NOW, as_of=NOW, allowance=allowance)))
         for out in (None, tmp_path / "passwords.txt")
         for allowance in [Allowance(accept={}, allow_delete=True, passwords=replace(small.passwords, out=out))]
     ]

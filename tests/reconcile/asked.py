@@ -39,7 +39,7 @@ class Asked(Struct, frozen=True):
 def looked_at(small: Rig) -> Asked:
     """Read and plan the instance of a rig."""
     run = Run(created=NOW, as_of=NOW, allowance=Allowance(accept={}, allow_delete=True, passwords=small.passwords))
-    report, (survey,) = plan_and_survey(small.project, [small.instance], small.book, run)
+    report, (survey,) = plan_and_survey(small.project, [small.instance], small.journals, run)
     assert report.plan is not None, report.diagnostics
     return Asked(small, survey, report.plan.instances[0])
 

@@ -26,7 +26,7 @@ from siteward.access.traits import Role, Traits
 from siteward.platforms.interface import Bundle, Platform, Reach, Receipt
 from siteward.reconcile.apply.apply import apply, resume
 from siteward.reconcile.apply.passwords import Passwords
-from siteward.reconcile.apply.target import Book, Fresh, Listener, Options, quiet
+from siteward.reconcile.apply.target import Fresh, Journals, Listener, Options, quiet
 from siteward.reconcile.journal.reading import path_of
 from siteward.transport.errors import OutcomeUnknownError, RefusedError, UnreachableError
 from siteward.transport.http import Doors, Reader, Writer
@@ -523,8 +523,8 @@ class SmallRig:
     config: str = "sha256:files"
 
     @property
-    def book(self) -> Book:
-        return Book(folder=self.folder / "journal", key=self.key)
+    def journals(self) -> Journals:
+        return Journals(folder=self.folder / "journal", key=self.key)
 
     @property
     def targets(self) -> dict[str, Instance]:
@@ -535,7 +535,7 @@ class SmallRig:
         return Passwords(folder=self.folder / "passwords")
 
     def journal(self, name: str = "stats") -> Path:
-        return path_of(self.book.folder, name)
+        return path_of(self.journals.folder, name)
 
     def plan(self, **more: object) -> Plan:
         """Plan all instances, as `plan` would."""
@@ -548,14 +548,14 @@ class SmallRig:
         """Apply a plan, or a new one."""
         given = Options(**{"passwords": self.passwords, **options})
         return apply(
-            plan or self.plan(), self.targets, self.book, given,
+            plan or self.plan(), self.targets, self.journals, given,
             config_digest=self.config, clock=self.clock, on_progress=tell,
         )  # fmt: skip
 
     def resume(self, **options: Any) -> Report:
         """Resume what has no end."""
         given = Options(**{"passwords": self.passwords, **options})
-        return resume(self.targets, self.book, given, config_digest=self.config, clock=self.clock)
+        return resume(self.targets, self.journals, given, config_digest=self.config, clock=self.clock)
 
 
 def one_instance(

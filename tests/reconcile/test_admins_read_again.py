@@ -38,7 +38,7 @@ class Meanwhile(httpx.BaseTransport):
     struck: bool = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        path = reading.path_of(self.rig.book.folder, "it")
+        path = reading.path_of(self.rig.journals.folder, "it")
         if not self.struck and path.exists() and b'":"done"' in path.read_bytes():
             self.struck = True
             _set_admin(self.rig.fake, self.login, top=self.top)

@@ -189,3 +189,31 @@ def test_an_account_without_any_right_is_wanted_as_such(tmp_path: Path) -> None:
     bare = Asked(found.rig, replace(found.survey, live=more), found.plan)
     made = adopted(bare, "user:zoe")
     assert [line for line in lines(bare, made) if "zoe" in line] == ["  zoe: {accounts: [it]}"]
+
+
+def test_groups_and_modules_are_told_once_each(tmp_path: Path) -> None:
+    """Not for every right by them; modules that the file does not speak of are no difference, and no work for people."""
+    found = there(tmp_path)
+    live = Grant(Subject("account", "dora"), Scope("site", SHOP), "team-member")
+    shared = replace(live, subject=Subject("group", "team"))
+    books = ledgers(found.declaration, [found.survey])
+    item = review(books, Horizon(as_of=NOW)).items[0]
+    through = [
+        replace(item, account=name, scope=Scope("site", site), live=shared, declared=None)
+        for name in ("bi", "dora")
+        for site in (SHOP, BLOG)
+    ]
+    module = replace(item, account="dora", live=live, declared=None)
+    modules = [
+        replace(module, scope=Scope("module", "a"), agreement="same"),
+        replace(module, scope=Scope("module", "b"), agreement="same"),
+        replace(module, scope=Scope("module", "c"), agreement="extra"),
+    ]
+    work = adopting._Adoption(found.rig.project, {"it": found.survey}, adopting.Chosen(items=(*through, *modules)))
+    items, undone = work.sort()
+    assert items == ()
+    assert undone == (
+        "bi, dora on it: by the platform's group team; declare the group",
+        "dora on it, modules c: add them to `modules` of the user",
+    )
+    assert work.facts == ["dora on it, modules a, b: nothing takes them while the file has no `modules` of theirs"]

@@ -82,7 +82,7 @@ class Told:
     def __init__(self, rig: Rig) -> None:
         run = Run(created=NOW, as_of=NOW, allowance=Allowance(accept={}, allow_delete=True, passwords=rig.passwords))
         self.rig = rig
-        self.report, (self.survey,) = plan_and_survey(rig.project, [rig.instance], rig.book, run)
+        self.report, (self.survey,) = plan_and_survey(rig.project, [rig.instance], rig.journals, run)
         self.drift = rig.drift()
         self.plan = part(self.report)
 

@@ -88,8 +88,8 @@ def interrupted(folder: Path, kind: Kind, sealing: Sealing) -> tuple[SmallRig, S
     if sealing == "half":
         run = reading.recall(rig.journal(), KEY).unfinished
         assert run is not None
-        with journal.opened(rig.book.folder, "stats", key=KEY, clock=rig.clock) as book:
-            book.go_on(run, plans.kept_plan(rig.book.folder, run.began.plan))
+        with journal.opened(rig.journals.folder, "stats", key=KEY, clock=rig.clock) as journals:
+            journals.go_on(run, plans.kept_plan(rig.journals.folder, run.began.plan))
     return rig, server
 
 
@@ -202,7 +202,7 @@ def test_steps_that_a_line_calls_lifted_stay_blocked(tmp_path: Path) -> None:
     rig, server, file = crashed(tmp_path, [Account("ann"), Account("bob")], wanted, nobody_touches_ann)
     run = reading.recall(rig.journal()).unfinished
     assert run is not None
-    plan = plans.kept_plan(rig.book.folder, run.began.plan)
+    plan = plans.kept_plan(rig.journals.folder, run.began.plan)
     forged(rig, lifted=[step.id for step in plan.instances[0].steps], allow_delete=True)
     file.guards = ()
     report = rig.resume(allow_delete=True)
@@ -239,10 +239,10 @@ def test_expect_ties_a_resumed_run_to_its_plan(tmp_path: Path) -> None:
 def test_another_plan_under_the_name_of_this_one_is_refused(tmp_path: Path) -> None:
     """A stored plan that is sound in itself and not the one of the run is no plan of it."""
     rig, _, _ = crashed(tmp_path, [], PEOPLE)
-    (stored,) = rig.book.folder.glob("*.plan.json")
+    (stored,) = rig.journals.folder.glob("*.plan.json")
     other = rig.plan(as_of=NOW)
-    plans.keep_plan(rig.book.folder, other)
-    (mine,) = [path for path in rig.book.folder.glob("*.plan.json") if path != stored]
+    plans.keep_plan(rig.journals.folder, other)
+    (mine,) = [path for path in rig.journals.folder.glob("*.plan.json") if path != stored]
     stored.write_bytes(mine.read_bytes())
     assert codes(rig.resume()) == {"plan-lost"}
 
@@ -250,7 +250,7 @@ def test_another_plan_under_the_name_of_this_one_is_refused(tmp_path: Path) -> N
 def test_a_stored_plan_of_the_former_format_is_not_gone_on_with(tmp_path: Path) -> None:
     """The run began under another release: nothing is sent, and a new plan is the way out."""
     rig, server, _ = crashed(tmp_path, [], PEOPLE)
-    (stored,) = rig.book.folder.glob("*.plan.json")
+    (stored,) = rig.journals.folder.glob("*.plan.json")
     stored.write_bytes(FORMER.read_bytes())
     sent = len(server.told)
     (lost,) = rig.resume().diagnostics

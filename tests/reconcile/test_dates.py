@@ -156,7 +156,7 @@ def night(rig: Rig, word: str, *, as_of: datetime = LATER) -> Report:
     only = Selection(words=(word,), domains={})
     allowance = Allowance(accept={}, allow_delete=False, passwords=rig.passwords)
     run = Run(created=NOW, as_of=as_of, as_of_given=True, allowance=allowance, only=only)
-    report = plan(rig.project, [rig.instance], rig.book, run)
+    report = plan(rig.project, [rig.instance], rig.journals, run)
     assert report.plan is not None
     return rig.apply(report.plan, as_of=as_of)
 
@@ -283,7 +283,7 @@ def test_time_never_goes_back(tmp_path: Path) -> None:
     night(rig, "expiries")
     allowance = Allowance(accept={}, allow_delete=False, passwords=rig.passwords)
     run = Run(created=NOW, as_of=back, as_of_given=True, allowance=allowance)
-    report = plan(rig.project, [rig.instance], rig.book, run)
+    report = plan(rig.project, [rig.instance], rig.journals, run)
     assert "as-of-behind-record" in said(report)
     assert exit_code(report) == 2
     assert report.plan is not None

@@ -65,12 +65,12 @@ def begin(folder: Path, key: Secret | None = None) -> None:
     """Let a run begin and end in the journal of `stats`."""
     clock = Ticks()
     plan = Plan(tool="0.2.0", created=clock(), as_of=clock(), digest=f"sha256:{'1' * 64}")
-    with opened(folder, "stats", key=key, clock=clock) as book:
+    with opened(folder, "stats", key=key, clock=clock) as journal:
         live = Live(access=Access([]))
-        book.begin(plan, live=live, **FACTS)
-        memory = book.memory
+        journal.begin(plan, live=live, **FACTS)
+        memory = journal.memory
         assert memory is not None
-        book.end({}, memory, live)
+        journal.end({}, memory, live)
 
 
 def test_every_kind_of_line_is_read(tmp_path: Path) -> None:
@@ -131,13 +131,13 @@ def test_a_run_without_an_end_is_given_up_and_what_it_did_is_known(tmp_path: Pat
     assert before.unfinished is not None
     assert before.memory is not None
     begin(tmp_path)
-    book = read(path, None)
-    continues = next(entry for entry in book.entries if isinstance(entry, JournalContinued))
+    journal = read(path, None)
+    continues = next(entry for entry in journal.entries if isinstance(entry, JournalContinued))
     assert continues.open_run == before.unfinished.began.run
-    assert book.unfinished is None
-    assert book.memory is not None
-    assert book.memory.unsettled == before.memory.unsettled != ()
-    assert book.memory.accounts == before.memory.accounts
+    assert journal.unfinished is None
+    assert journal.memory is not None
+    assert journal.memory.unsettled == before.memory.unsettled != ()
+    assert journal.memory.accounts == before.memory.accounts
 
 
 def test_reading_changes_nothing(tmp_path: Path) -> None:
@@ -169,10 +169,10 @@ def test_with_a_key_lines_without_seal_are_taken_over_for_a_reason_only(tmp_path
     assert path.read_bytes() == before
     continue_old(path, read(path, KEY), key=KEY, clock=Ticks(), reason="OPS-12")
     begin(tmp_path, KEY)
-    book = read(path, KEY)
-    continues = next(entry for entry in book.entries if isinstance(entry, JournalContinued))
+    journal = read(path, KEY)
+    continues = next(entry for entry in journal.entries if isinstance(entry, JournalContinued))
     assert (continues.reason, continues.sealed_since) == ("OPS-12", sealed_from)
-    assert [sealed for _, sealed in book.marked[: len(before.splitlines())]] == [
+    assert [sealed for _, sealed in journal.marked[: len(before.splitlines())]] == [
         0 < sealed_from <= number for number in range(1, len(before.splitlines()) + 1)
     ]
 

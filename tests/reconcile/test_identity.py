@@ -124,7 +124,7 @@ def test_one_of_two_is_accepted(platform: str, tmp_path: Path) -> None:
     again = rig.plan()
     assert {step.person for step in part(again).steps} == {"ben"}
     assert all(ben in " ".join(diagnostic.about) for diagnostic in about(again, "identity-mismatch"))
-    assert '"kind":"waiver"' in (rig.book.folder / "it.jsonl").read_text().replace(" ", "")
+    assert '"kind":"waiver"' in (rig.journals.folder / "it.jsonl").read_text().replace(" ", "")
 
 
 def test_an_acceptance_needs_sixteen_digits_and_the_right_instance(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_what_our_own_step_made_is_known(platform: str, tmp_path: Path) -> None:
     else:
         del fake.state.people[fake.state.named(login(platform, "anna")).id]
     fake._writes += 1
-    before = recall(rig.book.folder / "it.jsonl").memory
+    before = recall(rig.journals.folder / "it.jsonl").memory
     assert before is not None
     reviewed = plan_of(rig.plan())
     rig.axe.wrote.clear()
@@ -209,7 +209,7 @@ def test_an_exchange_while_a_run_is_cut_off(platform: str, tmp_path: Path) -> No
         with pytest.raises(Killed):
             rig.apply(reviewed)
         rig.axe.at = 0
-        if made := '"ids":{' in (rig.book.folder / "it.jsonl").read_text():
+        if made := '"ids":{' in (rig.journals.folder / "it.jsonl").read_text():
             break
     assert made
     recreate(rig, "carl")
@@ -240,7 +240,7 @@ def test_a_run_that_is_cut_off_before_a_write_makes_nobody_known(
     monkeypatch.setattr(Journal, "intend", killed)
     with pytest.raises(Killed):
         rig.apply(reviewed)
-    assert (rig.book.folder / "it.jsonl").read_text()
+    assert (rig.journals.folder / "it.jsonl").read_text()
     assert said() == before
 
 

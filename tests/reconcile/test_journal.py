@@ -56,14 +56,14 @@ BEFORE, AFTER = Live(access=world(VIEW)), Live(access=world(EDIT))
 
 def written(folder: Path, *, key: Secret | None = None, end: bool = True) -> Path:
     """Write a journal of one run and return its path."""
-    with opened(folder, "stats", key=key, clock=CLOCK) as book:
-        book.begin(PLAN, live=BEFORE, **KNOWN)
-        book.waive("removals", PLAN.digest, "OPS-900")
-        book.intend({"s1": Change(VIEW, EDIT)})
-        book.record([Result(step="s1", status="done", sends=2)])
+    with opened(folder, "stats", key=key, clock=CLOCK) as journal:
+        journal.begin(PLAN, live=BEFORE, **KNOWN)
+        journal.waive("removals", PLAN.digest, "OPS-900")
+        journal.intend({"s1": Change(VIEW, EDIT)})
+        journal.record([Result(step="s1", status="done", sends=2)])
         if end:
             left = Memory(last=world(EDIT), users={"ann": "ann"}, accounts=frozenset({"ann"}))
-            book.end({"done": 1}, left, AFTER)
+            journal.end({"done": 1}, left, AFTER)
     return path_of(folder, "stats")
 
 
@@ -247,9 +247,9 @@ def test_a_truncated_end_is_told_apart_and_mended(tmp_path: Path, cut_off: bytes
     path = written(tmp_path, end=False)
     path.write_bytes(path.read_bytes() + cut_off)
     assert follow(path, None).truncated == len(cut_off)
-    with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
-        assert book.unfinished is not None
-        book.go_on(book.unfinished, PLAN)
+    with opened(tmp_path, "stats", key=None, clock=CLOCK) as journal:
+        assert journal.unfinished is not None
+        journal.go_on(journal.unfinished, PLAN)
     assert kinds(path) == ["run", "state", "waiver", "intent", "outcome", "torn", "resume"]
     recall(path)
 
@@ -258,10 +258,10 @@ def test_a_last_line_without_its_line_feed_is_kept(tmp_path: Path) -> None:
     """A whole line whose line feed was lost is a whole line."""
     path = written(tmp_path, end=False)
     path.write_bytes(path.read_bytes()[:-1])
-    with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
-        assert book.unfinished is not None
-        assert book.unfinished.results["s1"].status == "done"
-        book.go_on(book.unfinished, PLAN)
+    with opened(tmp_path, "stats", key=None, clock=CLOCK) as journal:
+        assert journal.unfinished is not None
+        assert journal.unfinished.results["s1"].status == "done"
+        journal.go_on(journal.unfinished, PLAN)
     assert kinds(path) == ["run", "state", "waiver", "intent", "outcome", "resume"]
     recall(path)
 
@@ -307,11 +307,11 @@ def test_the_memory_of_an_unfinished_run_has_what_it_did(tmp_path: Path) -> None
     """A run without an end is ours all the same: what it did is no drift, and the mails it sent count."""
     written(tmp_path)
     facts: RunFacts = {**KNOWN, "users": {"bob": "bob"}}
-    with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
-        book.begin(PLAN, **facts)
-        book.intend({"s1": Change(None, Account("bob"))})
-        book.record([Result(step="s1", status="done", sends=1)])
-        book.intend({"s2": Change(EDIT, None)})
+    with opened(tmp_path, "stats", key=None, clock=CLOCK) as journal:
+        journal.begin(PLAN, **facts)
+        journal.intend({"s1": Change(None, Account("bob"))})
+        journal.record([Result(step="s1", status="done", sends=1)])
+        journal.intend({"s2": Change(EDIT, None)})
     memory = recall(path_of(tmp_path, "stats")).memory
     assert memory is not None
     assert memory.last == Access([*world(EDIT).values(), Account("bob")])
@@ -322,11 +322,11 @@ def test_the_memory_of_an_unfinished_run_has_what_it_did(tmp_path: Path) -> None
 
 def test_an_open_run_knows_what_is_unsettled(tmp_path: Path) -> None:
     """An intent without an outcome, and an outcome that is unknown, are for resume to settle."""
-    with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
-        book.begin(PLAN, **KNOWN)
-        book.intend({"s1": Change(VIEW, EDIT), "s2": Change(None, ROBOT)})
-        book.record([Result(step="s1", status="done"), Result(step="s2", status="unknown")])
-        book.intend({"s3": Change(None, Account("bob"))})
+    with opened(tmp_path, "stats", key=None, clock=CLOCK) as journal:
+        journal.begin(PLAN, **KNOWN)
+        journal.intend({"s1": Change(VIEW, EDIT), "s2": Change(None, ROBOT)})
+        journal.record([Result(step="s1", status="done"), Result(step="s2", status="unknown")])
+        journal.intend({"s3": Change(None, Account("bob"))})
     run = reading.recall(path_of(tmp_path, "stats")).unfinished
     assert run is not None
     assert run.unsettled == {"s2", "s3"}
@@ -336,8 +336,8 @@ def test_an_open_run_knows_what_is_unsettled(tmp_path: Path) -> None:
 def test_a_new_run_gives_up_an_unfinished_one(tmp_path: Path) -> None:
     """Another plan ends the wait for resume, and the journal says so."""
     written(tmp_path, end=False)
-    with opened(tmp_path, "stats", key=None, clock=CLOCK) as book:
-        book.begin(PLAN, **KNOWN)
+    with opened(tmp_path, "stats", key=None, clock=CLOCK) as journal:
+        journal.begin(PLAN, **KNOWN)
     runs = reading.runs(path_of(tmp_path, "stats"))
     assert [run.ended for run in runs] == [True, False]
 

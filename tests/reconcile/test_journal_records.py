@@ -200,9 +200,9 @@ def ended(folder: Path, before: Live, after: Live, *ours: Any) -> list[dict[str,
     """Let a run begin and end, and return the parts of its end."""
     clock = Clock()
     plan = Plan(tool="", created=clock(), as_of=clock(), digest="sha256:0")
-    with opened(folder, "stats", key=None, clock=clock) as book:
-        book.begin(plan, live=before, **FACTS)
-        book.end({}, Memory(last=after.access), after, lambda key, _: key in {resource.key for resource in ours})
+    with opened(folder, "stats", key=None, clock=clock) as journal:
+        journal.begin(plan, live=before, **FACTS)
+        journal.end({}, Memory(last=after.access), after, lambda key, _: key in {resource.key for resource in ours})
     path = path_of(folder, "stats")
     return list(verify(path, path.read_bytes(), None).records[-1].read_parts())
 
@@ -238,8 +238,8 @@ def test_what_others_did_is_told_once(tmp_path: Path) -> None:
     eve = live_of(ROBOT, VIEW, Account("eve"))
     ended(tmp_path, live_of(ROBOT, VIEW), live_of(ROBOT, VIEW))
     clock = Clock()
-    with opened(tmp_path, "stats", key=None, clock=clock) as book:
-        book.begin(Plan(tool="", created=clock(), as_of=clock(), digest="sha256:1"), live=eve, **FACTS)
+    with opened(tmp_path, "stats", key=None, clock=clock) as journal:
+        journal.begin(Plan(tool="", created=clock(), as_of=clock(), digest="sha256:1"), live=eve, **FACTS)
     assert ended(tmp_path, eve, eve) == []
     assert ended(tmp_path, eve, eve) == []
     path = path_of(tmp_path, "stats")

@@ -32,7 +32,7 @@ def run(small: Small, **more: Any) -> Run:
 
 
 def planned(small: Small, **more: Any) -> Report:
-    return plan(small.project, [small.instance], small.book, run(small, **more))
+    return plan(small.project, [small.instance], small.journals, run(small, **more))
 
 
 def codes(report: Report) -> list[str]:
@@ -101,7 +101,7 @@ def test_an_instance_that_does_not_answer_fails_apart(tmp_path: Path) -> None:
     """It is named at its place in the file, and the others are planned."""
     small = rig(tmp_path)
     other = replace(small.instance, env={})
-    alone = plan(small.project, [other], small.book, run(small))
+    alone = plan(small.project, [other], small.journals, run(small))
     assert alone.plan is None
     (found,) = alone.diagnostics
     assert (found.code, found.instance, found.blocks) == ("credential-missing", "it", True)
@@ -115,8 +115,8 @@ def test_an_instance_that_does_not_answer_fails_apart(tmp_path: Path) -> None:
 def test_a_journal_that_cannot_be_relied_on_stops_its_instance(tmp_path: Path) -> None:
     """Nothing is sent to it."""
     small = rig(tmp_path)
-    small.book.folder.mkdir()
-    path_of(small.book.folder, "it").write_text("nonsense\n", encoding="utf-8")
+    small.journals.folder.mkdir()
+    path_of(small.journals.folder, "it").write_text("nonsense\n", encoding="utf-8")
     before = len(small.fake.calls)
     report = planned(small)
     assert report.plan is None
@@ -141,7 +141,7 @@ def test_sites_of_a_snapshot_are_planned_on_without_a_server(tmp_path: Path) -> 
     seen = looked_at(small).survey
     before = len(small.fake.calls)
     report, (survey,) = plan_and_survey(
-        small.project, [small.instance], small.book, run(small, snapshots={"it": (seen.traits, seen.live)})
+        small.project, [small.instance], small.journals, run(small, snapshots={"it": (seen.traits, seen.live)})
     )
     assert len(small.fake.calls) == before
     assert report.plan is not None
@@ -179,7 +179,7 @@ def test_errors_about_other_keys_do_not_stand_against_a_step(tmp_path: Path) -> 
 
 
 def drifted(small: Small) -> Report:
-    return drift(small.project, [small.instance], small.book, run(small))
+    return drift(small.project, [small.instance], small.journals, run(small))
 
 
 def test_drift_asks_for_no_consent(tmp_path: Path) -> None:

@@ -597,7 +597,7 @@ def test_9_a_broken_journal_is_not_written_to(tmp_path: Path) -> None:
 def test_9_one_apply_at_a_time(tmp_path: Path) -> None:
     """A second apply on the same instance is turned away and told who is at work."""
     rig, server, _ = one_instance(tmp_path, [ANN_VIEW], [ANN_EDIT])
-    with journal.opened(rig.book.folder, "stats", key=None, clock=rig.clock):
+    with journal.opened(rig.journals.folder, "stats", key=None, clock=rig.clock):
         report = rig.apply()
     assert codes(report) == {"journal-busy"}
     assert "process" in report.diagnostics[0].message
@@ -737,8 +737,8 @@ def test_11_the_journal_is_for_its_owner_alone(tmp_path: Path) -> None:
     """Journal, memory and plan hold names and addresses: nobody else may read them."""
     rig, _, _ = one_instance(tmp_path, [ANN_VIEW], [ANN_EDIT])
     rig.apply()
-    assert rig.book.folder.stat().st_mode & 0o777 == 0o700
-    files = [path for path in rig.book.folder.iterdir() if path.is_file()]
+    assert rig.journals.folder.stat().st_mode & 0o777 == 0o700
+    files = [path for path in rig.journals.folder.iterdir() if path.is_file()]
     assert len(files) >= 3
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
 

@@ -171,9 +171,11 @@ def test_a_run_given_up_after_its_write_took_place_is_ours(tmp_path: Path) -> No
     rig, server, file = applied(tmp_path, world(ROBOT, VIEW))
     file.wanted = world(ROBOT, EDIT)
     (step,) = rig.plan().instances[0].steps
-    with journal.opened(rig.book.folder, "stats", key=None, clock=rig.clock) as book:
-        book.begin(rig.plan(), platform="small", origin="https://stats.test", users={}, accounts=(), sites=3, grants=1)
-        book.intend({step.id: step.change})
+    with journal.opened(rig.journals.folder, "stats", key=None, clock=rig.clock) as writer:
+        writer.begin(
+            rig.plan(), platform="small", origin="https://stats.test", users={}, accounts=(), sites=3, grants=1
+        )
+        writer.intend({step.id: step.change})
         server.set(EDIT)
     rig.apply(only=lambda *_: False)
     assert told(rig) == {}
@@ -182,10 +184,12 @@ def test_a_run_given_up_after_its_write_took_place_is_ours(tmp_path: Path) -> No
 def test_a_step_that_was_done_is_remembered_as_met_after_a_crash(tmp_path: Path) -> None:
     """What a run without an end did counts for whom it met."""
     rig, _, _ = applied(tmp_path, world(ROBOT, VIEW))
-    with journal.opened(rig.book.folder, "stats", key=None, clock=rig.clock) as book:
-        book.begin(rig.plan(), platform="small", origin="https://stats.test", users={}, accounts=(), sites=3, grants=1)
-        book.intend({"s1": drifted_step(rig)})
-        book.record([Result(step="s1", status="done")])
+    with journal.opened(rig.journals.folder, "stats", key=None, clock=rig.clock) as writer:
+        writer.begin(
+            rig.plan(), platform="small", origin="https://stats.test", users={}, accounts=(), sites=3, grants=1
+        )
+        writer.intend({"s1": drifted_step(rig)})
+        writer.record([Result(step="s1", status="done")])
     assert "eve" in remembered(rig).accounts
 
 

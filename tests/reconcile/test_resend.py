@@ -16,7 +16,7 @@ from siteward.platforms.fakery import Fault, World, WorldAccount, WorldSite
 from siteward.platforms.interface import Receipt
 from siteward.platforms.matomo.fake import FAKE
 from siteward.reconcile.apply.apply import resend
-from siteward.reconcile.apply.target import Book
+from siteward.reconcile.apply.target import Journals
 from siteward.reconcile.journal.entries import InvitationResent
 from siteward.reconcile.journal.journal import opened
 from siteward.reconcile.journal.reading import path_of, read
@@ -47,7 +47,7 @@ def matomo(tmp_path: Path) -> Rig:
 
 def again(found: Rig, login: str) -> Diagnostic:
     """Send an invitation again and return the one thing that is said of it."""
-    report = resend(found.instance, login, found.book, lambda: NOW)
+    report = resend(found.instance, login, found.journals, lambda: NOW)
     (told,) = report.diagnostics
     assert (report.command, report.applied, told.instance) == ("apply", True, "it")
     return told
@@ -55,7 +55,7 @@ def again(found: Rig, login: str) -> Diagnostic:
 
 def lines(found: Rig) -> list[tuple[str, str, str]]:
     """Return what the journal says of invitations: login, status and message."""
-    entries = read(path_of(found.book.folder, "it"), found.book.key).entries
+    entries = read(path_of(found.journals.folder, "it"), found.journals.key).entries
     return [(entry.login, entry.status, entry.message) for entry in entries if isinstance(entry, InvitationResent)]
 
 
@@ -121,7 +121,7 @@ def test_nothing_is_begun_after_a_signal(number: signal.Signals, matomo: Rig) ->
 
     calm = signal.getsignal(number)
     try:
-        report = resend(matomo.instance, "tess", matomo.book, clock)
+        report = resend(matomo.instance, "tess", matomo.journals, clock)
     finally:
         signal.signal(number, calm)
     assert report.interrupted
@@ -155,7 +155,7 @@ def test_a_server_that_does_not_answer_is_told(matomo: Rig) -> None:
 def test_a_journal_that_is_in_use_is_waited_for_by_nobody(matomo: Rig) -> None:
     """While another run writes the journal, no mail goes out."""
     before = matomo.fake.writes
-    with opened(matomo.book.folder, "it", key=matomo.book.key, clock=lambda: NOW):
+    with opened(matomo.journals.folder, "it", key=matomo.journals.key, clock=lambda: NOW):
         told = again(matomo, "tess")
     assert told.code == "journal-busy"
     assert told.blocks
@@ -164,9 +164,9 @@ def test_a_journal_that_is_in_use_is_waited_for_by_nobody(matomo: Rig) -> None:
 
 def test_the_journal_key_seals_what_is_written_of_it(matomo: Rig) -> None:
     """As every line of a journal that has a key."""
-    matomo.book = Book(folder=matomo.book.folder, key=Secret("a-key-of-thirty-two-characters-it"))
+    matomo.journals = Journals(folder=matomo.journals.folder, key=Secret("a-key-of-thirty-two-characters-it"))
     again(matomo, "tess")
-    text = path_of(matomo.book.folder, "it").read_text(encoding="utf-8")
+    text = path_of(matomo.journals.folder, "it").read_text(encoding="utf-8")
     assert text.count('"seal":"') == 2
 
 

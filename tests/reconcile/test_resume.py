@@ -92,9 +92,9 @@ def test_the_last_attempt_is_the_one_that_counts(tmp_path: Path) -> None:
     run = reading.recall(rig.journal()).unfinished
     assert run is not None
     server.state.pop(account_key("ann"))
-    with journal.opened(rig.book.folder, "stats", key=None, clock=rig.clock) as book:
-        book.go_on(run, rig.plan())
-        book.record([Result(step="s1", status="failed")])
+    with journal.opened(rig.journals.folder, "stats", key=None, clock=rig.clock) as writer:
+        writer.go_on(run, rig.plan())
+        writer.record([Result(step="s1", status="failed")])
     server.faults = {2: "crash-after"}
     with pytest.raises(Crash):
         rig.resume()
@@ -193,7 +193,7 @@ def test_a_run_too_old_is_not_resumed(tmp_path: Path) -> None:
 def test_a_plan_that_was_edited_meanwhile_is_not_resumed(tmp_path: Path) -> None:
     """The stored plan is held to the digest in the journal."""
     rig, server, _ = crashed(tmp_path, [], TWO)
-    (stored,) = rig.book.folder.glob("*.plan.json")
+    (stored,) = rig.journals.folder.glob("*.plan.json")
     text = stored.read_bytes()
     stored.write_bytes(text.replace(b"b.test", b"c.test").replace(b"ann", b"bob"))
     told = len(server.told)
@@ -228,7 +228,7 @@ def test_a_run_of_another_plan_lends_nothing(tmp_path: Path) -> None:
     rig.instances = (*rig.instances, Instance(other, File(world(ROBOT, TWO[0])), name="other"))
     server.set(*THREE)
     later = rig.plan()
-    plans.keep_plan(rig.book.folder, later)
+    plans.keep_plan(rig.journals.folder, later)
     known: RunFacts = {
         "platform": "small",
         "origin": "https://stats.test",
@@ -237,8 +237,8 @@ def test_a_run_of_another_plan_lends_nothing(tmp_path: Path) -> None:
         "sites": 3,
         "grants": 0,
     }
-    with journal.opened(rig.book.folder, "other", key=None, clock=rig.clock) as book:
-        book.begin(later, **known)
+    with journal.opened(rig.journals.folder, "other", key=None, clock=rig.clock) as writer:
+        writer.begin(later, **known)
     report = rig.resume()
     assert {(outcome.instance, outcome.status) for outcome in report.outcomes} == {
         ("stats", "blocked"),

@@ -202,7 +202,7 @@ def test_a_renamed_site_takes_nothing(platform: str, tmp_path: Path) -> None:
     """The live site has another name than yesterday: nobody on it is revoked, and the line is told."""
     rig = rig_of(tmp_path, platform)
     later = Rig(tmp_path, fake_of(platform, world(platform, shop="store.example.org")), document(platform))
-    assert later.book == rig.book
+    assert later.journals == rig.journals
     report = later.plan()
     assert moves(report) == set()
     assert exit_code(report) == 1

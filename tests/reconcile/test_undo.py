@@ -46,7 +46,7 @@ def test_changes_of_other_lines_are_both_made(ours: str, theirs: str, merged: st
 def asked(rig: Any, run: str, instances: Any = None) -> Any:
     """Ask for a run on the instances of a rig."""
     targets = list(rig.targets.values())
-    return find_runs(rig.book, targets if instances is None else instances, ["stats"], run)
+    return find_runs(rig.journals, targets if instances is None else instances, ["stats"], run)
 
 
 def test_a_run_without_an_end_is_finished_first(tmp_path: Path) -> None:

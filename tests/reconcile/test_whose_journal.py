@@ -39,7 +39,7 @@ def pair(folder: Path, key: Secret | None = None) -> SmallRig:
 def swap(rig: SmallRig) -> None:
     """Let each journal stand under the other's name, with what its last run left."""
     for suffix in (".jsonl", ".last.json"):
-        own, other = (rig.book.folder / f"{name}{suffix}" for name in ("tags", "web"))
+        own, other = (rig.journals.folder / f"{name}{suffix}" for name in ("tags", "web"))
         first, second = own.read_bytes(), other.read_bytes()
         own.write_bytes(second)
         other.write_bytes(first)

@@ -102,7 +102,7 @@ def command(
     checkout = open_checkout(
         session, "apply", names=instances, as_of=as_of, passwords_out=passwords_out, writes=True, with_base=True, base=base
     )  # fmt: skip
-    counted = count_approvals(checkout.project, checkout.book.actor)
+    counted = count_approvals(checkout.project, checkout.journals.actor)
     options = Options(
         passwords=checkout.passwords,
         approved=counted.approved,
@@ -140,7 +140,7 @@ def _apply(
     plan, options = _choose_plan(session, checkout, options, plan_file)
     _confirm(session, plan, options, yes=yes, shown=plan_file is None and session.formats == ("text",))
     report = _carry_out(session, checkout, plan, options, engine.apply)
-    said = tell_approved(plan, counted, checkout.book.actor)
+    said = tell_approved(plan, counted, checkout.journals.actor)
     return replace(report, diagnostics=(*report.diagnostics, *said))
 
 
@@ -163,7 +163,7 @@ def _resend(session: Session, address: str) -> int:
     if not login:
         raise click.UsageError(f"--resend {address}: write LOGIN@INSTANCE")
     checkout = open_checkout(session, "apply", names=(name,))
-    report = resend(checkout.instances[0], login, checkout.book, now)
+    report = resend(checkout.instances[0], login, checkout.journals, now)
     code = session.leave(replace(report, accounts=names_with(checkout.project.declaration, login)))
     if code == 0:
         session.say(f"sent: a mail with the invitation to {name} went to {login}")
@@ -184,7 +184,7 @@ def _carry_out(
         report = verb(
             *(() if plan is None else (plan,)),
             checkout.targets(),
-            checkout.book,
+            checkout.journals,
             options,
             config_digest=checkout.project.loaded.digest,
             clock=now,
@@ -228,7 +228,7 @@ def _plan_now(session: Session, checkout: Checkout, options: Options) -> Plan:
     accept = {name: acceptance.reason for name, acceptance in options.accept.items()}
     run = checkout.run(accept=accept, allow_delete=options.allow_delete, approved=options.approved)
     run = replace(run, only=options.only)
-    report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run)
+    report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.journals, run)
     report = replace(report, applying=True)
     records = report.plan is not None and _is_recorded_empty(report.plan)
     if report.plan is None or not (records or any(part.runnable for part in report.plan.instances)):
@@ -253,7 +253,7 @@ def _begin_journals(checkout: Checkout, report: Report, surveys: tuple[Survey, .
         return replace(report, diagnostics=(*report.diagnostics, *objections))
     given = Beginning(
         plan=report.plan,
-        book=checkout.book,
+        journals=checkout.journals,
         clock=now,
         passwords=checkout.passwords,
     )

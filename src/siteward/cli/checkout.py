@@ -20,7 +20,7 @@ from siteward.cli.base_option import base_policy_from
 from siteward.cli.session import Session, StoppedError, find_config, now, parse_day, parse_instant
 from siteward.reconcile.apply.passwords import Passwords
 from siteward.reconcile.apply.revalidate import Allowance
-from siteward.reconcile.apply.target import Book
+from siteward.reconcile.apply.target import Journals
 from siteward.reconcile.plan import Run, Target, plan_and_survey
 from siteward.reconcile.project import Project, Surroundings, instances, open_project
 from siteward.transport.deadline import Deadline
@@ -52,7 +52,7 @@ class Checkout(Struct, frozen=True, kw_only=True):
 
     project: Project
     instances: tuple[Instance, ...]
-    book: Book
+    journals: Journals
     now: datetime
     as_of: datetime
     as_of_given: bool
@@ -126,7 +126,7 @@ def open_checkout(
     return Checkout(
         project=project,
         instances=instances(project, names, surroundings),
-        book=_book_in(folder, environment, _actor_of(project, command) if writes else None),
+        journals=_journals_in(folder, environment, _actor_of(project, command) if writes else None),
         now=moment,
         as_of=then or parse_instant(as_of, zone) or moment,
         as_of_given=as_of is not None or then is not None,
@@ -143,8 +143,8 @@ def _refuse_unknown(project: Project, names: Iterable[str]) -> None:
             raise click.UsageError(f"no instance {name!r}; there are {', '.join(known) or 'none'}")
 
 
-def _book_in(folder: Path, environment: Mapping[str, str], actor: Actor | None) -> Book:
-    return Book(folder=folder, key=journal_key(environment), actor=actor)
+def _journals_in(folder: Path, environment: Mapping[str, str], actor: Actor | None) -> Journals:
+    return Journals(folder=folder, key=journal_key(environment), actor=actor)
 
 
 def journal_key(environment: Mapping[str, str]) -> Secret | None:
@@ -292,7 +292,7 @@ def read_instances(checkout: Checkout, command: str) -> tuple[Report, tuple[Surv
 
     Raises `StoppedError` with the report where none could.
     """
-    given = (checkout.project, checkout.instances, checkout.book, checkout.run())
+    given = (checkout.project, checkout.instances, checkout.journals, checkout.run())
     if checkout.past:
         from siteward.reconcile.past import past_surveys
 

@@ -125,7 +125,7 @@ def _plan(checkout: Checkout, instance: Instance) -> _Planned:
     from siteward.reconcile.certify import keys_of
     from siteward.reconcile.plan import plan_and_survey
 
-    report, surveys = plan_and_survey(checkout.project, [instance], checkout.book, checkout.run(), command="doctor")
+    report, surveys = plan_and_survey(checkout.project, [instance], checkout.journals, checkout.run(), command="doctor")
     part = report.plan.instance(instance.name) if report.plan is not None else None
     if part is None:
         unread = (*report.diagnostics, *(report.plan.diagnostics if report.plan is not None else ()))
@@ -159,7 +159,7 @@ def _describe_journal(checkout: Checkout, instance: Instance) -> tuple[str, Diag
     from siteward.reconcile.journal.chain import JournalBrokenError
     from siteward.reconcile.journal.reading import path_of, recall
 
-    path, key = path_of(checkout.book.folder, instance.name), checkout.book.key
+    path, key = path_of(checkout.journals.folder, instance.name), checkout.journals.key
     try:
         recalled = recall(path, key)
         known = recalled.standing

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from siteward.access.diagnostic import Diagnostic
-    from siteward.reconcile.apply.target import Book
+    from siteward.reconcile.apply.target import Journals
     from siteward.reconcile.survey import Survey
 
 
@@ -32,13 +32,13 @@ def command(session: Session, instances: tuple[str, ...], as_of: str | None, bas
     from siteward.reconcile.plan import drift
 
     checkout = open_checkout(session, "drift", names=instances, as_of=as_of, with_base=True, base=base)
-    given = (checkout.project, checkout.instances, checkout.book, checkout.run())
-    return session.leave(drift(*given, _recorder(checkout.book)) if record else drift(*given))
+    given = (checkout.project, checkout.instances, checkout.journals, checkout.run())
+    return session.leave(drift(*given, _recorder(checkout.journals)) if record else drift(*given))
 
 
-def _recorder(book: Book) -> Callable[[Survey], tuple[Diagnostic, ...]]:
+def _recorder(journals: Journals) -> Callable[[Survey], tuple[Diagnostic, ...]]:
     """Return the function that records the live state of an instance that was read."""
     from siteward.cli.session import now
     from siteward.reconcile.journals import Request, record
 
-    return lambda survey: record(Request(book=book, instance=survey.name, clock=now), survey.live)
+    return lambda survey: record(Request(journals=journals, instance=survey.name, clock=now), survey.live)

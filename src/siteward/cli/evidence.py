@@ -49,7 +49,7 @@ def make(session: Session, instances: tuple[str, ...], out: Path, sign: Path | N
     if session.privacy != "full":
         raise click.UsageError("a bundle names people: say --privacy full, and keep it where that may be read")
     checkout = open_checkout(session, "evidence", names=instances)
-    found = collect(checkout.project, checkout.book, checkout.instances, _read_question(checkout, asked))
+    found = collect(checkout.project, checkout.journals, checkout.instances, _read_question(checkout, asked))
     if any(said.blocks for said in found.said) or not found.events:
         nothing = (
             ()

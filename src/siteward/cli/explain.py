@@ -15,7 +15,7 @@ from siteward.cli.session import Session, with_session
 @journal_option
 @click.option("--as-of", metavar="DATE", help="Explain as if it were this date or instant.")
 @at_option
-@with_session("text", "json", without=("--group-by", "--exit-zero"))
+@with_session("text", "json", "csv", without=("--group-by", "--exit-zero"))
 def explain(
     session: Session, user: str, site: str | None, instances: tuple[str, ...], as_of: str | None, at: str | None
 ) -> int:
@@ -33,7 +33,7 @@ def explain(
     checkout = open_checkout(session, "explain", names=instances, as_of=as_of, at=at, asks=True)
     report, surveys = read_instances(checkout, "explain")
     plan = in_words(report).plan
-    confirmed = confirmed_on(checkout.book, checkout.instances, surveys, checkout.as_of)
+    confirmed = confirmed_on(checkout.journals, checkout.instances, surveys, checkout.as_of)
     answers = tuple(
         with_confirmed(with_beside(explanation, part), confirmed)
         for survey in surveys

@@ -39,7 +39,7 @@ def command(session: Session, instances: tuple[str, ...], **asked: str | None) -
     from siteward.render.history import render
 
     checkout = open_checkout(session, "history", names=instances)
-    found = histories(checkout.book, checkout.instances, _read_filter(checkout, asked))
+    found = histories(checkout.journals, checkout.instances, _read_filter(checkout, asked))
     accounts = found.accounts(checkout.project.declaration)
     report = Report(command="history", diagnostics=tuple(told for told in found.said if told.blocks), accounts=accounts)
     notes = [told for told in found.said if not told.blocks]

@@ -86,7 +86,9 @@ def _requests(checkout: Checkout) -> tuple[Request, ...]:
     """Return a request for the journal of each chosen instance."""
     from siteward.reconcile.journals import Request
 
-    return tuple(Request(book=checkout.book, instance=instance.name, clock=now) for instance in checkout.instances)
+    return tuple(
+        Request(journals=checkout.journals, instance=instance.name, clock=now) for instance in checkout.instances
+    )
 
 
 def _leave(

@@ -29,7 +29,7 @@ def command(session: Session, instances: tuple[str, ...], as_of: str | None, at:
     checkout = open_checkout(session, "matrix", names=instances, as_of=as_of, at=at, asks=True)
     report, surveys = read_instances(checkout, "matrix")
     commit = checkout.project.commit
-    given = (checkout.project.declaration, checkout.book, checkout.instances, surveys, checkout.as_of)
+    given = (checkout.project.declaration, checkout.journals, checkout.instances, surveys, checkout.as_of)
     matrix = Matrix(
         ledgers=ledgers(checkout.project.declaration, surveys),
         as_of=checkout.as_of,

@@ -91,7 +91,7 @@ def _read_again(session: Session, checkout: Checkout) -> Sequence[Survey]:
     """Return the instances as they are now, to see what ends soon; none, and that is said, where they cannot be read."""
     from siteward.reconcile.plan import plan_and_survey
 
-    _, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, checkout.run())
+    _, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.journals, checkout.run())
     if unread := sorted({instance.name for instance in checkout.instances} - {survey.name for survey in surveys}):
         session.say(f"what ends soon is not known on {', '.join(unread)}: it could not be read again")
     return surveys

@@ -128,7 +128,7 @@ def _in_words() -> Iterator[None]:
 def _recall(checkout: Checkout) -> Mapping[str, Mapping[str, Recorded]]:
     from siteward.reconcile.offboard import recall_all
 
-    return recall_all(checkout.book, checkout.project.declaration.instances)
+    return recall_all(checkout.journals, checkout.project.declaration.instances)
 
 
 def _find_user(checkout: Checkout, asked: str, recorded: Mapping[str, object]) -> str:
@@ -194,7 +194,7 @@ def _tick(checkout: Checkout, items: tuple[Item, ...], asked: str, reason: str) 
     """Return the items with one ticked by whoever runs this. Raises `NotOffboardedError`."""
     from siteward.reconcile.offboard import find_item
 
-    found, actor = find_item(items, asked), checkout.book.actor
+    found, actor = find_item(items, asked), checkout.journals.actor
     who = (actor.triggered_by or actor.actor, actor.how) if actor is not None else ("", "")
     done = replace(found, state="done", by=who[0], how=who[1], reason=reason)
     return tuple(done if item is found else item for item in items)
@@ -208,11 +208,11 @@ def _record(
     from siteward.reconcile.offboard import NotOffboardedError, is_news, journals_of, record
 
     news = [item for item in items if is_news(item, recorded.get(item.id))]
-    names = journals_of(checkout.book, checkout.project.declaration.instances)
+    names = journals_of(checkout.journals, checkout.project.declaration.instances)
     if not names:
         raise NotOffboardedError("there is no journal here to keep this in", "`siteward apply` begins it")
     if news:
-        count = record(checkout.book, now, handle, news, names)
+        count = record(checkout.journals, now, handle, news, names)
         session.say(f"{plural(count, 'item')} written to the journal")
 
 
@@ -240,7 +240,7 @@ def _plan(checkout: Checkout, departure: Departure, handle: str, base: str | Non
     project = replace(checkout.project, loaded=departure.loaded, declaration=declaration)
     project = replace(project, base_policy=base_policy_from(base, project.path, "offboard")(declaration))
     only = Selection(words=(f"user:{handle}",), domains={})
-    made = plan(project, checkout.instances, checkout.book, replace(checkout.run(), only=only)).plan
+    made = plan(project, checkout.instances, checkout.journals, replace(checkout.run(), only=only)).plan
     return made.instances if made is not None else ()
 
 

@@ -82,7 +82,7 @@ def command(
     )
     run = checkout.run(accept=dict.fromkeys(accept, reason or "asked for"), allow_delete=allow_delete)
     run = replace(run, only=selection_of(only, checkout.project.declaration))
-    report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run)
+    report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.journals, run)
     if save_snapshot is not None:
         _save_sites(report, save_snapshot, surveys)
     flags = _Flags(

@@ -29,7 +29,7 @@ def make_review(
     dead = () if checkout.past else dead_rows(declaration, checkout.as_of)
     folder, members = checkout.project.path.parent, membership_lines(declaration).values()
     changed = {} if checkout.past else commits(all_ledgers, folder, dead, members)
-    confirmed = confirmed_on(checkout.book, checkout.instances, surveys, checkout.as_of)
+    confirmed = confirmed_on(checkout.journals, checkout.instances, surveys, checkout.as_of)
     made = review(all_ledgers, horizon, changed, (*missing(report), *doubtful(report)), dead, confirmed)
     made = with_memberships(made, declaration, changed)
     keys, unseen = keys_of(declaration, surveys), {survey.name: survey.keys_unseen for survey in surveys}

@@ -124,7 +124,7 @@ def status(session: Session, name: str | None) -> int:
     from siteward.reconcile.rounds import list_rounds
 
     checkout = open_checkout(session, "review")
-    names = [name] if name is not None else list_rounds(checkout.book.folder)
+    names = [name] if name is not None else list_rounds(checkout.journals.folder)
     found = [_find_standing(checkout, _load(checkout, known)) for known in names]
     code = _answer(session, found)
     if code or any(sheet.problem for made in found for sheet in made.sheets):
@@ -230,13 +230,13 @@ class _Closing(Struct, frozen=True, kw_only=True):
         from siteward.reconcile.journal.journal import opened
         from siteward.reconcile.rounds import as_reviewed
 
-        book, taken = self.checkout.book, as_reviewed(self.current, {**closing.taken, **closing.noted})
+        journals, taken = self.checkout.journals, as_reviewed(self.current, {**closing.taken, **closing.noted})
         for instance, decisions in taken.items():
             try:
-                with opened(book.folder, instance, key=book.key, clock=now) as journal:
+                with opened(journals.folder, instance, key=journals.key, clock=now) as journal:
                     journal.take_review(
                         decisions, review=self.made.name, digest=self.made.digest, due=self.made.due, rest=rest,
-                        actor=book.actor,
+                        actor=journals.actor,
                     )  # fmt: skip
             except TROUBLE as problem:
                 raise StoppedError(
@@ -272,7 +272,7 @@ def _open_closing(session: Session, name: str) -> _Closing:
     checkout = open_checkout(session, "review", writes=True)
     made = _load(checkout, name)
     try:
-        rows = read_sheets(checkout.book.folder, made)
+        rows = read_sheets(checkout.journals.folder, made)
     except BadDecisionsError as problem:
         raise refuse(str(problem)) from problem
     named = {row.cells.get("instance", "").strip("'") for row in rows.values()}
@@ -284,7 +284,7 @@ def _open_closing(session: Session, name: str) -> _Closing:
     report, surveys = read_instances(checkout, "review")
     return _Closing(
         checkout=checkout, made=made, rows=rows, surveys=surveys, current=_review_whole(checkout, report, surveys)[0],
-        before=taken_before(checkout.book, names, name),
+        before=taken_before(checkout.journals, names, name),
     )  # fmt: skip
 
 
@@ -367,7 +367,7 @@ def _refuse_old(checkout: Checkout, name: str) -> None:
         check_name(name)
     except RoundError as problem:
         raise _stop(problem) from problem
-    if name in list_rounds(checkout.book.folder):
+    if name in list_rounds(checkout.journals.folder):
         hint = f"siteward review status {name}; a review of another name begins another one"
         raise _stop(RoundError(f"there is a review {name} already", hint, "review-exists"))
 
@@ -380,7 +380,7 @@ def _load(checkout: Checkout, name: str) -> ReviewRound:
     from siteward.reconcile.rounds import RoundError, read_round
 
     try:
-        return read_round(checkout.book.folder, name)
+        return read_round(checkout.journals.folder, name)
     except RoundError as problem:
         raise _stop(problem) from problem
 
@@ -393,16 +393,16 @@ def _require_journals(checkout: Checkout, names: Iterable[str]) -> None:
 
     problems = []
     for name in names:
-        path = path_of(checkout.book.folder, name)
+        path = path_of(checkout.journals.folder, name)
         try:
-            standing = read(path, checkout.book.key).standing
+            standing = read(path, checkout.journals.key).standing
         except TROUBLE as problem:
             problems.append(describe_trouble(name, problem))
             continue
         if not standing.entries:
             words = f"there is no journal at {path}, so that decisions would leave no trace"
             problems.append(replace(error("no-journal", words, hint="`siteward apply` begins it"), instance=name))
-        elif standing.sealed_since and checkout.book.key is None:
+        elif standing.sealed_since and checkout.journals.key is None:
             words = f"{path} is sealed (HMAC), and there is no key to go on with"
             problems.append(replace(error("journal-broken", words, hint=NEEDS_KEY), instance=name))
     if problems:
@@ -473,7 +473,7 @@ def _write_round(checkout: Checkout, made: ReviewRound, files: Mapping[str, byte
     from siteward.reconcile.rounds import write_round
 
     try:
-        return write_round(checkout.book.folder, made, files)
+        return write_round(checkout.journals.folder, made, files)
     except OSError as problem:
         raise click.ClickException(f"cannot write the review: {problem.strerror}: {problem.filename}") from problem
 
@@ -488,11 +488,11 @@ def _find_standing(checkout: Checkout, made: ReviewRound) -> RoundStanding:
 
     names = [instance.name for instance in checkout.instances]
     try:
-        taken = taken_before(checkout.book, names, made.name)
+        taken = taken_before(checkout.journals, names, made.name)
     except TROUBLE as problem:
         raise StoppedError(Report(command="review", diagnostics=(describe_trouble("", problem),))) from problem
     decided = decided_in(taken).keys()
-    return find_standing(checkout.book.folder, made, decided, is_past=_is_past(checkout, made.due))
+    return find_standing(checkout.journals.folder, made, decided, is_past=_is_past(checkout, made.due))
 
 
 def _answer(session: Session, found: Sequence[RoundStanding]) -> int:

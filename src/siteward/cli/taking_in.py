@@ -167,11 +167,14 @@ def _begin_journal(session: Session, out: Path, name: str, found: Found, other: 
 
     checkout = open_checkout(replace(session, config=out), command, names=(name,), writes=True)
     run = replace(checkout.run(), snapshots={name: (found.traits, found.live)})
-    report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.book, run, command=command)
+    report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.journals, run, command=command)
     if report.plan is None:
         return report
-    if not _is_theirs(session, out, other, checkout.book.folder) and not path_of(checkout.book.folder, name).exists():
-        given = Beginning(plan=report.plan, book=checkout.book, clock=now, passwords=checkout.passwords)
+    if (
+        not _is_theirs(session, out, other, checkout.journals.folder)
+        and not path_of(checkout.journals.folder, name).exists()
+    ):
+        given = Beginning(plan=report.plan, journals=checkout.journals, clock=now, passwords=checkout.passwords)
         for diagnostic in begin_journals(given, surveys):
             session.say(diagnostic.message)
     return report

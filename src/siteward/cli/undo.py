@@ -55,7 +55,7 @@ def command(
     report, surveys = read_instances(checkout, "undo")
     if lacking := sorted({past.instance for past in runs} - {survey.name for survey in surveys}):
         raise StoppedError(replace(report, next=f"siteward doctor --instance {lacking[0]}"))
-    made = undo(checkout.project, surveys, checkout.book, runs, checkout.run())
+    made = undo(checkout.project, surveys, checkout.journals, runs, checkout.run())
     for said in made.said if not session.verbose else ():
         session.say(said.message)  # notes are not shown without -v, and these are part of the answer
     if made.edit is not None and made.edit.texts:
@@ -76,7 +76,7 @@ def _find_runs(checkout: Checkout, asked: str) -> tuple[PastRun, ...]:
 
     declared = checkout.project.declaration.instances
     try:
-        return find_runs(checkout.book, checkout.instances, declared, asked)
+        return find_runs(checkout.journals, checkout.instances, declared, asked)
     except NoRunError as problem:
         found = error(problem.code, str(problem), hint=problem.hint)
     except JournalBrokenError as problem:
@@ -93,7 +93,7 @@ def _plan_edit(checkout: Checkout, made: Undo, base: str | None, out: Path | Non
     project = replace(project, base_policy=base_policy_from(base, project.path, "undo")(project.declaration))
     names = set(made.only.objects or {}) | set(made.only.remarks)
     chosen = [instance for instance in checkout.instances if instance.name in names]
-    report = plan(project, chosen, checkout.book, replace(checkout.run(), only=made.only))
+    report = plan(project, chosen, checkout.journals, replace(checkout.run(), only=made.only))
     idle = report.plan is not None and not any(instance.steps for instance in report.plan.instances)
     if idle and not (made.edit is not None and made.edit.texts):  # it is undone already
         following = out = None

@@ -47,7 +47,7 @@ def _ask_servers(session: Session, as_of: str | None, known: set[Diagnostic]) ->
 
     checkout = open_checkout(session, "validate", as_of=as_of)
     report, surveys = plan_and_survey(
-        checkout.project, checkout.instances, checkout.book, checkout.run(), command="validate"
+        checkout.project, checkout.instances, checkout.journals, checkout.run(), command="validate"
     )
     parts = report.plan.instances if report.plan is not None else ()
     whole = (*report.diagnostics, *(report.plan.diagnostics if report.plan is not None else ()))

@@ -202,6 +202,7 @@ class _Adoption:
         """Return the rights that a file can declare, and why it cannot declare the others."""
         items: list[Item] = []
         undone: list[str] = []
+        indirect: list[Item] = []
         refused: dict[tuple[str, str], str] = {}
         for instance, account in sorted(self.chosen.accounts):
             fault = name_fault(account)
@@ -213,20 +214,41 @@ class _Adoption:
             why = self._why_not(item, survey)
             if (item.instance, item.account) in refused:
                 continue
-            if why is None:
+            if item.scope.kind == "module" or (item.live is not None and item.live.subject.kind != "account"):
+                indirect.append(item)
+            elif why is None:
                 items.append(item)
             elif why == _FACT and is_site(item.scope) and owns(item, survey.traits):
                 self._take_owner(item, undone)
-            elif why in {_FACT, _OVER, _NO_SITES}:
+            else:
                 self.facts.append(
                     f"{item.account} is {item.live.role if item.live else ''} of {words_of(item.scope)} on {item.instance}: {why}"
                 )
-            else:
-                undone.append(f"{item.account} on {item.instance}, {words_of(item.scope)}: {why}")
+        self._tell_indirect(indirect, undone)
         new = {(item.instance, item.account) for item in self.chosen.items if self._is_new(item)}
         without = new - {(item.instance, item.account) for item in items}
         self.bare = sorted({*self.bare, *without} - refused.keys())
         return tuple(items), tuple(undone)
+
+    def _tell_indirect(self, items: Iterable[Item], undone: list[str]) -> None:
+        """Tell of rights through groups of the platform, and of modules: once for each group, and for each account."""
+        groups: dict[tuple[str, str], set[str]] = defaultdict(set)
+        modules: dict[tuple[str, str, bool], set[str]] = defaultdict(set)
+        for item in items:
+            if item.live is not None and item.live.subject.kind != "account":
+                groups[item.instance, item.live.subject.name].add(item.account)
+            else:
+                modules[item.instance, item.account, item.agreement == "same"].add(item.scope.name)
+        for (instance, group), accounts in sorted(groups.items()):
+            undone.append(
+                f"{join_some(sorted(accounts))} on {instance}: by the platform's group {group}; declare the group"
+            )
+        for (instance, account, stands), names in sorted(modules.items()):
+            line = f"{account} on {instance}, modules {join_some(sorted(names))}"
+            if stands:
+                self.facts.append(f"{line}: nothing takes them while the file has no `modules` of theirs")
+            else:
+                undone.append(f"{line}: add them to `modules` of the user")
 
     def _take_owner(self, item: Item, undone: list[str]) -> None:
         """Take an owner of a site for the row of the site, where the files do not say yet who answers for it."""
@@ -252,17 +274,12 @@ class _Adoption:
         return item.handle not in self.declaration.users
 
     def _why_not(self, item: Item, survey: Survey) -> str | None:
-        """Return why a right cannot be declared, if it cannot."""
+        """Return why a right of the account itself cannot be declared, if it cannot."""
         live, traits = item.live, survey.traits
-        if live is None or live.subject.kind != "account":
-            group = live.subject.name if live is not None else ""
-            return f"it comes by the platform's group {group}; declare the group"
-        if live.key in survey.desired.ended:
+        if live is None or live.key in survey.desired.ended:
             return _OVER
         if item.scope.kind == "team":
             return _NO_SITES
-        if item.scope.kind not in {"site", "metasite", "instance"}:
-            return f"{item.scope.kind}s are declared by hand"
         if traits.role(item.scope.kind, live.role) is None or not declarable(live, traits):
             return _FACT
         return None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from siteward.access.event import Event, Judged
     from siteward.declaration.load import Declaration
     from siteward.platforms.instance import Instance
-    from siteward.reconcile.apply.target import Book
+    from siteward.reconcile.apply.target import Journals
     from siteward.reconcile.journal.entries import Reviewed
     from siteward.reconcile.journal.reading import JournalContent
     from siteward.reconcile.survey import Survey
@@ -32,25 +32,25 @@ _SHOWN = 10
 """So many rights are named in one finding."""
 
 
-def taken_before(book: Book, instances: Iterable[str], name: str) -> Mapping[str, Reviewed]:
+def taken_before(journals: Journals, instances: Iterable[str], name: str) -> Mapping[str, Reviewed]:
     """Return the decisions of a round that the journals have, by item. Raises `JournalBrokenError`."""
     return {
         decided.item: decided
         for instance in instances
-        for entry in read(path_of(book.folder, instance), book.key).entries
+        for entry in read(path_of(journals.folder, instance), journals.key).entries
         if isinstance(entry, ReviewClosed) and entry.review == name
         for decided in entry.decisions
     }
 
 
-def confirmations(book: Book, instances: Iterable[Instance], as_of: datetime) -> Confirmations:
+def confirmations(journals: Journals, instances: Iterable[Instance], as_of: datetime) -> Confirmations:
     """Return what the journals say of reviews by a moment; a journal that is broken says nothing, and is told elsewhere."""
     last: dict[str, Confirmed] = {}
     since: dict[str, datetime] = {}
     known: dict[str, datetime] = {}
     for instance in instances:
         try:
-            content = read(path_of(book.folder, instance.name), book.key)
+            content = read(path_of(journals.folder, instance.name), journals.key)
             first = next((entry.at for entry in content.entries if isinstance(entry, STATES)), None)
             if first is not None:
                 known[instance.name] = first
@@ -115,16 +115,20 @@ def _note_change(
 
 
 def confirmed_on(
-    book: Book, instances: Iterable[Instance], surveys: Iterable[Survey], as_of: datetime
+    journals: Journals, instances: Iterable[Instance], surveys: Iterable[Survey], as_of: datetime
 ) -> Confirmations:
     """Return what the journals of surveyed instances say of reviews, with the days that the policies allow."""
     days = {survey.name: survey.proposal.policy.reviews for survey in surveys}
     chosen = [instance for instance in instances if instance.name in days]
-    return replace(confirmations(book, chosen, as_of), days=days)
+    return replace(confirmations(journals, chosen, as_of), days=days)
 
 
 def warn_overdue(
-    declaration: Declaration, book: Book, instances: Iterable[Instance], surveys: Iterable[Survey], as_of: datetime
+    declaration: Declaration,
+    journals: Journals,
+    instances: Iterable[Instance],
+    surveys: Iterable[Survey],
+    as_of: datetime,
 ) -> tuple[Diagnostic, ...]:
     """Return the warnings about rights that no review has confirmed in time, where the policy asks for reviews."""
     asked = [survey for survey in surveys if survey.proposal.policy.reviews]
@@ -132,7 +136,7 @@ def warn_overdue(
         return ()
     from siteward.reconcile.certify import ledgers  # noqa: PLC0415 — it loads the editor of files
 
-    confirmed = confirmed_on(book, instances, asked, as_of)
+    confirmed = confirmed_on(journals, instances, asked, as_of)
     return tell_overdue(review(ledgers(declaration, asked), Horizon(as_of=as_of), confirmed=confirmed), confirmed)
 
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.declaration.load import Declaration
     from siteward.platforms.instance import Instance
-    from siteward.reconcile.apply.target import Book
+    from siteward.reconcile.apply.target import Journals
     from siteward.reconcile.journal.chain import Record
     from siteward.reconcile.journal.entries import Actor, Entry
     from siteward.reconcile.journal.reading import JournalContent
@@ -146,12 +146,12 @@ class History(Struct, frozen=True, kw_only=True):
         return declared | {instance: {**names, **declared.get(instance, {})} for instance, names in kept.items()}
 
 
-def histories(book: Book, instances: Iterable[Instance], asked: Filter) -> History:
+def histories(journals: Journals, instances: Iterable[Instance], asked: Filter) -> History:
     """Return the events of instances that are asked for; a broken journal is an error in what is said."""
     found: dict[str, History] = {}
     for instance in instances:
         try:
-            found[instance.name] = _read_history(book, instance, asked)
+            found[instance.name] = _read_history(journals, instance, asked)
         except JournalBrokenError as problem:
             found[instance.name] = History(said=(describe_trouble(instance.name, problem),))
     events = (event for history in found.values() for event in history.events)
@@ -162,17 +162,17 @@ def histories(book: Book, instances: Iterable[Instance], asked: Filter) -> Histo
     )
 
 
-def _read_history(book: Book, instance: Instance, asked: Filter) -> History:
+def _read_history(journals: Journals, instance: Instance, asked: Filter) -> History:
     """Return the events of one instance that are asked for. Raises `JournalBrokenError`."""
-    path = path_of(book.folder, instance.name)
-    content = read(path, book.key)
+    path = path_of(journals.folder, instance.name)
+    content = read(path, journals.key)
     traits = instance.platform.widest
     if asked.users is not None:
         asked = replace(asked, users=_with_names_of(content, asked.users))
     found = list(events_of(path, content.marked, content.chain.records, instance.name, traits))
     events = [event for event in found if asked.takes(event, traits)]
     told = list(_tell_gaps(path, content))
-    events, lost = _with_origins(book.folder, instance.name, events)
+    events, lost = _with_origins(journals.folder, instance.name, events)
     if lost:
         words = f"the stored plan of {plural(lost, 'run')} is not there, so the cause of its changes is not known"
         told.append(warning(_WITHOUT_CAUSES, words))

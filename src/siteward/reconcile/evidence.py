@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from siteward.access.event import Event
     from siteward.declaration.load import Declaration
     from siteward.platforms.instance import Instance
-    from siteward.reconcile.apply.target import Book
+    from siteward.reconcile.apply.target import Journals
     from siteward.reconcile.journal.chain import Part, Record
     from siteward.reconcile.journal.reading import JournalContent
     from siteward.reconcile.project import Project
@@ -76,16 +76,16 @@ class Question(Struct, frozen=True, kw_only=True):
         return Filter(ticket=self.ticket, users=users, since=self.since, until=self.until)
 
 
-def collect(project: Project, book: Book, instances: Sequence[Instance], question: Question) -> Collected:
+def collect(project: Project, journals: Journals, instances: Sequence[Instance], question: Question) -> Collected:
     """Return what there is to a question; no events where the journals have none.
 
     A journal that is broken is an error in `said`, and nothing of it is in the files.
     """
-    found = histories(book, instances, question.filter(project.declaration))
+    found = histories(journals, instances, question.filter(project.declaration))
     events, said = found.events, found.said
     broken = {told.instance for told in said if told.blocks}
     readable = (instance.name for instance in instances if instance.name not in broken)
-    contents = {name: read(path_of(book.folder, name), book.key) for name in readable}
+    contents = {name: read(path_of(journals.folder, name), journals.key) for name in readable}
     files: dict[str, bytes] = {}
     extracts: dict[str, Extract] = {}
     for name, content in contents.items():

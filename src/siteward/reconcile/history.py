@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.state import Memory
     from siteward.platforms.instance import Instance
-    from siteward.reconcile.apply.target import Book
+    from siteward.reconcile.apply.target import Journals
     from siteward.reconcile.dated import Revisions
     from siteward.reconcile.plan import Run
     from siteward.reconcile.project import Project
@@ -37,10 +37,10 @@ class History(Struct, frozen=True, kw_only=True):
         return self.recalled.memory
 
 
-def read_history(instance: Instance, book: Book) -> History:
+def read_history(instance: Instance, journals: Journals) -> History:
     """Return the history of an instance. Raises `JournalBrokenError` where its journal cannot be relied on."""
-    recalled = recall(path_of(book.folder, instance.name), book.key)
-    remarks = remarks_on(recalled.standing, instance.platform.name, instance.origin, book.key)
+    recalled = recall(path_of(journals.folder, instance.name), journals.key)
+    remarks = remarks_on(recalled.standing, instance.platform.name, instance.origin, journals.key)
     return History(recalled=recalled, remarks=remarks)
 
 
@@ -51,7 +51,7 @@ def later_starts(project: Project, seen: Survey, run: Run, revisions: Revisions)
     return (said,) if said is not None else ()
 
 
-def add_history(seen: Survey, history: History, run: Run, book: Book, more: Iterable[Diagnostic]) -> Survey:
+def add_history(seen: Survey, history: History, run: Run, journals: Journals, more: Iterable[Diagnostic]) -> Survey:
     """Return a survey with what the journal tells, and more diagnostics.
 
     The journal tells warnings, what a run without an end has left open, and that it has a later moment than the one that
@@ -59,7 +59,7 @@ def add_history(seen: Survey, history: History, run: Run, book: Book, more: Iter
     """
     newest = newer_moment(run.as_of if run.as_of_given else None, history.memory)
     behind = (warn_behind(run.as_of, newest),) if newest is not None else ()
-    cut_off, open_ends = _describe_open_ends(seen, history, run, book)
+    cut_off, open_ends = _describe_open_ends(seen, history, run, journals)
     told = (*history.remarks, *open_ends, *behind, *more)
     proposal, standing = (
         replace(seen.proposal, diagnostics=(*seen.proposal.diagnostics, *told)),
@@ -71,11 +71,13 @@ def add_history(seen: Survey, history: History, run: Run, book: Book, more: Iter
     )  # fmt: skip
 
 
-def _describe_open_ends(seen: Survey, history: History, run: Run, book: Book) -> tuple[bool, tuple[Diagnostic, ...]]:
+def _describe_open_ends(
+    seen: Survey, history: History, run: Run, journals: Journals
+) -> tuple[bool, tuple[Diagnostic, ...]]:
     """Return whether an apply was interrupted here, and the diagnostics on what runs without an end have left open."""
     unfinished = history.recalled.unfinished
     must_finish = seen.platform.finish is not None and bool(late(seen.memory, seen.live))
-    cut_off = unfinished is not None and (must_finish or is_cut_off(unfinished, book.folder))
+    cut_off = unfinished is not None and (must_finish or is_cut_off(unfinished, journals.folder))
     open_ends = remarks_on_open_ends(
         seen.memory, seen.live, seen.proposal.changes, run.created,
         cut_off=cut_off, unfinished=unfinished is not None, blocks=run.allowance.asks,

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from siteward.access.state import Live
-    from siteward.reconcile.apply.target import Book, Clock
+    from siteward.reconcile.apply.target import Clock, Journals
     from siteward.reconcile.journal.reading import JournalContent
 
 
 class Request(Struct, frozen=True, kw_only=True):
     """The journals that a verb works on: their folder and key, the instance, and the clock."""
 
-    book: Book
+    journals: Journals
     instance: str
     clock: Clock
 
@@ -44,18 +44,18 @@ def verify(asked: Request, head: str | None = None) -> tuple[Diagnostic, ...]:
 
 def migrate(asked: Request, reason: str) -> tuple[Diagnostic, ...]:
     """Go on from a journal of the first format in a new file, with the reason why its unsealed lines are believed."""
-    path = path_of(asked.book.folder, asked.instance)
+    path = path_of(asked.journals.folder, asked.instance)
 
     def work() -> tuple[Diagnostic, ...]:
-        with locked(asked.book.folder, asked.instance, asked.clock):
-            content = read(path, asked.book.key)
+        with locked(asked.journals.folder, asked.instance, asked.clock):
+            content = read(path, asked.journals.key)
             if not content.standing.is_old:
                 return (note("journal-current", f"{path} is of the format that is written now, or not there yet"),)
-            if content.standing.sealed_since and asked.book.key is None:
+            if content.standing.sealed_since and asked.journals.key is None:
                 raise JournalBrokenError(
                     path, 0, "it is sealed (HMAC), and there is no key to go on with", hint=NEEDS_KEY
                 )
-            continue_old(path, content, key=asked.book.key, clock=asked.clock, reason=reason)
+            continue_old(path, content, key=asked.journals.key, clock=asked.clock, reason=reason)
         return (note("journal-continued", f"{path} goes on from the older file, which is kept beside it"),)
 
     return _attempt(asked, work)
@@ -66,7 +66,7 @@ def erase(asked: Request, user: str, reason: str) -> tuple[Diagnostic, ...]:
 
     def work() -> tuple[Diagnostic, ...]:
         try:
-            erased = erasure.erase(asked.book, asked.instance, user, reason, asked.clock)
+            erased = erasure.erase(asked.journals, asked.instance, user, reason, asked.clock)
         except erasure.NotErasableError as problem:
             return (error(problem.code, f"nothing was erased: {problem}", hint=problem.hint),)
         words = f"{plural(erased.parts, 'part')} erased, {plural(erased.plans, 'stored plan')} deleted"
@@ -81,7 +81,7 @@ def record(asked: Request, live: Live) -> tuple[Diagnostic, ...]:
     """Record the live state of an instance between two runs, as a reading has found it."""
 
     def work() -> tuple[Diagnostic, ...]:
-        with opened(asked.book.folder, asked.instance, key=asked.book.key, clock=asked.clock) as journal:
+        with opened(asked.journals.folder, asked.instance, key=asked.journals.key, clock=asked.clock) as journal:
             try:
                 count = journal.compare_state(live)
             except NotComparableError as problem:
@@ -106,8 +106,8 @@ def _attempt(asked: Request, work: Callable[[], tuple[Diagnostic, ...]]) -> tupl
 
 
 def _verify(asked: Request, head: str | None) -> Iterator[Diagnostic]:
-    path = path_of(asked.book.folder, asked.instance)
-    content = read(path, asked.book.key)
+    path = path_of(asked.journals.folder, asked.instance)
+    content = read(path, asked.journals.key)
     standing = content.standing
     if not standing.entries:
         say = warning if head is None else error

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from siteward.access.api_key import HeldKey
     from siteward.declaration.load import Declaration
     from siteward.platforms.interface import Leftover
-    from siteward.reconcile.apply.target import Book, Clock
+    from siteward.reconcile.apply.target import Clock, Journals
     from siteward.reconcile.journal.entries import Actor
     from siteward.reconcile.survey import Survey
 
@@ -201,23 +201,23 @@ class Recorded(Struct, frozen=True, kw_only=True):
     leaving: Leaving
 
 
-def recall_all(book: Book, declared: Iterable[str]) -> Mapping[str, Mapping[str, Recorded]]:
+def recall_all(journals: Journals, declared: Iterable[str]) -> Mapping[str, Mapping[str, Recorded]]:
     """Return the last decisions that the journals have, by user and thing. Raises `JournalBrokenError`."""
     found: dict[str, dict[str, Recorded]] = {}
     for instance in declared:
-        for entry in read(path_of(book.folder, instance), book.key).entries:
+        for entry in read(path_of(journals.folder, instance), journals.key).entries:
             if isinstance(entry, Offboarded):
                 for leaving in entry.items:
                     found.setdefault(entry.user, {})[leaving.item] = Recorded(instance=instance, leaving=leaving)
     return found
 
 
-def journals_of(book: Book, declared: Iterable[str]) -> tuple[str, ...]:
+def journals_of(journals: Journals, declared: Iterable[str]) -> tuple[str, ...]:
     """Return the instances that have a journal. Raises `JournalBrokenError`."""
-    return tuple(name for name in declared if read(path_of(book.folder, name), book.key).standing.entries)
+    return tuple(name for name in declared if read(path_of(journals.folder, name), journals.key).standing.entries)
 
 
-def record(book: Book, clock: Clock, user: str, items: Iterable[Item], names: Sequence[str]) -> int:
+def record(journals: Journals, clock: Clock, user: str, items: Iterable[Item], names: Sequence[str]) -> int:
     """Write open or done things into the journals, with who runs this; return how many. Raises the errors of `TROUBLE`.
 
     What is on no instance, or on one without a journal, stands in that of the first of `names`.
@@ -225,9 +225,9 @@ def record(book: Book, clock: Clock, user: str, items: Iterable[Item], names: Se
     by_journal: dict[str, list[Leaving]] = {}
     for item in items:
         place = item.instance if item.instance in names else names[0]
-        by_journal.setdefault(place or "", []).append(_build_leaving(item, book.actor))
+        by_journal.setdefault(place or "", []).append(_build_leaving(item, journals.actor))
     for name, leaving in by_journal.items():
-        with opened(book.folder, name, key=book.key, clock=clock) as journal:
+        with opened(journals.folder, name, key=journals.key, clock=clock) as journal:
             journal.offboard(user, leaving)
     return sum(map(len, by_journal.values()))
 
@@ -263,10 +263,10 @@ def find_item(items: Sequence[Item], asked: str) -> Item:
 # Drift
 
 
-def tell_open(declaration: Declaration, surveys: Sequence[Survey], book: Book) -> Iterator[Diagnostic]:
+def tell_open(declaration: Declaration, surveys: Sequence[Survey], journals: Journals) -> Iterator[Diagnostic]:
     """Yield a warning for each user whose offboarding the journals have, and of whom something is still open."""
     names = [survey.name for survey in surveys]
-    for user, recorded in recall_all(book, names).items():
+    for user, recorded in recall_all(journals, names).items():
         items = list_items(declaration, surveys, recorded, user)
         left = [item.id for item in items if item.state != "done"]
         if left:

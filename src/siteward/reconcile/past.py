@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from siteward.access.explanation import Explanation
     from siteward.declaration.load import Declaration
     from siteward.platforms.instance import Instance
-    from siteward.reconcile.apply.target import Book
+    from siteward.reconcile.apply.target import Journals
     from siteward.reconcile.journal.entries import RunEnded, StateCompared
     from siteward.reconcile.journal.reading import JournalContent
     from siteward.reconcile.plan import Run
@@ -65,7 +65,7 @@ class PastState(Struct, frozen=True, kw_only=True):
 
 
 def past_surveys(
-    project: Project, instances: Sequence[Instance], book: Book, run: Run, *, command: str
+    project: Project, instances: Sequence[Instance], journals: Journals, run: Run, *, command: str
 ) -> tuple[Report, tuple[Survey, ...]]:
     """Return the surveys of instances as they were recorded at the moment of a run, and a report that says so.
 
@@ -77,7 +77,7 @@ def past_surveys(
     problems: list[Diagnostic] = []
     for instance in instances:
         try:
-            then = state_at(book, instance, run.as_of)
+            then = state_at(journals, instance, run.as_of)
         except (NotRecordedError, JournalBrokenError) as problem:
             problems.append(replace(error(problem.code, str(problem), hint=problem.hint), instance=instance.name))
             continue
@@ -117,13 +117,13 @@ def as_recorded(explanation: Explanation) -> Explanation:
     return replace(explanation, why_not=None, why_kept=None)
 
 
-def state_at(book: Book, instance: Instance, moment: datetime) -> PastState:
+def state_at(journals: Journals, instance: Instance, moment: datetime) -> PastState:
     """Return the last state of an instance that was recorded by a moment.
 
     Raises `NotRecordedError` and `JournalBrokenError`.
     """
-    path = path_of(book.folder, instance.name)
-    content = read(path, book.key)
+    path = path_of(journals.folder, instance.name)
+    content = read(path, journals.key)
     records = content.chain.records
     moments = [
         (number, entry)

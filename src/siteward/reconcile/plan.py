@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from siteward.platforms.interface import Platform
     from siteward.reconcile.apply.passwords import Passwords
     from siteward.reconcile.apply.revalidate import Allowance
-    from siteward.reconcile.apply.target import Book
+    from siteward.reconcile.apply.target import Journals
     from siteward.reconcile.project import Project
     from siteward.reconcile.revisions.base_policy import BasePolicy
     from siteward.reconcile.selection import Selection
@@ -128,23 +128,25 @@ class Run(Struct, frozen=True, kw_only=True):
     only: Selection | None = None
 
 
-def plan(project: Project, instances: Sequence[Instance], book: Book, run: Run, *, command: str = "plan") -> Report:
+def plan(
+    project: Project, instances: Sequence[Instance], journals: Journals, run: Run, *, command: str = "plan"
+) -> Report:
     """Return the report of a plan for `instances`; each fails by itself, as a diagnostic that names it."""
-    report, _ = plan_and_survey(project, instances, book, run, command=command)
+    report, _ = plan_and_survey(project, instances, journals, run, command=command)
     return report
 
 
 def plan_and_survey(
-    project: Project, instances: Sequence[Instance], book: Book, run: Run, *, command: str = "plan"
+    project: Project, instances: Sequence[Instance], journals: Journals, run: Run, *, command: str = "plan"
 ) -> tuple[Report, tuple[Survey, ...]]:
     """Return the report of a plan, and the survey of each instance that could be read.
 
     All journals are read first, then the instances, each with the history from its journal.
     """
     revisions = revisions_of(project)
-    histories = {instance.name: _history_or_problem(project, instance, book) for instance in instances}
+    histories = {instance.name: _history_or_problem(project, instance, journals) for instance in instances}
     seen = _in_parallel(
-        lambda instance: _survey_or_problem(project, instance, histories[instance.name], run, book, revisions),
+        lambda instance: _survey_or_problem(project, instance, histories[instance.name], run, journals, revisions),
         instances,
     )
     surveys = tuple(result for result, _ in seen if isinstance(result, Survey))
@@ -217,7 +219,7 @@ def _sum_needs(surveys: Sequence[Survey], parts: Sequence[InstancePlan], run: Ru
 def drift(
     project: Project,
     instances: Sequence[Instance],
-    book: Book,
+    journals: Journals,
     run: Run,
     record: Callable[[Survey], Iterable[Diagnostic]] = lambda _: (),
 ) -> Report:
@@ -226,7 +228,7 @@ def drift(
     `record` is called with what was read of each instance, and returns what is to be said of that. It only reads: a change that needs a consent to be applied is a difference here and no block.
     """
     run = replace(run, allowance=replace(run.allowance, asks=False))
-    report, surveys = plan_and_survey(project, instances, book, run, command="drift")
+    report, surveys = plan_and_survey(project, instances, journals, run, command="drift")
     if report.plan is None:
         return report
     items: list[DriftItem] = []
@@ -236,11 +238,11 @@ def drift(
         describe_record(survey.name, survey.recorded_at, run.created, records=survey.records) for survey in surveys
     ]
     dates += [diagnostic for survey in surveys for diagnostic in record(survey)]
-    dates += tell_open(project.declaration, surveys, book)
+    dates += tell_open(project.declaration, surveys, journals)
     if any(survey.proposal.policy.reviews for survey in surveys):
         from siteward.reconcile.confirmed import warn_overdue  # noqa: PLC0415 — few files ask for reviews
 
-        dates += warn_overdue(project.declaration, book, instances, surveys, run.as_of)
+        dates += warn_overdue(project.declaration, journals, instances, surveys, run.as_of)
     dates += _without_settled(overdue(project.declaration, run.as_of), surveys)
     for survey in surveys:
         part = report.plan.instance(survey.name)
@@ -252,7 +254,7 @@ def drift(
             unnamed += [problem] if problem else []
         items += drifts
     where, heads = tell_heads(
-        book.folder, {survey.name: survey.journal_head for survey in surveys if survey.journal_head}
+        journals.folder, {survey.name: survey.journal_head for survey in surveys if survey.journal_head}
     )
     diagnostics = (*report.diagnostics, *unnamed, *dates)
     return replace(report, drift=tuple(items), diagnostics=diagnostics, journal=where, journal_head=heads)
@@ -288,16 +290,21 @@ def _key_of(item: DriftItem) -> Key | None:
     return resource.key if resource is not None else None
 
 
-def _history_or_problem(project: Project, instance: Instance, book: Book) -> History | Diagnostic:
+def _history_or_problem(project: Project, instance: Instance, journals: Journals) -> History | Diagnostic:
     """Return the history of an instance, or the error for which its journal cannot be relied on."""
     try:
-        return read_history(instance, book)
+        return read_history(instance, journals)
     except JournalBrokenError as problem:
         return _describe_problem(project, instance, problem)
 
 
 def _survey_or_problem(
-    project: Project, instance: Instance, history: History | Diagnostic, run: Run, book: Book, revisions: Revisions
+    project: Project,
+    instance: Instance,
+    history: History | Diagnostic,
+    run: Run,
+    journals: Journals,
+    revisions: Revisions,
 ) -> tuple[Survey | Diagnostic, Speed]:
     """Return the survey of one instance, or the error for which there is none; and how fast it was read."""
     if isinstance(history, Diagnostic):
@@ -326,7 +333,7 @@ def _survey_or_problem(
             )
             speed = reader.speed
             more = later_starts(project, seen, run, revisions)
-            return add_history(seen, history, run, book, more), speed
+            return add_history(seen, history, run, journals, more), speed
     except PlatformError as problem:
         return _describe_problem(project, instance, problem), Speed()
 

@@ -38,6 +38,12 @@ _HOLDING = (
 )  # fmt: skip
 
 
+_REASONS = (
+    "instance", "site", "scope", "account", "person", "live", "through", "declared", "agreement", "at", "via", "until",
+    "ticket", "reason", "step", "blocked", "why_not", "why_kept",
+)  # fmt: skip
+
+
 def explanations(
     answers: Sequence[Explanation],
     form: str,
@@ -48,7 +54,7 @@ def explanations(
     *,
     brief: bool = False,
 ) -> str:
-    """Return explanations as `text` or `json`, below the instances that could not be asked (`gaps`).
+    """Return explanations as `text`, `json` or `csv`, below the instances that could not be asked (`gaps`).
 
     `accounts` are all known account names (`Report.accounts`), by which names are found and redacted in texts.
     People read moments in the `timezone` of the policy. With `brief`, text has a line for each, by account.
@@ -56,6 +62,8 @@ def explanations(
     shown, gaps = _redact_answers(answers, gaps, options.privacy, accounts, _redact_explanation)
     if form == "json":
         return _write_json("siteward.explanations/1", map(_explanation_data, shown), gaps, len(answers))
+    if form == "csv":
+        return _write_csv(_REASONS, gaps, map(_reasons_row, shown))
     shown, gaps = localized((tuple(shown), tuple(gaps)), timezone)
     palette = Palette(options)
     lines = (
@@ -83,14 +91,18 @@ def holdings(
     if form == "json":
         return _write_json("siteward.holdings/1", map(_grantee_data, shown), gaps, len(answers))
     if form == "csv":
-        missing = [{"instance": gap.instance, "site": words.not_seen(gap)} for gap in gaps]
-        rows = [*missing, *map(_grantee_data, shown)]
-        return csv_table(_HOLDING, [[_write_cell(row.get(name)) for name in _HOLDING] for row in rows])
+        return _write_csv(_HOLDING, gaps, map(_grantee_data, shown))
     shown, gaps = localized((tuple(shown), tuple(gaps)), timezone)
     palette = Palette(options)
     lines = palette.table([_grantee_cells(grantee, palette) for grantee in shown], 0)
     hidden = _count_hidden(len(answers) - len(shown), "account")
     return palette.page((*palette.warn(map(words.not_read, gaps)), *lines, *hidden))
+
+
+def _write_csv(columns: Sequence[str], gaps: Sequence[Missing], rows: Iterable[JSON]) -> str:
+    """Return rows as CSV, below one for each instance that was not read, or not whole."""
+    missing: list[JSON] = [{"instance": gap.instance, "site": words.not_seen(gap)} for gap in gaps]
+    return csv_table(columns, [[_write_cell(row.get(name)) for name in columns] for row in (*missing, *rows)])
 
 
 def _write_cell(value: object) -> str:
@@ -380,6 +392,20 @@ def _explanation_data(explanation: Explanation) -> JSON:
         "why_kept": explanation.why_kept,
         "confirmed": _confirmed_data(explanation.confirmed),
         "agreement": explanation.agreement,
+    }
+
+
+def _reasons_row(explanation: Explanation) -> JSON:
+    """Return an explanation as one row: its data, with the line behind it beside what is live."""
+    ways = explanation.live.ways if explanation.live else ()
+    origin = _origin_data(explanation.origin) or {}
+    return {
+        **_explanation_data(explanation),
+        **{name: origin.get(name) for name in ("at", "via", "until", "ticket", "reason")},
+        "live": words.value(ways[0].grant) if ways else None,
+        "through": f"group {ways[0].group}" if ways and ways[0].group else None,
+        "declared": words.value(explanation.wished) if explanation.wished else None,
+        "blocked": "yes" if explanation.step and explanation.step.blocked else None,
     }
 
 

@@ -159,7 +159,7 @@ def test_a_renamed_group_is_the_same_group(tmp_path: Path) -> None:
     assert "readers" not in _groups(rig)
     assert not _plan_of(rig.plan()).steps
     assert {item.note for item in rig.drift().drift} == {IDP_GIVES}
-    last = reading.recall(reading.path_of(rig.book.folder, "it")).memory
+    last = reading.recall(reading.path_of(rig.journals.folder, "it")).memory
     assert last is not None
     assert last.last is not None
     assert {key[1] for key in last.last if key[0] == "group"} == {"analysts", "idp"}
@@ -371,7 +371,7 @@ def test_drift_names_who_did_it_and_when(tmp_path: Path) -> None:
     state.log(NOW + timedelta(hours=1), anna, "permission.user.changed.app", mia.id, {"id": shop})
     run = Run(created=NOW, as_of=NOW, allowance=Allowance(accept={}, allow_delete=False, passwords=rig.passwords))
 
-    items = drift(rig.project, [rig.instance], rig.book, run).drift
+    items = drift(rig.project, [rig.instance], rig.journals, run).drift
 
     (item,) = (item for item in items if item.kind == "changed-since")
     assert item.note is not None

@@ -31,7 +31,7 @@ def test_the_database_shows_ids_and_an_invitation_has_none() -> None:
     needs_postgres()
     with scene(view("anna", "ben", "carla"), "ce-3", edition="ce") as at:
         at.apply()
-        last = json.loads((at.rig.book.folder / "it.last.json").read_text())["memory"]
+        last = json.loads((at.rig.journals.folder / "it.last.json").read_text())["memory"]
         assert ANNA in last["identities"]
         assert last["identities"][ANNA].isdecimal()
         assert "carla@example.org" not in last["identities"]
@@ -73,7 +73,7 @@ def test_no_account_ids_where_the_api_shows_none() -> None:
     """On the Sites API identity is by address: nothing is remembered, and `ids` is refused at its place."""
     with scene(view("anna", "ben", "carla")) as at:
         at.apply()
-        last = json.loads((at.rig.book.folder / "it.last.json").read_text())["memory"]
+        last = json.loads((at.rig.journals.folder / "it.last.json").read_text())["memory"]
         assert "identities" not in last
         users = {name: {"email": f"{name}@example.org"} for name in ("anna", "ben", "carla")}
         document = json.loads((at.rig.folder / "access.yaml").read_text())

@@ -68,7 +68,7 @@ class Scene:
         """Plan for now, or for a moment that a person chose."""
         allowance = Allowance(accept={}, allow_delete=False, passwords=self.rig.passwords)
         run = Run(created=NOW, as_of=as_of or self.time.at, as_of_given=as_of is not None, allowance=allowance)
-        return plan(self.rig.project, [self.rig.instance], self.rig.book, run)
+        return plan(self.rig.project, [self.rig.instance], self.rig.journals, run)
 
     def apply(self, as_of: datetime | None = None) -> Report:
         reviewed = self.plan(as_of).plan

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from siteward.access.plan import Plan
     from siteward.platforms.instance import Instance
     from siteward.platforms.interface import Receipt
-    from siteward.reconcile.apply.target import Book, Clock, Listener, Options, Target
+    from siteward.reconcile.apply.target import Clock, Journals, Listener, Options, Target
     from siteward.reconcile.journal.journal import Journal
     from siteward.reconcile.journal.runs import Run
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 def apply(
     plan: Plan,
     targets: Mapping[str, Target],
-    book: Book,
+    journals: Journals,
     options: Options,
     *,
     config_digest: str,
@@ -57,7 +57,7 @@ def apply(
     Whoever calls has asked already; nothing here asks. Raises nothing for what one instance does.
     """
     given = ApplyInput(
-        plan=plan, targets=targets, book=book, options=options, clock=clock, tell=on_progress,
+        plan=plan, targets=targets, journals=journals, options=options, clock=clock, tell=on_progress,
         moment=options.as_of or clock(),
     )  # fmt: skip
     return run_apply(given, objections_to(plan, options, clock()), config_digest)
@@ -65,7 +65,7 @@ def apply(
 
 def resume(
     targets: Mapping[str, Target],
-    book: Book,
+    journals: Journals,
     options: Options,
     *,
     config_digest: str,
@@ -78,13 +78,13 @@ def resume(
     to be given again; it stays confined to the steps it began with. Where several plans have such runs, the one that
     began last is finished and the others are named.
     """
-    unfinished, diagnostics = _find_unfinished(targets, book)
+    unfinished, diagnostics = _find_unfinished(targets, journals)
     if not unfinished:
         nothing = warning("nothing-to-resume", "every run in the journals has an end")
         return Report(command="apply", diagnostics=diagnostics or (nothing,))
     digest = max(unfinished.values(), key=lambda run: run.began.at).began.plan
     try:
-        plan = plans.kept_plan(book.folder, digest)
+        plan = plans.kept_plan(journals.folder, digest)
     except (OSError, ValueError) as problem:
         lost = error("plan-lost", f"the plan of the unfinished run is not to be had: {problem}", hint="siteward plan")
         return Report(command="apply", diagnostics=(*diagnostics, lost))
@@ -92,14 +92,14 @@ def resume(
     options = _options_to_resume(options, plan, digest, is_sealed=all(run.is_sealed for run in runs.values()))
     objections = (
         *objections_to(plan, options, clock()),
-        *find_missing_consents(runs, plan, options, keyed=book.key is not None),
+        *find_missing_consents(runs, plan, options, keyed=journals.key is not None),
         *diagnostics,
         *_warn_other_runs(unfinished, digest),
     )
-    begun = frozenset(name for name in targets if name not in unfinished and _was_begun(book, name, digest))
+    begun = frozenset(name for name in targets if name not in unfinished and _was_begun(journals, name, digest))
     plan = replace(plan, instances=tuple(instance for instance in plan.instances if instance.instance not in begun))
     given = ApplyInput(
-        plan=plan, targets=targets, book=book, options=options, clock=clock, tell=on_progress,
+        plan=plan, targets=targets, journals=journals, options=options, clock=clock, tell=on_progress,
         moment=options.as_of or clock(), resuming=True,
     )  # fmt: skip
     return run_apply(given, objections, config_digest)
@@ -117,13 +117,15 @@ def _options_to_resume(options: Options, plan: Plan, digest: str, *, is_sealed: 
     return replace(options, accept=accept, as_of=options.as_of or moment)
 
 
-def _find_unfinished(targets: Mapping[str, Target], book: Book) -> tuple[dict[str, Run], tuple[Diagnostic, ...]]:
+def _find_unfinished(
+    targets: Mapping[str, Target], journals: Journals
+) -> tuple[dict[str, Run], tuple[Diagnostic, ...]]:
     """Return the run without an end of each instance that has one, and the problems with journals."""
     unfinished: dict[str, Run] = {}
     diagnostics = []
     for name in targets:
         try:
-            run = reading.recall(reading.path_of(book.folder, name), book.key).unfinished
+            run = reading.recall(reading.path_of(journals.folder, name), journals.key).unfinished
         except JournalBrokenError as problem:
             diagnostics.append(describe_trouble(name, problem))
         else:
@@ -132,10 +134,10 @@ def _find_unfinished(targets: Mapping[str, Target], book: Book) -> tuple[dict[st
     return unfinished, tuple(diagnostics)
 
 
-def _was_begun(book: Book, instance: str, digest: str) -> bool:
+def _was_begun(journals: Journals, instance: str, digest: str) -> bool:
     """Return whether a plan was ever begun on an instance."""
     try:
-        known = reading.runs(reading.path_of(book.folder, instance), book.key)
+        known = reading.runs(reading.path_of(journals.folder, instance), journals.key)
     except JournalBrokenError:  # reported by `_find_unfinished`
         return False
     return any(run.began.plan == digest for run in known)
@@ -150,7 +152,7 @@ def _warn_other_runs(unfinished: Mapping[str, Run], digest: str) -> tuple[Diagno
     )
 
 
-def resend(instance: Instance, login: str, book: Book, clock: Clock) -> Report:
+def resend(instance: Instance, login: str, journals: Journals, clock: Clock) -> Report:
     """Send the invitation of `login` again, journalled before and after; return a report of one diagnostic.
 
     An invitation whose answer was lost is not sent a second time: the person may have it already. What is in flight at
@@ -162,7 +164,10 @@ def resend(instance: Instance, login: str, book: Book, clock: Clock) -> Report:
             words = f"{instance.platform.title} has no invitation that could be sent again"
             diagnostic = error("nothing-to-resend", words)
         else:
-            with opened(book.folder, instance.name, key=book.key, clock=clock) as journal, instance.open() as doors:
+            with (
+                opened(journals.folder, instance.name, key=journals.key, clock=clock) as journal,
+                instance.open() as doors,
+            ):
                 traits, seed = instance.platform.probe(doors.writer, instance.settings)
                 live = instance.platform.read(doors.writer, instance.settings, traits, seed)
                 with cancelled_by_signals([doors.deadline]) as cancellation:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from siteward.access.state import Live, Memory
     from siteward.access.traits import Traits
     from siteward.reconcile.apply.passwords import Passwords
-    from siteward.reconcile.apply.target import Book, Clock, Fresh
+    from siteward.reconcile.apply.target import Clock, Fresh, Journals
     from siteward.reconcile.survey import Survey
 
 
@@ -34,7 +34,7 @@ class Beginning(Struct, frozen=True, kw_only=True):
     """The parameters of beginning journals: the plan, the journals' folder, and the clock."""
 
     plan: Plan
-    book: Book
+    journals: Journals
     clock: Clock
     passwords: Passwords
 
@@ -56,7 +56,7 @@ def _begin_journal(given: Beginning, survey: Survey) -> Iterator[Diagnostic]:
     if not _adds(_remember(fresh, survey, survey.memory), survey.memory, survey.live, survey.traits):
         return
     try:
-        with journal.opened(given.book.folder, survey.name, key=given.book.key, clock=given.clock) as opened:
+        with journal.opened(given.journals.folder, survey.name, key=given.journals.key, clock=given.clock) as opened:
             if opened.unfinished is not None:
                 return
             begins = opened.memory is None or opened.memory.blank
@@ -65,7 +65,7 @@ def _begin_journal(given: Beginning, survey: Survey) -> Iterator[Diagnostic]:
         yield replace(describe_trouble(survey.name, problem), severity=Severity.WARNING)
         return
     if begins:
-        path = path_of(given.book.folder, survey.name)
+        path = path_of(given.journals.folder, survey.name)
         yield replace(note("journal-begun", f"the journal begins here: {path}"), instance=survey.name)
 
 
@@ -98,7 +98,7 @@ def _adds(now: Memory, memory: Memory | None, live: Live, traits: Traits) -> boo
 
 def _write(given: Beginning, survey: Survey, opened: journal.Journal, left: Memory) -> None:
     """Write a run of the plan that changes nothing."""
-    plans.keep_plan(given.book.folder, given.plan)
+    plans.keep_plan(given.journals.folder, given.plan)
     before = opened.memory.me if opened.memory is not None else None
     opened.begin(
         given.plan,
@@ -111,6 +111,6 @@ def _write(given: Beginning, survey: Survey, opened: journal.Journal, left: Memo
         accounts=tuple(sorted(left.accounts)),
         sites=left.sites,
         grants=left.grants,
-        actor=given.book.actor,
+        actor=given.journals.actor,
     )
     opened.end({}, left, survey.live)

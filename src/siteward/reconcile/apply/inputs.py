@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from siteward.access.plan import InstancePlan, Plan
     from siteward.access.report import Outcome
     from siteward.access.state import Memory, Unsettled
-    from siteward.reconcile.apply.target import Book, Clock, Fresh, Listener, Options, Target
+    from siteward.reconcile.apply.target import Clock, Fresh, Journals, Listener, Options, Target
     from siteward.reconcile.journal.runs import Run
     from siteward.transport.http import Doors, Reader
     from siteward.transport.pace import Speed
@@ -44,7 +44,7 @@ class ApplyInput(Struct, frozen=True, kw_only=True):
 
     plan: Plan
     targets: Mapping[str, Target]
-    book: Book
+    journals: Journals
     options: Options
     clock: Clock
     tell: Listener

@@ -127,8 +127,8 @@ def _open_instance(
 ) -> Prepared:
     """Open and read the journal, then the instance, and revalidate the reviewed steps against both."""
     name = reviewed.instance
-    opened = stack.enter_context(journal.opened(given.book.folder, name, key=given.book.key, clock=given.clock))
-    for diagnostic in remarks_on(opened.standing, target.platform.name, target.origin, given.book.key):
+    opened = stack.enter_context(journal.opened(given.journals.folder, name, key=given.journals.key, clock=given.clock))
+    for diagnostic in remarks_on(opened.standing, target.platform.name, target.origin, given.journals.key):
         state.add(name, diagnostic)
     run = opened.unfinished if given.resuming else None
     if run is not None and run.began.plan != given.plan.digest:
@@ -218,7 +218,7 @@ def _continue(given: ApplyInput, state: RunState, instance: Prepared, run: Run) 
         given.plan,
         allow_delete=given.options.allow_delete,
         lifted=instance.revalidated.lifted,
-        actor=given.book.actor,
+        actor=given.journals.actor,
     )
     for name, acceptance in given.options.accept.items():
         if name not in run.sealed.accept and is_about(name, instance.name):
@@ -269,10 +269,10 @@ def _revalidated_again(given: ApplyInput, instance: Prepared) -> Prepared:
 def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> None:
     """Store the plan and journal that its run begins; an unfinished run of another plan is given up."""
     unfinished = instance.journal.unfinished
-    if unfinished is not None and is_cut_off(unfinished, given.book.folder):
+    if unfinished is not None and is_cut_off(unfinished, given.journals.folder):
         words = f"run {unfinished.began.run} had no end and is given up for this plan"
         state.add(instance.name, warning("run-given-up", words))
-    plans.keep_plan(given.book.folder, given.plan)
+    plans.keep_plan(given.journals.folder, given.plan)
     known = build_memory(instance.fresh, instance.fresh.live, instance.journal.memory)
     accepted = {name: acceptance for name, acceptance in given.options.accept.items() if is_about(name, instance.name)}
     instance.journal.begin(
@@ -291,7 +291,7 @@ def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> No
         only=given.options.words or given.plan.only,
         lifted=tuple(sorted(instance.revalidated.lifted)),
         accepted=tuple(sorted({class_of(name) for name in accepted})),
-        actor=given.book.actor,
+        actor=given.journals.actor,
     )
     for name, acceptance in accepted.items():
         instance.journal.waive(name, given.plan.digest, acceptance.reason)
@@ -429,7 +429,7 @@ def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[Inst
         if (outcome := state.outcomes.get(part.instance, {}).get(step.id))
     )
     statuses = {outcome.status for outcome in outcomes}
-    where, heads = tell_heads(given.book.folder, state.heads)
+    where, heads = tell_heads(given.journals.folder, state.heads)
     return Report(
         command="apply",
         plan=replace(given.plan, instances=parts),

@@ -122,7 +122,7 @@ class Options(Struct, frozen=True, kw_only=True):
     failures_in_a_row: int = 5
 
 
-class Book(Struct, frozen=True, kw_only=True):
+class Journals(Struct, frozen=True, kw_only=True):
     """The folder of the journals, the key they are sealed with, if there is one, and who runs this."""
 
     folder: Path

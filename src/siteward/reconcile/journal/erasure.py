@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
-    from siteward.reconcile.apply.target import Book as Journals
-    from siteward.reconcile.apply.target import Clock
+    from siteward.reconcile.apply.target import Clock, Journals
     from siteward.reconcile.journal.chain import Part
     from siteward.reconcile.journal.reading import JournalContent
     from siteward.reconcile.journal.runs import Run

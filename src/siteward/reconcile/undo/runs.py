@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from siteward.platforms.instance import Instance
-    from siteward.reconcile.apply.target import Book
+    from siteward.reconcile.apply.target import Journals
     from siteward.reconcile.journal.reading import JournalContent, Standing
     from siteward.reconcile.journal.runs import Run
 
@@ -58,20 +58,22 @@ class PastRun(Struct, frozen=True, kw_only=True):
         return self.run.began.run
 
 
-def find_runs(book: Book, instances: Sequence[Instance], declared: Iterable[str], asked: str) -> tuple[PastRun, ...]:
+def find_runs(
+    journals: Journals, instances: Sequence[Instance], declared: Iterable[str], asked: str
+) -> tuple[PastRun, ...]:
     """Return the run that `asked` names, with those of the same plan on other instances; one on each.
 
     `instances` are those that may be undone, `declared` the names of all in the file. Raises `NoRunError`, and
     `JournalBrokenError` where a journal cannot be relied on.
     """
-    known = {name: tuple(_list_runs(book, name)) for name in declared}
+    known = {name: tuple(_list_runs(journals, name)) for name in declared}
     chosen = {instance.name: instance for instance in instances}
     matching = [past for past in _flatten(known.values()) if past.id.casefold() == asked.casefold()]
     matching = matching or [
         past for past in _flatten(known.values()) if past.id.casefold().startswith(asked.casefold())
     ]
     if not asked or not matching:
-        raise _no_such_run(book, known, asked)
+        raise _no_such_run(journals, known, asked)
     if len({past.run.began.plan for past in matching}) > 1 or len({past.instance for past in matching}) < len(matching):
         names = ", ".join(f"{past.id} ({past.instance})" for past in matching[-_LATEST:])
         raise NoRunError(f"{asked} is the beginning of several runs: {names}", "write more of the id")
@@ -86,7 +88,7 @@ def find_runs(book: Book, instances: Sequence[Instance], declared: Iterable[str]
         raise NoRunError(words)
     runs = tuple(past for name, past in found.items() if name in chosen)
     for past in runs:
-        _refuse_unfit(past, chosen[past.instance], book)
+        _refuse_unfit(past, chosen[past.instance], journals)
     return runs
 
 
@@ -94,9 +96,9 @@ def _flatten(groups: Iterable[Iterable[PastRun]]) -> list[PastRun]:
     return [past for group in groups for past in group]
 
 
-def _list_runs(book: Book, instance: str) -> Iterator[PastRun]:
+def _list_runs(journals: Journals, instance: str) -> Iterator[PastRun]:
     """Yield the runs in the journal of an instance, oldest first. Raises `JournalBrokenError`."""
-    content: JournalContent = read(path_of(book.folder, instance), book.key)
+    content: JournalContent = read(path_of(journals.folder, instance), journals.key)
     old = {run.began.run for run in split_runs(content.marked[: content.older])}
     before: Run | None = None
     for run in split_runs(content.marked):
@@ -108,9 +110,9 @@ def _list_runs(book: Book, instance: str) -> Iterator[PastRun]:
         before = run
 
 
-def _no_such_run(book: Book, known: Mapping[str, Sequence[PastRun]], asked: str) -> NoRunError:
+def _no_such_run(journals: Journals, known: Mapping[str, Sequence[PastRun]], asked: str) -> NoRunError:
     """Return the error that no journal of the file has such a run, with the one that was likely meant and the latest."""
-    for path in sorted(book.folder.glob("*.jsonl")) if asked else ():
+    for path in sorted(journals.folder.glob("*.jsonl")) if asked else ():
         name = path.name.removesuffix(".jsonl").removesuffix(".1")
         if name not in known and f'"run":"{asked}'.encode() in path.read_bytes():
             return UnfitRunError(
@@ -131,7 +133,7 @@ def _in_words(parts: Sequence[PastRun]) -> str:
     return ", ".join(f"{part.instance} {plural(len(part.run.done), 'step')}" for part in reversed(parts))
 
 
-def _refuse_unfit(past: PastRun, instance: Instance, book: Book) -> None:
+def _refuse_unfit(past: PastRun, instance: Instance, journals: Journals) -> None:
     """Raise `NoRunError` for a run that is not undone: without an end, unproven, of an old format, of another server."""
     began, run = past.run.began, f"run {past.id} on {past.instance}"
     if past.is_old:
@@ -141,7 +143,7 @@ def _refuse_unfit(past: PastRun, instance: Instance, book: Book) -> None:
         )
     if not past.run.ended:
         raise UnfitRunError(f"{run} has no end", "siteward apply --resume, then undo it")
-    if book.key is not None and not past.is_checked:
+    if journals.key is not None and not past.is_checked:
         raise UnfitRunError(
             f"{run} is not sealed with SITEWARD_JOURNAL_KEY (HMAC), so nothing proves what it did",
             "edit the file by hand",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from siteward.access.model import Key, Resource
     from siteward.access.plan import Step
     from siteward.declaration.load import Declaration
-    from siteward.reconcile.apply.target import Book
+    from siteward.reconcile.apply.target import Journals
     from siteward.reconcile.plan import Run
     from siteward.reconcile.project import Project
     from siteward.reconcile.survey import Survey
@@ -52,13 +52,13 @@ class Undo(Struct, frozen=True, kw_only=True):
         return replace(project, loaded=self.edit.loaded, declaration=self.edit.loaded.declaration, commit=commit)
 
 
-def undo(project: Project, surveys: Sequence[Survey], book: Book, runs: Sequence[PastRun], run: Run) -> Undo:
+def undo(project: Project, surveys: Sequence[Survey], journals: Journals, runs: Sequence[PastRun], run: Run) -> Undo:
     """Return how runs of one plan are taken back, by what was read of their instances just now."""
     by_name = {survey.name: survey for survey in surveys}
     objects: list[Object] = []
     effects: dict[str, tuple[Diagnostic, ...]] = {}
     for past in runs:
-        survey, steps = by_name[past.instance], steps_of(book.folder, past)
+        survey, steps = by_name[past.instance], steps_of(journals.folder, past)
         declared = _declared_before(project, past)
         before = survey.desired_by(declared) if declared is not None and past.instance in declared.instances else None
         found = tuple(objects_of(past, survey, Before(steps=steps, before=before)))

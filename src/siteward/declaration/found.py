@@ -52,11 +52,7 @@ def keep_beyond_bounds(
         if held.subject.kind != "account" or held.subject.name not in found:
             continue
         user, bound, over = found[held.subject.name]
-        if (
-            bound is not None
-            and not _stays(held, draft, over=over)
-            and not _is_inside(held, bound, scopes, draft.traits)
-        ):
+        if not _stays(held, draft, over=over) and not _is_inside(held, bound, scopes, draft.traits):
             what = f"{held.role} on {'the whole instance' if held.scope == EVERYWHERE else held.scope}"
             yield _refuse(user, bound, held.key, f"take {what} from an account that it finds")
     for account, (user, bound, _) in found.items():

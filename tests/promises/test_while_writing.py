@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -290,7 +290,7 @@ def test_11_without_a_destination_nobody_is_made(tmp_path: Path) -> None:
 
 def test_11_what_waits_for_a_destination_counts_in_the_budgets(tmp_path: Path) -> None:
     """Whoever names one has seen in the plan what the whole would spend: apply then brings no other objection."""
-    limits = {"policy": {"limits": {"escalations": {"count": 1}}}}
+    limits: dict[str, Any] = {"policy": {"limits": {"escalations": {"count": 1}}}}
     manages = [{"to": "eva", "role": "manage", "sites": site} for site in ("shop.example.org", "blog.example.org")]
     small = rig(tmp_path, users={"eva": {}}, grants=[ADMINS, view("carla"), edit("dora"), *manages], **limits)
     found = [

@@ -49,7 +49,8 @@ def test_of_a_merge_they_are_those_of_its_branch(repository: Path) -> None:
     git(repository, "merge", "-q", "--no-ff", "-m", "Merge", "change")
     merged = git(repository, "rev-parse", "HEAD")
     addresses = committers_of(repository, merged)
-    assert addresses == {"ben@x.org", "cem@x.org", "dora@x.org", "eve@x.org", "77+zoe-z@users.noreply.github.com"}
+    assert addresses is not None
+    assert set(addresses) == {"ben@x.org", "cem@x.org", "dora@x.org", "eve@x.org", "77+zoe-z@users.noreply.github.com"}
     users = "users: {ben: {email: Ben@x.org}, zora: {forge: {github: zoe-z}}, yan: {forge: {gitlab: zoe-z}}, gil: {email: gil@x.org}}\n"
     assert handles_of(addresses, declared(repository, HEAD + users), "github") == {"ben", "zora"}
 
@@ -58,7 +59,8 @@ def test_of_one_commit_they_are_its_author_and_co_authors(repository: Path) -> N
     """A forge that squashes puts who merges in the committer's place."""
     git(repository, "commit", "-q", "--amend", "--allow-empty", "--no-edit", committer="merger")
     found = committers_of(repository, git(repository, "rev-parse", "HEAD"))
-    assert found == {"dora@x.org", "eve@x.org", "77+zoe-z@users.noreply.github.com"}
+    assert found is not None
+    assert set(found) == {"dora@x.org", "eve@x.org", "77+zoe-z@users.noreply.github.com"}
 
 
 def test_what_is_not_there_is_not_known(repository: Path, tmp_path: Path) -> None:

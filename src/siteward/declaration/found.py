@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import error
-from siteward.access.model import EVERYWHERE, Grant, account_key
+from siteward.access.model import EVERYWHERE, Grant, account_key, account_of
 from siteward.access.traits import declarable
 from siteward.declaration.selectors import Scopes
 
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Key
-    from siteward.access.state import Live, Memory
+    from siteward.access.state import Desired, Live, Memory
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Bound, Instance, User
     from siteward.declaration.selectors import Unresolved
     from siteward.declaration.subjects import Draft, Identities
 
+_BEYOND = "beyond-include"
 _HINT = "declare the user in a file without bounds, or have this taken on the platform first"
 
 
@@ -37,8 +38,8 @@ def keep_beyond_bounds(
 ) -> Iterator[Diagnostic]:
     """Yield an error about each right that a bounded file's user would lose beyond its bounds, and about a deletion.
 
-    An account that a run has met is the user's, and theirs to end; where accounts that nobody declares lose everything, no
-    row can take more.
+    An account that a run has met is the user's, and theirs to end; it is not met while there is such an error about it.
+    Where accounts that nobody declares lose everything, no row can take more.
     """
     known = memory.accounts if memory is not None else frozenset()
     found = {
@@ -58,6 +59,16 @@ def keep_beyond_bounds(
     for account, (user, bound, _) in found.items():
         if user.state(instance.name) == "absent" and account_key(account) in live.access:
             yield _refuse(user, bound, account_key(account), "delete an account that it finds")
+
+
+def accounts_beyond(desired: Desired) -> frozenset[str]:
+    """Return the accounts with rights beyond the bounds of the file that declares them.
+
+    They are not met as their users' before these are gone: else the next run would take them, and so would one after the
+    row is gone.
+    """
+    refused = (said.about for said in desired.diagnostics if said.code == _BEYOND and said.about is not None)
+    return frozenset(name for key in refused if (name := account_of(key)) is not None)
 
 
 def _stays(held: Grant, draft: Draft, *, over: bool) -> bool:
@@ -83,4 +94,4 @@ def _is_inside(held: Grant, bound: Bound, scopes: Mapping[str, Scopes | Unresolv
 def _refuse(user: User, bound: Bound | None, key: Key, what: str) -> Diagnostic:
     message = f"this file may grant within bounds, and not {what}"
     related = (bound.at,) if bound is not None else ()
-    return error("beyond-include", message, about=key, at=user.at, hint=_HINT, related=related)
+    return error(_BEYOND, message, about=key, at=user.at, hint=_HINT, related=related)

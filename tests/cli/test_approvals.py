@@ -152,6 +152,18 @@ def test_who_has_pushed_approves_nothing_and_who_has_merged_may(stats: Program) 
     assert apply(stats, "--base", "none", **ci, **told(stats.folder, head)).code == 0
 
 
+def test_who_has_committed_to_the_change_approves_nothing_of_it(stats: Program) -> None:
+    """As a co-author of what was squashed, by the address that the forge gives the account."""
+    declare(stats, OWNED + USERS + GRANTS + RULE)
+    head = commit(stats, "Change access\n\nCo-authored-by: Ben <123+ben-cole@users.noreply.github.com>")
+    plan(stats)
+    done = apply(stats, **told(stats.folder, head))
+    assert done.code == 3, done.out
+    assert "benno has committed to the change, by an address in it" in done.out
+    plan(stats)
+    assert apply(stats, **told(stats.folder, commit(stats, "Another"))).code == 0
+
+
 def test_files_that_differ_from_the_commit_were_approved_by_nobody(stats: Program) -> None:
     head = declare(stats, OWNED + USERS + GRANTS + RULE)
     stats.write(stats.env["HEAD"] + OWNED + USERS + GRANTS + RULE + "# more\n")

@@ -50,7 +50,8 @@ def taken(folder: Path, team: str, *held: Grant, root: str = BOUNDED, memory: Me
     sites = {scope: Site(id=scope.name, label=scope.name, domains=(scope.name,)) for scope in (SHOP, NEWS)}
     live = Live(access=Access((Account("petra"), *held)), sites=sites, me="siteward")
     found = resolve(loaded.declaration, "stats", UMAMI, live, as_of=NOW, memory=memory)
-    return [said for said in found.diagnostics if said.code == "beyond-include"]
+    assert all(said.code == "beyond-include" for said in found.beyond.values())
+    return [*found.beyond.values()]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,13 @@ def test_what_is_more_than_a_file_may_give_it_may_not_take(tmp_path: Path) -> No
     assert [said.about for said in taken(tmp_path, "users: {petra: {}}\n", manages)] == [manages.key]
     kept = BOUNDED.replace("grants: []", "grants: [{to: petra, role: manage, sites: shop.example.org}]")
     assert taken(tmp_path, "users: {petra: {}}\n", manages, root=kept) == []
+
+
+def test_what_no_plan_looks_at_is_nothing_to_refuse(tmp_path: Path) -> None:
+    """A site that is not managed, and a module of somebody of whose modules the row does not speak."""
+    held = [Grant(PETRA, NEWS, "team-manager"), Grant(PETRA, Scope("module", "analytics"), "on")]
+    root = BOUNDED.replace("self: siteward", "self: siteward, manages: ['shop.*']")
+    assert taken(tmp_path, "users: {petra: {}}\n", *held, root=root) == []
 
 
 def test_a_file_with_bounds_deletes_nobody_whom_it_finds(tmp_path: Path) -> None:

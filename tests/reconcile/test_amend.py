@@ -114,6 +114,15 @@ def test_all_that_is_unknown_is_told_at_once(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_group_by_its_former_name_is_told_by_the_present_one(tmp_path: Path) -> None:
+    """And one that is called so now is edited."""
+    found = project(
+        tmp_path, head=HEAD.replace("team: [anna, ben]", "team: {members: [anna, ben], previously: [crew]}")
+    )
+    assert refused(lambda: grant(found, "crew", "edit", "blog")) == [("unknown-user", "team")]
+    assert changed(found, grant(found, "team", "edit", "blog")) == ["+   - {to: team, role: edit, sites: blog}"]
+
+
 def test_a_site_that_only_the_server_knows_is_said_to_be_new(tmp_path: Path) -> None:
     """Without that it may be a slip of the pen."""
     found = project(tmp_path)

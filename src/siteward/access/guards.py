@@ -174,6 +174,13 @@ def keep_accounts(case: Case) -> Iterator[Diagnostic]:
             yield error(DELETION, "an account is deleted only with `--allow-delete`", about=proposed.key)
 
 
+def keep_bounds(case: Case) -> Iterator[Diagnostic]:
+    """Refuse steps that take what lies beyond the bounds of the file that declares the account."""
+    beyond = case.proposal.desired.beyond
+    if beyond:
+        yield from (beyond[proposed.key] for proposed in case.proposal.proposed if proposed.key in beyond)
+
+
 def keep_rules(case: Case) -> Iterator[Diagnostic]:
     """Refuse what the owners' rules forbid, and report standing access that breaks one."""
     yield from Gains(case.proposal, case.as_of).objections()
@@ -269,6 +276,7 @@ GUARDS: tuple[Guard, ...] = (
     keep_identity,
     keep_expressible,
     keep_accounts,
+    keep_bounds,
     keep_rules,
     keep_admins,
     keep_budgets,

@@ -196,7 +196,8 @@ class Desired(Struct, frozen=True, kw_only=True):
     `memberships` are the times in which users are in declared groups.
     `awaited` has, by key, the origins of grants that wait for an account which a directory or sign-on has yet to make.
     `empty` is true if the file says `grants: []`, which takes an extra consent. `flawed` is true if a
-    row of the file is in error, or asks for what is not here; `held` is what such a row holds.
+    row of the file is in error, or asks for what is not here; `held` is what such a row holds. `beyond` has, by key, the
+    errors on taking what lies beyond the bounds of the file that declares its account.
     """
 
     access: Access
@@ -217,6 +218,7 @@ class Desired(Struct, frozen=True, kw_only=True):
     empty: bool = False
     flawed: bool = False
     held: Held = NOTHING_HELD
+    beyond: Mapping[Key, Diagnostic] = MappingProxyType({})
     diagnostics: tuple[Diagnostic, ...] = ()
 
     def ending(self, key: Key) -> Ending | None:

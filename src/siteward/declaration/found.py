@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import error
-from siteward.access.model import EVERYWHERE, Grant, account_key
-from siteward.access.traits import declarable
+from siteward.access.model import EVERYWHERE, Grant, account_key, account_of
+from siteward.access.traits import declarable, is_site
 from siteward.declaration.selectors import Scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.model import Key
-    from siteward.access.state import Live, Memory
+    from siteward.access.state import Desired, Live, Memory
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Bound, Instance, User
     from siteward.declaration.selectors import Unresolved
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 _HINT = "declare the user in a file without bounds, or have this taken on the platform first"
 
 
-def keep_beyond_bounds(
+def find_beyond(
     instance: Instance,
     people: Identities,
     draft: Draft,
     live: Live | None,
     scopes: Mapping[str, Scopes | Unresolved],
     memory: Memory | None,
-) -> Iterator[Diagnostic]:
-    """Yield an error about each right that a bounded file's user would lose beyond its bounds, and about a deletion.
+) -> Mapping[Key, Diagnostic]:
+    """Return by key an error on taking each right that a bounded file's user has beyond its bounds, and on a deletion.
 
-    An account that a run has met is the user's, and theirs to end; where accounts that nobody declares lose everything, no
-    row can take more.
+    An account that a run has met is the user's, and theirs to end; it is not met while there is such an error about it.
+    Where accounts that nobody declares lose everything, no row can take more.
     """
     known = memory.accounts if memory is not None else frozenset()
     found = {
@@ -47,17 +47,29 @@ def keep_beyond_bounds(
         if identity.user.bound is not None and identity.account not in known
     }
     if live is None or not found or instance.policy.unmanaged != "report":
-        return
+        return {}
+    beyond: dict[Key, Diagnostic] = {}
     for held in live.access.grants():
         if held.subject.kind != "account" or held.subject.name not in found:
             continue
         user, bound, over = found[held.subject.name]
         if not _stays(held, draft, over=over) and not _is_inside(held, bound, scopes, draft.traits):
             what = f"{held.role} on {'the whole instance' if held.scope == EVERYWHERE else held.scope}"
-            yield _refuse(user, bound, held.key, f"take {what} from an account that it finds")
+            beyond[held.key] = _refuse(user, bound, held.key, f"take {what} from an account that it finds")
     for account, (user, bound, _) in found.items():
         if user.state(instance.name) == "absent" and account_key(account) in live.access:
-            yield _refuse(user, bound, account_key(account), "delete an account that it finds")
+            key = account_key(account)
+            beyond[key] = _refuse(user, bound, key, "delete an account that it finds")
+    return beyond
+
+
+def accounts_beyond(desired: Desired) -> frozenset[str]:
+    """Return the accounts with rights beyond the bounds of the file that declares them.
+
+    They are not met as their users' before these are gone: else the next run would take them, and so would one after the
+    row is gone.
+    """
+    return frozenset(name for key in desired.beyond if (name := account_of(key)) is not None)
 
 
 def _stays(held: Grant, draft: Draft, *, over: bool) -> bool:
@@ -66,18 +78,20 @@ def _stays(held: Grant, draft: Draft, *, over: bool) -> bool:
     role = traits.role(held.scope.kind, held.role)
     if not declarable(held, traits) or (role is not None and role.lingers and not over):
         return True
+    if held.scope != EVERYWHERE and not is_site(held.scope):
+        return True  # a module, which a row speaks of or not, and a team without sites
     rank = traits.rank(held.scope.kind, wish.role) if isinstance(wish, Grant) else -1
     return rank >= traits.rank(held.scope.kind, held.role)
 
 
 def _is_inside(held: Grant, bound: Bound, scopes: Mapping[str, Scopes | Unresolved], traits: Traits) -> bool:
-    """Return whether a file of these bounds could have granted a right."""
+    """Return whether a file of these bounds could have granted a right; what is not managed is not looked at."""
+    sites = scopes.get(held.scope.kind)
+    if isinstance(sites, Scopes) and held.scope not in sites.managed:
+        return True
     if bound.at_most is not None and traits.power(held) > bound.at_most:
         return False
-    if bound.sites is None:
-        return True
-    sites = scopes.get(held.scope.kind)
-    return isinstance(sites, Scopes) and sites.holds(held.scope, bound.sites)
+    return bound.sites is None or (isinstance(sites, Scopes) and sites.holds(held.scope, bound.sites))
 
 
 def _refuse(user: User, bound: Bound | None, key: Key, what: str) -> Diagnostic:

@@ -26,7 +26,7 @@ from siteward.access.state import Claim, Desired, Ended, Origin, joined
 from siteward.access.traits import SITE_KINDS
 from siteward.access.window import ALWAYS
 from siteward.declaration.declared import NO_FAULTS
-from siteward.declaration.found import keep_beyond_bounds
+from siteward.declaration.found import find_beyond
 from siteward.declaration.groups import expand
 from siteward.declaration.held import Holding, Suspects
 from siteward.declaration.openness import find_public
@@ -124,7 +124,6 @@ class _Resolution(Struct):
         modules = self._want_modules()
         subsumed = self._subsume()
         self._end_live_access()
-        self._keep_beyond_bounds()
         draft, here = self.draft, self.declaration.instances[self.instance]
         scopes = self.scopes["site"]
         public = (
@@ -150,14 +149,9 @@ class _Resolution(Struct):
             flawed=self.declaration.faults is not NO_FAULTS
             or any(diagnostic.blocks and diagnostic.about is None for diagnostic in draft.diagnostics),
             held=self.holding.held(),
+            beyond=find_beyond(here, self.people, draft, self.live, self.scopes, self.memory),
             diagnostics=tuple(draft.diagnostics),
         )
-
-    def _keep_beyond_bounds(self) -> None:
-        """Refuse what a file with bounds would take beyond them from accounts that it finds."""
-        here = self.declaration.instances[self.instance]
-        found = keep_beyond_bounds(here, self.people, self.draft, self.live, self.scopes, self.memory)
-        self.draft.diagnostics.extend(found)
 
     def _resolve_line(self, line: Line) -> None:
         parts: list[_Part] = []

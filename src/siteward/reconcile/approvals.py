@@ -17,6 +17,7 @@ from siteward.declaration.declared import EVERY
 from siteward.declaration.groups import expand
 from siteward.declaration.resolve import resolve
 from siteward.declaration.selectors import Scopes
+from siteward.reconcile.revisions.committers import committers_of, handles_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -116,7 +117,7 @@ def _accounts_of(grant: Grant, desired: Desired) -> Iterable[str]:
 
 
 def count_approvals(project: Project, actor: Actor | None) -> Counted:
-    """Return whose approvals count for a checkout: of the merged head, by neither author nor pusher of the change.
+    """Return whose approvals count for a checkout: of the merged head, by neither author, committer nor pusher of the change.
 
     Nothing is counted or said where no rule wants approvals.
     """
@@ -126,7 +127,10 @@ def count_approvals(project: Project, actor: Actor | None) -> Counted:
     if (why := _describe_mismatch(told, project)) is not None:
         hint = "the job fetches the approvals of the commit that it applies; see docs/ci.md"
         return Counted(said=(warning("approval-not-counted", f"no approval counts: {why}", hint=hint),))
-    people = _handles_by_login(_find_judging(project), told.forge)
+    judging = _find_judging(project)
+    people = _handles_by_login(judging, told.forge)
+    committed = committers_of(project.path.parent, told.merged or told.head)
+    own = handles_of(committed or (), judging, told.forge)
     approved: set[str] = set()
     reasons: list[str] = []
     unknown = 0
@@ -136,6 +140,8 @@ def count_approvals(project: Project, actor: Actor | None) -> Counted:
             unknown += 1
         elif (reason := _why_uncounted(approval, told, actor)) is not None:
             reasons.append(f"{handle} {reason}")
+        elif handle in own:
+            reasons.append(f"{handle} has committed to the change, by an address in it")
         else:
             approved.add(handle)
     return Counted(approved=frozenset(approved), said=tuple(_warn_of_uncounted(reasons, unknown, told)))

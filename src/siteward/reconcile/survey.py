@@ -323,7 +323,7 @@ def surveyed(
     desired = resolve(declaration, instance.name, traits, live, as_of=as_of, memory=memory)
     desired = base_policy.as_named(instance.name, desired, live) if base_policy else desired
     policy = base_policy.policy(instance.name) if base_policy else declared.policy
-    earlier = base_policy.earlier(instance.name, traits, live, as_of) if base_policy else None
+    earlier = base_policy.earlier(instance.name, traits, live, as_of, memory) if base_policy else None
     longer = base_policy.extended(instance.name, desired, live, traits, as_of) if base_policy else ()
     alternatives = find_alternatives(
         declaration, instance.name, desired,

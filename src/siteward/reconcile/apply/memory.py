@@ -19,6 +19,7 @@ from siteward.access.model import Access, Account, Grant, Key, Resource, account
 from siteward.access.renames import at_rest, change_under, key_under, renames_in, touched, under
 from siteward.access.state import Memory
 from siteward.access.traits import declarable
+from siteward.declaration.found import accounts_beyond
 from siteward.reconcile.apply.consent import list_mismatches
 from siteward.reconcile.apply.revalidate import SETTLED, reached
 
@@ -223,7 +224,7 @@ def build_memory(fresh: Fresh, live: Live, memory: Memory | None, run_result: Ru
     memory = follow(memory, live, fresh.traits)
     declared_users, others = fresh.desired.declared_users, _find_others(fresh, live, memory, run_result)
     known = _find_known(fresh, memory, run_result) & (holding | {account.name for account in live.access.accounts()})
-    doubtful = others.keys() | _find_mismatched(fresh, run_result)
+    doubtful = others.keys() | _find_mismatched(fresh, run_result) | accounts_beyond(fresh.desired)
     last = _build_record(memory, run_result) if run_result else None
     moved_on = run_result is None or last == run_result.now
     return Memory(
@@ -266,7 +267,7 @@ def _find_known(fresh: Fresh, memory: Memory | None, run_result: RunResult | Non
         return known
     known = frozenset(run_result.names.get(account_key(name), name) for name in known)
     new = run_result.accounts | frozenset(filter(run_result.meets, fresh.desired.declared_users))
-    return known | run_result.confirmed | (new - _find_mismatched(fresh, run_result))
+    return known | run_result.confirmed | (new - _find_mismatched(fresh, run_result) - accounts_beyond(fresh.desired))
 
 
 def _find_others(

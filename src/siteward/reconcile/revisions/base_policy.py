@@ -20,6 +20,7 @@ from siteward.access.model import account_of, scope_of
 from siteward.access.policy import strictest
 from siteward.access.proposal import manage
 from siteward.access.traits import SITE_KINDS, is_site
+from siteward.declaration.found import accounts_beyond
 from siteward.declaration.groups import expand
 from siteward.declaration.instances import variable
 from siteward.declaration.references import renamed_groups, renamed_users, respelt
@@ -140,10 +141,13 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
         """Return the base's policy with rules that name the base as their revision, and no line of the checkout."""
         return replace(policy, rules=tuple(replace(rule, revision=self.ref, at=None) for rule in policy.rules))
 
-    def earlier(self, instance: str, traits: Traits, live: Live, as_of: datetime) -> Mapping[str, str] | None:
+    def earlier(
+        self, instance: str, traits: Traits, live: Live, as_of: datetime, memory: Memory | None
+    ) -> Mapping[str, str] | None:
         """Return the login of each user of the fork point (else the base), by handle; `None` without a base.
 
-        Users that the head has renamed are left out.
+        Users that the head has renamed are left out, and those of files with bounds whose accounts have rights beyond them
+        and no run has met: that their rows are gone ends nothing.
         """
         before = self._find_before(instance)
         declaration = self.fork or self.base
@@ -151,8 +155,13 @@ class BasePolicy(Struct, frozen=True, kw_only=True, dict=True):
             return None
         known = identities(declaration, before.name, traits, live, as_of=as_of, memory=None)
         former = {name.casefold() for user in self.head.users.values() for name in user.previously}
+        beyond = frozenset[str]()
+        if any(user.bound is not None for user in declaration.users.values()):
+            beyond = accounts_beyond(resolve(declaration, before.name, traits, live, as_of=as_of, memory=memory))
         return {
-            handle: identity.account for handle, identity in known.by_handle.items() if handle.casefold() not in former
+            handle: identity.account
+            for handle, identity in known.by_handle.items()
+            if handle.casefold() not in former and identity.account not in beyond
         }
 
     def asked_before(

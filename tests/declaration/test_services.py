@@ -136,7 +136,7 @@ HELD = [
 
 
 @pytest.mark.parametrize("included", [False, True], ids=["root", "included"])
-@pytest.mark.parametrize("text", HELD)
+@pytest.mark.parametrize("text", HELD, ids=map(str, range(len(HELD))))
 def test_no_secret_in_any_place_is_repeated(tmp_path: Path, text: str, *, included: bool) -> None:
     """Keys, values, names and comments; also where the file is wrong in other ways, or no YAML; in included files too."""
     path = tmp_path / "access.yaml"

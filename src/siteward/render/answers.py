@@ -352,7 +352,7 @@ def _checkup_lines(checkup: Checkup, palette: Palette) -> Iterator[str]:
         line = f"  key: {palette.text(keys.phrase(key))}"
         yield palette.paint(line, "yellow") if keys.is_wrong(key) else line
     if checkup.keys_unseen:
-        yield f"  keys: cannot all be read: {palette.text(checkup.keys_unseen)}"
+        yield f"  keys: not all can be read: {palette.text(checkup.keys_unseen)}"
     elif checkup.keys == ():
         yield "  keys: none"
     yield from (f"  note: {palette.text(note)}" for note in checkup.notes)

@@ -117,7 +117,7 @@ def unseen(why: Mapping[str, str]) -> tuple[str, ...]:
     for instance, reason in why.items():
         if reason:
             named.setdefault(reason, []).append(instance)
-    return tuple(f"{', '.join(instances)}: keys cannot be read: {reason}" for reason, instances in named.items())
+    return tuple(f"{', '.join(instances)}: not all keys can be read: {reason}" for reason, instances in named.items())
 
 
 def redacted(keys: Iterable[HeldKey], names_of: Callable[[str], Names]) -> tuple[HeldKey, ...]:

@@ -25,7 +25,7 @@ SETTINGS: Mapping[str, Any] = {
 
 @st.composite
 def worlds(draw: st.DrawFn, release: str = "cloud") -> World:
-    """Draw sites, guests who have accepted or not, members of the team, and people on their way into it."""
+    """Draw sites, guests who have accepted or not, members of the team, people on their way into it, and keys."""
     if release == "ce-3":
         needs_postgres()
     people = draw(st.lists(st.sampled_from(PEOPLE), unique=True))
@@ -41,6 +41,7 @@ def worlds(draw: st.DrawFn, release: str = "cloud") -> World:
         if draw(st.booleans())
     ]
     joining = [email for email in COLLEAGUES if email not in colleagues and draw(st.booleans())]
+    keyed = [email for email in (*people, *colleagues, "gone@example.org") if draw(st.booleans())]
     return World(
         accounts=(
             *(WorldAccount(login=person) for person in people),
@@ -51,5 +52,6 @@ def worlds(draw: st.DrawFn, release: str = "cloud") -> World:
         more={
             "limits": False,
             "joining": [{"email": email, "role": SETTINGS["team_members"][email]} for email in joining],
+            "keys": [{"owner": email, "name": "k"} for email in keyed],
         },
     )

@@ -173,7 +173,7 @@ def test_a_gate_of_nginx_is_named_and_opens_by_a_header(tmp_path: Path, platform
 
 
 @pytest.mark.parametrize(("platform", "release"), [("umami", "3.2"), ("plausible", "enterprise")])
-def test_a_password_of_http_s_own_is_a_gate_s_where_we_send_a_bearer(
+def test_a_gate_with_a_password_of_http_is_told_where_a_token_is_sent(
     tmp_path: Path, platform: str, release: str
 ) -> None:
     """`auth_basic` takes our `Authorization` for its own and refuses it; another header has to let programs pass."""

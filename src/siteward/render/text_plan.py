@@ -121,7 +121,9 @@ def _instance_header(instance: InstancePlan, palette: Palette) -> str:
 
 def _describe_reading(instance: InstancePlan, palette: Palette) -> Iterator[str]:
     accounts, sites, grants = instance.read
-    yield f"read {plural(accounts, 'account')}, {plural(sites, 'site')}, {plural(grants, 'grant')}"
+    groups = sum(listing.rows for listing in instance.listings if listing.name == "groups")
+    more = f", {plural(groups, 'group')}" if groups else ""
+    yield f"read {plural(accounts, 'account')}, {plural(sites, 'site')}, {plural(grants, 'grant')}{more}"
     if instance.read_requests:
         yield plural(instance.read_requests, "request")
     if instance.admins_before != instance.admins_after:

@@ -92,7 +92,8 @@ def _waived_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
         named = f"{instance}: " if len(context.instances) > 1 else ""
         yield f"    {palette.text(f'{said.code}: {named}{said.message}')}"
         if said.waived is not None:
-            yield f"      {palette.paint(palette.text(f'until {said.waived.until}: {said.waived.reason}'), 'dim')}"
+            until = f"until {context.told_day(said.waived.until)}: {said.waived.reason}"
+            yield f"      {palette.paint(palette.text(until), 'dim')}"
 
 
 def objection_lines(context: RenderContext, palette: Palette) -> list[str]:

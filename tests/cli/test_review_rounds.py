@@ -323,6 +323,12 @@ def test_what_is_noted_as_overdue_is_not_decided(applied: Program) -> None:
     decide(applied, "ben.csv", ("robot", "keep", ""))
     late = applied(*close)
     assert (late.code, "1 decision taken, 1 taken before, 6 still open" in late.err) == (2, True)
+    start(applied, "q3")
+    assert applied("review", "close", "q3", "--write", "--rest", "overdue", "--reason", "nobody").code == 2
+    confirmed = [row["last confirmed"] for row in csv.DictReader(StringIO(applied("review", "-f", "csv").out))]
+    assert sum("(review q2)" in cell for cell in confirmed) == 2, (
+        "that nobody decided confirms nothing and takes nothing"
+    )
 
 
 def test_without_a_journal_nothing_is_started_or_closed(company: Program) -> None:

@@ -102,7 +102,7 @@ def test_what_is_waived_is_listed_nowhere_and_counted_everywhere(waived: Program
     assert "warnings (3 warnings waived)" in bare.out
     text = waived("plan", "-v").out
     assert "  Waived\n" in text
-    assert "until 2027-03-01: as found: OPS-1" in text
+    assert "until 2027-03-01 UTC: as found: OPS-1" in text
     for form in ("github", "junit", "markdown", "html"):
         out = waived("plan", "-f", form).out
         assert "3 warnings waived" in out, form
@@ -121,7 +121,7 @@ def test_sarif_has_what_is_waived_as_suppressed(waived: Program) -> None:
     (run,) = waived("plan", "-f", "sarif").json()["runs"]
     silent = {result["ruleId"]: result["suppressions"] for result in run["results"] if "suppressions" in result}
     assert sorted(silent) == RULES
-    reason = {"kind": "external", "status": "accepted", "justification": "as found: OPS-1 (until 2027-03-01)"}
+    reason = {"kind": "external", "status": "accepted", "justification": "as found: OPS-1 (until 2027-03-01 UTC)"}
     assert silent["orphan-site"] == [reason]
 
 

@@ -107,6 +107,15 @@ def test_what_is_no_decision(tmp_path: Path, said: str) -> None:
     )
 
 
+def test_all_decisions_that_are_none_are_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(BadDecisionsError) as refused:
+        decisions_in(tmp_path, f"{HEADER}perhaps,1,sha256:x,view\nkeep,2,sha256:x,view\nchange,3,sha256:x,view\n")
+    assert [why.partition(" is not")[0] for why in refused.value.args] == [
+        "review.csv, row 2: item 1: 'perhaps'", "review.csv, row 4: item 3: 'change'"
+    ]  # fmt: skip
+    assert str(refused.value).endswith("(and 1 more)")
+
+
 def test_a_decision_is_of_one_item(tmp_path: Path) -> None:
     """One that stands beside no id, or beside an id that stands somewhere already, is refused by its row."""
     assert refusal(tmp_path, f"{HEADER}keep,1,sha256:x,view\nrevoke,,sha256:x,view\n") == (

@@ -170,6 +170,18 @@ def test_what_was_not_checked_is_no_stale_plan(command: str) -> None:
     assert f"next: see to what is named above, then siteward {command}\nexit 4" in shown
 
 
+def test_what_applying_takes_is_told_beside_what_was_read() -> None:
+    """Groups are read too; a time that nobody waits for is not told, and a long one in minutes or hours."""
+    groups = Listing(name="groups", rows=3, complete=True, proof="p")
+    for seconds, time in ((0.0, ""), (40.0, ", and 40 s"), (1020.0, ", and 17 min"), (7300.0, ", and 2 h")):
+        part = reports.instance(requests=31, seconds=seconds, listings=(groups,))
+        (told,) = (
+            line for line in text(Report(command="plan", plan=reports.plan(part))).splitlines() if "applying" in line
+        )
+        assert " grants, 3 groups · " in told
+        assert told.endswith(f"applying takes about 31 requests, reading included{time}")
+
+
 def test_powerful_unmanaged_accounts_are_always_named() -> None:
     weak = tuple(UnmanagedAccount(name=f"guest{at}", grants=1) for at in range(50))
     seen = {"last_seen": "2026-10-28 23:59:01", "created": "2021-04-01"}

@@ -112,8 +112,8 @@ def _choose(
     except OSError as problem:
         raise click.ClickException(f"cannot read {sheet}: {problem.strerror}") from problem
     except BadDecisionsError as problem:
-        told = error("bad-decisions", str(problem))
-        raise StoppedError(Report(command="adopt", diagnostics=(told,))) from problem
+        told = tuple(error("bad-decisions", why) for why in problem.args)
+        raise StoppedError(Report(command="adopt", diagnostics=told)) from problem
     kept = {name for name, answer in decisions.answers.items() if answer.word == "keep"}
     more = [item for item in current.items if item.id in kept and is_undeclared(item) and item not in chosen.items]
     return Chosen(items=(*chosen.items, *more), bare=chosen.bare, left=chosen.left)

@@ -146,7 +146,7 @@ def _turn_into_edit(
     except OSError as problem:
         raise click.ClickException(f"cannot read {path}: {problem.strerror}") from problem
     except BadDecisionsError as problem:
-        raise refuse(str(problem)) from problem
+        raise refuse(*problem.args) from problem
     click.echo("".join(patch_of(edit)), nl=False)
     if write:
         write_edits(edit, "review")

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from siteward.reconcile.survey import Survey
 
 
+_MOST = 20
+"""So many reasons are told at once."""
+
+
 def make_review(
     checkout: Checkout, report: Report, surveys: tuple[Survey, ...], horizon: Horizon
 ) -> tuple[Review, Confirmations]:
@@ -37,6 +41,8 @@ def make_review(
     return replace(made, accounts=report.accounts or {}, timezone=zone, keys=keys, keys_unseen=unseen), confirmed
 
 
-def refuse(words: str) -> StoppedError:
-    """Return the error for sheets, decisions or files from which nothing can follow."""
-    return StoppedError(Report(command="review", diagnostics=(error("bad-decisions", words),)))
+def refuse(*words: str) -> StoppedError:
+    """Return the error for sheets, decisions or files from which nothing can follow, with the first reasons."""
+    rest = len(words) - _MOST
+    told = (*words[:_MOST], f"{rest} more are like these") if rest > 0 else words
+    return StoppedError(Report(command="review", diagnostics=tuple(error("bad-decisions", why) for why in told)))

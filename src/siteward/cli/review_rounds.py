@@ -197,7 +197,7 @@ class _Closing(Struct, frozen=True, kw_only=True):
         try:
             return settle(self.rows, (items(held), items(held, "handles")), self.before, rest)
         except BadDecisionsError as problem:
-            raise refuse(str(problem)) from problem
+            raise refuse(*problem.args) from problem
 
     def make_edit(self, closing: Closing) -> Edit:
         """Return the edit that follows from decisions of now and before. Raises `StoppedError`."""
@@ -209,7 +209,7 @@ class _Closing(Struct, frozen=True, kw_only=True):
         try:
             return edited(self.checkout.project, self.surveys, self.current, decisions, called=self.made.name)
         except BadDecisionsError as problem:
-            raise refuse(str(problem)) from problem
+            raise refuse(*problem.args) from problem
 
     def count_missing(self) -> int:
         """Return how many rows were taken out of the sheets."""
@@ -274,7 +274,7 @@ def _open_closing(session: Session, name: str) -> _Closing:
     try:
         rows = read_sheets(checkout.journals.folder, made)
     except BadDecisionsError as problem:
-        raise refuse(str(problem)) from problem
+        raise refuse(*problem.args) from problem
     named = {row.cells.get("instance", "").strip("'") for row in rows.values()}
     names = tuple(instance.name for instance in checkout.instances if instance.name in named)
     if not names:

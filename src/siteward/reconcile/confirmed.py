@@ -78,8 +78,8 @@ def _follow(
 
 def _note_decision(event: Event, last: dict[str, Confirmed], decided: dict[str, Judged]) -> None:
     told = event.review
-    if told is None or not isinstance(event.change.after, Grant):
-        return
+    if told is None or told.decision == "overdue" or not isinstance(event.change.after, Grant):
+        return  # that nobody decided takes no earlier confirmation away
     last.pop(told.item, None)
     if told.decision.partition(" ")[0] in {"keep", "change"}:
         right = event.change.after

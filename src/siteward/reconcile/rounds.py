@@ -241,12 +241,20 @@ def read_sheets(root: Path, made: ReviewRound) -> Mapping[str, Row]:
     Raises `BadDecisionsError` for a sheet that cannot be read, or is of another review.
     """
     found: dict[str, Row] = {}
+    wrong: list[str] = []
     for sheet in made.sheets:
-        for item, row in _read_sheet(root, made, sheet).items():
+        try:
+            rows = _read_sheet(root, made, sheet)
+        except BadDecisionsError as problem:
+            wrong += problem.args
+            continue
+        for item, row in rows.items():
             before = found.get(item)
             if before is not None and before.sheet.reviewer != sheet.reviewer:
                 raise BadDecisionsError(f"{row.place}: item {item} stands on another sheet too: {before.place}")
             found[item] = row
+    if wrong:
+        raise BadDecisionsError(*wrong)
     return found
 
 

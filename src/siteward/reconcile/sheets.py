@@ -40,7 +40,11 @@ REVIEWER: Final = "reviewer"
 
 
 class BadDecisionsError(Exception):
-    """A file of decisions cannot be carried out; the message says why."""
+    """A file of decisions cannot be carried out; the arguments say why, one for each place that is wrong."""
+
+    def __str__(self) -> str:
+        """Return the first reason, and how many more there are."""
+        return str(self.args[0]) + (f" (and {len(self.args) - 1} more)" if len(self.args) > 1 else "")
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -87,6 +91,7 @@ def read_decisions(path: Path) -> Decisions:
     rows, digest = _read_rows(content, path)
     answers: dict[str, Answer] = {}
     places: dict[str, str] = {}
+    wrong: list[str] = []
     for number, row in rows:
         place = f"{path.name}, {number}"
         # Spreadsheets, and our own guard against formulas, may leave an apostrophe before a text.
@@ -104,7 +109,12 @@ def read_decisions(path: Path) -> Decisions:
         if item:
             places[item] = place
         if decision:
-            answers[item] = _parse_at(place, decision, item, row)
+            try:
+                answers[item] = parse_decision(decision, item, row)
+            except BadDecisionsError as problem:
+                wrong.append(f"{place}: {problem}")
+    if wrong:
+        raise BadDecisionsError(*wrong)
     return Decisions(
         digest=digest, answers=answers, rows={row["id"]: row for _, row in rows if row["id"]}, places=places
     )
@@ -202,14 +212,6 @@ def _take_table(table: Sequence[Sequence[str]], path: Path) -> tuple[_Rows, str]
             f"{path} is not a valid review of one digest: write one with `siteward review -o review.csv`"
         )
     return rows, digests.pop()
-
-
-def _parse_at(place: str, decision: str, item: str, row: Mapping[str, str]) -> Answer:
-    """Return the decision that stands at a place; raises `BadDecisionsError` that names it."""
-    try:
-        return parse_decision(decision, item, row)
-    except BadDecisionsError as problem:
-        raise BadDecisionsError(f"{place}: {problem}") from None
 
 
 def parse_decision(decision: str, item: str, row: Mapping[str, str] = MappingProxyType({})) -> Answer:

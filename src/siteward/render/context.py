@@ -74,6 +74,10 @@ class RenderContext(Struct, frozen=True, kw_only=True, dict=True):
         parts = self.report.plan.instances if self.report.plan else ()
         return tuple((part.instance, said) for part in parts for said in part.diagnostics if said.waived is not None)
 
+    def told_day(self, day: str) -> str:
+        """Return the last day of something, with the word UTC where the policy has no time zone of its own."""
+        return f"{day} UTC" if self.report.timezone == "UTC" else day
+
     @property
     def verdict(self) -> str:
         """The meaning of the exit code in a few words."""

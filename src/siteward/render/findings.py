@@ -78,7 +78,7 @@ def collect_waived(context: RenderContext) -> tuple[Finding, ...]:
     return tuple(
         replace(
             _place(_build(tell_once((Occurrence(said, instance),))[0], context, _LAST), context),
-            waived=f"{said.waived.reason} (until {said.waived.until})",
+            waived=f"{said.waived.reason} (until {context.told_day(said.waived.until)})",
         )
         for instance, said in context.waived
         if said.waived is not None

@@ -92,7 +92,8 @@ def _waived_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
         named = f"{instance}: " if len(context.instances) > 1 else ""
         yield f"    {palette.text(f'{said.code}: {named}{said.message}')}"
         if said.waived is not None:
-            yield f"      {palette.paint(palette.text(f'until {said.waived.until}: {said.waived.reason}'), 'dim')}"
+            until = f"until {context.told_day(said.waived.until)}: {said.waived.reason}"
+            yield f"      {palette.paint(palette.text(until), 'dim')}"
 
 
 def objection_lines(context: RenderContext, palette: Palette) -> list[str]:
@@ -121,7 +122,9 @@ def _instance_header(instance: InstancePlan, palette: Palette) -> str:
 
 def _describe_reading(instance: InstancePlan, palette: Palette) -> Iterator[str]:
     accounts, sites, grants = instance.read
-    yield f"read {plural(accounts, 'account')}, {plural(sites, 'site')}, {plural(grants, 'grant')}"
+    groups = sum(listing.rows for listing in instance.listings if listing.name == "groups")
+    more = f", {plural(groups, 'group')}" if groups else ""
+    yield f"read {plural(accounts, 'account')}, {plural(sites, 'site')}, {plural(grants, 'grant')}{more}"
     if instance.read_requests:
         yield plural(instance.read_requests, "request")
     if instance.admins_before != instance.admins_after:

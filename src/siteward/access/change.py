@@ -56,21 +56,40 @@ class Change(Struct, frozen=True):
 
 def diff(live: Access, desired: Access) -> tuple[Change, ...]:
     """Return the changes that lead from `live` to `desired`: first wished resources, then removals; not sorted."""
+    return (*_differences(live, desired), *(change.inverse for change in _additions(desired, live)))
+
+
+def _differences(live: Access, desired: Access) -> Iterator[Change]:
+    """Yield the change of each wished resource that is not live as wished."""
     find = live.find
-    wishes = [Change(held, wish) for key, wish in desired.items() if (held := find(key)) is not wish and held != wish]
-    wished = desired.find
-    return (*wishes, *[Change(held, None) for key, held in live.items() if wished(key) is None])
+    for key, wish in desired.of_others():
+        held = find(key)
+        if held is not wish and held != wish:
+            yield Change(held, wish)
+    for holder, wishes in desired.by_holder():
+        rights = live.rights(holder)
+        if wishes is not rights:  # as for nearly everybody: one look instead of one at each right
+            for scope, wished in wishes.items():
+                right = rights.get(scope)
+                if right is not wished and right != wished:
+                    yield Change(right, wished)
+
+
+def _additions(live: Access, desired: Access) -> Iterator[Change]:
+    """Yield the creation of each wished resource under whose key nothing is live."""
+    find = live.find
+    for key, wish in desired.of_others():
+        if find(key) is None:
+            yield Change(None, wish)
+    for holder, wishes in desired.by_holder():
+        rights = live.rights(holder)
+        if wishes is not rights:
+            yield from (Change(None, wished) for scope, wished in wishes.items() if scope not in rights)
 
 
 def patch(access: Access, changes: Iterable[Change]) -> Access:
     """Return the access after the changes are made."""
-    resources = access.to_dict()
-    for change in changes:
-        if change.after is None:
-            resources.pop(change.key, None)
-        else:
-            resources[change.key] = change.after
-    return Access.of(resources)
+    return access.patched((change.key, change.after) for change in changes)
 
 
 def rights(grant: Grant, traits: Traits) -> frozenset[str]:

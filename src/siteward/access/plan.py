@@ -236,7 +236,7 @@ def compose(
         declared=proposal.declared,
         read_accounts=len(_account_names(live)),
         read_sites=len(live.sites),
-        read_grants=len(live.access.grants()),
+        read_grants=live.access.count_grants(),
         admins_before=view.admins(),
         admins_after=view.admins(() if view.blocked else view.done),
         read_requests=read_requests,
@@ -250,7 +250,7 @@ def compose(
 def _account_names(live: Live) -> set[str]:
     """Return the names of all live accounts, also of those that the platform shows by their grants alone."""
     names = {account.name for account in live.access.accounts()}
-    return names | {grant.subject.name for grant in live.access.grants() if grant.subject.kind == "account"}
+    return names | {holder.name for holder, _ in live.access.by_holder() if holder.kind == "account"}
 
 
 class _View:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -23,16 +23,16 @@ from siteward.access.model import (
     Member,
     Power,
     Resource,
+    Scope,
     SubjectKind,
     account_key,
     account_of,
     scope_key,
-    scope_of,
 )
 from siteward.access.ownership import Proposed
 from siteward.access.policy import Mode
 from siteward.access.proposal import Proposal
-from siteward.access.state import Cause, Listing, Live, Origin, home_of, is_external
+from siteward.access.state import Cause, DeclaredUser, Listing, Live, Origin, home_of, is_external
 from siteward.access.traits import Traits, is_public
 
 __all__ = ["Cause", "InstancePlan", "Need", "Plan", "Risk", "Step", "UnmanagedAccount", "Waived", "compose"]
@@ -75,7 +75,7 @@ class Step(Struct, frozen=True, kw_only=True):
     @property
     def blocked(self) -> bool:
         """True if a diagnostic of this step is an error."""
-        return any(diagnostic.blocks for diagnostic in self.diagnostics)
+        return bool(self.diagnostics) and any(diagnostic.blocks for diagnostic in self.diagnostics)
 
     @property
     def kept(self) -> bool:
@@ -253,6 +253,10 @@ def _account_names(live: Live) -> set[str]:
     return names | {holder.name for holder, _ in live.access.by_holder() if holder.kind == "account"}
 
 
+_Needed: TypeAlias = tuple[tuple[Step, ...], tuple[str, ...]]
+"""The steps that a step depends on, and their ids."""
+
+
 class _View:
     """A proposal with all diagnostics on it, from which its steps are built."""
 
@@ -277,6 +281,9 @@ class _View:
             if proposed.key not in left_out and takes(proposed.change, self.traits)
         )
         self.emptied = emptied(proposal, left_out, taken)
+        self._externals: dict[str, bool] = {}
+        self._plain_risks: dict[tuple[object, ...], tuple[str, ...]] = {}
+        self._site_ids: dict[Scope, Mapping[Key, str]] = {}
 
     @property
     def blocked(self) -> bool:
@@ -285,12 +292,21 @@ class _View:
 
     def steps(self, proposals: Sequence[Proposed], prefix: str) -> tuple[Step, ...]:
         """Return the steps of the proposed changes, numbered in order, with the steps they depend on."""
-        ids = {proposed.key: f"{prefix}{number}" for number, proposed in enumerate(proposals, 1)}
-        made: dict[Key, Step] = {}
-        for proposed in proposals:
-            needed = tuple(made[key] for key in self.proposal.needs.get(proposed.key, ()) if key in made)
-            made[proposed.key] = self._build_step(proposed, ids[proposed.key], needed)
-        return tuple(made.values())
+        needs, made = self.proposal.needs, dict[Key, Step]()
+        steps: list[Step] = []
+        after: dict[tuple[Key, ...], _Needed] = {}  # what a new account is given waits for the same
+        for number, proposed in enumerate(proposals, 1):
+            keys = needs.get(proposed.key, ())
+            needed = after.get(keys)
+            if needed is None:
+                before = tuple([made[key] for key in keys if key in made])
+                needed = before, tuple([step.id for step in before])
+                if len(before) == len(keys):
+                    after[keys] = needed
+            step = self._build_step(proposed, f"{prefix}{number}", needed)
+            made[proposed.key] = step
+            steps.append(step)
+        return tuple(steps)
 
     def other_diagnostics(self, *groups: Sequence[Step]) -> tuple[Diagnostic, ...]:
         """Return the diagnostics that are about none of these steps."""
@@ -310,12 +326,12 @@ class _View:
                 held.discard(name)
         return sum(not self.proposal.live.is_self(name) for name in held)
 
-    def _build_step(self, proposed: Proposed, name: str, needed: tuple[Step, ...]) -> Step:
-        change = proposed.change
+    def _build_step(self, proposed: Proposed, name: str, after: _Needed) -> Step:
+        change, (needed, depends_on) = proposed.change, after
         diagnostics = (*self.by_key.get(change.key, ()), *_find_blocked_needs(change.key, needed))
         external = self._is_external(proposed)
         raises = self._raises(change)
-        risks = tuple(self._find_risks(proposed, diagnostics, external=external, raises=raises))
+        risks = self._list_risks(proposed, diagnostics, external=external, raises=raises)
         return Step(
             id=name,
             change=change,
@@ -328,10 +344,10 @@ class _View:
             after_power=self._power_of(change.after),
             raises=raises,
             external=external,
-            risk=max((RISKS[risk] for risk in risks), default="low", key=LEVELS.index),
+            risk=max([RISKS[risk] for risk in risks], key=LEVELS.index) if risks else "low",
             risks=risks,
             ids=self._pin_ids(change.key),
-            depends_on=tuple(step.id for step in needed),
+            depends_on=depends_on,
             diagnostics=diagnostics,
         )
 
@@ -355,10 +371,31 @@ class _View:
         name = account_of(proposed.key)
         if name is None:
             return False
-        declared_user, account = proposed.declared_user, self.proposal.live.access.get(account_key(name))
+        known = self._externals.get(name)
+        if known is None:
+            known = self._externals[name] = self._is_name_external(name, proposed.declared_user)
+        return known
+
+    def _is_name_external(self, name: str, declared_user: DeclaredUser | None) -> bool:
+        account = self.proposal.live.access.find(account_key(name))
         live = account.email if isinstance(account, Account) else None
         email = (declared_user.email if declared_user is not None else None) or live
         return is_external(declared_user.kind if declared_user is not None else None, email, self.home)
+
+    def _list_risks(
+        self, proposed: Proposed, diagnostics: Sequence[Diagnostic], *, external: bool, raises: bool
+    ) -> tuple[str, ...]:
+        """Return the risks of a change; those of new grants of which nothing is said are found once for each role."""
+        change = proposed.change
+        if diagnostics or change.before is not None or not isinstance(change.after, Grant):
+            return tuple(self._find_risks(proposed, diagnostics, external=external, raises=raises))
+        public = is_public(self.traits, change.after.subject.name)
+        kind = (change.after.scope.kind, change.after.role, change.after.extras, change.key[1], external, public)
+        risks = self._plain_risks.get(kind)
+        if risks is None:
+            found = self._find_risks(proposed, diagnostics, external=external, raises=raises)
+            risks = self._plain_risks[kind] = tuple(found)
+        return risks
 
     def _find_risks(
         self, proposed: Proposed, diagnostics: Sequence[Diagnostic], *, external: bool, raises: bool
@@ -408,16 +445,24 @@ class _View:
 
     def _pin_ids(self, key: Key) -> Mapping[Key, str]:
         """Return the platform's ids of the resource, account, group and site that a change of that key touches."""
-        live, scope, name = self.proposal.live, scope_of(key), account_of(key)
+        live, name = self.proposal.live, account_of(key)
         keys = [key] if name is None else [key, account_key(name)]
         if key[:2] == ("grant", "group") or key[0] == "member":
             keys.append(("group", key[2] if key[0] == "grant" else key[1]))
         ids = {key: live.ids[key] for key in keys if key in live.ids}
-        if scope is not None and scope in live.sites:
-            ids[scope_key(scope)] = live.sites[scope].id
+        site = self._pin_site(Scope(key[3], key[4])) if key[0] == "grant" else _NO_IDS
+        return {**ids, **site} if ids else site  # a site's alone are the same for everybody who gets it
+
+    def _pin_site(self, scope: Scope) -> Mapping[Key, str]:
+        """Return the platform's id of a site by its key."""
+        ids = self._site_ids.get(scope)
+        if ids is None:
+            site = self.proposal.live.sites.get(scope)
+            ids = self._site_ids[scope] = {scope_key(scope): site.id} if site is not None else _NO_IDS
         return ids
 
 
+_NO_IDS: Mapping[Key, str] = MappingProxyType({})
 LEVELS: tuple[Risk, ...] = ("low", "medium", "high")
 RISKS: Mapping[str, Risk] = {
     "becomes-admin": "high",
@@ -452,7 +497,7 @@ def _is_top(side: Resource | None, traits: Traits) -> bool:
 
 
 def _find_blocked_needs(key: Key, needed: Iterable[Step]) -> Iterator[Diagnostic]:
-    blocked = [step.id for step in needed if step.blocked]
+    blocked = [step.id for step in needed if step.diagnostics and step.blocked]
     if blocked:
         yield error("depends-on-blocked", f"this needs {', '.join(blocked)}, which cannot be done", about=key)
 

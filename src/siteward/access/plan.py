@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -12,7 +13,7 @@ from msgspec import Struct
 
 from siteward.access.accounts import UnmanagedAccount
 from siteward.access.case import unreachable_steps
-from siteward.access.change import Change, direction, escalates
+from siteward.access.change import Change, escalates
 from siteward.access.dates import Due
 from siteward.access.diagnostic import Diagnostic, error
 from siteward.access.limits import emptied, takes
@@ -32,12 +33,12 @@ from siteward.access.model import (
 from siteward.access.ownership import Proposed
 from siteward.access.policy import Mode
 from siteward.access.proposal import Proposal
+from siteward.access.risks import Risk, Risks, greatest, is_top
 from siteward.access.state import Cause, DeclaredUser, Listing, Live, Origin, home_of, is_external
-from siteward.access.traits import Traits, is_public
+from siteward.access.step_counts import StepCounts, count_steps
+from siteward.access.traits import Traits
 
 __all__ = ["Cause", "InstancePlan", "Need", "Plan", "Risk", "Step", "UnmanagedAccount", "Waived", "compose"]
-
-Risk = Literal["low", "medium", "high"]
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -87,7 +88,7 @@ class Step(Struct, frozen=True, kw_only=True):
         return tuple(diagnostic for diagnostic in self.diagnostics if diagnostic.effect == effect)
 
 
-class InstancePlan(Struct, frozen=True, kw_only=True):
+class InstancePlan(Struct, frozen=True, kw_only=True, dict=True):
     """The steps that one instance needs, and the knowledge that they were planned on.
 
     `origin` is scheme, host, port and base path. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
@@ -140,10 +141,15 @@ class InstancePlan(Struct, frozen=True, kw_only=True):
         """True if an error is about the instance as a whole, so that no step may be done."""
         return any(diagnostic.blocks_all for diagnostic in self.diagnostics)
 
-    @property
+    @cached_property
+    def counts(self) -> StepCounts:
+        """The numbers of the steps that may be done."""
+        return count_steps(self.instance, self.runnable)
+
+    @cached_property
     def runnable(self) -> tuple[Step, ...]:
         """The steps that may be done: none where the instance is blocked, else those that are not blocked."""
-        return () if self.blocked else tuple(step for step in self.steps if not step.blocked)
+        return () if self.blocked else tuple([step for step in self.steps if not step.blocked])
 
 
 class Need(Struct, frozen=True, kw_only=True):
@@ -281,8 +287,8 @@ class _View:
             if proposed.key not in left_out and takes(proposed.change, self.traits)
         )
         self.emptied = emptied(proposal, left_out, taken)
+        self.risks = Risks(proposal, self.emptied)
         self._externals: dict[str, bool] = {}
-        self._plain_risks: dict[tuple[object, ...], tuple[str, ...]] = {}
         self._site_ids: dict[Scope, Mapping[Key, str]] = {}
 
     @property
@@ -320,18 +326,19 @@ class _View:
         held = {grant.subject.name for grant in self.proposal.tops}
         for change in changes:
             name = account_of(change.key) or ""
-            if _is_top(change.after, self.traits):
+            if is_top(change.after, self.traits):
                 held.add(name)
-            elif _is_top(change.before, self.traits) or (change.after is None and change.key[0] == "account"):
+            elif is_top(change.before, self.traits) or (change.after is None and change.key[0] == "account"):
                 held.discard(name)
         return sum(not self.proposal.live.is_self(name) for name in held)
 
-    def _build_step(self, proposed: Proposed, name: str, after: _Needed) -> Step:
-        change, (needed, depends_on) = proposed.change, after
+    def _build_step(self, proposed: Proposed, name: str, first: _Needed) -> Step:
+        change, (needed, depends_on) = proposed.change, first
         diagnostics = (*self.by_key.get(change.key, ()), *_find_blocked_needs(change.key, needed))
         external = self._is_external(proposed)
         raises = self._raises(change)
-        risks = self._list_risks(proposed, diagnostics, external=external, raises=raises)
+        after = self._power_of(change.after)
+        risks = self.risks.of(proposed, diagnostics, after, external=external, raises=raises)
         return Step(
             id=name,
             change=change,
@@ -341,10 +348,10 @@ class _View:
             origin=proposed.origin,
             person=proposed.person,
             before_power=self._power_of(change.before),
-            after_power=self._power_of(change.after),
+            after_power=after,
             raises=raises,
             external=external,
-            risk=max([RISKS[risk] for risk in risks], key=LEVELS.index) if risks else "low",
+            risk=greatest(risks),
             risks=risks,
             ids=self._pin_ids(change.key),
             depends_on=depends_on,
@@ -382,67 +389,6 @@ class _View:
         email = (declared_user.email if declared_user is not None else None) or live
         return is_external(declared_user.kind if declared_user is not None else None, email, self.home)
 
-    def _list_risks(
-        self, proposed: Proposed, diagnostics: Sequence[Diagnostic], *, external: bool, raises: bool
-    ) -> tuple[str, ...]:
-        """Return the risks of a change; those of new grants of which nothing is said are found once for each role."""
-        change = proposed.change
-        if diagnostics or change.before is not None or not isinstance(change.after, Grant):
-            return tuple(self._find_risks(proposed, diagnostics, external=external, raises=raises))
-        public = is_public(self.traits, change.after.subject.name)
-        kind = (change.after.scope.kind, change.after.role, change.after.extras, change.key[1], external, public)
-        risks = self._plain_risks.get(kind)
-        if risks is None:
-            found = self._find_risks(proposed, diagnostics, external=external, raises=raises)
-            risks = self._plain_risks[kind] = tuple(found)
-        return risks
-
-    def _find_risks(
-        self, proposed: Proposed, diagnostics: Sequence[Diagnostic], *, external: bool, raises: bool
-    ) -> Iterator[str]:
-        """Yield the risks of a change, as keys of `RISKS`."""
-        change = proposed.change
-        codes = {diagnostic.code for diagnostic in diagnostics}
-        if self._power_of(change.after) <= Power.VIEW:  # in a first plan nearly everybody is met for the first time
-            codes.discard("existing-account")
-        effects = {diagnostic.effect for diagnostic in diagnostics}
-        opens = direction(change, self.traits) != "close"
-        if _is_top(change.after, self.traits):
-            yield "becomes-admin"
-        elif _is_top(change.before, self.traits):
-            yield "loses-admin"
-        if raises:
-            yield "gains-power"
-        yield from self._find_losses(change)
-        name = account_of(change.key) or ""
-        if opens and is_public(self.traits, name):
-            yield "opens-to-all"
-        if opens and external and not isinstance(change.after, Account):
-            yield "external"
-        yield from (
-            risk
-            for risk, code in (
-                ("existing-account", "existing-account"),
-                ("existing-account", "identity-mismatch"),
-                ("self-grant", "grants-oneself"),
-                ("wide-reach", "reach"),
-            )
-            if code in codes
-        )
-        yield from (risk for effect, risk in EFFECT_RISKS.items() if effect in effects)
-
-    def _find_losses(self, change: Change) -> Iterator[str]:
-        name = account_of(change.key) or ""
-        if isinstance(change.before, Account):
-            yield "deletes-account" if change.after is None else "changes-account"
-        elif change.before is not None and direction(change, self.traits) != "open":
-            yield "loses-access" if change.after is None else "lowered"
-            if name in self.emptied or (
-                change.key[:2] == ("grant", "group")
-                and not self.emptied.isdisjoint(self.proposal.index.members.get(change.key[2], ()))
-            ):
-                yield "loses-everything"
-
     def _pin_ids(self, key: Key) -> Mapping[Key, str]:
         """Return the platform's ids of the resource, account, group and site that a change of that key touches."""
         live, name = self.proposal.live, account_of(key)
@@ -463,37 +409,6 @@ class _View:
 
 
 _NO_IDS: Mapping[Key, str] = MappingProxyType({})
-LEVELS: tuple[Risk, ...] = ("low", "medium", "high")
-RISKS: Mapping[str, Risk] = {
-    "becomes-admin": "high",
-    "gains-power": "high",
-    "loses-everything": "high",
-    "deletes-account": "high",
-    "opens-to-all": "high",
-    "existing-account": "high",
-    "self-grant": "high",
-    "destroys-data": "high",
-    "loses-admin": "medium",
-    "loses-access": "medium",
-    "lowered": "medium",
-    "external": "medium",
-    "wide-reach": "medium",
-    "changes-account": "medium",
-    "irreversible": "medium",
-    "gap": "medium",
-    "moves-something": "medium",
-}
-EFFECT_RISKS: Mapping[str, str] = {
-    "destroys": "destroys-data",
-    "irreversible": "irreversible",
-    "gap": "gap",
-    "moves": "moves-something",
-    "opens": "opens-to-all",
-}
-
-
-def _is_top(side: Resource | None, traits: Traits) -> bool:
-    return isinstance(side, Grant) and traits.is_top(side)
 
 
 def _find_blocked_needs(key: Key, needed: Iterable[Step]) -> Iterator[Diagnostic]:

@@ -261,9 +261,16 @@ class _DependencyIndex(Struct):
             self.add_member(after)
             self.joins[after.account].append(key)
 
+    def list_needs(self, change: Change) -> tuple[Key, ...]:
+        """Return the keys of the changes that must be done before `change`, each once."""
+        if change.before is None and self.phases[change.key] <= _Phase.OPEN:  # as all of a first plan
+            return tuple([subject for subject in _subjects(change.key) if subject in self.created])
+        return tuple(dict.fromkeys(self.needs(change)))
+
     def needs(self, change: Change) -> Iterator[Key]:
         """Yield the keys of the changes that must be done before `change`."""
-        key, phase = change.key, self.phases[change.key]
+        key = change.key
+        phase = self.phases[key]
         if phase is _Phase.DELETE:
             yield from self.closings.get((key[0], key[1]), ())
         elif change.before is None:
@@ -324,5 +331,5 @@ def dependencies(changes: Sequence[Change], traits: Traits, live: Access) -> Map
     for change in changes:
         index.add_change(change)
     same: dict[tuple[Key, ...], tuple[Key, ...]] = {}  # what a new account is given needs all the same
-    needed = ((change.key, tuple(dict.fromkeys(index.needs(change)))) for change in changes)
+    needed = ((change.key, index.list_needs(change)) for change in changes)
     return {key: same.setdefault(keys, keys) for key, keys in needed if keys}

@@ -68,6 +68,9 @@ class Gains(Struct, frozen=True, dict=True):
         """Yield an error on each step that gives what a rule refuses, and a warning for what stands all the same."""
         proposal = self.proposal
         for proposed in proposal.proposed:
+            named = proposed.origin is None or proposed.origin.wildcard is None
+            if named and not proposal.policy.rules and not isinstance(proposed.change.after, Member):
+                continue
             gives = direction(proposed.change, proposal.traits) != "close"
             severity = Severity.ERROR if gives else Severity.WARNING
             yield from self._refused(proposed, proposal.projected_index, severity)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
@@ -259,8 +259,8 @@ def _account_names(live: Live) -> set[str]:
     return names | {holder.name for holder, _ in live.access.by_holder() if holder.kind == "account"}
 
 
-_Needed: TypeAlias = tuple[tuple[Step, ...], tuple[str, ...]]
-"""The steps that a step depends on, and their ids."""
+_Needed: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+"""The ids of the steps that a step depends on, and of those of them that are blocked."""
 
 
 class _View:
@@ -289,6 +289,7 @@ class _View:
         self.emptied = emptied(proposal, left_out, taken)
         self.risks = Risks(proposal, self.emptied)
         self._externals: dict[str, bool] = {}
+        self._weights: dict[tuple[object, ...], tuple[Power, Power, bool]] = {}
         self._site_ids: dict[Scope, Mapping[Key, str]] = {}
 
     @property
@@ -306,7 +307,7 @@ class _View:
             needed = after.get(keys)
             if needed is None:
                 before = tuple([made[key] for key in keys if key in made])
-                needed = before, tuple([step.id for step in before])
+                needed = tuple([step.id for step in before]), tuple([step.id for step in before if step.blocked])
                 if len(before) == len(keys):
                     after[keys] = needed
             step = self._build_step(proposed, f"{prefix}{number}", needed)
@@ -333,11 +334,13 @@ class _View:
         return sum(not self.proposal.live.is_self(name) for name in held)
 
     def _build_step(self, proposed: Proposed, name: str, first: _Needed) -> Step:
-        change, (needed, depends_on) = proposed.change, first
-        diagnostics = (*self.by_key.get(change.key, ()), *_find_blocked_needs(change.key, needed))
+        change, (depends_on, blocked) = proposed.change, first
+        diagnostics = tuple(self.by_key.get(change.key, ()))
+        if blocked:
+            message = f"this needs {', '.join(blocked)}, which cannot be done"
+            diagnostics = (*diagnostics, error("depends-on-blocked", message, about=change.key))
         external = self._is_external(proposed)
-        raises = self._raises(change)
-        after = self._power_of(change.after)
+        before, after, raises = self._weigh(change)
         risks = self.risks.of(proposed, diagnostics, after, external=external, raises=raises)
         return Step(
             id=name,
@@ -347,7 +350,7 @@ class _View:
             waits=proposed.waits,
             origin=proposed.origin,
             person=proposed.person,
-            before_power=self._power_of(change.before),
+            before_power=before,
             after_power=after,
             raises=raises,
             external=external,
@@ -357,6 +360,18 @@ class _View:
             depends_on=depends_on,
             diagnostics=diagnostics,
         )
+
+    def _weigh(self, change: Change) -> tuple[Power, Power, bool]:
+        """Return the powers before and after, and whether powers are raised; of grants, once for each pair of roles."""
+        before, after = change.before, change.after
+        sides = (before, after) if before is not None and after is not None else (before or after,)
+        if not all(isinstance(side, Grant) for side in sides):
+            return self._power_of(before), self._power_of(after), self._raises(change)
+        kind = (before is None, *[(side.scope, side.role, side.extras) for side in sides if isinstance(side, Grant)])
+        known = self._weights.get(kind)
+        if known is None:
+            known = self._weights[kind] = self._power_of(before), self._power_of(after), self._raises(change)
+        return known
 
     def _power_of(self, side: Resource | None) -> Power:
         match side:
@@ -409,12 +424,6 @@ class _View:
 
 
 _NO_IDS: Mapping[Key, str] = MappingProxyType({})
-
-
-def _find_blocked_needs(key: Key, needed: Iterable[Step]) -> Iterator[Diagnostic]:
-    blocked = [step.id for step in needed if step.diagnostics and step.blocked]
-    if blocked:
-        yield error("depends-on-blocked", f"this needs {', '.join(blocked)}, which cannot be done", about=key)
 
 
 def _greatest_powers(proposal: Proposal) -> Mapping[tuple[SubjectKind, str], Power]:

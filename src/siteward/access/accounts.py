@@ -81,13 +81,12 @@ class Classification:
         handles = {user.handle for user in desired.declared_users.values()}
         self.left = {login: handle for handle, login in (earlier or {}).items() if handle not in handles}
         self._classes: dict[str, AccountClass] = {}
+        self.new: tuple[frozenset[str], list[str]] | None = None
 
     def classify(self, name: str) -> AccountClass:
         """Return the class of an account: the first that fits, in the order of `AccountClass`."""
-        account_class = self._classes.get(name)
-        if account_class is None:
-            account_class = self._classes[name] = self._compute_class(name)
-        return account_class
+        known = self._classes.get(name)
+        return known if known is not None else self._classes.setdefault(name, self._compute_class(name))
 
     def _compute_class(self, name: str) -> AccountClass:
         if self.live.is_self(name):
@@ -104,7 +103,7 @@ class Classification:
 
     def live_account(self, name: str) -> Account | None:
         """Return the live account of that name, if there is one."""
-        account = self.live.access.get(account_key(name))
+        account = self.live.access.find(("account", name))
         return account if isinstance(account, Account) else None
 
     def ending(self, name: str) -> Ending | None:
@@ -237,14 +236,20 @@ def _report_lookalikes(classification: Classification, unmanaged: Sequence[Unman
         )
 
 
-def _list_new(classification: Classification, memory: Memory | None) -> Iterator[str]:
-    """Yield the live accounts of declared users that neither the journal knows nor the file names by their id."""
+def _list_new(classification: Classification, memory: Memory | None) -> list[str]:
+    """Return the live accounts of declared users that neither the journal knows nor the file names by their id."""
     known = memory.accounts if memory is not None else frozenset()
+    if classification.new is not None and classification.new[0] is known:
+        return classification.new[1]  # asked for twice
+    new = []
     for name, declared_user in classification.declared_users.items():
-        if classification.classify(name) == "declared" and name not in known and classification.live_account(name):
-            now, named = id_of(name, classification.live), declared_user.account_id
+        if name not in known and classification.classify(name) == "declared" and classification.live_account(name):
+            named = declared_user.account_id
+            now = id_of(name, classification.live) if named is not None else None
             if now is None or named is None or not is_same(now, named):
-                yield name
+                new.append(name)
+    classification.new = (known, new)
+    return new
 
 
 def _report_existing(

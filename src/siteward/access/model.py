@@ -11,7 +11,7 @@ from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping, 
 from enum import IntEnum
 from itertools import chain
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, cast, get_args
 
 from msgspec import Struct
 
@@ -252,6 +252,11 @@ class ByKey(Mapping[Key, V]):
     def __len__(self) -> int:
         return len(self._others) + sum(map(len, self._held.values()))
 
+    def get(self, key: Key, default: Any = None) -> Any:
+        """Return the value under a key, or a default."""
+        found = self.find(key)
+        return default if found is None else found
+
     def __bool__(self) -> bool:
         return bool(self._others or self._held)
 
@@ -393,7 +398,9 @@ class Access(ByKey[Resource]):
     def grants(self) -> tuple[Grant, ...]:
         """Return the grants, of accounts and of groups."""
         if self._grants is None:
-            self._grants = tuple(self._list_held() if self._before is None else self._list_patched(self._before))
+            self._grants = tuple(
+                cast("Iterator[Grant]", self._list_held()) if self._before is None else self._list_patched(self._before)
+            )
         return self._grants
 
     def _list_patched(self, before: Access) -> Iterator[Grant]:

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from random import Random
 from typing import Any
 
 YARDSTICKS = Path(os.environ.get("YARDSTICKS", "yardsticks")).resolve()
 """The folder of the reference pipeline and its generator, which is no part of the project."""
+REFERENCE = Path(os.environ["REFERENCE"]).resolve() if os.environ.get("REFERENCE") else None
+"""The checkout of an earlier revision that figures are divided by, if there is one."""
 ROLES = {"view": "view", "write": "edit", "admin": "manage"}
 TEAM_ROLES = {"view": "team-view-only", "write": "team-member", "admin": "team-manager"}
 HEAD = """\
@@ -62,6 +66,22 @@ def write(folder: Path, grants: int) -> Sample:
     for name, rows in answers(live, made.user_grants_n(live)).items():
         (folder / f"{name}.json").write_text(json.dumps({"data": rows, "count": len(rows)}), encoding="utf-8")
     return Sample(folder, grants)
+
+
+def change(kept: Path, changed: Path) -> None:
+    """Write a copy of recorded listings in which one of a hundred memberships is missing or has another role."""
+    changed.mkdir(parents=True, exist_ok=True)
+    for name in ("access.yaml", "users.json", "websites.json"):
+        shutil.copy(kept / name, changed / name)
+    listing, draw = json.loads((kept / "teams.json").read_bytes()), Random(5)
+    for team in listing["data"]:
+        members = []
+        for member in team["members"]:
+            chance = 1.0 if member["role"] == "team-owner" else draw.random()
+            if chance >= 0.005:
+                members.append({**member, "role": "team-member"} if chance < 0.01 else member)
+        team |= {"members": members, "_count": {"members": len(members)}}
+    (changed / "teams.json").write_text(json.dumps(listing), encoding="utf-8")
 
 
 def declaration(data: dict[str, Any], grants: dict[tuple[str, str], str]) -> str:

@@ -24,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent
 sys.path[:0] = [str(PROJECT / "src"), str(HERE)]
 
+import first_plan  # noqa: E402
 import grants  # noqa: E402
 import peers  # noqa: E402
 from measure import CPU, MEMORY, WALL, Command, Cost, in_turn, median, ratio  # noqa: E402
@@ -106,6 +107,42 @@ def offline(cache: Path, rounds: int) -> Iterator[Row]:
     yield _linear(costs)
 
 
+def first(cache: Path, rounds: int) -> Iterator[Row]:
+    """Yield a first plan beside that of an earlier revision, and octoDNS creating as many records beside it."""
+    sources = {"own": PROJECT / "src", "reference": _earlier() / "src"}
+    what = f"first plan, {first_plan.STEPS:,} steps"
+    with first_plan.commands(cache, sources) as commands:
+        costs = in_turn(commands, rounds)
+        yield from _against(what, costs["own"], costs["reference"], goal=1 / 6, most=200)
+        data = cache / "theirs-all"
+        if not data.exists():
+            script = grants.YARDSTICKS / "gen.py"
+            subprocess.run([sys.executable, script, "--n", "100000", "--out", data], check=True, capture_output=True)
+        zone = data / "100000" / "octodns"
+        for live in (zone / "target").glob("*.yaml"):
+            live.write_text("---\n{}\n", encoding="utf-8")
+        costs = in_turn({"own": commands["own"], "octodns": peers.octodns(cache / "peers", data / "100000")}, rounds)
+    yield _beside("  octoDNS, 100,000 records to create / ours", costs["octodns"], costs["own"], None)
+
+
+def million(cache: Path, rounds: int) -> Iterator[Row]:
+    """Yield the offline plan of a million effective rights beside that of an earlier revision."""
+    kept = cache / "million"
+    if not (kept / "access.yaml").exists():
+        script = grants.YARDSTICKS / "million.py"
+        subprocess.run([sys.executable, script, kept, "20000", "200", "400", "50"], check=True, capture_output=True)
+        grants.change(kept, cache / "million-changed")
+    earlier = _earlier()
+    commands = {
+        "own": _offline(PROJECT, kept),
+        "reference": _offline(earlier, kept),
+        "changed": _offline(PROJECT, cache / "million-changed"),
+    }
+    costs = in_turn(commands, rounds)
+    yield from _against("1,000,000 rights, unchanged", costs["own"], costs["reference"], goal=0.5, most=700)
+    yield _beside("  1 % of them changed / unchanged", costs["changed"], costs["own"], 1.3)
+
+
 def others(cache: Path, rounds: int) -> Iterator[Row]:
     """Yield octoDNS and ldap2pg beside our pipeline, on 10,000 grants."""
     size, data = 10_000, _theirs(cache, 10_000)
@@ -178,6 +215,8 @@ def laws(_cache: Path, _rounds: int) -> Iterator[Row]:
 PARTS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "startup": startup,
     "offline": offline,
+    "first": first,
+    "million": million,
     "others": others,
     "socket": socket,
     "matomo": matomo,
@@ -190,6 +229,25 @@ def _beside(what: str, own: list[Cost], base: list[Cost], goal: float | None) ->
     """Return a row on processor time, which other work on the machine moves least; wall time is told beside it."""
     told = f"{median(own, CPU) * 1000:.0f} ms of {median(base, CPU) * 1000:.0f} ms; wall ratio {ratio(own, base, WALL):.2f}"
     return Row(what=what, told=told, ratio=ratio(own, base, CPU), goal=goal)
+
+
+def _against(what: str, own: list[Cost], base: list[Cost], *, goal: float, most: int) -> Iterator[Row]:
+    """Yield the rows of processor time beside an earlier revision's, and of peak memory beside the most it should be."""
+    yield _beside(f"{what} / earlier revision", own, base, goal)
+    told = f"{median(own, MEMORY) / 1e6:.0f} MB, at most {most} MB; {median(base, MEMORY) / 1e6:.0f} MB before"
+    yield Row(what="  peak memory / the most", told=told, ratio=median(own, MEMORY) / 1e6 / most, goal=1.0)
+
+
+def _earlier() -> Path:
+    """Return the checkout of an earlier revision; raises `FileNotFoundError` where the variable names none."""
+    if grants.REFERENCE is None or not (grants.REFERENCE / "src").is_dir():
+        raise FileNotFoundError("REFERENCE names no checkout of an earlier revision")
+    return grants.REFERENCE
+
+
+def _offline(checkout: Path, folder: Path) -> Command:
+    script = checkout / "benchmarks" / "offline_plan.py"
+    return Command(arguments=[sys.executable, script, folder], environment={"PYTHONPATH": str(checkout / "src")})
 
 
 def _linear(costs: dict[str, list[Cost]]) -> Row:

@@ -736,3 +736,21 @@ def test_live_sites_go_by_the_names_of_the_file(tmp_path: Path) -> None:
         "shop.example.org": {"till", "shop.example.org", "tag:acme"},
         "blog.example.org": {"diary", "old.example.org"},
     }
+
+
+def test_what_one_line_gives_many_is_told_apart_by_another_line(tmp_path: Path) -> None:
+    """Who is given more beside a group's block has an origin of two lines; the others, and what is live, stay as they are."""
+    text = f"{HEAD}{USERS}groups:\n  all: [anna, ben]\ngrants:\n"
+    lines = "  - {to: all, role: view, sites: [shop.example.org, blog.example.org]}\n"
+    more = "  - {to: ben, role: edit, sites: shop.example.org}\n"
+    both = tuple(Subject("account", name) for name in ("anna", "ben"))
+    shop, blog = (Scope("site", f"{name}.example.org") for name in ("shop", "blog"))
+    there = tuple(Grant(person, scope, "team-view-only") for person in both for scope in (shop, blog))
+    live = live_of(SHOP, BLOG, DOCS, access=there)
+    desired = of(tmp_path, text + lines + more, live)
+    roles = {(name, f"{site}.example.org"): "team-view-only" for name in ("anna", "ben") for site in ("shop", "blog")}
+    assert held(desired) == roles | {("ben", "shop.example.org"): "team-member"}
+    assert [len(desired.origins[grant_key(person, shop)].others) for person in both] == [0, 1]
+    assert not desired.origins[grant_key(both[1], blog)].others
+    assert live.access == Access(there)
+    assert [grant.subject.name for grant in desired.access.grants() if grant.scope == shop] == ["anna", "ben"]

@@ -254,8 +254,8 @@ def test_direction_knows_roles_and_extras() -> None:
     anna = Subject("account", "anna")
 
     def way(before: tuple[str, set[str]], after: tuple[str, set[str]]) -> str:
-        sides = (Grant(anna, SHOP, role, frozenset(extras)) for role, extras in (before, after))
-        return direction(Change(*sides), MATOMO)
+        held, wished = (Grant(anna, SHOP, role, frozenset(extras)) for role, extras in (before, after))
+        return direction(Change(held, wished), MATOMO)
 
     assert way(("view", {"tagmanager_write"}), ("admin", set())) == "open"
     assert way(("admin", set()), ("view", {"tagmanager_write"})) == "close"

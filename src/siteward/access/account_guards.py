@@ -102,13 +102,18 @@ def keep_protected(case: Case) -> Iterator[Diagnostic]:
     """Refuse every change, gains too, to accounts that a pattern of `protect` matches, declared or not."""
     patterns = case.proposal.policy.protect
     matches: dict[str, str | None] = {}
-    for proposed in case.proposal.proposed:
+    clear: set[str] = set()
+    for proposed in case.proposal.proposed if patterns else ():
+        if proposed.key[:2] == ("grant", "account") and proposed.key[2] in clear:
+            continue  # as nearly all in a first plan: one look at each account is enough
         for name in (*case.affected(proposed.key), *_logins_of(proposed)):
             if name not in matches:
                 matches[name] = matching(patterns, *_collect_names(case.proposal, name))
         names = (*case.affected(proposed.key), *_logins_of(proposed), *_wished_emails(proposed))
         pattern = next((match for name in names if (match := matches.get(name) or matching(patterns, name))), None)
-        if pattern is not None:
+        if pattern is None:
+            clear.update(names[:1] if proposed.key[0] == "grant" else ())
+        else:
             yield error("protected", f"protected by the pattern {pattern}", about=proposed.key)
 
 

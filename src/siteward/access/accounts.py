@@ -82,13 +82,12 @@ class Classification:
         handles = {user.handle for user in desired.declared_users.values()}
         self.left = {login: handle for handle, login in (earlier or {}).items() if handle not in handles}
         self._classes: dict[str, AccountClass] = {}
+        self.new: tuple[frozenset[str], list[str]] | None = None
 
     def classify(self, name: str) -> AccountClass:
         """Return the class of an account: the first that fits, in the order of `AccountClass`."""
-        account_class = self._classes.get(name)
-        if account_class is None:
-            account_class = self._classes[name] = self._compute_class(name)
-        return account_class
+        known = self._classes.get(name)
+        return known if known is not None else self._classes.setdefault(name, self._compute_class(name))
 
     def _compute_class(self, name: str) -> AccountClass:
         if self.live.is_self(name):
@@ -105,7 +104,7 @@ class Classification:
 
     def live_account(self, name: str) -> Account | None:
         """Return the live account of that name, if there is one."""
-        account = self.live.access.get(account_key(name))
+        account = self.live.access.find(("account", name))
         return account if isinstance(account, Account) else None
 
     def ending(self, name: str) -> Ending | None:
@@ -139,9 +138,8 @@ def tally(
     `remove`) the accounts that are neither declared nor ignored count as managed.
     """
     managed = {"declared", "left", "stranger"} if include_unmanaged else {"declared", "left"}
-    grants = live.access.grants()
     names = dict.fromkeys([account.name for account in live.access.accounts()])
-    names |= dict.fromkeys([grant.subject.name for grant in grants if grant.subject.kind == "account"])
+    names |= dict.fromkeys([holder.name for holder, _ in live.access.by_holder() if holder.kind == "account"])
     foreign = {name for name in names if classification.classify(name) in {"ignored", "stranger"}}
     held, invited = _measure_access(live.access, traits, foreign), _find_invited(live)
     unmanaged = [
@@ -152,7 +150,7 @@ def tally(
     return Tally(
         unmanaged=tuple(sorted(unmanaged, key=lambda account: (account.ignored, -account.power, account.name))),
         accounts=len(ours),
-        grants=_count_managed(grants, desired, ours),
+        grants=_count_managed(live.access, desired, ours),
         declared=sum(classification.classify(name) == "declared" for name in names),
     )
 
@@ -188,18 +186,16 @@ def _build_unmanaged(
     )
 
 
-def _count_managed(grants: Iterable[Grant], desired: Desired, accounts: set[str]) -> int:
+def _count_managed(live: Access, desired: Desired, accounts: set[str]) -> int:
     """Count the grants in scope that are held by these accounts or by declared groups."""
     managed = desired.managed
     if managed is None:
         return 0
-    groups = {key[1] for key in desired.access if key[0] == "group"}
+    groups = {key[1] for key, _ in desired.access.of_others() if key[0] == "group"}
     return sum(
-        [
-            grant.subject.name in (accounts if grant.subject.kind == "account" else groups)
-            and (grant.scope in managed or not is_site(grant.scope))
-            for grant in grants
-        ]
+        sum([scope in managed or not is_site(scope) for scope in rights])
+        for holder, rights in live.by_holder()
+        if holder.name in (accounts if holder.kind == "account" else groups)
     )
 
 
@@ -241,14 +237,20 @@ def _report_lookalikes(classification: Classification, unmanaged: Sequence[Unman
         )
 
 
-def _list_new(classification: Classification, memory: Memory | None) -> Iterator[str]:
-    """Yield the live accounts of declared users that neither the journal knows nor the file names by their id."""
+def _list_new(classification: Classification, memory: Memory | None) -> list[str]:
+    """Return the live accounts of declared users that neither the journal knows nor the file names by their id."""
     known = memory.accounts if memory is not None else frozenset()
+    if classification.new is not None and classification.new[0] is known:
+        return classification.new[1]  # asked for twice
+    new = []
     for name, declared_user in classification.declared_users.items():
-        if classification.classify(name) == "declared" and name not in known and classification.live_account(name):
-            now, named = id_of(name, classification.live), declared_user.account_id
+        if name not in known and classification.classify(name) == "declared" and classification.live_account(name):
+            named = declared_user.account_id
+            now = id_of(name, classification.live) if named is not None else None
             if now is None or named is None or not is_same(now, named):
-                yield name
+                new.append(name)
+    classification.new = (known, new)
+    return new
 
 
 def _report_existing(
@@ -314,7 +316,8 @@ def _report_undeclarable(classification: Classification) -> Iterator[Diagnostic]
     }
     if not facts:
         return
-    for held in classification.live.access.grants():
+    roles = {role for _, role in facts}
+    for held in [grant for grant in classification.live.access.grants() if grant.role in roles]:
         name = held.subject.name
         if (held.scope.kind, held.role) not in facts or held.subject.kind != "account":
             continue
@@ -440,11 +443,11 @@ def _warn_out_of_scope(classification: Classification) -> Iterator[Diagnostic]:
     if managed is None:
         return
     outside: dict[str, list[Scope]] = defaultdict(list)
-    names = {grant.subject.name for grant in classification.live.access.grants()}
-    gone = {name for name in names if classification.ending(name) in GONE}
-    for grant in classification.live.access.grants() if gone else ():
-        if grant.subject.name in gone and is_site(grant.scope) and grant.scope not in managed:
-            outside[grant.subject.name].append(grant.scope)
+    for holder, rights in classification.live.access.by_holder():
+        if classification.ending(holder.name) in GONE:
+            for scope in rights:
+                if is_site(scope) and scope not in managed:
+                    outside[holder.name].append(scope)
     for name, scopes in outside.items():
         sites = ", ".join(sorted(map(str, scopes)))
         yield warning(

@@ -84,24 +84,20 @@ class Index(Struct, frozen=True, dict=True):
     @cached_property
     def shared(self) -> Mapping[str, tuple[Grant, ...]]:
         """The grants of each group that has any, by scope."""
-        by_group: dict[str, list[Grant]] = defaultdict(list)
-        for grant in self.access.grants():
-            if grant.subject.kind == "group":
-                by_group[grant.subject.name].append(grant)
-        return {group: tuple(sorted(grants, key=lambda grant: grant.scope)) for group, grants in by_group.items()}
+        return {
+            holder.name: tuple([grants[scope] for scope in sorted(grants)])
+            for holder, grants in self.access.by_holder()
+            if holder.kind == "group"
+        }
 
     @cached_property
     def by_account(self) -> Mapping[str, Ways]:
         """The grants of each account by scope, its own first and then those of its groups."""
-        by_account: dict[str, dict[Scope, list[Held]]] = defaultdict(lambda: defaultdict(list))
-        for grant in self.access.grants():
-            if grant.subject.kind == "account":
-                by_account[grant.subject.name][grant.scope].append((grant, None))
-        for account, groups in self.groups.items() if self.shared else ():
-            for group in groups:
-                for grant in self.shared.get(group, ()):
-                    by_account[account][grant.scope].append((grant, group))
-        return by_account
+        names = dict.fromkeys([holder.name for holder, _ in self.access.by_holder() if holder.kind == "account"])
+        names |= dict.fromkeys(
+            [name for name, groups in self.groups.items() if not self.shared.keys().isdisjoint(groups)]
+        )
+        return {name: self.ways(name) for name in names}
 
     def own(self, kind: SubjectKind, name: str) -> tuple[Grant, ...]:
         """Return the direct grants of an account or a group, without those through groups."""
@@ -111,7 +107,23 @@ class Index(Struct, frozen=True, dict=True):
 
     def ways(self, account: str) -> Ways:
         """Return the grants of an account by scope, directly and through groups."""
-        return self.by_account.get(account, {})
+        ways = self._ways.get(account)
+        if ways is None:
+            ways = self._ways[account] = self._collect_ways(account)
+        return ways
+
+    @cached_property
+    def _ways(self) -> dict[str, Ways]:
+        """The ways of the accounts that were asked for."""
+        return {}
+
+    def _collect_ways(self, account: str) -> Ways:
+        own = self.access.rights(Subject("account", account))
+        ways: dict[Scope, list[Held]] = {scope: [(grant, None)] for scope, grant in own.items()}
+        for group in self.groups.get(account, ()):
+            for grant in self.shared.get(group, ()):
+                ways.setdefault(grant.scope, []).append((grant, group))
+        return ways
 
     def ways_to(self, account: str, scope: Scope, traits: Traits) -> list[Held]:
         """Return the grants that give an account access to a scope, the role on the whole instance among them."""
@@ -181,42 +193,46 @@ class Reach(Struct, frozen=True):
     """The number of scopes on which each account and group has access, and the groups of each account.
 
     Grants that give no access by themselves do not count: lingering roles (Umami's global `user`), and teams without
-    sites.
+    sites. Those of who is asked for are counted, and `changed` is what changes have added since to their number: of a
+    million grants, a few lose something.
     """
 
-    scopes: Counter[tuple[str, str]]
+    access: Access
+    lingering: frozenset[tuple[str, str]]
     groups: Mapping[str, frozenset[str]]
+    changed: Counter[Subject]
 
     def of(self, account: str) -> int:
         """Return the number of scopes on which an account has access, directly and through groups."""
-        return self.scopes["account", account] + sum(
-            self.scopes["group", group] for group in self.groups.get(account, ())
+        return self._count(Subject("account", account)) + sum(
+            self._count(Subject("group", group)) for group in self.groups.get(account, ())
         )
+
+    def _count(self, holder: Subject) -> int:
+        opening = sum([_opens(grant, self.lingering) for grant in self.access.rights(holder).values()])
+        return opening + self.changed[holder]
 
 
 def reach(access: Access, traits: Traits) -> Reach:
     """Return the reach of all accounts and groups."""
-    lingering = _find_lingering(traits)
-    scopes: Counter[tuple[str, str]] = Counter(
-        [(grant.subject.kind, grant.subject.name) for grant in access.grants() if _opens(grant, lingering)]
-    )
-    return Reach(scopes, {account: frozenset(groups) for account, groups in Index(access).groups.items()})
+    groups = {account: frozenset(groups) for account, groups in Index(access).groups.items()}
+    return Reach(access, _find_lingering(traits), groups, Counter())
 
 
 def reach_after(before: Reach, changes: Iterable[Change], traits: Traits) -> Reach:
     """Return the reach of all after these changes, computed from the reach before and the changes alone."""
-    lingering, scopes, groups = _find_lingering(traits), before.scopes.copy(), dict(before.groups)
+    lingering, changed, groups = _find_lingering(traits), before.changed.copy(), dict(before.groups)
     for change in changes:
         for resource, sign in ((change.before, -1), (change.after, 1)):
             match resource:
                 case Grant(subject=subject):
-                    scopes[subject.kind, subject.name] += sign if _opens(resource, lingering) else 0
+                    changed[subject] += sign if _opens(resource, lingering) else 0
                 case Member(group=group, account=account):
                     own = groups.get(account, frozenset())
                     groups[account] = own | {group} if sign > 0 else own - {group}
                 case _:
                     pass
-    return Reach(scopes, groups)
+    return Reach(before.access, lingering, groups, changed)
 
 
 def _opens(grant: Grant, lingering: frozenset[tuple[str, str]]) -> bool:

@@ -68,6 +68,9 @@ class Gains(Struct, frozen=True, dict=True):
         """Yield an error on each step that gives what a rule refuses, and a warning for what stands all the same."""
         proposal = self.proposal
         for proposed in proposal.proposed:
+            named = proposed.origin is None or proposed.origin.wildcard is None
+            if named and not proposal.policy.rules and not isinstance(proposed.change.after, Member):
+                continue
             gives = direction(proposed.change, proposal.traits) != "close"
             severity = Severity.ERROR if gives else Severity.WARNING
             yield from self._refused(proposed, proposal.projected_index, severity)
@@ -252,14 +255,20 @@ class Gains(Struct, frozen=True, dict=True):
     def _standing_patterns(self) -> Iterator[Diagnostic]:
         """Yield a warning for each person and pattern that gives more than patterns may, and has given it already."""
         told: set[tuple[str, str | None]] = set()
-        for key, origin in self.proposal.desired.origins.items():
-            if origin.wildcard is None or key in self._waiting:
+        for key, origin in self._patterned():
+            if key in self._waiting:
                 continue
             grant = self.proposal.projected.find(key) or self.proposal.desired.access.find(key)
             if isinstance(grant, Grant) and (grant.subject.name, origin.wildcard) not in told:
                 for found in self._beyond_patterns(grant, origin, Severity.WARNING):
                     told.add((grant.subject.name, origin.wildcard))
                     yield found
+
+    def _patterned(self) -> Iterator[tuple[Key, Origin]]:
+        """Yield the keys of the wished grants that a pattern leads to, with their origins."""
+        origins = self.proposal.desired.origins
+        if any(origin.wildcard is not None for origin in origins.values()):
+            yield from [(key, origin) for key, origin in origins.items() if origin.wildcard is not None]
 
     # -- one right
 

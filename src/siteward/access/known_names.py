@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
-from siteward.access.model import Account, Key, Resource, account_of
+from siteward.access.model import Access, Account, Key, Resource, account_of
 from siteward.access.state import Desired, Live, Memory
 
 
@@ -17,10 +17,10 @@ def account_names(
     These are the live accounts, the desired ones, those in the journal's memory with the logins that they had before, and
     those in `declared` (the names in the files, with handles). A former login of a declared user is that user's.
     """
-    names = {*_names_of_keys((*live.access, *live.pending, *live.ids, *live.facts))}
+    names = {*_names_in(live.access), *_names_of_keys((*live.pending, *live.ids, *live.facts))}
     names |= {live.me} if live.me else set()
     names |= {site.owner for site in live.sites.values() if site.owner} | {key.account for key in live.keys}
-    names |= {*_names_of_keys((*desired.access, *desired.ended, *desired.subsumed, *desired.awaited))}
+    names |= {*_names_in(desired.access), *_names_of_keys((*desired.ended, *desired.subsumed, *desired.awaited))}
     names |= {*desired.renamed, *desired.renamed.values(), *desired.held.accounts, *desired.held.users}
     wishes = (desired.access.get(("account", name)) for name in desired.declared_users)
     names |= {*_logins_to_be(wishes)}
@@ -37,7 +37,8 @@ def names_in(memory: Memory) -> Iterator[str]:
     yield from (name for pair in memory.users.items() for name in pair)
     yield from memory.identities
     yield from (name for pair in memory.renamed.items() for name in pair)
-    yield from _names_of_keys((*(memory.last or ()), *memory.sends))
+    yield from _names_in(memory.last) if memory.last is not None else ()
+    yield from _names_of_keys(memory.sends)
     for write in memory.unsettled:
         sides = (write.before, write.after)
         yield from _names_of_keys(side.key for side in sides if side is not None)
@@ -46,11 +47,15 @@ def names_in(memory: Memory) -> Iterator[str]:
         yield memory.me
 
 
+def _names_in(access: Access) -> set[str]:
+    """Return the accounts that an access is about."""
+    names = {holder.name for holder, _ in access.by_holder() if holder.kind == "account"}
+    return names | {name for key, _ in access.of_others() if (name := account_of(key))}
+
+
 def _names_of_keys(keys: Iterable[Key]) -> set[str]:
-    """Return the accounts that keys are about; nearly all keys are of grants."""
-    keys = tuple(keys)
-    names = {key[2] for key in keys if key[0] == "grant" and key[1] == "account"}
-    return names | {name for key in keys if key[0] != "grant" and (name := account_of(key))}
+    """Return the accounts that keys are about."""
+    return {name for key in keys if (name := account_of(key))}
 
 
 def _logins_to_be(resources: Iterable[Resource | None]) -> Iterator[str]:

@@ -86,6 +86,8 @@ def emptied(proposal: Proposal, unreachable_steps: Collection[Key], taken: Itera
     for proposed in taken:
         name = account_of(proposed.key)
         losing.update((name,) if name is not None else proposal.index.members.get(proposed.key[2], ()))
+    if not losing:  # as in a first plan
+        return frozenset()
     before, after = proposal.reach, proposal.reach_after(unreachable_steps)
     return frozenset(account for account in losing if before.of(account) and not after.of(account))
 

@@ -6,6 +6,7 @@ is told once.
 
 from __future__ import annotations
 
+from operator import is_
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -37,11 +38,15 @@ def give(part: InstancePlan) -> InstancePlan:
         if given.blocked:
             blocked.add(step.id)
         steps.append(given)
+    if all(map(is_, steps, part.steps)):
+        return part  # with what is counted of it already
     return replace(part, steps=tuple(steps))
 
 
 def _lift(step: Step, blocked: AbstractSet[str]) -> Step:
     """Return a step without the errors of needs; unchanged where it has another, or depends on a step in `blocked`."""
+    if not step.diagnostics:
+        return step
     errors = {said.code for said in step.diagnostics if said.blocks}
     if not errors or errors - NEEDS or not blocked.isdisjoint(step.depends_on):
         return step

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
 from siteward.access.accounts import UnmanagedAccount
 from siteward.access.case import unreachable_steps
-from siteward.access.change import Change, direction, escalates
+from siteward.access.change import Change, escalates
 from siteward.access.dates import Due
 from siteward.access.diagnostic import Diagnostic, error
 from siteward.access.limits import emptied, takes
@@ -23,21 +24,21 @@ from siteward.access.model import (
     Member,
     Power,
     Resource,
+    Scope,
     SubjectKind,
     account_key,
     account_of,
     scope_key,
-    scope_of,
 )
 from siteward.access.ownership import Proposed
 from siteward.access.policy import Mode
 from siteward.access.proposal import Proposal
-from siteward.access.state import Cause, Listing, Live, Origin, home_of, is_external
-from siteward.access.traits import Traits, is_public
+from siteward.access.risks import Risk, Risks, greatest, is_top
+from siteward.access.state import Cause, DeclaredUser, Listing, Live, Origin, home_of, is_external
+from siteward.access.step_counts import StepCounts, count_steps
+from siteward.access.traits import Traits
 
 __all__ = ["Cause", "InstancePlan", "Need", "Plan", "Risk", "Step", "UnmanagedAccount", "Waived", "compose"]
-
-Risk = Literal["low", "medium", "high"]
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -75,7 +76,7 @@ class Step(Struct, frozen=True, kw_only=True):
     @property
     def blocked(self) -> bool:
         """True if a diagnostic of this step is an error."""
-        return any(diagnostic.blocks for diagnostic in self.diagnostics)
+        return bool(self.diagnostics) and any(diagnostic.blocks for diagnostic in self.diagnostics)
 
     @property
     def kept(self) -> bool:
@@ -87,7 +88,7 @@ class Step(Struct, frozen=True, kw_only=True):
         return tuple(diagnostic for diagnostic in self.diagnostics if diagnostic.effect == effect)
 
 
-class InstancePlan(Struct, frozen=True, kw_only=True):
+class InstancePlan(Struct, frozen=True, kw_only=True, dict=True):
     """The steps that one instance needs, and the knowledge that they were planned on.
 
     `origin` is scheme, host, port and base path. `held_back` are steps that the mode leaves undone; `accounts`, `sites`
@@ -141,10 +142,15 @@ class InstancePlan(Struct, frozen=True, kw_only=True):
         """True if an error is about the instance as a whole, so that no step may be done."""
         return any(diagnostic.blocks_all for diagnostic in self.diagnostics)
 
-    @property
+    @cached_property
+    def counts(self) -> StepCounts:
+        """The numbers of the steps that may be done."""
+        return count_steps(self.instance, self.runnable)
+
+    @cached_property
     def runnable(self) -> tuple[Step, ...]:
         """The steps that may be done: none where the instance is blocked, else those that are not blocked."""
-        return () if self.blocked else tuple(step for step in self.steps if not step.blocked)
+        return () if self.blocked else tuple([step for step in self.steps if not step.blocked])
 
 
 class Need(Struct, frozen=True, kw_only=True):
@@ -235,7 +241,7 @@ def compose(
         declared=proposal.declared,
         read_accounts=len(_account_names(live)),
         read_sites=len(live.sites),
-        read_grants=len(live.access.grants()),
+        read_grants=live.access.count_grants(),
         admins_before=view.admins(),
         admins_after=view.admins(() if view.blocked else view.done),
         read_requests=read_requests,
@@ -247,7 +253,11 @@ def compose(
 def _account_names(live: Live) -> set[str]:
     """Return the names of all live accounts, also of those that the platform shows by their grants alone."""
     names = {account.name for account in live.access.accounts()}
-    return names | {grant.subject.name for grant in live.access.grants() if grant.subject.kind == "account"}
+    return names | {holder.name for holder, _ in live.access.by_holder() if holder.kind == "account"}
+
+
+_Needed: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+"""The ids of the steps that a step depends on, and of those of them that are blocked."""
 
 
 class _View:
@@ -274,6 +284,10 @@ class _View:
             if proposed.key not in left_out and takes(proposed.change, self.traits)
         )
         self.emptied = emptied(proposal, left_out, taken)
+        self.risks = Risks(proposal, self.emptied)
+        self._externals: dict[str, bool] = {}
+        self._weights: dict[tuple[object, ...], tuple[Power, Power, bool]] = {}
+        self._site_ids: dict[Scope, Mapping[Key, str]] = {}
 
     @property
     def blocked(self) -> bool:
@@ -282,12 +296,21 @@ class _View:
 
     def steps(self, proposals: Sequence[Proposed], prefix: str) -> tuple[Step, ...]:
         """Return the steps of the proposed changes, numbered in order, with the steps they depend on."""
-        ids = {proposed.key: f"{prefix}{number}" for number, proposed in enumerate(proposals, 1)}
-        made: dict[Key, Step] = {}
-        for proposed in proposals:
-            needed = tuple(made[key] for key in self.proposal.needs.get(proposed.key, ()) if key in made)
-            made[proposed.key] = self._build_step(proposed, ids[proposed.key], needed)
-        return tuple(made.values())
+        needs, made = self.proposal.needs, dict[Key, Step]()
+        steps: list[Step] = []
+        after: dict[tuple[Key, ...], _Needed] = {}  # what a new account is given waits for the same
+        for number, proposed in enumerate(proposals, 1):
+            keys = needs.get(proposed.key, ())
+            needed = after.get(keys)
+            if needed is None:
+                before = tuple([made[key] for key in keys if key in made])
+                needed = tuple([step.id for step in before]), tuple([step.id for step in before if step.blocked])
+                if len(before) == len(keys):
+                    after[keys] = needed
+            step = self._build_step(proposed, f"{prefix}{number}", needed)
+            made[proposed.key] = step
+            steps.append(step)
+        return tuple(steps)
 
     def other_diagnostics(self, *groups: Sequence[Step]) -> tuple[Diagnostic, ...]:
         """Return the diagnostics that are about none of these steps."""
@@ -301,18 +324,21 @@ class _View:
         held = {grant.subject.name for grant in self.proposal.tops}
         for change in changes:
             name = account_of(change.key) or ""
-            if _is_top(change.after, self.traits):
+            if is_top(change.after, self.traits):
                 held.add(name)
-            elif _is_top(change.before, self.traits) or (change.after is None and change.key[0] == "account"):
+            elif is_top(change.before, self.traits) or (change.after is None and change.key[0] == "account"):
                 held.discard(name)
         return sum(not self.proposal.live.is_self(name) for name in held)
 
-    def _build_step(self, proposed: Proposed, name: str, needed: tuple[Step, ...]) -> Step:
-        change = proposed.change
-        diagnostics = (*self.by_key.get(change.key, ()), *_find_blocked_needs(change.key, needed))
+    def _build_step(self, proposed: Proposed, name: str, first: _Needed) -> Step:
+        change, (depends_on, blocked) = proposed.change, first
+        diagnostics = tuple(self.by_key.get(change.key, ()))
+        if blocked:
+            message = f"this needs {', '.join(blocked)}, which cannot be done"
+            diagnostics = (*diagnostics, error("depends-on-blocked", message, about=change.key))
         external = self._is_external(proposed)
-        raises = self._raises(change)
-        risks = tuple(self._find_risks(proposed, diagnostics, external=external, raises=raises))
+        before, after, raises = self._weigh(change)
+        risks = self.risks.of(proposed, diagnostics, after, external=external, raises=raises)
         return Step(
             id=name,
             change=change,
@@ -321,16 +347,28 @@ class _View:
             waits=proposed.waits,
             origin=proposed.origin,
             person=proposed.person,
-            before_power=self._power_of(change.before),
-            after_power=self._power_of(change.after),
+            before_power=before,
+            after_power=after,
             raises=raises,
             external=external,
-            risk=max((RISKS[risk] for risk in risks), default="low", key=LEVELS.index),
+            risk=greatest(risks),
             risks=risks,
             ids=self._pin_ids(change.key),
-            depends_on=tuple(step.id for step in needed),
+            depends_on=depends_on,
             diagnostics=diagnostics,
         )
+
+    def _weigh(self, change: Change) -> tuple[Power, Power, bool]:
+        """Return the powers before and after, and whether powers are raised; of grants, once for each pair of roles."""
+        before, after = change.before, change.after
+        sides = (before, after) if before is not None and after is not None else (before or after,)
+        if not all(isinstance(side, Grant) for side in sides):
+            return self._power_of(before), self._power_of(after), self._raises(change)
+        kind = (before is None, *[(side.scope, side.role, side.extras) for side in sides if isinstance(side, Grant)])
+        known = self._weights.get(kind)
+        if known is None:
+            known = self._weights[kind] = self._power_of(before), self._power_of(after), self._raises(change)
+        return known
 
     def _power_of(self, side: Resource | None) -> Power:
         match side:
@@ -352,106 +390,37 @@ class _View:
         name = account_of(proposed.key)
         if name is None:
             return False
-        declared_user, account = proposed.declared_user, self.proposal.live.access.get(account_key(name))
+        known = self._externals.get(name)
+        if known is None:
+            known = self._externals[name] = self._is_name_external(name, proposed.declared_user)
+        return known
+
+    def _is_name_external(self, name: str, declared_user: DeclaredUser | None) -> bool:
+        account = self.proposal.live.access.find(account_key(name))
         live = account.email if isinstance(account, Account) else None
         email = (declared_user.email if declared_user is not None else None) or live
         return is_external(declared_user.kind if declared_user is not None else None, email, self.home)
 
-    def _find_risks(
-        self, proposed: Proposed, diagnostics: Sequence[Diagnostic], *, external: bool, raises: bool
-    ) -> Iterator[str]:
-        """Yield the risks of a change, as keys of `RISKS`."""
-        change = proposed.change
-        codes = {diagnostic.code for diagnostic in diagnostics}
-        if self._power_of(change.after) <= Power.VIEW:  # in a first plan nearly everybody is met for the first time
-            codes.discard("existing-account")
-        effects = {diagnostic.effect for diagnostic in diagnostics}
-        opens = direction(change, self.traits) != "close"
-        if _is_top(change.after, self.traits):
-            yield "becomes-admin"
-        elif _is_top(change.before, self.traits):
-            yield "loses-admin"
-        if raises:
-            yield "gains-power"
-        yield from self._find_losses(change)
-        name = account_of(change.key) or ""
-        if opens and is_public(self.traits, name):
-            yield "opens-to-all"
-        if opens and external and not isinstance(change.after, Account):
-            yield "external"
-        yield from (
-            risk
-            for risk, code in (
-                ("existing-account", "existing-account"),
-                ("existing-account", "identity-mismatch"),
-                ("self-grant", "grants-oneself"),
-                ("wide-reach", "reach"),
-            )
-            if code in codes
-        )
-        yield from (risk for effect, risk in EFFECT_RISKS.items() if effect in effects)
-
-    def _find_losses(self, change: Change) -> Iterator[str]:
-        name = account_of(change.key) or ""
-        if isinstance(change.before, Account):
-            yield "deletes-account" if change.after is None else "changes-account"
-        elif change.before is not None and direction(change, self.traits) != "open":
-            yield "loses-access" if change.after is None else "lowered"
-            if name in self.emptied or (
-                change.key[:2] == ("grant", "group")
-                and not self.emptied.isdisjoint(self.proposal.index.members.get(change.key[2], ()))
-            ):
-                yield "loses-everything"
-
     def _pin_ids(self, key: Key) -> Mapping[Key, str]:
         """Return the platform's ids of the resource, account, group and site that a change of that key touches."""
-        live, scope, name = self.proposal.live, scope_of(key), account_of(key)
+        live, name = self.proposal.live, account_of(key)
         keys = [key] if name is None else [key, account_key(name)]
         if key[:2] == ("grant", "group") or key[0] == "member":
             keys.append(("group", key[2] if key[0] == "grant" else key[1]))
         ids = {key: live.ids[key] for key in keys if key in live.ids}
-        if scope is not None and scope in live.sites:
-            ids[scope_key(scope)] = live.sites[scope].id
+        site = self._pin_site(Scope(key[3], key[4])) if key[0] == "grant" else _NO_IDS
+        return {**ids, **site} if ids else site  # a site's alone are the same for everybody who gets it
+
+    def _pin_site(self, scope: Scope) -> Mapping[Key, str]:
+        """Return the platform's id of a site by its key."""
+        ids = self._site_ids.get(scope)
+        if ids is None:
+            site = self.proposal.live.sites.get(scope)
+            ids = self._site_ids[scope] = {scope_key(scope): site.id} if site is not None else _NO_IDS
         return ids
 
 
-LEVELS: tuple[Risk, ...] = ("low", "medium", "high")
-RISKS: Mapping[str, Risk] = {
-    "becomes-admin": "high",
-    "gains-power": "high",
-    "loses-everything": "high",
-    "deletes-account": "high",
-    "opens-to-all": "high",
-    "existing-account": "high",
-    "self-grant": "high",
-    "destroys-data": "high",
-    "loses-admin": "medium",
-    "loses-access": "medium",
-    "lowered": "medium",
-    "external": "medium",
-    "wide-reach": "medium",
-    "changes-account": "medium",
-    "irreversible": "medium",
-    "gap": "medium",
-    "moves-something": "medium",
-}
-EFFECT_RISKS: Mapping[str, str] = {
-    "destroys": "destroys-data",
-    "irreversible": "irreversible",
-    "gap": "gap",
-    "moves": "moves-something",
-    "opens": "opens-to-all",
-}
-
-
-def _is_top(side: Resource | None, traits: Traits) -> bool:
-    return isinstance(side, Grant) and traits.is_top(side)
-
-
-def _find_blocked_needs(key: Key, needed: Iterable[Step]) -> Iterator[Diagnostic]:
-    blocked = [step.id for step in needed if step.blocked]
-    if blocked:
-        yield error("depends-on-blocked", f"this needs {', '.join(blocked)}, which cannot be done", about=key)
+_NO_IDS: Mapping[Key, str] = MappingProxyType({})
 
 
 def _greatest_powers(proposal: Proposal) -> Mapping[tuple[SubjectKind, str], Power]:

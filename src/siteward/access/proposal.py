@@ -21,6 +21,7 @@ from siteward.access.effective import Index, Reach, reach, reach_after
 from siteward.access.excess import Excess, Remaining, report_excess
 from siteward.access.identity import OtherAccount, find_others
 from siteward.access.model import (
+    EVERYWHERE,
     Access,
     Grant,
     Key,
@@ -114,7 +115,8 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def tops(self) -> tuple[Grant, ...]:
         """The live grants of the top account role."""
-        return tuple(filter(self.traits.is_top, self.live.access.grants()))
+        on_all = (rights.get(EVERYWHERE) for _, rights in self.live.access.by_holder())
+        return tuple(grant for grant in on_all if grant is not None and self.traits.is_top(grant))
 
     @cached_property
     def reach(self) -> Reach:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -11,8 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Severity
-from siteward.access.model import Account, Accounts, Grant, Power, Resource, Scope, account_of
-from siteward.access.traits import is_site
+from siteward.access.model import Accounts, Power, Resource, account_of
+from siteward.access.step_counts import COUNTED, StepCounts
 
 if TYPE_CHECKING:  # `validate` reports too, and plans nothing
     from siteward.access.plan import InstancePlan, Plan, Step
@@ -165,16 +165,14 @@ def summarize(report: Report) -> Summary:
     """
     report = as_reviewed(report)
     instances = report.plan.instances if report.plan is not None else ()
-    steps = [(instance.instance, step) for instance in instances for step in instance.runnable]
+    counts = [instance.counts for instance in instances]
+    runnable = sum(len(instance.runnable) for instance in instances)
     diagnostics = tuple(_list_diagnostics(report))
     return Summary(
-        **_count_actions(step for _, step in steps),
-        **_count_kinds(step for _, step in steps),
-        **_count_weights(steps),
-        **_count_touched(steps),
+        **_sum_counts(counts),
         losing_everything=len({person for instance in instances for person in _list_emptied(instance)}),
         mails=sum(_count_mails(instance) for instance in instances),
-        blocked=sum(len(instance.steps) for instance in instances) - len(steps),
+        blocked=sum(len(instance.steps) for instance in instances) - runnable,
         held_back=sum(not step.kept for instance in instances for step in instance.held_back),
         kept=sum(step.kept for instance in instances for step in instance.held_back),
         left_out=_count_left_out(report),
@@ -199,17 +197,11 @@ def summarize(report: Report) -> Summary:
     )
 
 
-def _count_touched(steps: Iterable[tuple[str, Step]]) -> dict[str, int]:
-    """Count the people and the sites that steps change something for."""
-    people, scopes = set(), set()
-    for instance, step in steps:
-        key = step.change.key
-        if name := account_of(key):
-            people.add(step.person or f"{instance} {name}")
-        if key[0] == "grant":
-            scopes.add((instance, Scope(key[3], key[4])))
-    sites = [scope for _, scope in scopes if is_site(scope)]
-    return {"people": len(people), "sites": len(sites)}
+def _sum_counts(counts: Sequence[StepCounts]) -> dict[str, int]:
+    """Return the numbers of all instances together; a person on several counts once."""
+    people = frozenset[str]().union(*(of.people for of in counts))
+    sums = {name: sum(of.numbers[name] for of in counts) for name in COUNTED}
+    return {**sums, "people": len(people), "sites": sum(len(of.sites) for of in counts)}
 
 
 def _count_left_out(report: Report) -> int:
@@ -277,66 +269,6 @@ def _list_diagnostics(report: Report) -> Iterator[Diagnostic]:
             yield from instance.diagnostics
             for step in instance.steps:
                 yield from step.diagnostics
-
-
-def _count_actions(steps: Iterable[Step]) -> dict[str, int]:
-    actions = Counter(step.change.action for step in steps)
-    return {"creates": actions["create"], "updates": actions["update"], "deletes": actions["delete"]}
-
-
-def _count_kinds(steps: Iterable[Step]) -> dict[str, int]:
-    counts = Counter(_classify(step) for step in steps)
-    names = (
-        "accounts_created",
-        "accounts_deleted",
-        "grants_added",
-        "grants_raised",
-        "grants_lowered",
-        "grants_revoked",
-    )
-    return {**{name: counts[name] for name in names}, "other_changes": counts["other_changes"]}
-
-
-def _classify(step: Step) -> str:
-    """Return the field of `Summary` that counts a step."""
-    match step.change.before, step.change.after:
-        case None, Account():
-            return "accounts_created"
-        case Account(), None:
-            return "accounts_deleted"
-        case None, Grant():
-            return "grants_added"
-        case Grant(), None:
-            return "grants_revoked"
-        case Grant() as before, Grant() as after:
-            gained, lost = _extras(after) - _extras(before), _extras(before) - _extras(after)
-            weight = (step.after_power > step.before_power, bool(gained and not lost))
-            less = (step.after_power < step.before_power, bool(lost and not gained))
-            return "grants_raised" if weight > less else "grants_lowered" if less > weight else "other_changes"
-        case _:
-            return "other_changes"
-
-
-def _extras(grant: Grant) -> frozenset[str]:
-    return grant.extras or frozenset()
-
-
-def _count_weights(steps: Iterable[tuple[str, Step]]) -> dict[str, int]:
-    risks: dict[str, set[tuple[str, str | None]]] = {}
-    raised = caused = pending = 0
-    for instance, step in steps:
-        raised += step.raises
-        caused += step.pending is False
-        pending += step.pending is True
-        for risk in step.risks:
-            risks.setdefault(risk, set()).add((instance, account_of(step.change.key)))
-    names = {"admins_gained": "becomes-admin", "admins_lost": "loses-admin"}
-    return {
-        "powers_raised": raised,
-        "caused": caused,
-        "pending": pending,
-        **{name: len(risks.get(risk, ())) for name, risk in names.items()},
-    }
 
 
 def _count_unread(plan: InstancePlan) -> int:

@@ -39,6 +39,7 @@ from siteward.access.state import Cause, Origin
 __all__ = ["ReadTables", "StepRow", "TableRows", "Tables", "checked"]
 
 _POWERS: Final[Mapping[PowerName, Power]] = {power.word: power for power in Power}
+_WORDS: Final[tuple[PowerName, ...]] = tuple(power.word for power in Power)
 
 
 class _Row(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -157,6 +158,10 @@ def checked(change: Change, path: str) -> Change:
     return change
 
 
+_Place: TypeAlias = tuple[int, int, int | None, tuple[tuple[Key, str], ...]]
+"""The places of a step's account, scope (0 for none) and origin, and the ids beside those of the tables."""
+
+
 class Tables:
     """The tables of a plan that is written: each origin, account and scope of its steps, in the order of first use."""
 
@@ -164,9 +169,7 @@ class Tables:
         self._origins: dict[Origin, int] = {}
         self._accounts: dict[tuple[str, str | None], int] = {}
         self._scopes: dict[tuple[str, str, str | None], int] = {}
-        for step in steps:
-            self._place_origin(step.origin)
-            self._place(step)
+        self._places = iter([self._place(step) for step in steps])
 
     def rows(self) -> TableRows:
         """Return the tables as the document has them."""
@@ -177,18 +180,23 @@ class Tables:
         )
 
     def row(self, step: Step) -> StepRow:
-        """Return a step as its row. Raises `CodecError` for a change that is none."""
+        """Return the next step, for they come in the order in which they were given, as its row.
+
+        Raises `CodecError` for a change that is none.
+        """
         change, said = checked(step.change, step.id), step.diagnostics
-        account, scope, ids = self._place(step)
+        before, after = change.before, change.after
+        account, scope, origin, ids = next(self._places)
         destroys = tuple([effect.message for effect in said if effect.effect == "destroys"]) if said else ()
         return StepRow(
-            action=change.action,
-            after_power=step.after_power.word,
-            before_power=step.before_power.word,
+            action="create" if before is None else "delete" if after is None else "update",
+            after_power=_WORDS[step.after_power],
+            before_power=_WORDS[step.before_power],
             blocked=bool(said) and step.blocked,
             cause=step.cause,
             change=ChangeRow(
-                after=_to_side(change.after, account, scope), before=_to_side(change.before, account, scope)
+                after=None if after is None else _to_side(after, account, scope),
+                before=None if before is None else _to_side(before, account, scope),
             ),
             depends_on=step.depends_on,
             destroys=destroys,
@@ -198,7 +206,7 @@ class Tables:
             id=step.id,
             ids=ids,
             mails=sum([effect.count for effect in said if effect.effect == "mail"]) if said else 0,
-            origin=self._place_origin(step.origin),
+            origin=origin,
             pending=step.pending,
             person=step.person,
             raises=step.raises,
@@ -209,45 +217,34 @@ class Tables:
             waits=step.waits,
         )
 
-    def _place_origin(self, origin: Origin | None) -> int | None:
-        return None if origin is None else self._origins.setdefault(origin, len(self._origins))
-
-    def _place(self, step: Step) -> tuple[int, int, tuple[tuple[Key, str], ...]]:
-        """Return the places of the account and the scope that a step changes, 0 for none, and the ids beside theirs."""
-        change, ids = step.change, step.ids
-        resource = change.before if change.after is None else change.after
+    def _place(self, step: Step) -> _Place:
+        key, ids, origin = step.change.key, step.ids, step.origin
         account = scope = told = 0
-        login: str | None = None
-        if isinstance(resource, Grant):
-            kind, name = resource.scope.kind, resource.scope.name
-            pinned = ids.get(("scope", kind, name))
+        login = account_of(key) if key else None
+        if key and key[0] == "grant":
+            pinned = ids.get(("scope", key[3], key[4])) if ids else None
             told += pinned is not None
-            scope = self._scopes.setdefault((kind, name, pinned), len(self._scopes))
-            login = resource.subject.name if resource.subject.kind == "account" else None
-        elif resource is not None:
-            login = account_of(resource.key)
+            scope = self._scopes.setdefault((key[3], key[4], pinned), len(self._scopes))
         if login is not None:
-            pinned = ids.get(("account", login))
+            pinned = ids.get(("account", login)) if ids else None
             told += pinned is not None
             account = self._accounts.setdefault((login, pinned), len(self._accounts))
-        return account, scope, _other_ids(change.key, ids) if len(ids) > told else ()
+        at = None if origin is None else self._origins.setdefault(origin, len(self._origins))
+        return account, scope, at, _other_ids(key, ids) if len(ids) > told else ()
 
 
-def _to_side(resource: Resource | None, account: int, scope: int) -> Side | None:
+def _to_side(resource: Resource, account: int, scope: int) -> Side:
     """Return one side of a change as its row; `account` and `scope` are their places."""
+    if isinstance(resource, Grant):
+        by_account, extras = resource.subject.kind == "account", resource.extras
+        return GrantRow(
+            account=account if by_account else None,
+            extras=tuple(sorted(extras)) if extras else () if extras is not None else None,
+            group=None if by_account else resource.subject.name,
+            role=resource.role,
+            scope=scope,
+        )
     match resource:
-        case None:
-            return None
-        case Grant():
-            subject, extras = resource.subject, resource.extras
-            by_account = subject.kind == "account"
-            return GrantRow(
-                account=account if by_account else None,
-                extras=tuple(sorted(extras)) if extras else () if extras is not None else None,
-                group=None if by_account else subject.name,
-                role=resource.role,
-                scope=scope,
-            )
         case Account(email=email, language=language, renamed=renamed, status=status):
             told = None if status == "active" else status
             return AccountRow(account=account, email=email, language=language, renamed=renamed, status=told)

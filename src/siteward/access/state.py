@@ -27,7 +27,6 @@ from siteward.access.model import (
     Scope,
     Subject,
     account_key,
-    grant_key,
 )
 from siteward.access.traits import Traits, declarable
 from siteward.access.window import Window
@@ -369,23 +368,29 @@ def with_defaults(desired: Desired, live: Live, traits: Traits) -> Access:
     of the role anyway are left out, as they are on the live side.
     """
     find = live.access.find
-    completed: dict[Key, Resource] = {}
-    for key, wish in desired.access.items():
-        have = find(key)
-        if wish is have:
-            completed[key] = wish
-            continue
-        match wish:
-            case Grant():
-                completed[key] = _default_grant(wish, have if isinstance(have, Grant) else None, traits)
-            case Account():
-                completed[key] = _default_account(wish, have if isinstance(have, Account) else None, traits)
-            case Group():
-                completed[key] = _default_group(wish, have if isinstance(have, Group) else None, traits)
-            case _:
-                completed[key] = wish
-    completed |= _default_public(desired, live.access, traits)
-    return Access.of(completed)
+    others = {key: _default_other(wish, find(key), traits) for key, wish in desired.access.of_others()}
+    held: dict[Subject, dict[Scope, Grant]] = {}
+    for holder, wishes in desired.access.by_holder():
+        have = live.access.rights(holder)
+        if wishes == have:  # of a million rights as wished, 0.1 s in all: the same grants are compared by identity
+            held[holder] = have
+        else:
+            held[holder] = {scope: _default_grant(wish, have.get(scope), traits) for scope, wish in wishes.items()}
+    if opened := _default_public(desired, live.access, traits):
+        holder = next(iter(opened.values())).subject
+        held[holder] = {**held.get(holder, {}), **opened}
+    return Access.held_by(held, others)  # its order tells nothing: differences are sorted
+
+
+def _default_other(wish: Resource, have: Resource | None, traits: Traits) -> Resource:
+    """Return a wish for what is no grant with the attributes that the file leaves open."""
+    match wish:
+        case Account():
+            return _default_account(wish, have if isinstance(have, Account) else None, traits)
+        case Group():
+            return _default_group(wish, have if isinstance(have, Group) else None, traits)
+        case _:
+            return wish
 
 
 def _default_grant(wish: Grant, have: Grant | None, traits: Traits) -> Grant:
@@ -422,7 +427,7 @@ def _default_group(wish: Group, have: Group | None, traits: Traits) -> Group:
     return Group(wish.name, external, renamed)
 
 
-def _default_public(desired: Desired, live: Access, traits: Traits) -> dict[Key, Resource]:
+def _default_public(desired: Desired, live: Access, traits: Traits) -> dict[Scope, Grant]:
     """Return the public account's grants for the sites that the file opens: the live one, else the weakest role."""
     if traits.public_account is None:
         return {}
@@ -430,12 +435,11 @@ def _default_public(desired: Desired, live: Access, traits: Traits) -> dict[Key,
     weakest = {
         kind: next((role.name for role in roles if role.declarable), None) for kind, roles in traits.roles.items()
     }
-    opened: dict[Key, Resource] = {}
+    opened: dict[Scope, Grant] = {}
     for scope, wish in desired.public.items():
         role = weakest.get(scope.kind)
         if wish and role is not None:
-            key = grant_key(everybody, scope)
-            opened[key] = live.get(key) or Grant(everybody, scope, role)
+            opened[scope] = live.grant(everybody, scope) or Grant(everybody, scope, role)
     return opened
 
 

@@ -91,6 +91,18 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
     def _ranked(self) -> Mapping[tuple[str, str], tuple[int, Role]]:
         return {(kind, role.name): (at, role) for kind, roles in self.roles.items() for at, role in enumerate(roles)}
 
+    @cached_property
+    def _includes(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    def includes(self, role: str) -> frozenset[str]:
+        """Return the extras that are part of a role."""
+        found = self._includes.get(role)
+        if found is None:
+            extras = (extra for extra, roles in self.included.items() if role in roles)
+            found = self._includes[role] = frozenset(extras)
+        return found
+
     def role(self, kind: str, name: str) -> Role | None:
         """Return the native role `name` on scopes of `kind`, if the platform has it."""
         found = self._ranked.get((kind, name))

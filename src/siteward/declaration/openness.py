@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from siteward.access.model import Scope
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Declaration, Instance
+    from siteward.declaration.draft import Draft
     from siteward.declaration.selectors import Scopes
-    from siteward.declaration.subjects import Draft
 
 
 def find_public(

@@ -16,6 +16,7 @@ from siteward.access.model import (
     EVERYWHERE,
     Access,
     Account,
+    ByKey,
     Grant,
     Member,
     Scope,
@@ -26,13 +27,14 @@ from siteward.access.state import Claim, Desired, Ended, Origin, joined
 from siteward.access.traits import SITE_KINDS
 from siteward.access.window import ALWAYS
 from siteward.declaration.declared import NO_FAULTS
+from siteward.declaration.draft import Draft, Gift
 from siteward.declaration.found import find_beyond
 from siteward.declaration.groups import expand
 from siteward.declaration.held import Holding, Suspects
 from siteward.declaration.openness import find_public
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
 from siteward.declaration.selectors import Choice, Reached, Scopes, Unresolved
-from siteward.declaration.subjects import Draft, Principal, Principals, ends, identities, standing
+from siteward.declaration.subjects import Principal, Principals, ends, identities, standing
 from siteward.declaration.unmatched import PIN, describe_unmatched, list_sites
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ def resolve(
     are about no key are errors of the file that only the live state can show.
     """
     people = identities(declaration, instance, traits, live, as_of=as_of, memory=memory)
-    draft = Draft(traits, diagnostics=people.diagnostics)
+    draft = Draft(traits, live.access if live is not None else Access(), diagnostics=people.diagnostics)
     here = declaration.instances[instance]
     native = here.native and "group" in traits.manages
     suspects = Suspects(declaration)
@@ -130,8 +132,10 @@ class _Resolution(Struct):
             {} if isinstance(scopes, Unresolved) else find_public(self.declaration, here, self.traits, scopes, draft)
         )
         return Desired(
-            access=Access.of(draft.resources),
-            origins=draft.origins,
+            access=Access.held_by(
+                {holder: rights for holder, rights in draft.held.items() if rights}, draft.others, draft.sequence
+            ),
+            origins=ByKey(draft.other_origins, draft.held_origins, draft.sequence),
             declared_users=self.people.declared_users,
             ended=draft.ended,
             managed=self._find_managed(),
@@ -247,24 +251,13 @@ class _Resolution(Struct):
             if identity.awaited:
                 draft.awaited |= {grant_key(subject, reached.scope): origin for reached in choice.reached}
                 return
-        kind, name, role, extras = subject.kind, subject.name, means.role.name, means.extras
-        resources, origins = draft.resources, draft.origins
-        matched: tuple[str, ...] = ()
-        why = origin
-        for reached in choice.reached if gives else self._live_ones(choice, means, subject):
-            scope = reached.scope
-            key = ("grant", kind, name, scope.kind, scope.name)
-            if reached.via != matched:  # the sites of one selector share their origin
-                matched, why = reached.via, _match_origin(origin, reached)
-            wish = Grant(subject, scope, role, extras)
-            if resources.setdefault(key, wish) is not wish:
-                draft.unite(key, wish, why, ends=over)
-            else:
-                origins[key] = why
-                if resumes:
-                    draft.claims[key] = (Claim(wish, why, over),)
-            if choice.ambiguous and scope in choice.ambiguous:
-                self._refuse_ambiguous(key, choice, line, scope)
+        gift = Gift(subject, means.role.name, means.extras, origin, over, resumes)
+        if choice.plain and gives and not resumes and subject not in draft.held:
+            draft.give_block(gift, choice)
+            return
+        for wish in draft.give_each(gift, choice.reached if gives else self._live_ones(choice, means, subject)):
+            if choice.ambiguous and wish.scope in choice.ambiguous:
+                self._refuse_ambiguous(wish.key, choice, line, wish.scope)
 
     def _end_grants(self, line: Line, choice: Choice, principal: Principal, over: Ended | None) -> None:
         """Record that what one line gives one subject is over or not yet due, where it is (`over`)."""
@@ -411,8 +404,8 @@ class _Resolution(Struct):
 
     def _is_top(self, identity: Identity) -> bool:
         """Return whether a user is wanted as an admin on a platform where an admin has every module anyway."""
-        wish = self.draft.resources.get(grant_key(identity.subject, EVERYWHERE))
-        return isinstance(wish, Grant) and self.traits.admin_excludes_grants and self.traits.is_top(wish)
+        wish = self.draft.grant(identity.subject, EVERYWHERE)
+        return wish is not None and self.traits.admin_excludes_grants and self.traits.is_top(wish)
 
     def _switch_on(self, user: User, identity: Identity, on: Role) -> None:
         """Want the modules that a user declares; `on` is the platform's role for a module that is switched on."""
@@ -426,24 +419,22 @@ class _Resolution(Struct):
         """Drop the site grants and modules of admins where the platform cannot hold both, and return them."""
         if not self.traits.admin_excludes_grants:
             return {}
-        resources, origins = self.draft.resources, self.draft.origins
-        grants = [(key, resource) for key, resource in resources.items() if isinstance(resource, Grant)]
-        tops = {grant.subject for _, grant in grants if self.traits.is_top(grant)}
-        kinds = {*SITE_KINDS, "module"}
-        subsumed = {
-            key: origins.pop(key) for key, grant in grants if grant.subject in tops and grant.scope.kind in kinds
-        }
-        claims = self.draft.claims
-        for key, origin in subsumed.items():
-            wish = resources.pop(key)
-            if key not in claims and isinstance(wish, Grant):
-                claims[key] = (Claim(wish, origin, origin.until is not None),)
+        held, claims, kinds = self.draft.held, self.draft.claims, {*SITE_KINDS, "module"}
+        subsumed: dict[Key, Origin] = {}
+        for holder, rights in list(held.items()):
+            if not any(self.traits.is_top(grant) for grant in rights.values()):
+                continue
+            own, origins = self.draft.of(holder)
+            for scope in [scope for scope in own if scope.kind in kinds]:
+                wish, origin = own.pop(scope), origins.pop(scope)
+                subsumed[wish.key] = origin
+                claims.setdefault(wish.key, (Claim(wish, origin, origin.until is not None),))
         return subsumed
 
     def _end_live_access(self) -> None:
         """Record all live access of users whose time is over as ended, so that every mode lets it end."""
-        ended, resources = self.draft.ended, self.draft.resources
-        for key in ended.keys() & resources.keys():  # another grant still gives it
+        ended, wanted = self.draft.ended, Access.held_by(self.draft.held, self.draft.others)
+        for key in [key for key in ended if key in wanted]:  # another grant still gives it
             del ended[key]
         over = {
             identity.account: identity.ended(identity.ending)
@@ -480,11 +471,3 @@ def _tell_why(over: Ended, line: Line, identity: Identity | None) -> Ended:
         return over
     ticket, reason = _causes(over, line, identity)
     return over._replace(ticket=ticket, reason=reason)
-
-
-def _match_origin(origin: Origin, reached: Reached) -> Origin:
-    """Return the origin of a grant on a site that a name, a tag, a site group or a pattern led to."""
-    if not reached.via:
-        return origin
-    via = (*origin.via, *reached.via)
-    return Origin(origin.at, via, origin.ticket, origin.reason, origin.until, wildcard=reached.wildcard)

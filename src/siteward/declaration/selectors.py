@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,7 @@ class Reached(Struct, frozen=True):
     wildcard: str | None = None
 
 
-class Choice(Struct, frozen=True):
+class Choice(Struct, frozen=True, dict=True):
     """The scopes that a list of selectors selects on one instance.
 
     `ambiguous` maps each scope that an unclear name may mean to that name. `missing` and `idle` are the positions in
@@ -92,6 +93,16 @@ class Choice(Struct, frozen=True):
     unmanaged: tuple[Scope, ...] = ()
     skipped: Mapping[int, tuple[LiveSite, ...]] = MappingProxyType({})
     unmatched_exclusions: tuple[int, ...] = ()
+
+    @cached_property
+    def scopes(self) -> tuple[Scope, ...]:
+        """The scopes that are reached."""
+        return tuple([reached.scope for reached in self.reached])
+
+    @cached_property
+    def plain(self) -> bool:
+        """True if all scopes are named, each without a doubt, so that all that is given on them has one origin."""
+        return bool(self.reached) and not self.ambiguous and not any(reached.via for reached in self.reached)
 
     @property
     def remarkable(self) -> bool:

@@ -1,8 +1,8 @@
 """The subjects of grants: members of groups, declared users resolved to accounts, and the principals of a `to` list.
 
 Users, also those that groups bring (`groups.expand`), are resolved to accounts of one instance (`identities`), and the
-names after `to` to subjects with the time in which a grant to them holds (`Principals`). `Draft` collects the
-wanted resources on the way.
+names after `to` to subjects with the time in which a grant to them holds (`Principals`). A `Draft` collects the wanted
+resources on the way.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, error, warning
-from siteward.access.model import Grant, Group, Member, Subject, group_key
+from siteward.access.model import Group, Member, Subject, group_key
 from siteward.access.state import Claim, DeclaredUser, Ended, Origin, joined
 from siteward.access.traits import fold_login, is_public
 from siteward.access.window import ALWAYS, Window, last_end
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
     from siteward.access.api_key import ApiKey
     from siteward.access.diagnostic import Span
-    from siteward.access.model import Account, Key, Resource
+    from siteward.access.model import Account
     from siteward.access.state import Ending, Live, Memory
-    from siteward.access.traits import Role, Traits
+    from siteward.access.traits import Traits
     from siteward.access.window import Window
     from siteward.declaration.declared import Declaration, Instance, User
     from siteward.declaration.declared import Group as GroupLine
+    from siteward.declaration.draft import Draft
 
 
 class Identity(Struct, frozen=True):
@@ -212,72 +213,6 @@ class _LiveAccounts:
     def _find_former(self, name: str) -> str | None:
         """Return the account that a former login or e-mail leads to, if it is live."""
         return self.live_name(name) or self._by_email.get(name.casefold())
-
-
-class Draft(Struct):
-    """The wanted state of one instance while it is built.
-
-    By key: the wanted resources, their origins, the claims where several lines want one, and what is over (`ended`).
-    `wanted` are the handles of the users whose account is wanted, `awaited` the grants that wait for an account.
-    """
-
-    traits: Traits
-    resources: dict[Key, Resource] = {}
-    origins: dict[Key, Origin] = {}
-    ended: dict[Key, Ended] = {}
-    claims: dict[Key, tuple[Claim, ...]] = {}
-    wanted: dict[str, Origin] = {}
-    awaited: dict[Key, Origin] = {}
-    diagnostics: list[Diagnostic] = []
-
-    def want(self, resource: Resource, origin: Origin) -> None:
-        """Add a wanted resource; the origin that came first stays."""
-        key = resource.key
-        self.resources[key] = resource
-        self.origins.setdefault(key, origin)
-
-    def say(self, diagnostic: Diagnostic) -> None:
-        """Add a diagnostic, unless the same one is there."""
-        if diagnostic not in self.diagnostics:
-            self.diagnostics.append(diagnostic)
-
-    def unite(self, key: Key, wish: Grant, origin: Origin, *, ends: bool) -> None:
-        """Merge a second grant of the same key into the wanted one: the greater role, all extras, the origins of both.
-
-        `ends` is true where the second grant is over one day. Raises `TypeError` where the key is no grant's.
-        """
-        first, first_origin = self.resources[key], self.origins[key]
-        if not isinstance(first, Grant):
-            raise TypeError(f"{key} is no grant")
-        before = self.claims.get(key) or (Claim(first, first_origin, first_origin.until is not None),)
-        self.claims[key] = (*before, Claim(wish, origin, ends))
-        self._refuse_incomparable(key, first, wish, origin)
-        greater, lesser, why, other = first, wish, first_origin, origin
-        if self._rank_of(wish, origin) > self._rank_of(first, first_origin):
-            greater, lesser, why, other = wish, first, origin, first_origin
-        named = [grant.extras for grant in (greater, lesser) if grant.extras is not None]
-        self.resources[key] = replace(greater, extras=frozenset().union(*named) if named else None)
-        self.origins[key] = replace(why, others=(*why.others, replace(other, others=()), *other.others))
-
-    def _refuse_incomparable(self, key: Key, first: Grant, second: Grant, origin: Origin) -> None:
-        """Add an error where neither of two roles of the same subject on the same scope holds the other."""
-        if frozenset((first.role, second.role)) in self.traits.incomparable and first.role != second.role:
-            self.diagnostics.append(
-                error(
-                    "incomparable-roles",
-                    f"`{first.role}` and `{second.role}` on {first.scope}, and neither holds the other",
-                    about=key,
-                    at=origin.at,
-                    related=(self.origins[key].at,),
-                    hint="grant one of them",
-                )
-            )
-
-    def _rank_of(self, wish: Grant, origin: Origin) -> tuple[int, int, bool]:
-        """Return the rank of a wish: its power, the platform's order of roles, and named sites before matched ones."""
-        role: Role | None = self.traits.role(wish.scope.kind, wish.role)
-        power = role.power if role is not None else 0
-        return power, self.traits.rank(wish.scope.kind, wish.role), origin.wildcard is None
 
 
 class Standing(Struct, frozen=True):

@@ -55,7 +55,10 @@ def own_account(live: Live, traits: Traits, claim: Claim) -> tuple[Live, tuple[D
         return live, () if objection is None else (objection,)
     live = replace(live, me=_spell_login(named, live, traits))
     top = traits.top is None or any(
-        grant.subject.name == live.me and traits.is_top(grant) for grant in live.access.grants()
+        traits.is_top(grant)
+        for holder, rights in live.access.by_holder()
+        if holder.name == live.me
+        for grant in rights.values()
     )
     if top or not traits.accounts_listed:
         return live, ()

@@ -152,11 +152,14 @@ def _build_section(
     band: Band, items: Sequence[Planned], own: Mapping[_At, Sequence[Diagnostic]], shared: Mapping[_At, Sequence[Told]]
 ) -> Section:
     """Return a section of steps, with what is told of each step alone and of several; both are by instance and id."""
+    stopped = band is Band.BLOCKED
     kept = [
-        Planned(
+        item
+        if not item.step.diagnostics and item.stopped is stopped  # as nearly all
+        else Planned(
             item.instance,
             replace(item.step, diagnostics=tuple(own.get((item.instance, item.step.id), ()))),
-            stopped=item.band is Band.BLOCKED,
+            stopped=stopped,
         )
         for item in items
     ]
@@ -166,10 +169,11 @@ def _build_section(
 
 def _by_band(steps: Sequence[Planned], by: GroupBy) -> dict[Band, list[Planned]]:
     """Return the bands that there are, most urgent first, with their steps in order: what was pending before is last."""
-    new = {(item.instance, item.step.change.key) for item in steps if item.band is Band.CREATED}
+    bands = {id(item): item.band for item in steps}
+    new = {(item.instance, item.step.change.key) for item in steps if bands[id(item)] is Band.CREATED}
     by_band: dict[Band, list[Planned]] = {}
     for item in sorted(steps, key=_sort_by_person if by == "person" else _sort_by_site):
-        own = item.band
+        own = bands[id(item)]
         if own is Band.ROUTINE and (item.instance, account_key(words.declared_user(item.step.change.key))) in new:
             own = Band.CREATED
         by_band.setdefault(own, []).append(item)
@@ -204,19 +208,30 @@ def fold(section: Section) -> tuple[tuple[Collapsed, ...], tuple[Planned, ...]]:
         return (), section.steps
     buckets: dict[tuple[str, ...], list[Planned]] = {}
     rest: list[Planned] = []
+    causes: dict[tuple[object, ...], tuple[str, ...]] = {}
     for item in section.steps:
         if item.step.diagnostics:
             rest.append(item)
         else:
-            buckets.setdefault(_fold_key(item), []).append(item)
+            buckets.setdefault(_fold_key(item, causes, blocked=section.band is Band.BLOCKED), []).append(item)
     folds = tuple(_collapse(tuple(bucket)) for bucket in buckets.values() if len(bucket) >= FOLD_FROM)
     few = {id(item) for bucket in buckets.values() if len(bucket) < FOLD_FROM for item in bucket} | set(map(id, rest))
     return folds, tuple(item for item in section.steps if id(item) in few)
 
 
-def _fold_key(item: Planned) -> tuple[str, ...]:
+def cause_of(step: Step) -> tuple[object, ...]:
+    """Return what all that is told of a step's cause depends on: few causes have thousands of steps."""
+    return step.cause, step.due, id(step.origin), step.undoes, step.pending, step.external
+
+
+def _fold_key(item: Planned, causes: dict[tuple[object, ...], tuple[str, ...]], *, blocked: bool) -> tuple[str, ...]:
+    """Return what identical steps are equal in; `causes` are the words of those found so far."""
     step, kind = item.step, item.step.change.key[0]
-    cause = () if item.band is Band.BLOCKED else (words.location(step), *words.because(step))
+    cause: tuple[str, ...] = ()
+    if not blocked:
+        which = cause_of(step)
+        known = causes.get(which)
+        cause = causes[which] = known if known is not None else (words.location(step), *words.because(step))
     movement = words.subject_of_change(step.change) if kind == "account" else words.movement(step.change)
     return (item.instance, sign(step), kind, movement, *cause)
 

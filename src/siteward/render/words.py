@@ -120,11 +120,11 @@ def where(key: Key) -> str:
 
 def value(resource: Resource | None) -> str:
     """Return the value of a resource in a few words: a role with extras, an e-mail address, membership."""
+    if isinstance(resource, Grant):
+        return " +".join((resource.role, *sorted(resource.extras))) if resource.extras else resource.role
     match resource:
         case None:
             return "none"
-        case Grant(role=role, extras=extras):
-            return " +".join((role, *sorted(extras or ())))
         case Member():
             return "member"
         case Account(email=email):

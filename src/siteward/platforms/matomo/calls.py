@@ -133,11 +133,10 @@ def plan(changes: Iterable[Change], situation: Situation) -> list[PlannedCalls]:
 
 def _group_key(change: Change, state: NativeState) -> tuple[object, ...]:
     """Return a key that is equal for all changes that one call can make."""
-    match change.before, change.after:
-        case (Grant() as grant, None) | (_, Grant() as grant) if grant.scope != EVERYWHERE:
-            return (grant.subject.name, _list_access(change.after, state))
-        case _:
-            return change.key
+    grant = change.before if change.after is None else change.after
+    if isinstance(grant, Grant) and grant.scope != EVERYWHERE:
+        return (grant.subject.name, _list_access(change.after, state))
+    return change.key
 
 
 def _plan_group(group: Sequence[Change], situation: Situation) -> Iterator[PlannedCalls]:
@@ -227,6 +226,8 @@ def _list_access(after: Resource | None, state: NativeState) -> tuple[str, ...]:
     """Return the role and those capabilities that are no part of it, or `noaccess`, in the words of `setUserAccess`."""
     if not isinstance(after, Grant):
         return (NOACCESS,)
+    if not after.extras:
+        return (after.role,)
     included = state.traits.included
     extras = sorted(extra for extra in after.extras or () if after.role not in included.get(extra, ()))
     return (after.role, *extras)
@@ -246,7 +247,7 @@ def explain_asleep(change: Change, site: Site, state: NativeState) -> str:
     holds and that are in force again once the plugin is on (rec 23#9-11).
     """
     after = change.after
-    if not isinstance(after, Grant) or not (state.asleep or state.off):
+    if not isinstance(after, Grant) or not (state.off or state.asleep):
         return ""
     held = state.asleep.get(state.spelling(after.subject.name), {}).get(int(site.id), frozenset())
     capabilities = sorted(held | (state.off & (after.extras or frozenset())))

@@ -60,7 +60,8 @@ def review(changes: Sequence[Change], live: Live, _memory: Memory | None) -> Ite
     state, new_grants = native(live, NativeState), group_new_grants(changes)
     case = _Case(changes, live, state, new_grants, site_grants, _index_newcomers(changes))
     for change in changes:
-        for check in _CHECKS:
+        side = change.before if change.after is None else change.after
+        for check in _ON_SITES if isinstance(side, Grant) and side.scope != EVERYWHERE else _CHECKS:
             yield from check(change, case)
     yield from _report_public_mails(case)
     yield from _report_expired(case)
@@ -346,3 +347,5 @@ _CHECKS: tuple[Callable[[Change, _Case], Iterable[Diagnostic]], ...] = (
     _report_opening,
     _report_mails,
 )
+_ON_SITES = (_check_site_grant, _report_removal, _report_opening)
+"""Those of them that have something to say of a grant on a site: nearly all changes of a first plan are one."""

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from siteward import __version__
 from siteward.access import codec
 from siteward.access.diagnostic import Diagnostic, error, note
-from siteward.access.plan import Need, Plan
+from siteward.access.plan import InstancePlan, Need, Plan
 from siteward.access.report import Report
 from siteward.declaration.checks.services import overdue
 from siteward.declaration.unmatched import nowhere
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from siteward.access.model import Key
-    from siteward.access.plan import InstancePlan
     from siteward.access.report import DriftItem
     from siteward.access.state import Memory
     from siteward.declaration.load import Declaration
@@ -133,11 +132,12 @@ def plan(project: Project, instances: Sequence[Instance], book: Book, run: Run, 
 
 
 def plan_and_survey(
-    project: Project, instances: Sequence[Instance], book: Book, run: Run, *, command: str = "plan"
+    project: Project, instances: Sequence[Instance], book: Book, run: Run, *, command: str = "plan", steps: bool = True
 ) -> tuple[Report, tuple[Survey, ...]]:
     """Return the report of a plan, and the survey of each instance that could be read.
 
-    All journals are read first, then the instances, each with the history from its journal.
+    All journals are read first, then the instances, each with the history from its journal. Without `steps` the plan only
+    names the instances, has no digest, and says what is wrong with them: for answers that are made of the surveys.
     """
     revisions = revisions_of(project)
     histories = {instance.name: _history_or_problem(project, instance, book) for instance in instances}
@@ -148,12 +148,12 @@ def plan_and_survey(
     surveys = tuple(result for result, _ in seen if isinstance(result, Survey))
     problems = tuple(result for result, _ in seen if isinstance(result, Diagnostic))
     parts = tuple(
-        result.plan(run.allowance, read_requests=requests, only=run.only)
+        result.plan(run.allowance, read_requests=requests, only=run.only) if steps else _name(result, run)
         for result, requests in seen
         if isinstance(result, Survey)
     )
     unmatched = nowhere(project.declaration, {survey.name: survey.live for survey in surveys})
-    said = (*project.said, *unmatched, *problems, *_judge_waivers(project, parts, run))
+    said = (*project.said, *unmatched, *problems, *_judge_waivers(project, parts if steps else (), run))
     made = replace(_join(project, parts, run), diagnostics=said, needs=_sum_needs(surveys, parts, run))
     known = known_accounts(project.loaded.accounts, project.base_policy)
     accounts = {**known, **{survey.name: survey.accounts(known.get(survey.name, {})) for survey in surveys}}
@@ -164,7 +164,18 @@ def plan_and_survey(
         return replace(report, diagnostics=(*problems, *unknown)), ()
     command_next = RESUME if any(survey.cut_off for survey in surveys) else None
     dates = tuple(note_dates({survey.name: survey.memory for survey in surveys})) if command == "plan" else ()
-    return replace(report, plan=codec.seal(made), next=command_next, diagnostics=dates), surveys
+    return replace(report, plan=codec.seal(made) if steps else made, next=command_next, diagnostics=dates), surveys
+
+
+def _name(survey: Survey, run: Run) -> InstancePlan:
+    """Return a plan without steps; where a row of the file is in error the whole one, which says what that leaves open."""
+    if survey.desired.flawed:
+        return survey.plan(run.allowance)
+    policy = survey.proposal.policy
+    return InstancePlan(
+        instance=survey.name, platform=survey.traits.platform, origin=survey.origin, mode=policy.mode,
+        listings=survey.live.listings, unreadable=survey.live.unreadable,
+    )  # fmt: skip
 
 
 def _join(project: Project, parts: tuple[InstancePlan, ...], run: Run) -> Plan:

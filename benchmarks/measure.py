@@ -15,7 +15,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
     from pathlib import Path
 
 
@@ -42,8 +42,8 @@ CPU: Figure = attrgetter("cpu")
 MEMORY: Figure = attrgetter("memory")
 
 
-def once(command: Command) -> Cost:
-    """Run a command and return its cost; raises `RuntimeError` with its last words where it fails."""
+def once(command: Command, left: Container[int] = frozenset({0})) -> Cost:
+    """Run a command and return its cost; raises `RuntimeError` where it leaves with another code than those of `left`."""
     begin = time.perf_counter()
     process = subprocess.Popen(
         command.arguments,
@@ -56,7 +56,7 @@ def once(command: Command) -> Cost:
     _, status, used = os.wait4(process.pid, 0)
     wall = time.perf_counter() - begin
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    if process.returncode not in left:
         raise RuntimeError(f"{' '.join(map(str, command.arguments))} left with {process.returncode}")
     return Cost(wall=wall, cpu=used.ru_utime + used.ru_stime, memory=used.ru_maxrss * 1024)
 

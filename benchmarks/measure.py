@@ -44,7 +44,7 @@ MEMORY: Figure = attrgetter("memory")
 
 
 def once(command: Command) -> Cost:
-    """Run a command and return its cost; raises `RuntimeError` with its last words where it fails."""
+    """Run a command and return its cost; raises `RuntimeError` where it leaves with another code than its `leaves`."""
     begin = time.perf_counter()
     process = subprocess.Popen(
         command.arguments,

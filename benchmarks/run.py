@@ -179,6 +179,14 @@ def matomo(_cache: Path, _rounds: int) -> Iterator[Row]:
         yield Row(what=f"{named}, time / the server's", told=told, ratio=leg.seconds / leg.server)
 
 
+def apply(cache: Path, rounds: int) -> Iterator[Row]:
+    """Yield the apply of a first plan of 100,000 steps, and the answers to as many grants, beside an earlier revision."""
+    import first_apply  # noqa: PLC0415 — a small parent, or its memory would count as its children's
+
+    for what, told, figure, goal in first_apply.measure(cache, _earlier(), rounds):
+        yield Row(what=what, told=told, ratio=figure, goal=goal)
+
+
 def matrix(cache: Path, _rounds: int) -> Iterator[Row]:
     """Yield what a browser has to do for the matrix of 2,000 people on 500 sites."""
     import pages  # noqa: PLC0415 — a small parent, or its memory would count as its children's
@@ -216,6 +224,7 @@ PARTS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "startup": startup,
     "offline": offline,
     "first": first,
+    "apply": apply,
     "million": million,
     "others": others,
     "socket": socket,

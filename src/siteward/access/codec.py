@@ -14,6 +14,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
+from weakref import WeakValueDictionary
 
 from msgspec import MsgspecError, Raw, to_builtins
 from msgspec.json import Decoder, Encoder
@@ -58,6 +59,8 @@ _LISTS: Final = ("held_back", "left_out", "steps")
 _ALWAYS: Final[Mapping[str, Data]] = {"needs": [], "waived": []}
 _DERIVED: Final = frozenset({"format", "tables", "instances", "summary", "digest"})
 _write: Final = Encoder(order="sorted").encode
+_SEALED: Final[WeakValueDictionary[str, Plan]] = WeakValueDictionary()
+"""The plans that were sealed or read, by digest: nothing in a plan changes, and its document takes long to write."""
 _T = TypeVar("_T")
 
 
@@ -75,6 +78,8 @@ def encode(plan: Plan) -> Iterator[bytes]:
 
 def digest(plan: Plan) -> str:
     """Return the SHA-256 digest of a plan, over everything in it except the digest itself."""
+    if _SEALED.get(plan.digest) is plan:
+        return plan.digest
     covered = hashlib.sha256()
     for piece in _pieces(plan):
         covered.update(piece)
@@ -83,7 +88,13 @@ def digest(plan: Plan) -> str:
 
 def seal(plan: Plan) -> Plan:
     """Return the plan with its digest."""
-    return replace(plan, digest=digest(plan))
+    return _note_sealed(replace(plan, digest=digest(plan)))
+
+
+def _note_sealed(plan: Plan) -> Plan:
+    """Return a plan of which it is known that its digest fits, which holds for as long as the object is there."""
+    _SEALED[plan.digest] = plan
+    return plan
 
 
 def as_data(plan: Plan) -> dict[str, Any]:
@@ -169,7 +180,7 @@ def decode(document: bytes) -> Plan:
         _refuse_other_form(plan, document)
     except RecursionError:
         raise CodecError("", "it is nested too deeply") from None
-    return plan
+    return _note_sealed(plan)
 
 
 def decode_data(data: object) -> Plan:

@@ -173,7 +173,7 @@ class Waived(Struct, frozen=True, kw_only=True):
     until: str
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class Plan(Struct, frozen=True, kw_only=True, weakref=True):
     """The steps of one run on all its instances. `digest` covers everything else (see codec).
 
     `only` are the words of the selection that the plan is confined to; empty for a whole plan. `timezone` is that of the

@@ -287,10 +287,10 @@ def _request_log(session: Session) -> Callable[[Exchange], None]:
     return log_exchange
 
 
-def read_instances(checkout: Checkout, command: str) -> tuple[Report, tuple[Survey, ...]]:
+def read_instances(checkout: Checkout, command: str, *, steps: bool = True) -> tuple[Report, tuple[Survey, ...]]:
     """Read and plan every instance, or take it as recorded; return the report and a survey of each that could be read.
 
-    Raises `StoppedError` with the report where none could.
+    Without `steps` nothing is planned: for answers that are made of the surveys alone. Raises `StoppedError` with the report where none could.
     """
     given = (checkout.project, checkout.instances, checkout.journals, checkout.run())
     if checkout.past:
@@ -298,7 +298,7 @@ def read_instances(checkout: Checkout, command: str) -> tuple[Report, tuple[Surv
 
         report, surveys = past_surveys(*given, command=command)
     else:
-        report, surveys = plan_and_survey(*given, command=command)
+        report, surveys = plan_and_survey(*given, command=command, steps=steps)
     if not surveys:
         raise StoppedError(report)
     return report, surveys

@@ -27,7 +27,7 @@ def command(session: Session, instances: tuple[str, ...], as_of: str | None, at:
     if html:
         session = replace(session, formats=("html",), format_given=True)
     checkout = open_checkout(session, "matrix", names=instances, as_of=as_of, at=at, asks=True)
-    report, surveys = read_instances(checkout, "matrix")
+    report, surveys = read_instances(checkout, "matrix", steps=False)
     commit = checkout.project.commit
     given = (checkout.project.declaration, checkout.journals, checkout.instances, surveys, checkout.as_of)
     matrix = Matrix(

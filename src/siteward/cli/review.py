@@ -74,7 +74,7 @@ def command(
     if at is not None and decisions is not None:
         raise click.UsageError("--decisions are about what is live now, not about what was recorded (--at)")
     checkout = open_checkout(session, "review", names=instances, as_of=as_of, at=at, asks=True)
-    report, surveys = read_instances(checkout, "review")
+    report, surveys = read_instances(checkout, "review", steps=False)
     horizon = Horizon(as_of=checkout.as_of, soon=timedelta(days=soon), unused=timedelta(days=unused))
     current, confirmed = make_review(checkout, report, surveys, horizon)
     if decisions is not None:

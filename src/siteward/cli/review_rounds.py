@@ -80,7 +80,7 @@ def start(
     mapped = rounds.Mapped() if reviewers == BY_OWNER else _read_mapped(Path(reviewers), checkout)
     _refuse_old(checkout, name)
     _require_journals(checkout, [instance.name for instance in checkout.instances])
-    report, surveys = read_instances(checkout, "review")
+    report, surveys = read_instances(checkout, "review", steps=False)
     current, confirmed = _review_whole(checkout, report, surveys)
     unknown = sorted(mapped.items.keys() - {item.id for item in current.items})
     if unknown:
@@ -281,7 +281,7 @@ def _open_closing(session: Session, name: str) -> _Closing:
         raise refuse(f"the sheets of {name} name no instance of the file")
     _require_journals(checkout, names)
     checkout = open_checkout(session, "review", names=names, writes=True)
-    report, surveys = read_instances(checkout, "review")
+    report, surveys = read_instances(checkout, "review", steps=False)
     return _Closing(
         checkout=checkout, made=made, rows=rows, surveys=surveys, current=_review_whole(checkout, report, surveys)[0],
         before=taken_before(checkout.journals, names, name),

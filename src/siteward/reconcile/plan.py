@@ -19,7 +19,7 @@ from siteward import __version__
 from siteward.access import codec
 from siteward.access.diagnostic import Diagnostic, error, note
 from siteward.access.key_inventory import OF_LISTED, settled_rows
-from siteward.access.plan import Need, Plan
+from siteward.access.plan import InstancePlan, Need, Plan
 from siteward.access.report import Report
 from siteward.declaration.checks.services import overdue
 from siteward.declaration.unmatched import nowhere
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from siteward.access.model import Key
-    from siteward.access.plan import InstancePlan
     from siteward.access.report import DriftItem
     from siteward.access.state import Memory
     from siteward.declaration.load import Declaration
@@ -137,11 +136,18 @@ def plan(
 
 
 def plan_and_survey(
-    project: Project, instances: Sequence[Instance], journals: Journals, run: Run, *, command: str = "plan"
+    project: Project,
+    instances: Sequence[Instance],
+    journals: Journals,
+    run: Run,
+    *,
+    command: str = "plan",
+    steps: bool = True,
 ) -> tuple[Report, tuple[Survey, ...]]:
     """Return the report of a plan, and the survey of each instance that could be read.
 
-    All journals are read first, then the instances, each with the history from its journal.
+    All journals are read first, then the instances, each with the history from its journal. Without `steps` the plan only
+    names the instances, has no digest, and says what is wrong with them: for answers that are made of the surveys.
     """
     revisions = revisions_of(project)
     histories = {instance.name: _history_or_problem(project, instance, journals) for instance in instances}
@@ -152,10 +158,13 @@ def plan_and_survey(
     surveys = tuple(result for result, _ in seen if isinstance(result, Survey))
     problems = tuple(result for result, _ in seen if isinstance(result, Diagnostic))
     parts = tuple(
-        result.plan(run.allowance, speed=speed, only=run.only) for result, speed in seen if isinstance(result, Survey)
+        result.plan(run.allowance, speed=speed, only=run.only) if steps else _name(result, run)
+        for result, speed in seen
+        if isinstance(result, Survey)
     )
     unmatched = nowhere(project.declaration, {survey.name: survey.live for survey in surveys})
-    said = (*_without_settled(project.said, surveys), *unmatched, *problems, *_judge_waivers(project, parts, run))
+    waivers = _judge_waivers(project, parts if steps else (), run)
+    said = (*_without_settled(project.said, surveys), *unmatched, *problems, *waivers)
     made = replace(_join(project, parts, run), diagnostics=said, needs=_sum_needs(surveys, parts, run))
     known = known_accounts(project.loaded.accounts, project.base_policy)
     accounts = {**known, **{survey.name: survey.accounts(known.get(survey.name, {})) for survey in surveys}}
@@ -166,7 +175,18 @@ def plan_and_survey(
         return replace(report, diagnostics=(*problems, *unknown)), ()
     command_next = RESUME if any(survey.cut_off for survey in surveys) else None
     dates = tuple(note_dates({survey.name: survey.memory for survey in surveys})) if command == "plan" else ()
-    return replace(report, plan=codec.seal(made), next=command_next, diagnostics=dates), surveys
+    return replace(report, plan=codec.seal(made) if steps else made, next=command_next, diagnostics=dates), surveys
+
+
+def _name(survey: Survey, run: Run) -> InstancePlan:
+    """Return a plan without steps; where a row of the file is in error the whole one, which says what that leaves open."""
+    if survey.desired.flawed:
+        return survey.plan(run.allowance)
+    policy = survey.proposal.policy
+    return InstancePlan(
+        instance=survey.name, platform=survey.traits.platform, origin=survey.origin, mode=policy.mode,
+        listings=survey.live.listings, unreadable=survey.live.unreadable,
+    )  # fmt: skip
 
 
 def _join(project: Project, parts: tuple[InstancePlan, ...], run: Run) -> Plan:

@@ -77,10 +77,10 @@ def write_pieces(path: Path, pieces: Iterable[bytes]) -> str:
     return covered.hexdigest()
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Replace a file atomically: a reader sees the old or the new content, also after a crash."""
+def replace_file(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Replace a file atomically, by bytes or pieces: a reader sees the old or the new content, also after a crash."""
     fresh = path.with_name(f"{path.name}.new")
-    write_flushed(fresh, data)
+    write_pieces(fresh, [data] if isinstance(data, bytes) else data)
     move_flushed(fresh, path)
 
 

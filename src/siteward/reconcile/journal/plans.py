@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def keep_plan(folder: Path, plan: Plan) -> None:
     """Store a plan."""
     make_private(folder)
-    replace_file(path_of_plan(folder, plan.digest), b"".join(encode(plan)))
+    replace_file(path_of_plan(folder, plan.digest), encode(plan))
 
 
 def kept_plan(folder: Path, digest: str) -> Plan:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from siteward.access.state import Desired, Live, Memory
     from siteward.access.traits import Traits
     from siteward.declaration.declared import Bound, Instance, User
+    from siteward.declaration.draft import Draft
     from siteward.declaration.selectors import Unresolved
-    from siteward.declaration.subjects import Draft, Identities
+    from siteward.declaration.subjects import Identities
 
 _HINT = "declare the user in a file without bounds, or have this taken on the platform first"
 
@@ -74,13 +75,13 @@ def accounts_beyond(desired: Desired) -> frozenset[str]:
 
 def _stays(held: Grant, draft: Draft, *, over: bool) -> bool:
     """Return whether a live right is granted, or more, or is one that is never taken, or only from whom all is `over`."""
-    wish, traits = draft.resources.get(held.key), draft.traits
+    wish, traits = draft.held.get(held.subject, {}).get(held.scope), draft.traits
     role = traits.role(held.scope.kind, held.role)
     if not declarable(held, traits) or (role is not None and role.lingers and not over):
         return True
     if held.scope != EVERYWHERE and not is_site(held.scope):
         return True  # a module, which a row speaks of or not, and a team without sites
-    rank = traits.rank(held.scope.kind, wish.role) if isinstance(wish, Grant) else -1
+    rank = traits.rank(held.scope.kind, wish.role) if wish is not None else -1
     return rank >= traits.rank(held.scope.kind, held.role)
 
 

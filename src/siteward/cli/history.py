@@ -43,7 +43,8 @@ def command(session: Session, instances: tuple[str, ...], **asked: str | None) -
     accounts = found.accounts(checkout.project.declaration)
     report = Report(command="history", diagnostics=tuple(told for told in found.said if told.blocks), accounts=accounts)
     notes = [told for told in found.said if not told.blocks]
-    code = session.answer(lambda form, options: render(found.events, form, options, notes, accounts), report)
+    zone = str(checkout.project.declaration.timezone)
+    code = session.answer(lambda form, options: render(found.events, form, options, notes, accounts, zone), report)
     return code or (4 if is_unsure(found.said, causes=asked["ticket"] is not None) else 0)
 
 

@@ -16,6 +16,7 @@ from siteward.render import words
 from siteward.render.csv import origin_cells
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
+from siteward.render.local_time import localized
 from siteward.render.markdown_escape import prose
 from siteward.render.markdown_escape import table as markdown_table
 from siteward.render.privacy import Pseudonyms
@@ -44,12 +45,16 @@ def render(
     options: Options,
     said: Sequence[Diagnostic] = (),
     accounts: Accounts = MappingProxyType({}),
+    timezone: str = "UTC",
 ) -> str:
     """Return events in one of `FORMATS`, below what is said of the journals (`said`).
 
-    `accounts` are all known account names, by which names are found and redacted in texts.
+    `accounts` are all known account names, by which names are found and redacted in texts. People read moments in the
+    `timezone` of the policy; JSON and CSV, which programs read, have them in UTC.
     """
     shown, said = _redact(events, said, options, accounts)
+    if form not in {"json", "csv"}:
+        shown, said = localized((tuple(shown), tuple(said)), timezone)
     hidden = [f"{plural(len(events), 'event')}, not shown: --privacy counts"] if len(shown) < len(events) else []
     return _FORMS[form](shown, said, options, hidden)
 

@@ -173,6 +173,10 @@ def test_every_format_has_every_event(months: Program) -> None:
     page = months("history", "-f", "html").out
     assert page.count('<tr role="row"><td') == count
     assert "<script" not in page
+    edit(months, ("version: 1\n", "version: 1\npolicy: {timezone: Europe/Berlin}\n"))
+    assert "2026-05-05 14:00+02:00" in (shown := months("history").out)
+    assert not re.search(r":\d\dZ", shown), "people read the time zone in which they ask"
+    assert {item["at"][-1] for item in items(months)} == {"Z"}
 
 
 def test_names_are_hidden_where_that_is_asked_for(months: Program) -> None:

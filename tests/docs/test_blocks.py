@@ -209,8 +209,8 @@ def test_every_option_in_the_prose_exists(page: Path) -> None:
             assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*+(?!…)", span)) <= known, span
 
 
-FOREIGN = {"--filter"}
-"""Options of other programs that pages speak of: of `git clone`."""
+FOREIGN = {"--filter", "--max-failures"}
+"""Options of other programs that pages speak of: of `git clone`, and of a reader of JUnit files."""
 
 
 def test_every_word_with_hyphens_in_the_prose_exists() -> None:
@@ -230,7 +230,7 @@ def known_words() -> set[str]:
 
 
 WORD = re.compile(r"[a-z]+(?:-[a-z]+)+")
-OTHERS = {"age-keygen", "ssh-keygen", "matomo-eu", "siteward-evidence", "staff-web-analytics"}
+OTHERS = {"age-keygen", "github-id", "ssh-keygen", "matomo-eu", "siteward-evidence", "staff-web-analytics"}
 """Other programs, and names that samples make up."""
 
 

@@ -16,7 +16,6 @@ from siteward.access.event import Event
 from siteward.access.model import Account
 from siteward.access.state import Origin
 from siteward.render import Options, words
-from siteward.render.csv import until_cell
 from siteward.render.history import render as history
 from siteward.render.local_time import localized
 
@@ -31,15 +30,6 @@ def test_a_moment_within_is_moved() -> None:
     assert jonas.holdings[0].origin is not None
     assert jonas.holdings[0].origin.until == SOON
     assert ledger.entries[0] is small().entries[0] or ledger.entries[0] == small().entries[0]
-
-
-def test_an_end_in_a_table_is_the_day_of_the_file_with_its_zone() -> None:
-    """It reads right by itself, and no spreadsheet makes a date of it."""
-    midnight = datetime(2027, 4, 1, tzinfo=ZoneInfo(BERLIN))
-    assert until_cell(midnight) == "2027-03-31 Europe/Berlin"
-    assert until_cell(datetime(2027, 4, 1, tzinfo=UTC)) == "2027-03-31 UTC"
-    assert until_cell(midnight.replace(hour=18)) == "2027-04-01 18:00+02:00"
-    assert until_cell(None) == ""
 
 
 def test_only_sentences_are_rewritten() -> None:

@@ -361,7 +361,7 @@ def _read_mapped(path: Path, checkout: Checkout) -> Mapped:
 
 def _refuse_old(checkout: Checkout, name: str) -> None:
     """Raise `StoppedError` for a name that is none, or that a round has already."""
-    from siteward.reconcile.rounds import RoundError, check_name, list_rounds
+    from siteward.reconcile.rounds import RoundError, RoundThereError, check_name, list_rounds
 
     try:
         check_name(name)
@@ -369,7 +369,7 @@ def _refuse_old(checkout: Checkout, name: str) -> None:
         raise _stop(problem) from problem
     if name in list_rounds(checkout.journals.folder):
         hint = f"siteward review status {name}; a review of another name begins another one"
-        raise _stop(RoundError(f"there is a review {name} already", hint, "review-exists"))
+        raise _stop(RoundThereError(f"there is a review {name} already", hint))
 
 
 def _stop(problem: RoundError) -> StoppedError:

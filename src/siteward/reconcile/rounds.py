@@ -57,10 +57,17 @@ _FIXED: Final = ("instance", "account", "where")
 class RoundError(Exception):
     """A round cannot be started, read or closed; the message says why."""
 
-    def __init__(self, why: str, hint: str = "siteward review status", code: str = "no-such-review") -> None:
+    code = "no-such-review"
+
+    def __init__(self, why: str, hint: str = "siteward review status") -> None:
         super().__init__(why)
         self.hint = hint
-        self.code = code
+
+
+class RoundThereError(RoundError):
+    """A round of that name is there already."""
+
+    code = "review-exists"
 
 
 # -- who reviews what

@@ -11,7 +11,7 @@ from siteward.access.certification import FLAGS, DeadRow, Flag, Item, Review
 from siteward.access.diagnostic import plural
 from siteward.access.model import merge_accounts
 from siteward.render import keys, words
-from siteward.render.csv import cell, gap_cells, origin_cells, until_cell
+from siteward.render.csv import cell, gap_cells, origin_cells
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
 from siteward.render.links import lines_of
@@ -148,7 +148,7 @@ def _values(item: Item) -> tuple[str, ...]:
         words.value(item.declared),
         item.power.word,
         " ".join(item.flags),
-        until_cell(item.until),
+        words.moment(item.until) if item.until else "",
         *origin_cells(item.origin),
         item.commit or "",
         words.day(item.facts.get("created", "")),

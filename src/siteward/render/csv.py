@@ -15,7 +15,6 @@ from siteward.render.view import drift_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import Plan, Step
@@ -58,12 +57,6 @@ def origin_cells(origin: Origin | None) -> tuple[str, str, str, str, str]:
     if origin is None:
         return "", "", "", "", ""
     return ", ".join(origin.via), origin.ticket or "", origin.reason or "", origin.at.file, str(origin.at.line)
-
-
-def until_cell(until: datetime | None) -> str:
-    """Return an end as a cell: the day as in the file with its time zone; no spreadsheet takes it for a date of its own."""
-    told = "" if until is None else words.end(until)
-    return f"{told} {until.tzinfo}" if until is not None and " " not in told else told
 
 
 def cell(text: str) -> str:
@@ -117,7 +110,7 @@ def _step_cells(step: Step, instance: str, part: str) -> tuple[str, ...]:
         via,
         ticket,
         reason,
-        until_cell(origin.until if origin else None),
+        words.moment(origin.until) if origin and origin.until else "",
         f"{step.due}, waits" if step.waits else step.due or "",
         part,
     )

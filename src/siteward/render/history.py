@@ -50,7 +50,7 @@ def render(
     """Return events in one of `FORMATS`, below what is said of the journals (`said`).
 
     `accounts` are all known account names, by which names are found and redacted in texts. People read moments in the
-    `timezone` of the policy.
+    `timezone` of the policy; JSON and CSV, which programs read, have them in UTC.
     """
     shown, said = _redact(events, said, options, accounts)
     if form not in {"json", "csv"}:

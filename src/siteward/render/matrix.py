@@ -21,7 +21,7 @@ from siteward.access.effective import Agreement
 from siteward.access.model import merge_accounts
 from siteward.access.report import Missing
 from siteward.render import words
-from siteward.render.csv import gap_cells, origin_cells, until_cell
+from siteward.render.csv import gap_cells, origin_cells
 from siteward.render.csv import table as csv_table
 from siteward.render.lines import Cell, Palette
 from siteward.render.local_time import localized
@@ -201,7 +201,7 @@ def _rows(entry: Entry, ledger: Ledger) -> Iterator[Sequence[str]]:
             words.value(holding.live),
             words.value(holding.declared),
             holding.agreement,
-            until_cell(until),
+            words.moment(until) if until else "",
             "yes" if holding.pending else "",
             holding.group or "",
             *origin_cells(holding.origin),

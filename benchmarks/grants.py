@@ -16,6 +16,8 @@ from typing import Any
 
 YARDSTICKS = Path(os.environ.get("YARDSTICKS", "yardsticks")).resolve()
 """The folder of the reference pipeline and its generator, which is no part of the project."""
+REFERENCE = Path(os.environ["REFERENCE"]).resolve() if os.environ.get("REFERENCE") else None
+"""The checkout of an earlier revision that figures are divided by, if there is one."""
 ROLES = {"view": "view", "write": "edit", "admin": "manage"}
 TEAM_ROLES = {"view": "team-view-only", "write": "team-member", "admin": "team-manager"}
 HEAD = """\

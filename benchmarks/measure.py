@@ -15,17 +15,18 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A process to measure: its arguments, where it runs, and what it gets beside our own environment."""
+    """A process to measure: its arguments, where it runs, what it gets beside our own environment, and its exit codes."""
 
     arguments: Sequence[str | Path]
     folder: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    leaves: tuple[int, ...] = (0,)
 
 
 class Cost(NamedTuple):
@@ -42,8 +43,8 @@ CPU: Figure = attrgetter("cpu")
 MEMORY: Figure = attrgetter("memory")
 
 
-def once(command: Command, left: Container[int] = frozenset({0})) -> Cost:
-    """Run a command and return its cost; raises `RuntimeError` where it leaves with another code than those of `left`."""
+def once(command: Command) -> Cost:
+    """Run a command and return its cost; raises `RuntimeError` with its last words where it fails."""
     begin = time.perf_counter()
     process = subprocess.Popen(
         command.arguments,
@@ -56,7 +57,7 @@ def once(command: Command, left: Container[int] = frozenset({0})) -> Cost:
     _, status, used = os.wait4(process.pid, 0)
     wall = time.perf_counter() - begin
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in left:
+    if process.returncode not in command.leaves:
         raise RuntimeError(f"{' '.join(map(str, command.arguments))} left with {process.returncode}")
     return Cost(wall=wall, cpu=used.ru_utime + used.ru_stime, memory=used.ru_maxrss * 1024)
 

@@ -253,7 +253,7 @@ def explain_asleep(change: Change, site: Site, state: NativeState) -> str:
     holds and that are in force again once the plugin is on (rec 23#9-11).
     """
     after = change.after
-    if not isinstance(after, Grant) or not (state.asleep or state.off):
+    if not isinstance(after, Grant) or not (state.off or state.asleep):
         return ""
     held = state.asleep.get(state.spelling(after.subject.name), {}).get(int(site.id), frozenset())
     capabilities = sorted(held | (state.off & (after.extras or frozenset())))

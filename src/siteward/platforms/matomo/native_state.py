@@ -137,7 +137,9 @@ def _strip_accents(text: str) -> str:
 
 def is_anonymous(login: str) -> bool:
     """Return whether a login is `anonymous`, the public, in any spelling: the server guards just one (API.md section 2.8)."""
-    return login.lower() == ANONYMOUS if login.isascii() else ANONYMOUS in spellings(login)
+    if login.isascii():  # as nearly always: there is nothing to take off, and no ß
+        return login.lower() == ANONYMOUS
+    return ANONYMOUS in spellings(login)
 
 
 def is_pending(user: UserRow) -> bool:

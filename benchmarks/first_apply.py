@@ -1,9 +1,9 @@
-"""A first plan of 100,000 steps, its apply, and the answers to 100,000 grants, on a Matomo sandbox and beside an earlier revision.
+"""The apply of a first plan of 100,000 steps, and the answers to 100,000 grants, on a Matomo sandbox beside an earlier revision.
 
 1,276 people, in four groups, come to have a role on each of 78 sites. Each revision plans and applies to a sandbox of the
 earlier one, in a process of its own, so that the server's own time is the same for both. Then `matrix`, `review` and
 `import` are asked of one sandbox that holds as many grants. The earlier revision is a checkout in the folder that the
-variable `EARLIER` names.
+variable `REFERENCE` names.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grants import REFERENCE
 from measure import CPU, MEMORY, Command, Cost, once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PEOPLE, SITES, GROUPS = 1_276, 78, 4
-EARLIER = Path(os.environ.get("EARLIER", "earlier")).resolve()
+EARLIER = REFERENCE or Path("earlier")
 """The folder with the earlier revision that everything is divided by."""
 PROJECT = Path(__file__).resolve().parent.parent
 ANSWERS: Mapping[str, tuple[str, ...]] = {
@@ -33,15 +34,15 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
     "review": ("review",),
     "import": ("import", "--instance", "stats", "--out", "imported.yaml"),
 }
-_LEFT = {0, 2, 4}
+_MOST = 220
+_LEFT = (0, 2, 4)
 """The exit codes of a verb that did its work: nothing to do, differences, or something that was not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What planning and applying cost one revision, and what the sandbox took for the apply, in processor seconds."""
+    """What applying cost one revision, and what the sandbox took for it, in processor seconds."""
 
-    plan: Cost
     apply: Cost
     server: float
 
@@ -104,15 +105,15 @@ def sandbox(folder: Path, *, granted: bool) -> Iterator[tuple[dict[str, Any], in
             served.terminate()
 
 
-def first_plan(folder: Path, revision: Path) -> Applied:
-    """Return what a first plan and its apply cost a revision."""
+def first_apply(folder: Path, revision: Path) -> Applied:
+    """Return what the apply of a first plan costs a revision."""
     work = _emptied(folder / "work")
     with sandbox(folder, granted=False) as (ready, process):
         (work / "access.yaml").write_text(declaration(ready["url"], granting=True), encoding="utf-8")
-        plan = _run(revision, work, ready, "plan", "--out", "plan.json")
+        _run(revision, work, ready, "plan", "--out", "plan.json")
         before = _processor_seconds(process)
         apply = _run(revision, work, ready, "apply", "plan.json", "--yes")
-        return Applied(plan, apply, _processor_seconds(process) - before)
+        return Applied(apply, _processor_seconds(process) - before)
 
 
 def answers(folder: Path, rounds: int) -> dict[str, list[tuple[Cost, Cost]]]:
@@ -137,19 +138,17 @@ def measure(cache: Path, rounds: int) -> Iterator[tuple[str, str, float, float]]
     """
     if not (EARLIER / "src" / "siteward").is_dir():
         raise FileNotFoundError(f"no earlier revision at {EARLIER}")
-    folder = cache / "first-plan"
+    folder = cache / "first-apply"
     folder.mkdir(parents=True, exist_ok=True)
-    pairs = [(first_plan(folder, EARLIER), first_plan(folder, PROJECT)) for _ in range(rounds)]
+    pairs = [(first_apply(folder, EARLIER), first_apply(folder, PROJECT)) for _ in range(rounds)]
     steps = f"{PEOPLE * (SITES + 1):,} steps"
-    for what, cost in (("first plan", "plan"), ("its apply", "apply")):
-        sides = [(getattr(before, cost), getattr(now, cost)) for before, now in pairs]
-        yield (f"{what}, {steps} / earlier", *_beside(sides), 1 / 6)
-        peak = statistics.median(now.memory for _, now in sides) / 1e6
-        most = 200 if cost == "plan" else 220
-        yield f"  peak memory / {most} MB", f"{peak:.0f} MB", peak / most, 1.0
+    sides = [(before.apply, now.apply) for before, now in pairs]
+    yield (f"apply of a first plan, {steps} / earlier", *_beside(sides), 1 / 6)
+    peak = statistics.median(now.memory for _, now in sides) / 1e6
+    yield f"  peak memory / {_MOST} MB", f"{peak:.0f} MB", peak / _MOST, 1.0
     own = statistics.median(now.apply.cpu for _, now in pairs)
     server = statistics.median(earlier.server for earlier, _ in pairs)
-    yield "  apply, our own / the earlier server's", f"{own:.1f} s of {server:.1f} s", own / server, 1.3
+    yield "  our own / the earlier server's", f"{own:.1f} s of {server:.1f} s", own / server, 1.3
     for name, sides in answers(folder, rounds).items():
         yield (f"{name} of {PEOPLE * SITES:,} grants / earlier", *_beside(sides), 1 / 3)
 
@@ -164,7 +163,7 @@ def _beside(sides: list[tuple[Cost, Cost]]) -> tuple[str, float]:
 def _run(revision: Path, folder: Path, ready: Mapping[str, Any], *words: str) -> Cost:
     secrets = {f"SITEWARD_STATS_{name.upper()}": value for name, value in ready["credentials"].items()}
     command = [sys.executable, "-m", "siteward", *words]
-    return once(Command(arguments=command, folder=folder, environment={**secrets, **_path(revision)}), left=_LEFT)
+    return once(Command(arguments=command, folder=folder, environment={**secrets, **_path(revision)}, leaves=_LEFT))
 
 
 def _path(revision: Path) -> dict[str, str]:

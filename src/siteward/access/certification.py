@@ -6,6 +6,7 @@ The digest covers the reviewed items and not the decisions, so that decisions ca
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from hashlib import sha256
@@ -77,10 +78,11 @@ class Confirmations(Struct, frozen=True, kw_only=True):
         return days is not None and begins is not None and begins + timedelta(days=days) <= as_of
 
     def _find_days(self, item: Item) -> int | None:
-        if item.kind in {"self", "public"}:
+        limits = self.days.get(item.instance)
+        if not limits or item.kind in {"self", "public"}:
             return None
         kinds = item.kinds
-        return min((days for name, days in self.days.get(item.instance, {}).items() if name in kinds), default=None)
+        return min((days for name, days in limits.items() if name in kinds), default=None)
 
 
 NOTHING_CONFIRMED = Confirmations()
@@ -158,7 +160,8 @@ class Review(Struct, frozen=True, kw_only=True):
 
     def counts(self) -> Mapping[Flag, int]:
         """Return the number of items with each flag."""
-        return {flag: sum(flag in item.flags for item in self.items) for flag in FLAGS}
+        found = Counter(flag for item in self.items for flag in item.flags)
+        return {flag: found[flag] for flag in FLAGS}
 
 
 def review(
@@ -195,7 +198,8 @@ def review(
 
 def _judge(item: Item, confirmations: Confirmations, horizon: Horizon) -> Item:
     """Return an item with its last confirmation, and flagged where that is overdue."""
-    item = replace(item, confirmed=confirmations.find(item.id, item.live or item.declared))
+    if (last := confirmations.find(item.id, item.live or item.declared)) is not None:
+        item = replace(item, confirmed=last)
     return replace(item, flags=(*item.flags, "overdue")) if confirmations.is_overdue(item, horizon.as_of) else item
 
 
@@ -235,7 +239,11 @@ def identify(instance: str, account: str, scope: Scope) -> str:
 
 def _hash(data: object) -> str:
     """Return the SHA-256 of plain data as ASCII JSON, in which a name may hold any character, even a lone surrogate."""
-    return sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return sha256(_ENCODER.encode(data).encode()).hexdigest()
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+"""One for all items: `json.dumps` makes a new one at each call with options."""
 
 
 def _find_flags(

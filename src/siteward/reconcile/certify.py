@@ -122,6 +122,8 @@ def membership_lines(declaration: Declaration) -> Mapping[tuple[str, str], Span]
 def with_memberships(review: Review, declaration: Declaration, commits: Mapping[tuple[str, int], str]) -> Review:
     """Return a review in which a right that comes by a membership names the commit of that, not the grant's."""
     places = membership_lines(declaration)
+    if not places:
+        return review
     return replace(review, items=tuple(_with_membership(item, places, commits) for item in review.items))
 
 

@@ -241,7 +241,9 @@ def test_a_plan_tells_how_long_the_limits_make_it() -> None:
     users = {person: {"email": f"{person}@example.org"} for person in people}
     with scene(view("anna")) as at:
         declared = document(view(*people), users)
-        declared["policy"]["limits"]["mails"] = {"count": 99}  # a plan that spends more than it may takes no time at all
+        declared["policy"]["limits"]["mails"] = {
+            "count": 99
+        }  # a plan that spends more than it may takes no time at all
         at.rig.declare(declared)
         report = at.plan()
         assert report.plan is not None

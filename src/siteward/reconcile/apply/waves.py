@@ -18,9 +18,11 @@ def take_wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list
     """Return the next steps of one kind, in order, of which none needs another that is still to be done."""
     waiting = {step.id for step in rest}
     wave: list[Step] = []
+    kind = ""
     for step in rest:
-        fits = not needs[step.id] & waiting and (not wave or _classify(step) == _classify(wave[0]))
+        fits = waiting.isdisjoint(needs[step.id]) and (not wave or _classify(step) == kind)
         if fits:
+            kind = kind or _classify(step)
             wave.append(step)
         elif wave:
             break

@@ -1,4 +1,4 @@
-"""Access by holder and scope: what it shares with another access is not changed, and its order stays."""
+"""Access by subject and scope: what it shares with another access is not changed, and its order stays."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def test_an_access_is_a_mapping_of_its_resources_by_key() -> None:
 
 
 def test_a_patch_keeps_the_order_and_leaves_the_former_access_as_it_was() -> None:
-    """What stays keeps its place, what is new comes last, and who has nothing left is no holder any more."""
+    """What stays keeps its place, what is new comes last, and who has nothing left is no subject any more."""
     live, raised = Access(HELD), Grant(ANNA, SHOP, "manage")
     now = patch(live, [Change(HELD[1], raised), Change(HELD[0], None), Change(None, Grant(CEM, EVERYWHERE, "admin"))])
     assert now.grants() == (raised, HELD[2], Grant(CEM, EVERYWHERE, "admin"))
     assert live.grants() == HELD[:3]
     without_ben = patch(now, [Change(HELD[2], None)])
-    assert dict(without_ben.by_holder()).keys() == {ANNA, CEM}
+    assert dict(without_ben.by_subject()).keys() == {ANNA, CEM}
     wanted: list[Resource] = [raised, Grant(CEM, EVERYWHERE, "admin"), Account("anna")]
     assert without_ben == Access(wanted)
     assert not diff(without_ben, Access(wanted))

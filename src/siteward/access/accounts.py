@@ -139,7 +139,7 @@ def tally(
     """
     managed = {"declared", "left", "stranger"} if include_unmanaged else {"declared", "left"}
     names = dict.fromkeys([account.name for account in live.access.accounts()])
-    names |= dict.fromkeys([holder.name for holder, _ in live.access.by_holder() if holder.kind == "account"])
+    names |= dict.fromkeys([subject.name for subject, _ in live.access.by_subject() if subject.kind == "account"])
     foreign = {name for name in names if classification.classify(name) in {"ignored", "stranger"}}
     held, invited = _measure_access(live.access, traits, foreign), _find_invited(live)
     unmanaged = [
@@ -194,8 +194,8 @@ def _count_managed(live: Access, desired: Desired, accounts: set[str]) -> int:
     groups = {key[1] for key, _ in desired.access.of_others() if key[0] == "group"}
     return sum(
         sum([scope in managed or not is_site(scope) for scope in rights])
-        for holder, rights in live.by_holder()
-        if holder.name in (accounts if holder.kind == "account" else groups)
+        for subject, rights in live.by_subject()
+        if subject.name in (accounts if subject.kind == "account" else groups)
     )
 
 
@@ -443,11 +443,11 @@ def _warn_out_of_scope(classification: Classification) -> Iterator[Diagnostic]:
     if managed is None:
         return
     outside: dict[str, list[Scope]] = defaultdict(list)
-    for holder, rights in classification.live.access.by_holder():
-        if classification.ending(holder.name) in GONE:
+    for subject, rights in classification.live.access.by_subject():
+        if classification.ending(subject.name) in GONE:
             for scope in rights:
                 if is_site(scope) and scope not in managed:
-                    outside[holder.name].append(scope)
+                    outside[subject.name].append(scope)
     for name, scopes in outside.items():
         sites = ", ".join(sorted(map(str, scopes)))
         yield warning(

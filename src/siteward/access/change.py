@@ -68,8 +68,8 @@ def _differences(live: Access, desired: Access) -> Iterator[Change]:
         held = find(key)
         if held is not wish and held != wish:
             yield Change(held, wish)
-    for holder, wishes in desired.by_holder():
-        rights = live.rights(holder)
+    for subject, wishes in desired.by_subject():
+        rights = live.rights(subject)
         if wishes is not rights:  # as for nearly everybody: one look instead of one at each right
             for scope, wished in wishes.items():
                 right = rights.get(scope)
@@ -83,8 +83,8 @@ def _additions(live: Access, desired: Access) -> Iterator[Change]:
     for key, wish in desired.of_others():
         if find(key) is None:
             yield Change(None, wish)
-    for holder, wishes in desired.by_holder():
-        rights = live.rights(holder)
+    for subject, wishes in desired.by_subject():
+        rights = live.rights(subject)
         if wishes is not rights:
             yield from (Change(None, wished) for scope, wished in wishes.items() if scope not in rights)
 

@@ -85,15 +85,15 @@ class Index(Struct, frozen=True, dict=True):
     def shared(self) -> Mapping[str, tuple[Grant, ...]]:
         """The grants of each group that has any, by scope."""
         return {
-            holder.name: tuple([grants[scope] for scope in sorted(grants)])
-            for holder, grants in self.access.by_holder()
-            if holder.kind == "group"
+            subject.name: tuple([grants[scope] for scope in sorted(grants)])
+            for subject, grants in self.access.by_subject()
+            if subject.kind == "group"
         }
 
     @cached_property
     def by_account(self) -> Mapping[str, Ways]:
         """The grants of each account by scope, its own first and then those of its groups."""
-        names = dict.fromkeys([holder.name for holder, _ in self.access.by_holder() if holder.kind == "account"])
+        names = dict.fromkeys([subject.name for subject, _ in self.access.by_subject() if subject.kind == "account"])
         names |= dict.fromkeys(
             [name for name, groups in self.groups.items() if not self.shared.keys().isdisjoint(groups)]
         )
@@ -208,9 +208,9 @@ class Reach(Struct, frozen=True):
             self._count(Subject("group", group)) for group in self.groups.get(account, ())
         )
 
-    def _count(self, holder: Subject) -> int:
-        opening = sum([_opens(grant, self.lingering) for grant in self.access.rights(holder).values()])
-        return opening + self.changed[holder]
+    def _count(self, subject: Subject) -> int:
+        opening = sum([_opens(grant, self.lingering) for grant in self.access.rights(subject).values()])
+        return opening + self.changed[subject]
 
 
 def reach(access: Access, traits: Traits) -> Reach:

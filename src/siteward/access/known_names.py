@@ -49,7 +49,7 @@ def names_in(memory: Memory) -> Iterator[str]:
 
 def _names_in(access: Access) -> set[str]:
     """Return the accounts that an access is about."""
-    names = {holder.name for holder, _ in access.by_holder() if holder.kind == "account"}
+    names = {subject.name for subject, _ in access.by_subject() if subject.kind == "account"}
     return names | {name for key, _ in access.of_others() if (name := account_of(key))}
 
 

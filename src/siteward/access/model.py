@@ -189,13 +189,13 @@ def scope_of(key: Key) -> Scope | None:
 
 
 Block: TypeAlias = tuple[Subject, Collection[Scope]]
-"""A holder, and scopes on which it has something."""
+"""A subject, and scopes on which it has something."""
 
 
 class ByKey(Mapping[Key, V]):
-    """Values by the keys of resources, of which those of grants stand by holder and scope.
+    """Values by the keys of resources, of which those of grants stand by subject and scope.
 
-    One holder's are a small dictionary, so that what a group gives a thousand people is found, shared and compared a holder
+    One subject's are a small dictionary, so that what a group gives a thousand people is found, shared and compared a subject
     at a time: a million rights in one dictionary by whole keys took 4.0 s from the file to the plan, and this a quarter.
     """
 
@@ -216,12 +216,12 @@ class ByKey(Mapping[Key, V]):
         rights = self._held.get(Subject(key[1], key[2]))  # type: ignore[arg-type]  # a key holds the words of a subject
         return None if rights is None else rights.get(Scope(key[3], key[4]))
 
-    def rights(self, holder: Subject) -> Mapping[Scope, V]:
-        """Return the values of one holder's grants by scope."""
-        return self._held.get(holder, _NOTHING)
+    def rights(self, subject: Subject) -> Mapping[Scope, V]:
+        """Return the values of one subject's grants by scope."""
+        return self._held.get(subject, _NOTHING)
 
-    def by_holder(self) -> ItemsView[Subject, Mapping[Scope, V]]:
-        """Return the holders of grants, each with the values of its grants by scope."""
+    def by_subject(self) -> ItemsView[Subject, Mapping[Scope, V]]:
+        """Return the subjects of grants, each with the values of its grants by scope."""
         return self._held.items()
 
     def of_others(self) -> ItemsView[Key, V]:
@@ -239,9 +239,9 @@ class ByKey(Mapping[Key, V]):
 
     def __iter__(self) -> Iterator[Key]:
         yield from self._others
-        for holder, scopes in self._sequence if self._sequence is not None else self._held.items():
-            rights = self._held.get(holder, _NOTHING)
-            yield from [grant_key(holder, scope) for scope in scopes if scope in rights]
+        for subject, scopes in self._sequence if self._sequence is not None else self._held.items():
+            rights = self._held.get(subject, _NOTHING)
+            yield from [grant_key(subject, scope) for scope in scopes if scope in rights]
 
     def values(self) -> ValuesView[V]:
         """Return the values."""
@@ -255,7 +255,7 @@ class ByKey(Mapping[Key, V]):
     def _list_held(self) -> Iterator[V]:
         if self._sequence is None:
             return chain.from_iterable(rights.values() for rights in self._held.values())
-        blocks = ((self._held.get(holder, _NOTHING), scopes) for holder, scopes in self._sequence)
+        blocks = ((self._held.get(subject, _NOTHING), scopes) for subject, scopes in self._sequence)
         return chain.from_iterable([rights[scope] for scope in scopes if scope in rights] for rights, scopes in blocks)
 
     def __len__(self) -> int:
@@ -286,7 +286,7 @@ class Access(ByKey[Resource]):
     """All access on one instance, by key. Two different values for one key are refused with `ValueError`."""
 
     __slots__ = ("_accounts", "_before", "_grants", "_members")
-    _held: dict[Subject, dict[Scope, Grant]]  # type: ignore[assignment]  # what holders have is grants
+    _held: dict[Subject, dict[Scope, Grant]]  # type: ignore[assignment]  # what subjects have is grants
 
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         others: dict[Key, Resource] = {}
@@ -334,20 +334,20 @@ class Access(ByKey[Resource]):
         others: dict[Key, Resource],
         sequence: Sequence[Block] | None = None,
     ) -> Access:
-        """Return an access that takes over the grants by holder, none of whom has none, and the other resources.
+        """Return an access that takes over the grants by subject, none of whom has none, and the other resources.
 
-        `sequence` is the order of the grants, if it is another than that of the holders.
+        `sequence` is the order of the grants, if it is another than that of the subjects.
         """
         made = cls()
         made._fill(others, held, sequence)
         return made
 
-    def rights(self, holder: Subject) -> dict[Scope, Grant]:
-        """Return the grants of one holder by scope, not to be changed."""
-        return self._held.get(holder) or {}
+    def rights(self, subject: Subject) -> dict[Scope, Grant]:
+        """Return the grants of one subject by scope, not to be changed."""
+        return self._held.get(subject) or {}
 
-    def by_holder(self) -> ItemsView[Subject, dict[Scope, Grant]]:
-        """Return the holders of grants, each with its grants by scope, not to be changed."""
+    def by_subject(self) -> ItemsView[Subject, dict[Scope, Grant]]:
+        """Return the subjects of grants, each with its grants by scope, not to be changed."""
         return self._held.items()
 
     def patched(self, changes: Iterable[tuple[Key, Resource | None]]) -> Access:
@@ -356,16 +356,16 @@ class Access(ByKey[Resource]):
         own: set[Subject] = set()
         for key, resource in changes:
             if key[0] == "grant":
-                holder = Subject(key[1], key[2])  # type: ignore[arg-type]  # as above
-                if holder not in own:
-                    own.add(holder)
-                    held[holder] = dict(held.get(holder, ()))
-                _put(held[holder], Scope(key[3], key[4]), resource)
+                subject = Subject(key[1], key[2])  # type: ignore[arg-type]  # as above
+                if subject not in own:
+                    own.add(subject)
+                    held[subject] = dict(held.get(subject, ()))
+                _put(held[subject], Scope(key[3], key[4]), resource)
             else:
                 _put(others, key, resource)
-        for holder in own:
-            if not held[holder]:
-                del held[holder]
+        for subject in own:
+            if not held[subject]:
+                del held[subject]
         made = Access()
         made._fill(others, held, before=self)
         return made
@@ -418,8 +418,8 @@ class Access(ByKey[Resource]):
             now = self.grant(grant.subject, grant.scope)
             if now is not None:
                 yield now
-        for holder, rights in self._held.items():
-            had = before.rights(holder)
+        for subject, rights in self._held.items():
+            had = before.rights(subject)
             if rights is not had:
                 yield from [grant for scope, grant in rights.items() if scope not in had]
 

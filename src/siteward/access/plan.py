@@ -253,7 +253,7 @@ def compose(
 def _account_names(live: Live) -> set[str]:
     """Return the names of all live accounts, also of those that the platform shows by their grants alone."""
     names = {account.name for account in live.access.accounts()}
-    return names | {holder.name for holder, _ in live.access.by_holder() if holder.kind == "account"}
+    return names | {subject.name for subject, _ in live.access.by_subject() if subject.kind == "account"}
 
 
 _Needed: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]

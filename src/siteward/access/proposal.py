@@ -115,7 +115,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def tops(self) -> tuple[Grant, ...]:
         """The live grants of the top account role."""
-        on_all = (rights.get(EVERYWHERE) for _, rights in self.live.access.by_holder())
+        on_all = (rights.get(EVERYWHERE) for _, rights in self.live.access.by_subject())
         return tuple(grant for grant in on_all if grant is not None and self.traits.is_top(grant))
 
     @cached_property

@@ -370,15 +370,15 @@ def with_defaults(desired: Desired, live: Live, traits: Traits) -> Access:
     find = live.access.find
     others = {key: _default_other(wish, find(key), traits) for key, wish in desired.access.of_others()}
     held: dict[Subject, dict[Scope, Grant]] = {}
-    for holder, wishes in desired.access.by_holder():
-        have = live.access.rights(holder)
+    for subject, wishes in desired.access.by_subject():
+        have = live.access.rights(subject)
         if wishes == have:  # of a million rights as wished, 0.1 s in all: the same grants are compared by identity
-            held[holder] = have
+            held[subject] = have
         else:
-            held[holder] = {scope: _default_grant(wish, have.get(scope), traits) for scope, wish in wishes.items()}
+            held[subject] = {scope: _default_grant(wish, have.get(scope), traits) for scope, wish in wishes.items()}
     if opened := _default_public(desired, live.access, traits):
-        holder = next(iter(opened.values())).subject
-        held[holder] = {**held.get(holder, {}), **opened}
+        subject = next(iter(opened.values())).subject
+        held[subject] = {**held.get(subject, {}), **opened}
     return Access.held_by(held, others)  # its order tells nothing: differences are sorted
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec import Struct
 
@@ -12,7 +12,8 @@ from siteward.access.model import Account, Grant, Scope, account_of
 from siteward.access.traits import is_site
 
 if TYPE_CHECKING:
-    from siteward.access.plan import Step
+    from siteward.access.change import Change
+    from siteward.access.model import Power
 
 _ACTIONS: Final[Mapping[str, str]] = {"create": "creates", "update": "updates", "delete": "deletes"}
 _KINDS: Final = (
@@ -29,6 +30,38 @@ COUNTED: Final = (*_ACTIONS.values(), *_KINDS, "powers_raised", "caused", "pendi
 """The fields of a summary that are sums over instances."""
 
 
+class Counted(Protocol):
+    """What is counted of a step (`siteward.access.plan.Step`)."""
+
+    @property
+    def change(self) -> Change:
+        """The change."""
+
+    @property
+    def person(self) -> str | None:
+        """The handle of the person, if there is one."""
+
+    @property
+    def before_power(self) -> Power:
+        """The power before."""
+
+    @property
+    def after_power(self) -> Power:
+        """The power after."""
+
+    @property
+    def raises(self) -> bool:
+        """Whether privileges are raised."""
+
+    @property
+    def risks(self) -> tuple[str, ...]:
+        """The risks."""
+
+    @property
+    def pending(self) -> bool | None:
+        """Whether the files at the base ask for it too."""
+
+
 class StepCounts(Struct, frozen=True):
     """The numbers by the fields of a summary, and the people and the sites that steps change something for.
 
@@ -40,7 +73,7 @@ class StepCounts(Struct, frozen=True):
     sites: frozenset[Scope]
 
 
-def count_steps(instance: str, steps: Iterable[Step]) -> StepCounts:
+def count_steps(instance: str, steps: Iterable[Counted]) -> StepCounts:
     """Return the numbers of steps, each looked at once."""
     numbers: Counter[str] = Counter()
     people, scopes = set[str](), set[Scope]()
@@ -65,7 +98,7 @@ def count_steps(instance: str, steps: Iterable[Step]) -> StepCounts:
     return StepCounts({name: numbers[name] for name in COUNTED}, frozenset(people), sites)
 
 
-def _classify(step: Step) -> str:
+def _classify(step: Counted) -> str:
     """Return the field of `Summary` that counts a step."""
     match step.change.before, step.change.after:
         case None, Account():

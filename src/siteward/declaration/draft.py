@@ -1,6 +1,6 @@
 """The wanted state of one instance while it is built, line by line.
 
-Grants stand by holder and scope. What one line gives a holder is wanted as one block where the holder has nothing else
+Grants stand by subject and scope. What one line gives a subject is wanted as one block where the subject has nothing else
 so far, as nearly everybody in a group on a pattern; where other lines give something too, right by right.
 """
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 class Gift(Struct, frozen=True):
-    """What one line gives one holder, wherever it is.
+    """What one line gives one subject, wherever it is.
 
     `ends` is true where it is over one day; `resumes` where one way ends now and another begins later.
     """
 
-    holder: Subject
+    subject: Subject
     role: str
     extras: frozenset[str] | None
     origin: Origin
@@ -41,10 +41,10 @@ class Gift(Struct, frozen=True):
 class Draft(Struct):
     """The wanted state of one instance while it is built.
 
-    The wanted grants (`held`) and their origins (`held_origins`) stand by holder and scope; by key stand the other
+    The wanted grants (`held`) and their origins (`held_origins`) stand by subject and scope; by key stand the other
     resources and origins, the claims where several lines want one, and what is over (`ended`). The grants and origins of
-    the holders in `lent` are those of others too, and are copied before they change. `sequence` is the order in which
-    grants were wanted. `_block` are the origins that a line gave last to one holder, for the next that it gives the same.
+    the subjects in `lent` are those of others too, and are copied before they change. `sequence` is the order in which
+    grants were wanted. `_block` are the origins that a line gave last to one subject, for the next that it gives the same.
     `wanted` are the handles of the users whose account is wanted, `awaited` the grants that wait for an account.
     """
 
@@ -76,40 +76,40 @@ class Draft(Struct):
             self.others[key] = resource
             self.other_origins.setdefault(key, origin)
 
-    def of(self, holder: Subject) -> tuple[dict[Scope, Grant], dict[Scope, Origin]]:
-        """Return the wanted grants of one holder by scope, and their origins, both to be changed."""
-        rights = self.held.get(holder)
-        if rights is None or holder in self.lent:
-            self.lent.discard(holder)
-            rights = self.held[holder] = dict(rights or ())
-            self.held_origins[holder] = dict(self.held_origins.get(holder, ()))
-        return rights, self.held_origins[holder]
+    def of(self, subject: Subject) -> tuple[dict[Scope, Grant], dict[Scope, Origin]]:
+        """Return the wanted grants of one subject by scope, and their origins, both to be changed."""
+        rights = self.held.get(subject)
+        if rights is None or subject in self.lent:
+            self.lent.discard(subject)
+            rights = self.held[subject] = dict(rights or ())
+            self.held_origins[subject] = dict(self.held_origins.get(subject, ()))
+        return rights, self.held_origins[subject]
 
     def give_block(self, gift: Gift, choice: Choice) -> None:
-        """Want all that one line gives a holder who has been given nothing so far.
+        """Want all that one line gives a subject who has been given nothing so far.
 
         What others have too is lent and not made again: the origins, and the live grants where all are as wished. A
         million rights as wished are so 20,000 comparisons of what one person has: 2.4 s less of 5.9, and 180 MB.
         """
-        holder, role, extras = gift.holder, gift.role, gift.extras
-        live, wishes = self.live.rights(holder), dict[Scope, Grant]()
+        subject, role, extras = gift.subject, gift.role, gift.extras
+        live, wishes = self.live.rights(subject), dict[Scope, Grant]()
         for scope in choice.scopes:
             wish = live.get(scope)
             if wish is None or wish.role != role or (wish.extras is not extras and wish.extras != extras):
-                wish = Grant(holder, scope, role, extras)
+                wish = Grant(subject, scope, role, extras)
             wishes[scope] = wish
         known = self._block
         if known is None or known[0] is not choice or known[1] != gift.origin:
             known = self._block = choice, gift.origin, dict.fromkeys(choice.scopes, gift.origin)
-        self.held[holder], self.held_origins[holder] = live if wishes == live else wishes, known[2]
-        self.lent.add(holder)
-        self.sequence.append((holder, choice.scopes))
+        self.held[subject], self.held_origins[subject] = live if wishes == live else wishes, known[2]
+        self.lent.add(subject)
+        self.sequence.append((subject, choice.scopes))
 
     def give_each(self, gift: Gift, scopes: Iterable[Reached]) -> Iterator[Grant]:
-        """Want what one line gives a holder on these scopes, and yield it, each united with what other lines give."""
-        holder, role, extras = gift.holder, gift.role, gift.extras
-        rights, origins = self.of(holder)
-        live, new = self.live.rights(holder), list[Scope]()
+        """Want what one line gives a subject on these scopes, and yield it, each united with what other lines give."""
+        subject, role, extras = gift.subject, gift.role, gift.extras
+        rights, origins = self.of(subject)
+        live, new = self.live.rights(subject), list[Scope]()
         matched: tuple[str, ...] = ()
         why = gift.origin
         for reached in scopes:
@@ -118,7 +118,7 @@ class Draft(Struct):
                 matched, why = reached.via, _match_origin(gift.origin, reached)
             wish = live.get(scope)
             if wish is None or wish.role != role or wish.extras != extras:
-                wish = Grant(holder, scope, role, extras)
+                wish = Grant(subject, scope, role, extras)
             if scope in rights:
                 self.unite(wish, why, ends=gift.ends)
             else:
@@ -127,11 +127,11 @@ class Draft(Struct):
                 if gift.resumes:
                     self.claims[wish.key] = (Claim(wish, why, gift.ends),)
             yield wish
-        self.sequence.append((holder, new))
+        self.sequence.append((subject, new))
 
-    def grant(self, holder: Subject, scope: Scope) -> Grant | None:
-        """Return the wanted grant of a holder on a scope, if there is one."""
-        return self.held.get(holder, {}).get(scope)
+    def grant(self, subject: Subject, scope: Scope) -> Grant | None:
+        """Return the wanted grant of a subject on a scope, if there is one."""
+        return self.held.get(subject, {}).get(scope)
 
     def say(self, diagnostic: Diagnostic) -> None:
         """Add a diagnostic, unless the same one is there."""

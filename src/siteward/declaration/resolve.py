@@ -133,7 +133,7 @@ class _Resolution(Struct):
         )
         return Desired(
             access=Access.held_by(
-                {holder: rights for holder, rights in draft.held.items() if rights}, draft.others, draft.sequence
+                {subject: rights for subject, rights in draft.held.items() if rights}, draft.others, draft.sequence
             ),
             origins=ByKey(draft.other_origins, draft.held_origins, draft.sequence),
             declared_users=self.people.declared_users,
@@ -421,10 +421,10 @@ class _Resolution(Struct):
             return {}
         held, claims, kinds = self.draft.held, self.draft.claims, {*SITE_KINDS, "module"}
         subsumed: dict[Key, Origin] = {}
-        for holder, rights in list(held.items()):
+        for subject, rights in list(held.items()):
             if not any(self.traits.is_top(grant) for grant in rights.values()):
                 continue
-            own, origins = self.draft.of(holder)
+            own, origins = self.draft.of(subject)
             for scope in [scope for scope in own if scope.kind in kinds]:
                 wish, origin = own.pop(scope), origins.pop(scope)
                 subsumed[wish.key] = origin

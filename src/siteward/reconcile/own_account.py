@@ -56,8 +56,8 @@ def own_account(live: Live, traits: Traits, claim: Claim) -> tuple[Live, tuple[D
     live = replace(live, me=_spell_login(named, live, traits))
     top = traits.top is None or any(
         traits.is_top(grant)
-        for holder, rights in live.access.by_holder()
-        if holder.name == live.me
+        for subject, rights in live.access.by_subject()
+        if subject.name == live.me
         for grant in rights.values()
     )
     if top or not traits.accounts_listed:

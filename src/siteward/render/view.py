@@ -169,11 +169,11 @@ def _build_section(
 
 def _by_band(steps: Sequence[Planned], by: GroupBy) -> dict[Band, list[Planned]]:
     """Return the bands that there are, most urgent first, with their steps in order: what was pending before is last."""
-    bands = {id(item): item.band for item in steps}
-    new = {(item.instance, item.step.change.key) for item in steps if bands[id(item)] is Band.CREATED}
+    accounts = (item for item in steps if item.step.change.key[0] == "account")
+    new = {(item.instance, item.step.change.key) for item in accounts if item.band is Band.CREATED}
     by_band: dict[Band, list[Planned]] = {}
     for item in sorted(steps, key=_sort_by_person if by == "person" else _sort_by_site):
-        own = bands[id(item)]
+        own = item.band
         if own is Band.ROUTINE and (item.instance, account_key(words.declared_user(item.step.change.key))) in new:
             own = Band.CREATED
         by_band.setdefault(own, []).append(item)

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
-    from siteward.access.change import Change
     from siteward.access.model import Access, Key
     from siteward.access.state import Live
     from siteward.platforms.interface import Bundle
@@ -82,8 +81,8 @@ class Forecast:
         self.speed = speed
         self._whole = self.whole(live.access)
 
-    def write(self, bundle: Bundle, ahead: Iterable[Change]) -> Cost:  # noqa: ARG002 — for platforms that look ahead
-        """Return the cost of `write`; `ahead` are the later changes of the run."""
+    def write(self, bundle: Bundle) -> Cost:
+        """Return the cost of `write`."""
         return sent(len(bundle.changes))
 
     def refresh(self, keys: Collection[Key]) -> Cost:

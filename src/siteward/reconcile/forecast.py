@@ -8,7 +8,6 @@ took to answer so far; while a plan is applied, the first bundle already shows h
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -18,19 +17,19 @@ from siteward.access.change import deletes_account, patch
 from siteward.access.renames import touched
 from siteward.platforms.forecast import FREE, Cost
 from siteward.platforms.interface import nothing_unwanted
+from siteward.reconcile.apply.ahead import Ahead
 from siteward.reconcile.apply.waves import may_reveal_grants, may_unmake_admin, take_wave
 from siteward.transport.pace import Speed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from siteward.access.change import Change
     from siteward.access.model import Access, Key, Resource
     from siteward.access.plan import Step
     from siteward.access.state import Live
     from siteward.access.traits import Traits
     from siteward.platforms.forecast import Forecast
-    from siteward.platforms.interface import Bundle, Platform
+    from siteward.platforms.interface import Platform
 
 
 class Expected(Struct, frozen=True, kw_only=True):
@@ -102,18 +101,26 @@ def expect(steps: Sequence[Step], basis: Basis, needs: Mapping[str, frozenset[st
     forecast = basis.platform.forecast(basis.live, basis.speed)
     before = forecast.first()
     bundles: dict[str, Cost] = {}
-    walk = _Walk(basis, forecast)
-    for first, cost in walk.go(steps, needs or {step.id: frozenset(step.depends_on) for step in steps}):
+    walk = _Walk(basis, forecast, steps)
+    for first, cost in walk.go(steps, needs or _needs_of(steps)):
         bundles[first] = bundles.get(first, FREE) + cost
     return Expected(before=before, bundles=bundles, after=forecast.read(walk.access), speed=basis.speed)
+
+
+def _needs_of(steps: Iterable[Step]) -> Mapping[str, frozenset[str]]:
+    """Return the ids of the steps that each depends on; those that depend on none share one set, as nearly all do."""
+    none = frozenset[str]()
+    return {step.id: frozenset(step.depends_on) if step.depends_on else none for step in steps}
 
 
 class _Walk:
     """The way of a run through its steps, without sending anything; `access` is what they leave."""
 
-    def __init__(self, basis: Basis, forecast: Forecast) -> None:
+    def __init__(self, basis: Basis, forecast: Forecast, steps: Iterable[Step]) -> None:
         self._basis = basis
         self._forecast = forecast
+        self._written: set[str] = set()
+        self._ahead = Ahead(go=tuple(steps), over=self._written)
         self.access: Access = basis.live.access
 
     def go(self, rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, Cost]]:
@@ -124,29 +131,24 @@ class _Walk:
                 yield wave[0].id, self._forecast.read(self.access)
             taken = {step.id for step in wave}
             rest = [step for step in rest if step.id not in taken]
-            yield from self._write(wave, rest)
+            yield from self._write(wave)
             unread = True
             if rest and any(may_reveal_grants(step, traits) for step in wave):
                 yield rest[0].id, self._forecast.read(self.access)
                 unread = False
 
-    def _write(self, wave: Sequence[Step], rest: Sequence[Step]) -> Iterator[tuple[str, Cost]]:
+    def _write(self, wave: Sequence[Step]) -> Iterator[tuple[str, Cost]]:
         """Yield the cost of each bundle of a wave; accounts to be deleted are read once more before."""
-        ids = {step.change: step.id for step in wave}
+        steps = {step.change: step for step in wave}
         doomed = {step.change.key for step in wave if deletes_account(step.change)}
         if doomed:
             yield wave[0].id, self._forecast.refresh(doomed)
         live = replace(self._basis.live, access=self.access)
-        bundles = self._basis.platform.bundle(tuple(ids), live)
-        for number, bundle in enumerate(bundles):
-            ahead = _list_ahead(bundles[number + 1 :], rest)
-            given = replace(bundle, unwanted=self._basis.unwanted)
-            written = self._forecast.write(given, ahead)
+        for bundle in self._basis.platform.bundle(tuple(steps), live):
+            now = [steps[change] for change in bundle.changes]
+            given = replace(bundle, unwanted=self._basis.unwanted, ahead=self._ahead.after(now))
+            written = self._forecast.write(given)
             read_back = self._forecast.refresh({key for change in bundle.changes for key in touched(change)})
-            yield ids[bundle.changes[0]], written + read_back
-        self.access = patch(self.access, tuple(ids))
-
-
-def _list_ahead(bundles: Iterable[Bundle], rest: Iterable[Step]) -> Iterator[Change]:
-    """Yield the changes that come after a bundle."""
-    return chain((change for bundle in bundles for change in bundle.changes), (step.change for step in rest))
+            yield now[0].id, written + read_back
+            self._written.update(step.id for step in now)
+        self.access = patch(self.access, tuple(steps))

@@ -39,7 +39,7 @@ def _expected(place: Opened, live: Live, changes: list[Change]) -> float:
     """Return the seconds that the limits are expected to let these changes take, after the reading that was."""
     speed = place.doors.reader.speed
     forecast = PLATFORM.forecast(live, speed)
-    cost = sum((forecast.write(bundle, ()) for bundle in PLATFORM.bundle(changes, live)), start=forecast.first())
+    cost = sum((forecast.write(bundle) for bundle in PLATFORM.bundle(changes, live)), start=forecast.first())
     return speed.least(cost.requests, cost.commands)
 
 

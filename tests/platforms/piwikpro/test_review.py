@@ -246,7 +246,7 @@ class TestCost:
         changes = [Change(None, grant(f"p{number}@example.org", SHOP, "view")) for number in range(1000)]
         speed = Speed(command_rates=WRITE_RATES)
         forecast = PLATFORM.forecast(live, speed)
-        cost = sum((forecast.write(bundle, ()) for bundle in PLATFORM.bundle(changes, live)), start=Cost())
+        cost = sum((forecast.write(bundle) for bundle in PLATFORM.bundle(changes, live)), start=Cost())
 
         assert (cost.requests, cost.commands) == (1000, 1000)
         assert 16 <= speed.least(cost.requests, cost.commands) / 60 <= 17.5

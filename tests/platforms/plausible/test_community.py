@@ -326,7 +326,7 @@ def test_the_plan_counts_one_form_a_change() -> None:
     with plausible(release=CE) as at:
         forecast, before = PLATFORM.forecast(at.live, at.reader.speed), at.reader.requests
         changes = turn(BEN, SHOP, "viewer", "editor"), give(CARLA, SHOP, "viewer")
-        costs = [forecast.write(bundle, ()) for change in changes for bundle in PLATFORM.bundle([change], at.live)]
+        costs = [forecast.write(bundle) for change in changes for bundle in PLATFORM.bundle([change], at.live)]
         assert [(cost.requests, cost.seconds) for cost in costs] == [(5, 0.0), (1, 0.0)]
         at.write(*changes)
         assert at.reader.requests - before == 6

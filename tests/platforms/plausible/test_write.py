@@ -254,7 +254,7 @@ def test_changes_on_one_site_share_the_reading() -> None:
         forecast = PLATFORM.forecast(at.live, at.reader.speed)
         before = at.reader.requests
         at.write(*changes)
-        assert at.reader.requests - before == sum(forecast.write(bundle, ()).requests for bundle in bundles)
+        assert at.reader.requests - before == sum(forecast.write(bundle).requests for bundle in bundles)
 
 
 def test_the_plan_knows_how_long_the_limits_make_it() -> None:
@@ -264,7 +264,7 @@ def test_the_plan_knows_how_long_the_limits_make_it() -> None:
         def least(count: int) -> float:
             changes = [give(f"g{number}@example.org", SHOP, "viewer") for number in range(count)]
             forecast = PLATFORM.forecast(at.live, at.reader.speed)
-            cost = sum((forecast.write(bundle, ()) for bundle in PLATFORM.bundle(changes, at.live)), start=Cost())
+            cost = sum((forecast.write(bundle) for bundle in PLATFORM.bundle(changes, at.live)), start=Cost())
             return at.reader.speed.least(cost.requests, cost.commands)
 
         assert least(5) == 0

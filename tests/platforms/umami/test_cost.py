@@ -108,7 +108,10 @@ def test_announcing_does_not_go_through_all_later_changes_for_each_site() -> Non
 
     with umami(_world(("p000",), SITES)) as at:
         forecast = PLATFORM.forecast(at.live, at.reader.speed)
-        costs = [forecast.write(Bundle(changes=(_give(number),)), later(number)) for number in range(MANY)]
+        bundles = [
+            Bundle(changes=(_give(number),), ahead=lambda _, number=number: later(number)) for number in range(MANY)
+        ]
+        costs = [forecast.write(bundle) for bundle in bundles]
         assert sum(cost.requests for cost in costs) > MANY
         assert looks < 5 * MANY
 

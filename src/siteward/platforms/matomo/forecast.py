@@ -9,11 +9,11 @@ from siteward.platforms.interface import native
 from siteward.platforms.matomo.calls import Situation, find_parting, group_new_grants, plan
 from siteward.platforms.matomo.native_state import NativeState
 from siteward.platforms.matomo.rpc import MOST_CALLS
+from siteward.platforms.matomo.write import list_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
-    from siteward.access.change import Change
     from siteward.access.model import Access, Key
     from siteward.platforms.interface import Bundle
     from siteward.platforms.matomo.calls import PlannedCalls
@@ -37,9 +37,9 @@ class MatomoForecast(Forecast):
         count = self.first().requests - 1 if keys else 0
         return Cost(requests=count, turns=count)
 
-    def write(self, bundle: Bundle, ahead: Iterable[Change]) -> Cost:
+    def write(self, bundle: Bundle) -> Cost:
         """Return the cost of `write`: a bulk for up to fifty calls, or a request for each that must not stand in one."""
-        new_grants = group_new_grants((*bundle.changes, *ahead))
+        new_grants = group_new_grants((*bundle.changes, *list_ahead(bundle)))
         parting = find_parting(bundle.changes, new_grants, self.live)
         situation = Situation(self.live, native(self.live, NativeState), new_grants=new_grants, parting=parting)
         planned = [calls for calls in plan(bundle.changes, situation) if calls.calls]

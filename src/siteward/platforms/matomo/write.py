@@ -73,7 +73,7 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     is refused or the address is locked out.
     """
     state = native(live, NativeState)
-    new_grants = group_new_grants((*bundle.changes, *_list_ahead(bundle)))
+    new_grants = group_new_grants((*bundle.changes, *list_ahead(bundle)))
     parting = find_parting(bundle.changes, new_grants, live)
     planned = plan(bundle.changes, Situation(live, state, bundle.passwords, new_grants, parting))
     obstacles = [_find_obstacle(writer, planned_calls, state) for planned_calls in planned]
@@ -86,7 +86,7 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     ]
 
 
-def _list_ahead(bundle: Bundle) -> Iterator[Change]:
+def list_ahead(bundle: Bundle) -> Iterator[Change]:
     """Yield the later changes about the logins that this bundle makes, or from which it takes something.
 
     Nobody asks for the later grants of others, and a long run has many of them.

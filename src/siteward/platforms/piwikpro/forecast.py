@@ -14,7 +14,7 @@ from siteward.platforms.piwikpro.roles import ENTITY, ON
 from siteward.platforms.piwikpro.rows import PAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from siteward.access.change import Change
     from siteward.access.model import Access, Key
@@ -49,7 +49,7 @@ class PiwikProForecast(Forecast):
         """Return the cost of the first reading: the token is asked for by a POST too."""
         return super().first() + Cost(commands=1)
 
-    def write(self, bundle: Bundle, ahead: Iterable[Change]) -> Cost:  # noqa: ARG002 — nothing here looks ahead
+    def write(self, bundle: Bundle) -> Cost:
         """Return the cost of `write`."""
         first = bundle.changes[0].after or bundle.changes[0].before
         match first:

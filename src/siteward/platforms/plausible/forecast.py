@@ -10,7 +10,7 @@ from siteward.platforms.interface import native
 from siteward.platforms.plausible.native_state import NativeState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from siteward.access.change import Change
     from siteward.access.model import Access, Key, Scope
@@ -34,7 +34,7 @@ class ApiForecast(Forecast):
         sites = self.live.sites
         return Cost(requests=pages(len(sites), _PAGE) + sum(map(self._count_guests, sites)))
 
-    def write(self, bundle: Bundle, ahead: Iterable[Change]) -> Cost:  # noqa: ARG002 — nothing here looks ahead
+    def write(self, bundle: Bundle) -> Cost:
         """Return the cost of `write`.
 
         A removal is read back by itself, because its answer is the same whether it removed anything or not.
@@ -74,7 +74,7 @@ class FormForecast(Forecast):
         """Return the cost of finding out the edition and its version."""
         return Cost(requests=2)
 
-    def write(self, bundle: Bundle, ahead: Iterable[Change]) -> Cost:  # noqa: ARG002 — nothing here looks ahead
+    def write(self, bundle: Bundle) -> Cost:
         """Return the cost of the forms: a pending invitation is withdrawn and sent anew, and all else takes one."""
         forms = sum(2 if self._is_renewed(change) else 1 for change in bundle.changes)
         login, self._logged_in = 0 if self._logged_in else _LOGIN, True

@@ -76,12 +76,12 @@ class UmamiForecast(Forecast):
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    def write(self, bundle: Bundle, ahead: Iterable[Change]) -> Cost:
+    def write(self, bundle: Bundle) -> Cost:
         """Return the cost of `write`."""
         changes = bundle.changes
         first = changes[0].after or changes[0].before
         if isinstance(first, Grant) and first.scope != EVERYWHERE:
-            return self._write_memberships(changes, ahead, first.scope)
+            return self._write_memberships(changes, bundle.ahead(None), first.scope)
         if any(isinstance(change.after, Account) and change.before is None for change in changes):
             return self._send(seconds=_SECONDS_TO_HASH)
         cost = FREE

@@ -11,18 +11,17 @@ from msgspec import Struct
 from siteward.access.model import account_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from siteward.access.change import Change
     from siteward.access.plan import Step
-    from siteward.access.report import Outcome
 
 
 class Ahead(Struct, frozen=True, kw_only=True, dict=True):
-    """The steps that a run does (`go`), of which those in `outcomes`, by id, are over; that grows with each write."""
+    """The steps that a run does (`go`), of which those whose ids are in `over` are over; that grows with each write."""
 
     go: tuple[Step, ...]
-    outcomes: Mapping[str, Outcome]
+    over: Container[str]
 
     @cached_property
     def _by_login(self) -> Mapping[str, list[Step]]:
@@ -38,7 +37,7 @@ class Ahead(Struct, frozen=True, kw_only=True, dict=True):
 
         def find(login: str | None) -> Iterator[Change]:
             for step in self.go if login is None else self._by_login.get(login.lower(), ()):
-                if step.id not in now and step.id not in self.outcomes:
+                if step.id not in now and step.id not in self.over:
                     yield step.change
 
         return find

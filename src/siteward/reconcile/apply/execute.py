@@ -402,7 +402,7 @@ def _revalidate_rest(execution: Execution, rest: Sequence[Step]) -> list[Step]:
     execution.revalidated = revalidate_instance(
         instance.reviewed, execution.fresh, instance.allowance, history, instance.chosen
     )
-    execution.ahead = Ahead(go=execution.revalidated.go, outcomes=execution.outcomes)
+    execution.ahead = Ahead(go=execution.revalidated.go, over=execution.outcomes)
     execution.live, execution.unread = execution.fresh.live, False
     _settle(
         execution,

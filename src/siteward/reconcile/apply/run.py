@@ -313,7 +313,7 @@ def _carry_out(given: ApplyInput, state: RunState, instance: Prepared, cancellat
     execution = Execution(
         given=given, instance=instance, cancellation=cancellation, fresh=instance.fresh,
         revalidated=instance.revalidated, live=instance.fresh.live, outcomes=outcomes,
-        ahead=Ahead(go=instance.revalidated.go, outcomes=outcomes),
+        ahead=Ahead(go=instance.revalidated.go, over=outcomes),
     )  # fmt: skip
     try:
         execute(execution)

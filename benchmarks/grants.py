@@ -145,4 +145,7 @@ def _together(grants: dict[tuple[str, str], str]) -> dict[tuple[str, str], list[
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), int(sys.argv[2]))
+    if sys.argv[1] == "change":
+        change(Path(sys.argv[2]), Path(sys.argv[3]))
+    else:
+        write(Path(sys.argv[1]), int(sys.argv[2]))

@@ -50,6 +50,15 @@ class _Case(Struct, frozen=True):
     state: NativeState
     clashing: Mapping[str, tuple[str, ...]]
     roles: Mapping[tuple[str, Scope], str | None]
+    _duplicated: dict[str, frozenset[str]] = {}
+
+    def is_duplicated(self, team: str, user: str) -> bool:
+        """Return whether an account is in a team several times; the members of each team are looked through once."""
+        known = self._duplicated.get(team)
+        if known is None:
+            members = people(self.state.rows.teams[team])
+            known = self._duplicated[team] = frozenset(name for name, rows in members.items() if len(rows) > 1)
+        return user in known
 
     def user(self, change: Change) -> UserRow | None:
         """Return the live account that a change is about, or `None`."""
@@ -357,7 +366,7 @@ def _report_side_effects(change: Change, scope: Scope, case: _Case) -> Iterator[
             about=change.key,
         )
     user = case.user(change)
-    if team and user and isinstance(after, Grant) and len(people(case.state.rows.teams[team]).get(user.id, ())) > 1:
+    if team and user and isinstance(after, Grant) and case.is_duplicated(team, user.id):
         yield _report_effect(
             "replaces-duplicates",
             f"{user.username} is in the team several times; all are removed and one is added again",

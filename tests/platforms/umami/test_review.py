@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from platforms.umami.at import BLOG, SHOP, At, grant, power, umami, world
 from siteward.access.change import Change

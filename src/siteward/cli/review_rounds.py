@@ -486,13 +486,12 @@ def _find_standing(checkout: Checkout, made: ReviewRound) -> RoundStanding:
     from siteward.reconcile.confirmed import taken_before
     from siteward.reconcile.rounds import decided_in, find_standing
 
-    names = [instance.name for instance in checkout.instances]
     try:
-        taken = taken_before(checkout.journals, names, made.name)
+        taken = taken_before(checkout.journals, [instance.name for instance in checkout.instances], made.name)
     except TROUBLE as problem:
         raise StoppedError(Report(command="review", diagnostics=(describe_trouble("", problem),))) from problem
-    decided = decided_in(taken).keys()
-    return find_standing(checkout.journals.folder, made, decided, is_past=_is_past(checkout, made.due))
+    past = _is_past(checkout, made.due)
+    return find_standing(checkout.journals.folder, made, decided_in(taken).keys(), is_past=past)
 
 
 def _answer(session: Session, found: Sequence[RoundStanding]) -> int:

@@ -21,6 +21,7 @@ from siteward.declaration.declared import Faults, LostLine
 from siteward.declaration.document import GroupRow, Members, UserRow
 from siteward.declaration.grammar import fitted
 from siteward.declaration.groups import cycle
+from siteward.declaration.references import canonical
 from siteward.declaration.source import Items, Table
 
 if TYPE_CHECKING:
@@ -74,6 +75,29 @@ class _Index:
     def begins_at(self, at: Span) -> bool:
         """Return whether a key of the file or of a section begins at a place."""
         return (at.line, at.column) in self._places
+
+
+def with_faults(
+    declaration: Declaration,
+    errors: Sequence[Diagnostic],
+    sources: Sequence[Source],
+    guessed: Collection[tuple[str, Path]],
+) -> Declaration | None:
+    """Return a declaration with its rows in error; `None` where an error is about more than rows.
+
+    What was only `guessed` of them, from a misspelt key, is not taken for said: no end follows from it.
+    """
+    declaration = _without_guesses(declaration, guessed)
+    found = _find_faults(errors, sources, declaration)
+    if found is None:
+        return None
+    faults, users, groups = found
+    every, cut = _without_cycles({**declaration.groups, **groups})
+    doubtful = {**dict.fromkeys(cut, declaration.root), **faults.groups}
+    wrong = replace(
+        declaration, faults=replace(faults, groups=doubtful), users={**declaration.users, **users}, groups=every
+    )
+    return canonical(wrong)
 
 
 def rows_in_error(errors: Iterable[Diagnostic], sources: Sequence[Source]) -> Mapping[tuple[str, Row], Span] | None:
@@ -143,7 +167,7 @@ def _is_between_rows(error: Diagnostic, index: _Index) -> bool:
     return twice or error.code == "declared-twice"
 
 
-def find_faults(
+def _find_faults(
     errors: Iterable[Diagnostic], sources: Sequence[Source], declaration: Declaration
 ) -> tuple[Faults, Mapping[str, User], Mapping[str, Group]] | None:
     """Return the rows in error, with the users and groups among them as far as they can be read; `None` if fatal.
@@ -241,7 +265,7 @@ def _lost_line(written: Value, at: Span) -> LostLine:
     )
 
 
-def without_cycles(groups: Mapping[str, Group]) -> tuple[dict[str, Group], tuple[str, ...]]:
+def _without_cycles(groups: Mapping[str, Group]) -> tuple[dict[str, Group], tuple[str, ...]]:
     """Return the groups without memberships that lead in a circle or too deep, and the groups that lost one."""
     left, cut = dict(groups), dict[str, None]()
     while (names := cycle(left)) is not None:
@@ -253,7 +277,7 @@ def without_cycles(groups: Mapping[str, Group]) -> tuple[dict[str, Group], tuple
     return left, tuple(cut)
 
 
-def without_guesses(declaration: Declaration, guessed: Collection[tuple[str, Path]]) -> Declaration:
+def _without_guesses(declaration: Declaration, guessed: Collection[tuple[str, Path]]) -> Declaration:
     """Return a declaration in which rows with a misspelt key have no ends, dates or states, and groups no dates.
 
     `guessed` are the files and paths of such rows.

@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from msgspec import Struct, convert, field
-from msgspec.structs import replace
 
 from siteward.access.diagnostic import Diagnostic, Span, problem
 from siteward.declaration.build import Builder
@@ -281,23 +280,10 @@ def _find_unknown_names(reading: _Reading, known: Context) -> Iterator[Diagnosti
 
 
 def _with_faults(declaration: Declaration, errors: Sequence[Diagnostic], reading: _Reading) -> Declaration | None:
-    """Return the declaration with its rows in error; `None` where an error is about more than rows.
+    """Return the declaration with its rows in error; `None` where an error is about more than rows."""
+    from siteward.declaration.faults import with_faults  # noqa: PLC0415 — most files are right
 
-    What was only guessed of them, from a misspelt key, is not taken for said: no end follows from it.
-    """
-    from siteward.declaration.faults import find_faults, without_cycles, without_guesses  # noqa: PLC0415 — most files are right
-
-    declaration = without_guesses(declaration, reading.guessed)
-    found = find_faults(errors, reading.sources, declaration)
-    if found is None:
-        return None
-    faults, users, groups = found
-    every, cut = without_cycles({**declaration.groups, **groups})
-    doubtful = {**dict.fromkeys(cut, declaration.root), **faults.groups}
-    wrong = replace(
-        declaration, faults=replace(faults, groups=doubtful), users={**declaration.users, **users}, groups=every
-    )
-    return canonical(wrong)
+    return with_faults(declaration, errors, reading.sources, reading.guessed)
 
 
 def _sort_key(diagnostic: Diagnostic) -> tuple[Span, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -100,7 +101,7 @@ def test_announcing_does_not_go_through_all_later_changes_for_each_site() -> Non
     """They decide whether the listings are worth reading, and the first few of them show that."""
     looks = 0
 
-    def later(number: int) -> Iterator[Change]:
+    def later(number: int, _login: str | None = None) -> Iterator[Change]:
         nonlocal looks
         for after in range(number + 1, MANY):
             looks += 1
@@ -108,9 +109,7 @@ def test_announcing_does_not_go_through_all_later_changes_for_each_site() -> Non
 
     with umami(_world(("p000",), SITES)) as at:
         forecast = PLATFORM.forecast(at.live, at.reader.speed)
-        bundles = [
-            Bundle(changes=(_give(number),), ahead=lambda _, number=number: later(number)) for number in range(MANY)
-        ]
+        bundles = [Bundle(changes=(_give(number),), ahead=partial(later, number)) for number in range(MANY)]
         costs = [forecast.write(bundle) for bundle in bundles]
         assert sum(cost.requests for cost in costs) > MANY
         assert looks < 5 * MANY

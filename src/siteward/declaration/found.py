@@ -75,7 +75,7 @@ def accounts_beyond(desired: Desired) -> frozenset[str]:
 
 def _stays(held: Grant, draft: Draft, *, over: bool) -> bool:
     """Return whether a live right is granted, or more, or is one that is never taken, or only from whom all is `over`."""
-    wish, traits = draft.held.get(held.subject, {}).get(held.scope), draft.traits
+    wish, traits = draft.grant(held.subject, held.scope), draft.traits
     role = traits.role(held.scope.kind, held.role)
     if not declarable(held, traits) or (role is not None and role.lingers and not over):
         return True

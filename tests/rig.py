@@ -45,12 +45,14 @@ class Killed(BaseException):
 class Axe(httpx.BaseTransport):
     """A transport that kills the run at its request number `at`, before it is sent or `after` its answer; 0: never.
 
-    `wrote` are the numbers of the requests that changed something, to choose from.
+    It also kills before the first request for which `due` is true. `wrote` are the numbers of the requests that changed
+    something, to choose from.
     """
 
     fake: Fake
     at: int = 0
     after: bool = False
+    due: Callable[[], bool] = lambda: False
     wrote: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -64,7 +66,7 @@ class Axe(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._count += 1
-        if self._count == self.at and not self.after:
+        if (self._count == self.at and not self.after) or self.due():
             raise Killed
         before = self.fake.writes
         response = self._inner.handle_request(request)

@@ -45,7 +45,7 @@ def test_blocked_steps_are_named_beside_the_next_command(checkout: Program) -> N
     command, comment = planned["next"].split("    # ")
     assert (comment, planned["exit_code"]) == (f"it leaves {count}", 3)
     assert shlex.split(planned["next"], comments=True) == shlex.split(command)
-    assert f"plan.json    # it leaves {count}\n" in checkout("plan", *asked).out
+    assert f"    # it leaves {count}\n" in checkout("plan", *asked).out
 
 
 @pytest.mark.parametrize("verb", [("plan",), ("apply",)])

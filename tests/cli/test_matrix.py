@@ -162,6 +162,6 @@ def test_what_goes_into_a_file_is_not_printed_too(verb: str, summary: str, check
     """The terminal gets the summary and the name of the file, and everything only where a format asks for it."""
     told = checkout(verb, *AS_OF, "-o", "it.csv")
     assert told.out.startswith(summary)
-    assert len(told.out.splitlines()) <= 4
+    assert len(told.out.splitlines()) <= 5
     assert "wrote it.csv" in told.err
     assert len(checkout(verb, *AS_OF, "-o", "it.csv", "-f", "text").out.splitlines()) > 10

@@ -164,7 +164,7 @@ def test_the_lines_of_the_documentation_are_enough_and_no_more(
     fake: CommunityFake, url: str, role: tuple[str, psycopg.Connection]
 ) -> None:
     """All is read with them, and no secret can be."""
-    assert len(LINES) == 8
+    assert len(LINES) == 9
     at, _ = role
     assert probe_and_read(fake, at).access == probe_and_read(fake, url).access
     for secret in ("SELECT password_hash FROM users", "SELECT slug FROM shared_links", "SELECT * FROM invitations"):

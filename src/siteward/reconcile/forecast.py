@@ -18,7 +18,7 @@ from siteward.access.renames import touched
 from siteward.platforms.forecast import FREE, Cost
 from siteward.platforms.interface import nothing_unwanted
 from siteward.reconcile.apply.ahead import Ahead
-from siteward.reconcile.apply.waves import may_reveal_grants, may_unmake_admin, take_wave
+from siteward.reconcile.apply.waves import bundled, may_reveal_grants, may_unmake_admin, take_wave
 from siteward.transport.pace import Speed
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class _Walk:
         if doomed:
             yield wave[0].id, self._forecast.refresh(doomed)
         live = replace(self._basis.live, access=self.access)
-        for bundle in self._basis.platform.bundle(tuple(steps), live):
+        for bundle in bundled(self._basis.platform, tuple(steps), live):
             now = [steps[change] for change in bundle.changes]
             given = replace(bundle, unwanted=self._basis.unwanted, ahead=self._ahead.after(now))
             written = self._forecast.write(given)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,7 @@ from siteward.reconcile.apply.passwords import UndeliveredError, deliver, genera
 from siteward.reconcile.apply.read_back import Call, ReadBack, look, send_and_read_back
 from siteward.reconcile.apply.revalidate import LOST, SETTLED, History, find_unmet, refuse, skip_dependant
 from siteward.reconcile.apply.target import RESUME, Progress
-from siteward.reconcile.apply.waves import may_reveal_grants, may_unmake_admin, take_wave
+from siteward.reconcile.apply.waves import bundled, may_reveal_grants, may_unmake_admin, take_wave
 from siteward.reconcile.forecast import Basis, Watch, expect
 from siteward.reconcile.journal.entries import NOT_BEGUN, Result
 from siteward.transport.errors import PlatformError
@@ -157,10 +156,7 @@ def _write_wave(execution: Execution, wave: Sequence[Step]) -> None:
     Raises `RuntimeError` where the adapter drops or adds a change.
     """
     steps = {step.change: step for step in _settle_moved(execution, wave)}
-    bundles = execution.target.platform.bundle(tuple(steps), execution.live) if steps else ()
-    if Counter(change for bundle in bundles for change in bundle.changes) != Counter(tuple(steps)):
-        raise RuntimeError(f"{execution.target.platform.name} did not bundle exactly what it was given")
-    for bundle in bundles:
+    for bundle in bundled(execution.target.platform, tuple(steps), execution.live):
         carried = [steps[change] for change in bundle.changes]
         if why := _describe_halt(execution):
             _settle(execution, [_skip(execution, step, why) for step in carried])

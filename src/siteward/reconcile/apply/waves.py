@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from siteward.access.change import deletes_account, demoted
@@ -10,8 +11,11 @@ from siteward.access.model import Account, Grant
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from siteward.access.change import Change
     from siteward.access.plan import Step
+    from siteward.access.state import Live
     from siteward.access.traits import Traits
+    from siteward.platforms.interface import Bundle, Platform
 
 
 def take_wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list[Step]:
@@ -34,6 +38,17 @@ def _classify(step: Step) -> str:
     if isinstance(step.change.after, Account) and step.change.before is None:
         return "make"
     return "close" if step.change.after is None or step.after_power < step.before_power else "open"
+
+
+def bundled(platform: Platform, changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
+    """Return the bundles in which a platform sends changes.
+
+    Raises `RuntimeError` where it drops, doubles or adds a change, which is a fault of the adapter.
+    """
+    bundles = platform.bundle(changes, live) if changes else ()
+    if Counter(change for bundle in bundles for change in bundle.changes) != Counter(changes):
+        raise RuntimeError(f"{platform.name} did not bundle exactly what it was given")
+    return bundles
 
 
 def may_unmake_admin(step: Step, traits: Traits) -> bool:

@@ -156,7 +156,7 @@ def _write_wave(execution: Execution, wave: Sequence[Step]) -> None:
     Raises `RuntimeError` where the adapter drops or adds a change.
     """
     steps = {step.change: step for step in _settle_moved(execution, wave)}
-    for bundle in bundled(execution.target.platform, tuple(steps), execution.live):
+    for bundle in bundled(execution.target.platform, steps, execution.live):
         carried = [steps[change] for change in bundle.changes]
         if why := _describe_halt(execution):
             _settle(execution, [_skip(execution, step, why) for step in carried])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from siteward.access.change import deletes_account, demoted
@@ -40,13 +39,14 @@ def _classify(step: Step) -> str:
     return "close" if step.change.after is None or step.after_power < step.before_power else "open"
 
 
-def bundled(platform: Platform, changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
-    """Return the bundles in which a platform sends changes.
+def bundled(platform: Platform, steps: Mapping[Change, Step], live: Live) -> Sequence[Bundle]:
+    """Return the bundles in which a platform sends the changes of steps.
 
     Raises `RuntimeError` where it drops, doubles or adds a change, which is a fault of the adapter.
     """
-    bundles = platform.bundle(changes, live) if changes else ()
-    if Counter(change for bundle in bundles for change in bundle.changes) != Counter(changes):
+    bundles = platform.bundle(tuple(steps), live) if steps else ()
+    sent = {change for bundle in bundles for change in bundle.changes}
+    if sent != steps.keys() or sum(len(bundle.changes) for bundle in bundles) != len(steps):
         raise RuntimeError(f"{platform.name} did not bundle exactly what it was given")
     return bundles
 

@@ -20,6 +20,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Row: TypeAlias = dict[str, Any]
+ROLES: Mapping[str, str] = {
+    "read": "view",
+    "triage": "triage",
+    "write": "edit",
+    "maintain": "maintain",
+    "admin": "manage",
+}
+OWN_ROLES: dict[str, Row] = {
+    "triage": {"umami": "view", "matomo": "view"},
+    "maintain": {"umami": "manage", "matomo": "manage"},
+}
+"""The permissions on a repository as roles, and those of them that the file has to declare."""
 WIDE = {"count": 1_000_000}
 SELF = {"umami": "siteward", "matomo": "root"}
 SETTINGS: Mapping[str, Row] = {"umami": {"layout": "per-site", "accept_blind": ["board-links"]}, "matomo": {}}

@@ -8,23 +8,12 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from converted import Converted, Row, hashed, listed, person, read, service
+from converted import OWN_ROLES, ROLES, Converted, Row, hashed, listed, person, read, service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-ROLES: Mapping[str, str] = {
-    "read": "view",
-    "triage": "triage",
-    "write": "edit",
-    "maintain": "maintain",
-    "admin": "manage",
-}
-OWN_ROLES: dict[str, Row] = {
-    "triage": {"umami": "view", "matomo": "view"},
-    "maintain": {"umami": "manage", "matomo": "manage"},
-}
 EVERYBODY = "everybody"
 
 

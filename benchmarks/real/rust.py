@@ -10,23 +10,12 @@ import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from converted import Converted, Row, hashed, hashed_id, listed, person, service
+from converted import OWN_ROLES, ROLES, Converted, Row, hashed, hashed_id, listed, person, service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-ROLES: Mapping[str, str] = {
-    "read": "view",
-    "triage": "triage",
-    "write": "edit",
-    "maintain": "maintain",
-    "admin": "manage",
-}
-OWN_ROLES: dict[str, Row] = {
-    "triage": {"umami": "view", "matomo": "view"},
-    "maintain": {"umami": "manage", "matomo": "manage"},
-}
 COMPUTED: Mapping[str, Row] = {
     "include-all-team-members": {"all": "members"},
     "include-team-leads": {"tag": "lead"},

@@ -64,9 +64,8 @@ class HeldKey(Struct, frozen=True, kw_only=True):
     """A key of an account: live, listed in the file, or both.
 
     `handle` is its declared user, and `answers` who answers for that one (`owner`); a key of a service for which nobody does
-    is flagged `unattended`. `shown` is true where the platform
-    shows keys, so that one that is not live is known to be gone. `why` says in words why an orphaned one is that, and
-    `beside` when the newer one of its name was made.
+    is flagged `unattended`. `shown` is true where the platform shows keys, so that one that is not live is known to be
+    gone. `why` says in words why an orphaned one is that, and `beside` when the newer one of its name was made.
     """
 
     account: str

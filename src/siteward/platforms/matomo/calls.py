@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.model import EVERYWHERE, Account, Grant, Subject
+from siteward.access.model import EVERYWHERE, Account, Grant, Subject, account_of
 from siteward.platforms.interface import Bundle, native
 from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending
 from siteward.platforms.matomo.roles import ANONYMOUS, SUPERUSER, VIEW, plugin_of
@@ -85,9 +85,8 @@ def find_parting(changes: Iterable[Change], new_grants: GrantsByLogin, live: Liv
     taken = Counter(change.before.subject.name for change in removed if isinstance(change.before, Grant))
     if not taken:
         return frozenset(deleted)
-    held = Counter(grant.subject.name for grant in live.access.grants() if grant.subject.kind == "account")
-    bare = {name for name, count in taken.items() if count >= held[name] and fold(name) not in new_grants}
-    return frozenset(deleted | bare)
+    losing = {name for name, count in taken.items() if count >= len(live.access.rights(Subject("account", name)))}
+    return frozenset(deleted | {name for name in losing if fold(name) not in new_grants})
 
 
 def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
@@ -99,6 +98,24 @@ def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
             changed = tuple(change for planned_calls in chunk for change in planned_calls.changes)
             bundles.append(Bundle(changes=changed))
     return bundles
+
+
+def plan_bundle(bundle: Bundle, live: Live) -> list[PlannedCalls]:
+    """Return the calls of one bundle, with what is to come for those whom it makes, or from whom it takes something."""
+    new_grants = group_new_grants((*bundle.changes, *_list_ahead(bundle)))
+    parting = find_parting(bundle.changes, new_grants, live)
+    return plan(bundle.changes, Situation(live, native(live, NativeState), bundle.passwords, new_grants, parting))
+
+
+def _list_ahead(bundle: Bundle) -> Iterator[Change]:
+    """Yield the later changes about the logins that a bundle makes, or from which it takes something.
+
+    Nobody asks for the later grants of others, and a long run has many of them.
+    """
+    changed = (change.key for change in bundle.changes if not isinstance(change.after, Grant))
+    logins = {fold(login) for key in changed if (login := account_of(key)) is not None}
+    for login in sorted(logins):
+        yield from bundle.ahead(login)
 
 
 def _split_into_requests(planned: Iterable[PlannedCalls], most: int) -> Iterator[list[PlannedCalls]]:

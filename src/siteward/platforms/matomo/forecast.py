@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from siteward.platforms.forecast import FREE, Cost, Forecast, sent
 from siteward.platforms.interface import native
-from siteward.platforms.matomo.calls import Situation, find_parting, group_new_grants, plan
+from siteward.platforms.matomo.calls import plan_bundle
 from siteward.platforms.matomo.native_state import NativeState
 from siteward.platforms.matomo.rpc import MOST_CALLS
-from siteward.platforms.matomo.write import list_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,10 +38,7 @@ class MatomoForecast(Forecast):
 
     def write(self, bundle: Bundle) -> Cost:
         """Return the cost of `write`: a bulk for up to fifty calls, or a request for each that must not stand in one."""
-        new_grants = group_new_grants((*bundle.changes, *list_ahead(bundle)))
-        parting = find_parting(bundle.changes, new_grants, self.live)
-        situation = Situation(self.live, native(self.live, NativeState), new_grants=new_grants, parting=parting)
-        planned = [calls for calls in plan(bundle.changes, situation) if calls.calls]
+        planned = [calls for calls in plan_bundle(bundle, self.live) if calls.calls]
         if not planned:
             return FREE
         count = sum(len(calls.leading) + len(calls.calls) for calls in planned)

@@ -138,8 +138,6 @@ def _strip_accents(text: str) -> str:
 @lru_cache(maxsize=4096)  # it is asked several times for each change
 def is_anonymous(login: str) -> bool:
     """Return whether a login is `anonymous`, the public, in any spelling: the server guards just one (API.md section 2.8)."""
-    if login.isascii():  # as nearly always: there is nothing to take off, and no ß
-        return login.lower() == ANONYMOUS
     return ANONYMOUS in spellings(login)
 
 

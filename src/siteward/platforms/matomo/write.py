@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from siteward.access.model import Grant, account_key, account_of
+from siteward.access.model import account_key
 from siteward.platforms.confirm import DONE, INVITED, Verdict, failed, unknown
 from siteward.platforms.interface import Receipt, native
-from siteward.platforms.matomo.calls import Situation, find_parting, group_new_grants, plan
-from siteward.platforms.matomo.native_state import NativeState, fold, is_pending
+from siteward.platforms.matomo.calls import plan_bundle
+from siteward.platforms.matomo.native_state import NativeState, is_pending
 from siteward.platforms.matomo.rpc import (
     BULK,
     PATH,
@@ -31,7 +31,6 @@ from siteward.transport.errors import NotThePlatformError, OutcomeUnknownError, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from siteward.access.change import Change
     from siteward.access.state import Live
     from siteward.platforms.interface import Bundle
     from siteward.platforms.matomo.calls import PlannedCalls
@@ -73,9 +72,7 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
     is refused or the address is locked out.
     """
     state = native(live, NativeState)
-    new_grants = group_new_grants((*bundle.changes, *list_ahead(bundle)))
-    parting = find_parting(bundle.changes, new_grants, live)
-    planned = plan(bundle.changes, Situation(live, state, bundle.passwords, new_grants, parting))
+    planned = plan_bundle(bundle, live)
     obstacles = [_find_obstacle(writer, planned_calls, state) for planned_calls in planned]
     sendable = [planned_calls for planned_calls, why in zip(planned, obstacles, strict=True) if why is None]
     answers = iter(_send_planned(writer, sendable))
@@ -84,17 +81,6 @@ def write(writer: Writer, bundle: Bundle, live: Live) -> Sequence[Receipt]:
         for planned_calls, why in zip(planned, obstacles, strict=True)
         for receipt in _make_receipts(writer, planned_calls, next(answers) if why is None else Unsent(why))
     ]
-
-
-def list_ahead(bundle: Bundle) -> Iterator[Change]:
-    """Yield the later changes about the logins that this bundle makes, or from which it takes something.
-
-    Nobody asks for the later grants of others, and a long run has many of them.
-    """
-    changed = (change.key for change in bundle.changes if not isinstance(change.after, Grant))
-    logins = {fold(login) for key in changed if (login := account_of(key)) is not None}
-    for login in sorted(logins):
-        yield from bundle.ahead(login)
 
 
 def resend(writer: Writer, login: str, live: Live) -> Receipt:

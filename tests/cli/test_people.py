@@ -294,13 +294,13 @@ def _interrupt(program: Program, begun: Callable[[], bool], *arguments: str) -> 
 
 
 def test_stopped_while_it_tells_the_file_is_whole_and_said_to_be(staffed: Program) -> None:
-    """Nobody reads what it prints, so it waits in the middle of that; the file was replaced as a whole before."""
-    rows = "".join(f"{at},p{at}@example.org,Somebody {at},\n" for at in range(3, 5000))
+    """Nobody reads what it prints, twice what a pipe holds, so it waits within that; the file was replaced before."""
+    rows = "".join(f"{at},p{at}@example.org,Somebody {at},\n" for at in range(3, 10_000))
     staffed.write(STAFF + rows, "people/staff.csv")
     file = staffed.folder / "people" / "staff.yaml"
     code, said = _interrupt(staffed, file.exists)
     assert (code, "people/staff.yaml is written, and nothing more is done" in said) == (130, True), said
-    assert file.read_text(encoding="utf-8").count("email:") == 4999
+    assert file.read_text(encoding="utf-8").count("email:") == 9999
     assert sorted(path.name for path in file.parent.iterdir()) == ["staff.csv", "staff.yaml"]
     assert staffed("people", "refresh", "--check").code == 0
 

@@ -222,6 +222,7 @@ def run() -> None:
     interrupted = False
     try:
         code = main(prog_name="siteward", standalone_mode=False)
+        _end_by_signals()
     except (click.exceptions.Abort, KeyboardInterrupt) as stop:
         interrupted = isinstance(stop.__cause__ or stop, KeyboardInterrupt)
         code = _report_problem("interrupted", str(stop) or "interrupted; nothing more is done", leave=_INTERRUPTED)
@@ -243,10 +244,16 @@ def run() -> None:
     sys.exit(code)
 
 
+def _end_by_signals() -> None:
+    """Let the next signal end the process at once: the verb has ended, or it was asked to end before."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is _interrupt:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     """End the verb at the first signal, within `_GRACE` seconds whatever it is doing; a second one kills the process."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+    _end_by_signals()
     last = threading.Timer(_GRACE, os._exit, [_INTERRUPTED])
     last.daemon = True
     last.start()

@@ -209,7 +209,7 @@ def test_a_503_that_stays_says_what_to_do_at_the_proxy(tmp_path: Path) -> None:
     assert any("limit_req_status 429" in (outcome.hint or "") for outcome in unknown)
 
 
-# -- with Redis: nothing of ours talks to it, so what is tried here is what Umami keeps in it
+# -- with Redis; crossings/test_redis.py lets a real one end the sessions
 
 
 @dataclass

@@ -134,7 +134,7 @@ class UmamiFake(Fake):
         """Find out who asks: the text after the first blank of the header is the token, whatever stands before."""
         words = request.headers.get("Authorization", "").split(" ")
         token = words[1] if len(words) > 1 else None
-        if token in self.state.sessions and self.struck("expire-token", request):
+        if token and token in self.state.sessions and self.struck("expire-token", request):
             del self.state.sessions[token]
         if self.keyed and keys.is_key(token):
             return self._with_key(request, values, token)

@@ -32,7 +32,7 @@ from siteward.platforms.umami.fake.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, MutableMapping
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,7 +51,7 @@ class State:
     websites: dict[str, Website] = field(default_factory=dict)
     shares: dict[str, Share] = field(default_factory=dict)
     things: dict[str, Thing] = field(default_factory=dict)
-    sessions: dict[str, Session] = field(default_factory=dict)
+    sessions: MutableMapping[str, Session] = field(default_factory=dict)
     passes: dict[str, Json] = field(default_factory=dict)
     factors: dict[str, Factor] = field(default_factory=dict)
     partials: dict[str, tuple[str, datetime]] = field(default_factory=dict)

@@ -117,6 +117,30 @@ def test_what_cannot_be_refreshed_is_said(
     assert told in refused.out + refused.err
 
 
+def test_several_directories_are_one_answer_and_one_refusal_stops_no_other(staffed: Program) -> None:
+    """In the report and in a file: what one directory says overwrites nothing of another, and what is refused is named."""
+    path = staffed.folder / "access.yaml"
+    rows = "\n".join(f"  {name}: {{file: people/{name}.csv}}" for name in ("partners", "board"))
+    includes = "".join(f"\n  - {{path: people/{name}.yaml, directory: {name}}}" for name in ("partners", "board"))
+    text = path.read_text().replace("directories:\n", f"directories:\n{rows}\n")
+    path.write_text(text.replace("directory: staff}", f"directory: staff}}{includes}"))
+    staffed.write("id,email,name\n7,pia@example.net,Pia\n", "people/partners.csv")
+    both = staffed("people", "refresh", "-f", "json", "-o", "markdown:comment.md")
+    assert both.code == 1
+    document = both.json()
+    assert [done["directory"] for done in document["directories"]] == ["partners", "staff"]
+    assert document["refused"] == ["board"]
+    assert "people/board.csv cannot be read" in both.err
+    comment = (staffed.folder / "comment.md").read_text()
+    assert all(told in comment for told in ("**staff** (", "**partners** (", "**board**: refused"))
+    written = {file.name for file in (staffed.folder / "people").glob("*.yaml")}
+    assert written == {"staff.yaml", "partners.yaml"}
+    staffed.write("id,email,name\n8,bo@example.net,Bo\n", "people/board.csv")
+    assert staffed("people", "refresh", "--check").code == 2
+    assert staffed("people", "refresh").code == 0
+    assert staffed("people", "refresh", "--check").code == 0
+
+
 def test_a_link_out_of_the_folder_is_not_followed(staffed: Program) -> None:
     """Nor is one written through."""
     outside = staffed.folder.parent / "outside.csv"
@@ -147,7 +171,7 @@ def test_directories_of_one_run_do_not_take_each_other_s_names(staffed: Program)
     staffed.write("id,email,name\n1,gina@example.org,Gina\n9,anna@example.com,Anna\n", "people/guests.csv")
     clash = staffed("people", "refresh")
     assert clash.code == 1, clash.out
-    assert "listing-clash: `anna`" in clash.out
+    assert "listing-clash: `anna`" in clash.err
     assert not (staffed.folder / "people" / "guests.yaml").exists()
     assert staffed("people", "refresh", "guests", "--other", "anna-g=9").code == 0
     assert staffed("people", "refresh", "--check").code == 0

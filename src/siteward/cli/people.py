@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
@@ -9,8 +10,9 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import error, join_some, near, plural, problem
 from siteward.access.hosts import LDAP
-from siteward.access.report import Report
+from siteward.access.report import Report, exit_code
 from siteward.cli.session import Session, StoppedError, find_config, with_session
+from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from siteward.declaration.load import Loaded
     from siteward.directory.listing import Listing
     from siteward.directory.refresh import Demands, People
+    from siteward.render.people import Refreshed
 
 
 @click.group("people")
@@ -51,10 +54,13 @@ def refresh(
     directories = _choose(loaded, names)
     if len(directories) != 1 and (same or other):
         raise click.UsageError("--same and --other are about one directory: name it")
-    confirmed = _pairs("--same", same), _pairs("--other", other)
-    names_given: dict[str, frozenset[str]] = {}
-    codes = [_refresh(session, loaded, directory, *confirmed, names_given, check=check) for directory in directories]
-    return 1 if 1 in codes else max(codes)
+    work = _Refreshing(session, loaded, _pairs("--same", same), _pairs("--other", other), check=check)
+    try:
+        for directory in directories:
+            work.refresh(directory)
+        return work.leave()
+    except KeyboardInterrupt as stop:
+        raise click.exceptions.Abort(f"interrupted; {work.tell_written()}, and nothing more is done") from stop
 
 
 def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
@@ -96,66 +102,99 @@ def _is_about(found: Diagnostic, directory: Directory) -> bool:
     return found.at is not None and found.at.file == section.file and section.line <= found.at.line <= last
 
 
-def _refresh(
-    session: Session,
-    loaded: Loaded,
-    directory: Directory,
-    same: Mapping[str, str],
-    other: Mapping[str, str],
-    names_given: dict[str, frozenset[str]],
-    *,
-    check: bool,
-) -> int:
-    """Refresh the file of one directory, print what changes, and return the exit code.
+@dataclass
+class _Refreshing:
+    """The refresh of some directories: what each changes, and why others were refused; one answer tells all of it."""
 
-    `names_given` are the handles and groups of each file that this call has refreshed; that of this one is added.
-    """
-    from siteward.directory.file import print_people, read_people
-    from siteward.directory.listing import ListingError
-    from siteward.directory.refresh import refresh as compare
-    from siteward.render.people import render
+    session: Session
+    loaded: Loaded
+    same: Mapping[str, str]
+    other: Mapping[str, str]
+    check: bool = field(kw_only=True)
+    names_given: dict[str, frozenset[str]] = field(default_factory=dict)
+    """The handles and groups of each file that was refreshed: no later one gives them to somebody else."""
+    texts: dict[Path, tuple[str, str]] = field(default_factory=dict)
+    """What each file is called and is to hold, from right before it is replaced."""
+    refreshed: list[Refreshed] = field(default_factory=list)
+    refused: dict[str, tuple[Diagnostic, ...]] = field(default_factory=dict)
 
-    root = loaded.source.root.parent
-    file = _find_written(directory)
-    path, called = root / file, str(loaded.source.called.parent / file)
-    try:
+    def refresh(self, directory: Directory) -> None:
+        """Refresh the file of one directory, or note why that is refused; the others go on."""
+        from siteward.directory.listing import ListingError
+
+        try:
+            self._refresh(directory)
+        except ListingError as wrong:
+            self.refused[directory.name] = wrong.diagnostics
+        except StoppedError as stopped:
+            self.refused[directory.name] = stopped.report.diagnostics
+        except PlatformError as wrong:
+            self.refused[directory.name] = (error(wrong.code, str(wrong), hint=wrong.hint),)
+
+    def _refresh(self, directory: Directory) -> None:
+        """Refresh the file of one directory; raises `ListingError`, `StoppedError` and `PlatformError`."""
+        from siteward.directory.file import print_people, read_people
+        from siteward.directory.listing import ListingError
+        from siteward.directory.refresh import refresh as compare
+        from siteward.render.people import Refreshed
+
+        source = self.loaded.source
+        file = _find_written(directory)
+        path, called = source.root.parent / file, str(source.called.parent / file)
         before = read_people(path, called)
-        listing = _ask_server(session, loaded, directory, before) if directory.ldap else _read_export(loaded, directory)
-    except ListingError as wrong:
-        return session.leave(Report(command="people refresh", diagnostics=wrong.diagnostics, texts=loaded.texts))
-    demands = _find_demands(loaded, directory, called, same, other, names_given)
-    result = compare(listing, before, demands)
-    if any(found.blocks for found in result.diagnostics):
-        return session.leave(Report(command="people refresh", diagnostics=result.diagnostics, texts=loaded.texts))
-    names_given[called] = frozenset({*result.people.users, *result.people.groups})
-    text = print_people(directory.name, result.people)
-    changes = not path.exists() or path.read_text(encoding="utf-8") != text
-    lines = [(change.what, change.who, change.detail) for change in result.changes]
-    told = (*listing.told, *_tell_strays(listing))
-    try:
-        if changes and not check and (unwritten := _write(path, called, text)) is not None:
-            return session.leave(Report(command="people refresh", diagnostics=(unwritten,)))
-        code = session.answer(
-            lambda form, options: render(directory.name, called, lines, told, form, options),
+        ask = directory.ldap is not None
+        listing = (
+            _ask_server(self.session, self.loaded, directory, before) if ask else _read_export(self.loaded, directory)
+        )
+        demands = _find_demands(self.loaded, directory, called, self.same, self.other, self.names_given)
+        result = compare(listing, before, demands)
+        if any(found.blocks for found in result.diagnostics):
+            raise ListingError(*result.diagnostics)
+        self.names_given[called] = frozenset({*result.people.users, *result.people.groups})
+        text = print_people(directory.name, result.people)
+        changes = not path.exists() or path.read_text(encoding="utf-8") != text
+        if changes and not self.check:
+            self.texts[path] = called, text
+            _write(path, called, text)
+        lines = [(change.what, change.who, change.detail) for change in result.changes]
+        told = (*listing.told, *_tell_strays(listing))
+        self.refreshed.append(Refreshed(directory.name, called, lines, told, changes=changes))
+
+    def leave(self) -> int:
+        """Print what changes, and on stderr what was refused; return the exit code."""
+        from siteward.render.people import render
+
+        diagnostics = tuple(found for wrong in self.refused.values() for found in wrong)
+        report = Report(command="people refresh", diagnostics=diagnostics, texts=self.loaded.texts)
+        if not self.refreshed:
+            return self.session.leave(report)
+        code = self.session.answer(
+            lambda form, options: render(self.refreshed, list(self.refused), form, options),
             Report(command="people refresh"),
         )
-    except KeyboardInterrupt as stop:
-        written = changes and not check and path.exists() and path.read_text(encoding="utf-8") == text
-        done = f"{called} is written" if written else "nothing was written"
-        raise click.exceptions.Abort(f"interrupted; {done}, and nothing more is done") from stop
-    return code or (2 if changes and check else 0)
+        if self.refused:
+            self.session.show(report, err=True)
+            return exit_code(report)
+        return code or (2 if self.check and any(done.changes for done in self.refreshed) else 0)
+
+    def tell_written(self) -> str:
+        """Return in words which files hold what they are to hold, as an interrupted call has to say."""
+        held = [
+            called for path, (called, text) in self.texts.items() if path.exists() and path.read_text("utf-8") == text
+        ]
+        return f"{', '.join(held)} {'is' if len(held) == 1 else 'are'} written" if held else "nothing was written"
 
 
-def _write(path: Path, called: str, text: str) -> Diagnostic | None:
-    """Replace a file as a whole; return an error where it cannot be written."""
+def _write(path: Path, called: str, text: str) -> None:
+    """Replace a file as a whole; raises `StoppedError` where it cannot be written."""
     from siteward.reconcile.outputs import write_output
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_output(path, text.encode())
     except OSError as trouble:
-        return error("cannot-write", f"{called} cannot be written: {trouble.strerror}; nothing was changed")
-    return None
+        unwritten = error("cannot-write", f"{called} cannot be written: {trouble.strerror}; it was not changed")
+        raise StoppedError(Report(command="people refresh", diagnostics=(unwritten,))) from trouble
 
 
 def _find_written(directory: Directory) -> str:

@@ -23,15 +23,15 @@ _LONG, _PERIOD = 5.0, 60.0
 
 
 class TimeLeft:
-    """The seconds that a run still takes on all its instances: as planned, until an instance is begun."""
+    """The seconds that a run still takes, until its last instance is done: as planned, until an instance is begun."""
 
     def __init__(self, planned: Mapping[str, float]) -> None:
         self._left = dict(planned)
 
     def note(self, progress: Progress) -> float:
-        """Take over what an event tells of its instance, and return what is left in all."""
+        """Take over what an event tells of its instance, and return what is left; instances go side by side."""
         self._left[progress.instance] = progress.left
-        return sum(self._left.values())
+        return max(self._left.values())
 
 
 @contextmanager

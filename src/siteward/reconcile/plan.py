@@ -8,9 +8,8 @@ reader ─ probe, read ───▶ live ───┘
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -42,6 +41,7 @@ from siteward.reconcile.project import known_accounts
 from siteward.reconcile.selection import find_unknown
 from siteward.reconcile.survey import Snapshot, Survey, surveyed, take_survey
 from siteward.reconcile.waivers import find_unused, list_waived
+from siteward.transport.deadline import in_parallel
 from siteward.transport.errors import PlatformError
 from siteward.transport.pace import Speed
 
@@ -62,8 +62,6 @@ if TYPE_CHECKING:
     from siteward.reconcile.revisions.base_policy import BasePolicy
     from siteward.reconcile.selection import Selection
     from siteward.transport.http import Doors, Reader
-
-T = TypeVar("T")
 
 
 class Target(Struct, frozen=True, kw_only=True):
@@ -151,7 +149,7 @@ def plan_and_survey(
     """
     revisions = revisions_of(project)
     histories = {instance.name: _history_or_problem(project, instance, journals) for instance in instances}
-    seen = _in_parallel(
+    seen = in_parallel(
         lambda instance: _survey_or_problem(project, instance, histories[instance.name], run, journals, revisions),
         instances,
     )
@@ -362,17 +360,3 @@ def _describe_problem(project: Project, instance: Instance, problem: PlatformErr
     """Return an error as a diagnostic at the place of the instance in the file."""
     at = project.declaration.instances[instance.name].at
     return replace(error(problem.code, str(problem), hint=problem.hint, at=at), instance=instance.name)
-
-
-def _in_parallel(function: Callable[[Instance], T], instances: Sequence[Instance]) -> list[T]:
-    """Return the results of `function` for each instance, run in threads: each waits for a server of its own.
-
-    An interruption waits for none of them.
-    """
-    if len(instances) < 2:
-        return [function(instance) for instance in instances]
-    pool = ThreadPoolExecutor(len(instances), thread_name_prefix="instance")
-    try:
-        return list(pool.map(function, instances))
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""The moment by which all that is waited for has ended, and a wait for calls that cannot be told to end.
+"""The moment by which all that is waited for has ended, and waits for calls: for one in time, and for several at once.
 
 A verb that reads has such a moment from its begin; a signal draws it near for an apply, which ends what is in flight.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 import threading
 import time
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 SLICE = 0.25
 """The longest wait, in seconds, before the deadline is looked at again: a signal may have drawn it near."""
@@ -64,3 +65,22 @@ def in_time(call: Callable[[], T], left: Callable[[], float], *, drop: Callable[
             future.add_done_callback(lambda late: None if late.exception() else drop(late.result()))
             raise TimeoutError
     return future.result()
+
+
+def in_parallel(function: Callable[[T], R], items: Sequence[T], *, to_the_end: bool = False) -> list[R]:
+    """Return the results of `function` for each item, in their order; raises what the first that failed raised.
+
+    Each has a thread of its own, because each waits for a server of its own; one alone is worked on in this thread. An
+    interruption waits for none of them or, `to_the_end`, for all: those that write know of it from elsewhere, and what they
+    journal is not taken from under them.
+    """
+    if len(items) < 2:
+        return [function(item) for item in items]
+    pool = ThreadPoolExecutor(len(items), thread_name_prefix="parallel")
+    try:
+        futures = [pool.submit(function, item) for item in items]
+        while wait(futures, timeout=SLICE).not_done:
+            pass  # a signal that the system gave to another thread is handled here, between two waits
+        return [future.result() for future in futures]
+    finally:
+        pool.shutdown(wait=to_the_end, cancel_futures=True)

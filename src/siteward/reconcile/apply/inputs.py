@@ -99,6 +99,17 @@ class RunState(Struct, kw_only=True):
         """Add a diagnostic about an instance."""
         self.diagnostics.append(replace(diagnostic, instance=instance))
 
+    def take_over(self, part: RunState) -> None:
+        """Take over the progress on an instance, which was worked on beside the others."""
+        self.diagnostics.extend(part.diagnostics)
+        self.outcomes.update(part.outcomes)
+        self.lifted.update(part.lifted)
+        self.heads.update(part.heads)
+        for name, met in part.accounts.items():
+            self.accounts.setdefault(name, {}).update(met)
+        self.sent = self.sent or part.sent
+        self.open_ends = self.open_ends or part.open_ends
+
     def meet_accounts(self, instance: str, fresh: Fresh, memory: Memory | None) -> None:
         """Remember the account names of an instance, so that outputs can redact them."""
         self.accounts.setdefault(instance, {}).update(account_names(fresh.live, fresh.desired, memory))

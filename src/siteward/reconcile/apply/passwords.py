@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import secrets
+from threading import Lock
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -38,6 +39,8 @@ _LETTERS = "abcdefghijkmnpqrstuvwxyz"
 _CAPITALS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 _DIGITS = "23456789"
 _LONGEST_NAME = 100
+_TURN = Lock()
+"""The turn to write to the one file: instances are written side by side, and no line of it is in another."""
 
 
 class UndeliveredError(Exception):
@@ -180,11 +183,12 @@ def _describe_unwritable(path: Path) -> str:
 
 
 def _append_to(path: Path, data: bytes) -> Path:
-    handle = append_only(path)
-    try:
-        write_all(handle, data)
-    finally:
-        os.close(handle)
+    with _TURN:
+        handle = append_only(path)
+        try:
+            write_all(handle, data)
+        finally:
+            os.close(handle)
     return path
 
 

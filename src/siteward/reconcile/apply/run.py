@@ -1,7 +1,8 @@
-"""One run of apply over all instances of a plan: prepare all → begin all → write, settle and remember one by one.
+"""One run of apply over all instances of a plan: prepare all → begin all → write, settle and remember each.
 
-Instances fail apart: what goes wrong with one is a diagnostic and the outcomes of its steps, and the others go on.
-Every function takes the frozen `ApplyInput` and the one `RunState` that fills up.
+Instances are read and written side by side, each at the pace of its server, and fail apart: what goes wrong with one is
+a diagnostic and the outcomes of its steps, and the others go on. Every function takes the frozen `ApplyInput` and a
+`RunState` that fills up: that of its own instance, or the one into which those are gathered, in the order of the plan.
 """
 
 from __future__ import annotations
@@ -47,12 +48,13 @@ from siteward.reconcile.apply.inputs import (
 from siteward.reconcile.apply.memory import RunResult, build_memory, count_sends, find_lost, find_unexpected
 from siteward.reconcile.apply.passwords import describe_delivered
 from siteward.reconcile.apply.revalidate import SETTLED, Allowance, History, allowed, reached
-from siteward.reconcile.apply.target import RESUME
+from siteward.reconcile.apply.target import RESUME, one_at_a_time
 from siteward.reconcile.journal import journal, plans
 from siteward.reconcile.journal.reading import tell_heads
 from siteward.reconcile.journal.records import class_of
 from siteward.reconcile.selection import PARTIAL, describe_left_out
 from siteward.reconcile.unsettled import is_cut_off, late, reasons_to_wait, settled, still_open
+from siteward.transport.deadline import in_parallel
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -81,12 +83,18 @@ def run(given: ApplyInput, objections: Iterable[Diagnostic], config_digest: str)
     if given.plan.config_digest != config_digest:
         state.diagnostics.append(CONFIG_CHANGED)
     asked_for = _leave_out(given, state)
+    given = replace(given, tell=one_at_a_time(given.tell))
     with ExitStack() as stack:
-        prepared = [instance for part in asked_for if (instance := _prepare(given, state, stack, part))]
+        prepared = _prepare_all(given, state, stack, asked_for)
         with cancelled_by_signals(instance.doors.deadline for instance in prepared) as cancellation:
             begun = [ready for instance in prepared if (ready := _begin(given, state, instance, cancellation))]
-            for instance in begun:
-                _carry_out(given, state, instance, cancellation)
+            outcomes = state.outcomes
+            for part in in_parallel(
+                lambda instance: _carry_out(given, instance, outcomes[instance.name], cancellation),
+                begun,
+                to_the_end=True,
+            ):
+                state.take_over(part)
         state.interrupted = cancellation.cancelled
     return _build_report(given, state, asked_for)
 
@@ -100,6 +108,21 @@ def _leave_out(given: ApplyInput, state: RunState) -> tuple[InstancePlan, ...]:
     }
     state.diagnostics.extend(remarks.values())
     return tuple(part for part in given.plan.instances if part.instance not in remarks)
+
+
+def _prepare_all(
+    given: ApplyInput, state: RunState, stack: ExitStack, parts: tuple[InstancePlan, ...]
+) -> list[Prepared]:
+    """Prepare instances side by side; return those that can be begun."""
+
+    def prepare(reviewed: InstancePlan) -> tuple[RunState, Prepared | None]:
+        own = RunState()
+        return own, _prepare(given, own, stack, reviewed)
+
+    prepared = in_parallel(prepare, parts)
+    for own, _ in prepared:
+        state.take_over(own)
+    return [instance for _, instance in prepared if instance is not None]
 
 
 def _prepare(given: ApplyInput, state: RunState, stack: ExitStack, reviewed: InstancePlan) -> Prepared | None:
@@ -307,9 +330,14 @@ def _find_own_account(instance: Prepared) -> str | None:
     return instance.fresh.live.me if known else before
 
 
-def _carry_out(given: ApplyInput, state: RunState, instance: Prepared, cancellation: CancellationToken) -> None:
-    """Write to one instance, check the result and end its journal; an error on the way is reported for it alone."""
-    outcomes = state.outcomes[instance.name]
+def _carry_out(
+    given: ApplyInput, instance: Prepared, outcomes: dict[str, Outcome], cancellation: CancellationToken
+) -> RunState:
+    """Write to one instance, check the result and end its journal; an error on the way is reported for it alone.
+
+    `outcomes` are those of its steps that are settled; the others are added. Return what is to be reported besides.
+    """
+    state = RunState()
     execution = Execution(
         given=given, instance=instance, cancellation=cancellation, fresh=instance.fresh,
         revalidated=instance.revalidated, live=instance.fresh.live, outcomes=outcomes,
@@ -330,7 +358,8 @@ def _carry_out(given: ApplyInput, state: RunState, instance: Prepared, cancellat
     if execution.delivered:
         state.add(instance.name, describe_delivered(instance.name, execution.delivered, given.options.passwords))
     state.heads[instance.name] = instance.journal.head
-    state.sent = state.sent or execution.sent
+    state.sent = execution.sent
+    return state
 
 
 def _is_unfinished(execution: Execution) -> bool:

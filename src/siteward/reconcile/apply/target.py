@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
+from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NotRequired, Protocol, TypeAlias, TypedDict, Unpack
 
@@ -145,6 +146,17 @@ class Progress(Struct, frozen=True, kw_only=True):
 
 
 Listener: TypeAlias = Callable[[Progress], None]
+
+
+def one_at_a_time(tell: Listener) -> Listener:
+    """Return a listener that several threads may call, and that calls `tell` for one of them after the other."""
+    turn = Lock()
+
+    def take_turns(progress: Progress) -> None:
+        with turn:
+            tell(progress)
+
+    return take_turns
 
 
 def quiet(_progress: Progress) -> None:

@@ -35,9 +35,10 @@ def command(session: Session, instances: tuple[str, ...]) -> int:
     from siteward.access.report import Report
     from siteward.cli.checkout import open_checkout
     from siteward.render.answers import checkups
+    from siteward.transport.deadline import in_parallel
 
     checkout = open_checkout(session, "doctor", names=instances)
-    results = tuple(_check_safely(checkout, instance) for instance in checkout.instances)
+    results = tuple(in_parallel(lambda instance: _check_safely(checkout, instance), checkout.instances))
     problems = tuple(checkup.problem for checkup in results if checkup.problem)
     accounts = checkout.project.declaration.accounts()
     return session.answer(

@@ -42,6 +42,7 @@ from siteward.reconcile.project import known_accounts
 from siteward.reconcile.selection import find_unknown
 from siteward.reconcile.survey import Snapshot, Survey, surveyed, take_survey
 from siteward.reconcile.waivers import find_unused, list_waived
+from siteward.transport.deadline import map_in
 from siteward.transport.errors import PlatformError
 from siteward.transport.pace import Speed
 
@@ -373,6 +374,6 @@ def _in_parallel(function: Callable[[Instance], T], instances: Sequence[Instance
         return [function(instance) for instance in instances]
     pool = ThreadPoolExecutor(len(instances), thread_name_prefix="instance")
     try:
-        return list(pool.map(function, instances))
+        return map_in(pool, function, instances)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""The moment by which all that is waited for has ended, and a wait for calls that cannot be told to end.
+"""The moment by which all that is waited for has ended, and waits for other threads that a deadline or a signal ends.
 
 A verb that reads has such a moment from its begin; a signal draws it near for an apply, which ends what is in flight.
 """
@@ -8,16 +8,21 @@ from __future__ import annotations
 import math
 import threading
 import time
-from concurrent.futures import Future, wait
+from concurrent.futures import Executor, Future, wait
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 SLICE = 0.25
-"""The longest wait, in seconds, before the deadline is looked at again: a signal may have drawn it near."""
+"""The longest wait, in seconds, before the deadline is looked at again: a signal may have drawn it near.
+
+It also bounds how late a signal is heard. Python hears one between its own steps, and a wait for a lock that has just
+begun, or that another thread's signal does not break, goes on to its end.
+"""
 
 
 class Deadline:
@@ -63,4 +68,23 @@ def in_time(call: Callable[[], T], left: Callable[[], float], *, drop: Callable[
         if left() <= 0:
             future.add_done_callback(lambda late: None if late.exception() else drop(late.result()))
             raise TimeoutError
+    return future.result()
+
+
+def map_in(pool: Executor, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Return what `function` returns for each of `items`, called in the threads of `pool`, in the order of the items.
+
+    The first failure is raised, and what has not begun is dropped; so it is where a signal ends the wait.
+    """
+    futures = [pool.submit(function, item) for item in items]
+    try:
+        return [_result_of(future) for future in futures]
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _result_of(future: Future[T]) -> T:
+    while not future.done():
+        wait([future], timeout=SLICE)
     return future.result()

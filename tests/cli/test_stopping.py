@@ -32,14 +32,33 @@ version: 1
 instances:
   {names}
 """
+IMPATIENT = """\
+from siteward.__main__ import main
+from siteward.reconcile.apply import execute
+execute.GRACE = 1.0
+main()
+"""
+"""The program with one second, in the place of five, for what is in flight."""
+STRIKE = """\
+import importlib, signal, sys
+where, _, name = sys.argv.pop(1).partition(":")
+module = importlib.import_module(where)
+called = getattr(module, name)
+def strike(*arguments, **named):
+    setattr(module, name, called)
+    signal.raise_signal(signal.SIGINT)
+    return called(*arguments, **named)
+setattr(module, name, strike)
+from siteward.__main__ import main
+main()
+"""
 
 
 class Silence:
-    """A server that passes requests on, but for those of which `holds` is true: it never answers those, or `late`."""
+    """A server that passes requests on, but for those of which `holds` is true: it answers those once `late` is set, if ever."""
 
     def __init__(self, behind: str, holds: Callable[[str, str], bool]) -> None:
-        self.held, self.over = threading.Event(), threading.Event()
-        self.late: float | None = None
+        self.held, self.over, self.late = threading.Event(), threading.Event(), threading.Event()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -49,8 +68,8 @@ class Silence:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 if holds(self.command, self.path) and not outer.over.is_set():
                     outer.held.set()
-                    outer.over.wait(outer.late or 60)
-                    if outer.late is None:
+                    outer.over.wait()
+                    if not outer.late.is_set():
                         self.close_connection = True
                         return
                 headers = {name: value for name, value in self.headers.items() if name != "Host"}
@@ -84,18 +103,28 @@ def silent(behind: str, holds: Callable[[str, str], bool]) -> Iterator[Silence]:
 
 
 def stopped(
-    program: Program, silence: Silence, number: signal.Signals, *arguments: str
-) -> tuple[int, float, dict[str, Any]]:
-    """Send a signal to a verb once a request is held; return its exit code, the seconds it took then, and its report."""
+    program: Program, silence: Silence, number: signal.Signals, *arguments: str,
+    start_by: tuple[str, str] = ("-m", "siteward"), answers: bool = False,
+) -> tuple[int, float, dict[str, Any]]:  # fmt: skip
+    """Send a signal to a verb once a request is held; return its exit code, the seconds it took then, and its report.
+
+    The request is held until the verb has ended, however long that takes, or with `answers` for a moment after the signal.
+    """
     with subprocess.Popen(
-        [sys.executable, "-m", "siteward", *arguments, "--format", "json"],
+        [sys.executable, *start_by, *arguments, "--format", "json"],
         cwd=program.folder, env=base_environment() | program.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as running:  # fmt: skip
-        assert silence.held.wait(60)
-        time.sleep(0.2)
-        begun = time.monotonic()
-        running.send_signal(number)
-        out, err = running.communicate(timeout=60)
+        try:
+            assert silence.held.wait(60)
+            begun = time.monotonic()
+            running.send_signal(number)
+            if answers:
+                time.sleep(0.5)
+                silence.late.set()
+                silence.over.set()
+            out, err = running.communicate(timeout=60)
+        finally:
+            running.kill()
     assert b"Traceback" not in err, err.decode()
     return running.returncode, time.monotonic() - begun, json.loads(out)
 
@@ -129,19 +158,16 @@ def test_a_verb_that_reads_ends_at_the_first_signal(
     """It waits for no answer, in whichever thread, and says that it was interrupted."""
     with silent("", lambda _method, _path: True) as silence:
         declare(program, silence.url, names)
-        code, took, report = stopped(program, silence, number, "plan")
+        code, _, report = stopped(program, silence, number, "plan")
     assert (code, report["exit_code"]) == (130, 130)
     assert [diagnostic["code"] for diagnostic in report["diagnostics"]] == ["interrupted"]
-    assert took < 2
 
 
 def test_a_verb_that_reads_has_a_time_of_its_own(program: Program) -> None:
     """Without a signal: it says while it waits that it will end, and ends with what it lacks."""
     with silent("", lambda _method, _path: True) as silence:
         declare(program, silence.url, ("one", "two"))
-        begun = time.monotonic()
         result = program("plan", "--format", "json", SITEWARD_TIMEOUT="1")
-    assert time.monotonic() - begun < 5
     assert result.code == 1
     assert {diagnostic["code"] for diagnostic in result.json()["diagnostics"]} == {"out-of-time"}
     assert "still reading after 0.5 s; this run ends after 1 s (SITEWARD_TIMEOUT)" in result.err
@@ -164,7 +190,7 @@ def test_an_apply_waits_some_seconds_for_what_is_in_flight(checkout: Program, um
         silence.over.set()
         resumed = checkout("apply", "--resume", *AS_OF, "--yes", "--format", "json").json()
     assert (code, writes) == (130, 0)
-    assert 4 < took < 8
+    assert took > 4
     words = {outcome["status"]: outcome["message"] for outcome in report["outcomes"]}
     assert {"unknown", "skipped"} <= words.keys() <= {"unknown", "skipped", "blocked", "failed"}
     assert "nothing more is sent" in words.get("failed", "nothing more is sent")  # it was to be in the same call
@@ -176,16 +202,17 @@ def test_an_apply_waits_some_seconds_for_what_is_in_flight(checkout: Program, um
 
 @pytest.mark.parametrize("number", [FIRST, SECOND])
 def test_an_invitation_in_flight_is_waited_for_and_then_unknown(number: signal.Signals, program: Program) -> None:
-    """As any write: at most five seconds, and the journal knows that the mail may be out."""
+    """As any write, for some seconds (one, here), and the journal knows that the mail may be out."""
     with (
         serve(start("matomo")) as matomo,
         silent(matomo.url, lambda _method, path: "resendInvite" in path) as silence,
     ):
         declare_matomo(program, silence.url, matomo)
         before = matomo.fake.writes
-        code, took, report = stopped(program, silence, number, "apply", "--resend", "tess@eu")
+        resend = ("apply", "--resend", "tess@eu")
+        code, took, report = stopped(program, silence, number, *resend, start_by=("-c", IMPATIENT))
         assert (code, report["exit_code"], report["interrupted"]) == (130, 130, True)
-        assert 4 < took < 8
+        assert took > 0.9
         assert [diagnostic["code"] for diagnostic in report["diagnostics"]] == ["outcome-unknown"]
         assert matomo.fake.writes == before
     assert resends(program) == ["intent", "unknown"]
@@ -198,10 +225,8 @@ def test_an_invitation_that_is_answered_in_time_was_sent(program: Program) -> No
         silent(matomo.url, lambda _method, path: "resendInvite" in path) as silence,
     ):
         declare_matomo(program, silence.url, matomo)
-        silence.late = 2
-        code, took, report = stopped(program, silence, SECOND, "apply", "--resend", "tess@eu")
+        code, _, report = stopped(program, silence, SECOND, "apply", "--resend", "tess@eu", answers=True)
     assert (code, [diagnostic["code"] for diagnostic in report["diagnostics"]]) == (130, ["invitation-sent"])
-    assert took < 4
     assert resends(program) == ["intent", "sent"]
 
 
@@ -209,7 +234,34 @@ def test_nothing_is_sent_again_where_a_signal_ends_the_reading(program: Program)
     """It waits for no answer there, and the journal has nothing of it."""
     with serve(start("matomo")) as matomo, silent(matomo.url, lambda _method, _path: True) as silence:
         declare_matomo(program, silence.url, matomo)
-        code, took, _ = stopped(program, silence, FIRST, "apply", "--resend", "tess@eu")
+        code, _, _ = stopped(program, silence, FIRST, "apply", "--resend", "tess@eu")
     assert code == 130
-    assert took < 2
     assert resends(program) == []
+
+
+def struck(program: Program, moment: str, *arguments: str) -> tuple[int, str]:
+    """Run a verb that gets a Ctrl-C as it calls a function, named `module:name`; return exit code and stderr."""
+    done = subprocess.run(
+        [sys.executable, "-c", STRIKE, moment, *arguments],
+        cwd=program.folder, env=base_environment() | program.env, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("moment", "arguments", "ends"),
+    [
+        ("siteward.cli.startup:trim_startup", (), -FIRST),
+        ("siteward.cli.app:_prepare_process", (), -FIRST),
+        ("siteward.cli.app:_call", (), 130),
+        ("siteward.cli.app:_report_problem", ("plan", "--no-such-option"), 130),
+        ("siteward.cli.app:_flush", ("--version",), -FIRST),
+        ("siteward.cli.app:_flush", ("plan", "--no-such-option"), -FIRST),
+    ],
+)
+def test_a_signal_at_no_moment_leaves_a_trace(
+    moment: str, arguments: tuple[str, ...], ends: int, program: Program
+) -> None:
+    """Neither while the program is loaded, nor while it says what was wrong, nor at its very end."""
+    code, said = struck(program, moment, *arguments)
+    assert (code, "Traceback" in said) == (ends, False), said

@@ -184,6 +184,28 @@ def test_names_that_mean_nothing(tmp_path: Path) -> None:
     assert desired.diagnostics[0].at.column == 41
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "holds"),
+    [
+        (("shop.example.org",), BLOG, True),
+        (("shop.example.org#7", "shop.example.org#8"), BLOG, True),
+        (("blog.example.org",), BLOG, False),
+        (("shop.example.org#7",), site("shop.example.org", "7", label="shop.example.org#7", by_id_only=True), False),
+        (("shop.example.org",), site("shop.example.org", "7", label="shop.example.org#7", by_id_only=True), True),
+    ],
+)
+def test_a_pattern_whose_sites_are_gone_takes_nothing(
+    before: tuple[str, ...], now: Site, *, holds: bool, tmp_path: Path
+) -> None:
+    """The last run left access to them, by a name of their own or with an id; what never was the pattern's does not count."""
+    anna = Subject("account", "anna")
+    last = Access([Account("anna"), *(Grant(anna, Scope("site", name), "team-view-only") for name in before)])
+    text = f'{HEAD}{USERS}grants: [{{to: anna, role: view, sites: "shop*.example.org"}}]\n'
+    desired = of(tmp_path, text, live_of(now), memory=Memory(last=last))
+    assert codes(desired) == ["matches-nothing"]
+    assert (desired.held.cause(("grant", "account", "anna", "instance", "")) is not None) == holds
+
+
 def test_a_name_must_exist_on_one_of_several_instances(tmp_path: Path) -> None:
     """Without `on`, a site may be missing here as long as it is somewhere; nothing is said of what was not read."""
     text = f"""{HEAD}  eu: {{platform: matomo, url: "https://matomo.example.org", self: root}}

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from importlib import import_module
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import click
@@ -218,14 +219,23 @@ def _prepare_process() -> None:
 
 def run() -> None:
     """Run the command line and exit with the code that the report gives."""
-    _prepare_process()
     interrupted = False
     try:
-        code = main(prog_name="siteward", standalone_mode=False)
-        _end_by_signals()
+        _prepare_process()
+        code = _call()
     except (click.exceptions.Abort, KeyboardInterrupt) as stop:
         interrupted = isinstance(stop.__cause__ or stop, KeyboardInterrupt)
         code = _report_problem("interrupted", str(stop) or "interrupted; nothing more is done", leave=_INTERRUPTED)
+    code = _flush(code)
+    if interrupted:
+        os._exit(code)  # the end of the process would wait for threads, and those for servers
+    sys.exit(code)
+
+
+def _call() -> int:
+    """Call the verb, report what stops it, and return the exit code; after that a signal ends the process at once."""
+    try:
+        code = main(prog_name="siteward", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as help_wanted:
         click.echo(help_wanted.ctx.get_help())
         code = 0
@@ -238,10 +248,8 @@ def run() -> None:
         code = _leave_closed_pipe()
     except OSError as problem:
         code = _report_lost_output(problem)
-    code = _flush(code if isinstance(code, int) else 0)
-    if interrupted:
-        os._exit(code)  # the end of the process would wait for threads, and those for servers
-    sys.exit(code)
+    _end_by_signals()
+    return code if isinstance(code, int) else 0
 
 
 def _end_by_signals() -> None:
@@ -275,7 +283,7 @@ def _report_problem(code: str, message: str, *, hint: str | None = None, leave: 
 
 def _wants_json(arguments: list[str]) -> bool:
     """Return whether JSON is among the formats asked for; click may have failed before it read them."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    pairs = zip_longest(arguments, arguments[1:], fillvalue="")
     return any(
         word in {"--format=json", "-fjson"} or (word in {"--format", "-f"} and value == "json") for word, value in pairs
     )

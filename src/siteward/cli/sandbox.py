@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import signal
 import sys
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,9 +134,7 @@ def _serve(fake: Fake, host: str, port: int) -> None:
     """Serve the sandbox until SIGTERM or SIGINT; one line of JSON on stdout says that it is ready."""
     from siteward.platforms.fakery import serve
 
-    stopped = threading.Event()
-    for signals in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signals, lambda _number, _frame: stopped.set())
+    told = _hear_signals()
     try:
         sandbox = serve(fake, host=host, port=port)
     except OSError as problem:
@@ -150,7 +148,20 @@ def _serve(fake: Fake, host: str, port: int) -> None:
         }
         click.echo(json.dumps(ready))
         sys.stdout.flush()
-        stopped.wait()
+        os.read(told, 1)
+
+
+def _hear_signals() -> int:
+    """Return a file to read from: it gets a byte with each SIGTERM and SIGINT from now on.
+
+    Whatever this process does at that moment, the byte is there; a wait that has just begun would miss the signal.
+    """
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
+    return told
 
 
 def read_world(path: Path) -> World:

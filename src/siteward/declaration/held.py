@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from siteward.access.diagnostic import Span
     from siteward.access.model import Scope
-    from siteward.access.state import Memory
+    from siteward.access.state import Live, Memory
     from siteward.declaration.declared import Declaration, Grant, LostLine
     from siteward.declaration.groups import People
     from siteward.declaration.selectors import Scopes, Unresolved
@@ -83,6 +83,7 @@ class Holding(Struct, dict=True):
     people: Mapping[str, Identity]
     groups: Mapping[str, People]
     memory: Memory | None
+    live: Live | None = None
     accounts: dict[str, Span] = {}
     native: dict[str, Span] = {}
     scopes: dict[Scope, Span] = {}
@@ -129,8 +130,8 @@ class Holding(Struct, dict=True):
         self.hold_scopes([reached.scope for reached in (choice.reached if choice else ())], lost.at, whole=whole)
 
     def was_here(self, kind: str, written: str) -> bool:
-        """Return whether the last run left access to a site that a selector means, or meant before it was renamed."""
-        names, selector = self._left[kind], parse(written)
+        """Return whether the last run left access to a site that a selector meant, and that is not there any more."""
+        names, selector = self._gone[kind], parse(written)
         if selector.kind == "pattern":
             return any(matching((selector.text,), name) for name in names)
         declared = self.declaration.sites
@@ -140,14 +141,20 @@ class Holding(Struct, dict=True):
         return selector.text.lower() in names or (site is not None and site.domain.lower() in names)
 
     @cached_property
-    def _left(self) -> Mapping[str, set[str]]:
-        """The names of the scopes on which the last run left access, by kind and in lower case."""
+    def _gone(self) -> Mapping[str, set[str]]:
+        """The names and hosts of the scopes on which the last run left access and that are not live, by kind.
+
+        They are in lower case. A scope that is live and not selected was not selected by that run either: a site that
+        becomes somebody else's, to be matched by its id alone, gets another name.
+        """
         last = self.memory.last if self.memory is not None else None
+        there = self.live.sites if self.live is not None else {}
         names: dict[str, set[str]] = defaultdict(set)
         for key in last or ():
             scope = scope_of(key)
-            if scope is not None:
-                names[scope.kind].add(scope.name.lower())
+            if scope is not None and scope not in there:
+                name = scope.name.lower()
+                names[scope.kind] |= {name, name.partition("#")[0]}
         return names
 
     def held(self) -> Held:

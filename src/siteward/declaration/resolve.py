@@ -81,7 +81,7 @@ def resolve(
         declaration, instance, people.by_handle, expand(declaration.groups), native, live, as_of, draft, suspects.groups
     )  # fmt: skip
     scopes = {kind: _index_scopes(declaration, instance, live, kind) for kind in SITE_KINDS}
-    holding = Holding(declaration, people.by_handle, principals.groups, memory)
+    holding = Holding(declaration, people.by_handle, principals.groups, memory, live)
     resolution = _Resolution(
         declaration, instance, traits, live, as_of, people, draft, principals, scopes, holding, suspects, memory,
     )  # fmt: skip

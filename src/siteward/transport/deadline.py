@@ -1,4 +1,4 @@
-"""The moment by which all that is waited for has ended, and waits for calls: for one in time, and for several at once.
+"""The moment by which all that is waited for has ended, and waits for other threads that a deadline or a signal ends.
 
 A verb that reads has such a moment from its begin; a signal draws it near for an apply, which ends what is in flight.
 """
@@ -8,17 +8,21 @@ from __future__ import annotations
 import math
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 SLICE = 0.25
-"""The longest wait, in seconds, before the deadline is looked at again: a signal may have drawn it near."""
+"""The longest wait, in seconds, before the deadline is looked at again: a signal may have drawn it near.
+
+It also bounds how late a signal is heard. Python hears one between its own steps, and a wait for a lock that has just
+begun, or that another thread's signal does not break, goes on to its end.
+"""
 
 
 class Deadline:
@@ -67,8 +71,27 @@ def in_time(call: Callable[[], T], left: Callable[[], float], *, drop: Callable[
     return future.result()
 
 
+def map_in(pool: Executor, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Return what `function` returns for each of `items`, called in the threads of `pool`, in the order of the items.
+
+    The first failure is raised, and what has not begun is dropped; so it is where a signal ends the wait.
+    """
+    futures = [pool.submit(function, item) for item in items]
+    try:
+        return [_result_of(future) for future in futures]
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _result_of(future: Future[T]) -> T:
+    while not future.done():
+        wait([future], timeout=SLICE)
+    return future.result()
+
+
 def in_parallel(function: Callable[[T], R], items: Sequence[T], *, to_the_end: bool = False) -> list[R]:
-    """Return the results of `function` for each item, in their order; raises what the first that failed raised.
+    """Return what `function` returns for each of `items`, in their order; raises what the first that failed raised.
 
     Each has a thread of its own, because each waits for a server of its own; one alone is worked on in this thread. An
     interruption waits for none of them or, `to_the_end`, for all: those that write know of it from elsewhere, and what they
@@ -78,9 +101,6 @@ def in_parallel(function: Callable[[T], R], items: Sequence[T], *, to_the_end: b
         return [function(item) for item in items]
     pool = ThreadPoolExecutor(len(items), thread_name_prefix="parallel")
     try:
-        futures = [pool.submit(function, item) for item in items]
-        while wait(futures, timeout=SLICE).not_done:
-            pass  # a signal that the system gave to another thread is handled here, between two waits
-        return [future.result() for future in futures]
+        return map_in(pool, function, items)
     finally:
         pool.shutdown(wait=to_the_end, cancel_futures=True)

@@ -24,7 +24,7 @@ from siteward import __version__
 from siteward.access.hosts import address_of
 from siteward.transport._httpx import httpx
 from siteward.transport.causes import is_permanent, redirected, unreachable, was_sent
-from siteward.transport.deadline import Deadline
+from siteward.transport.deadline import Deadline, map_in
 from siteward.transport.errors import (
     GateError,
     NotThePlatformError,
@@ -264,7 +264,7 @@ class Reader:
         """
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._connection.link.workers, thread_name_prefix="reader")
-        return list(self._pool.map(function, items))
+        return map_in(self._pool, function, items)
 
     def close(self) -> None:
         """Close the connections and end the threads; work that has not begun is dropped."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from platforms.umami.at import SHOP, fake_of
-from rig import Rig
+from rig import Rig, made, part
 from siteward.platforms.fakery import World, WorldAccount, WorldSite
 
 if TYPE_CHECKING:
@@ -26,12 +26,14 @@ WORLD = World(
     more={"orphans": [NOBODYS]},
 )
 
+BLOCK = {
+    "platform": "umami", "url": "http://127.0.0.1:1", "self": "siteward", "layout": "per-site",
+    "accept_blind": ["board-links"],
+}  # fmt: skip
+
 
 def _said(folder: Path, written: Any, **more: Any) -> list[Diagnostic]:
-    block = {
-        "platform": "umami", "url": "http://127.0.0.1:1", "self": "siteward", "layout": "per-site",
-        "accept_blind": ["board-links"], **more.pop("block", {}),
-    }  # fmt: skip
+    block = BLOCK | more.pop("block", {})
     document = {
         "version": 1,
         "instances": {"it": block},
@@ -93,3 +95,28 @@ def test_a_site_that_does_not_exist_is_unknown_still(tmp_path: Path) -> None:
     """Nothing bears that name."""
     (told,) = _said(tmp_path, "typo.example.org")
     assert told.message == "no site of it is called `typo.example.org`"
+
+
+def test_a_pattern_that_matches_nothing_holds_back_no_more_after_a_run_that_left_all_as_it_was(tmp_path: Path) -> None:
+    """Two plans judge one world alike: the sites of others were no sites of the pattern before the run either."""
+    world = World(
+        accounts=(WorldAccount(login="anna", role="admin"), WorldAccount(login="ben", role="user")),
+        sites=(WorldSite(name="Bens", domain=HERS, owner="ben"),),
+    )
+    rig = Rig(
+        tmp_path,
+        fake_of(world),
+        {
+            "version": 1,
+            "instances": {"it": BLOCK | {"accept_blind": ["board-links", "api-keys"]}},
+            "users": {"anna": {}, "carla": {}},
+            "policy": {"admins": {"min": 1}, "limits": {"revocations": {"percent": 100}}},
+            "grants": [{"to": "carla", "role": "admin", "on": "it"}, {"to": "anna", "role": "view", "sites": "*"}],
+        },
+    )
+    first = rig.plan()
+    assert ("grant", "account", "anna", "instance", "") in [step.change.key for step in part(first).steps]
+    rig.apply(made(rig), only=lambda _instance, step: step.change.key[1] == "carla")
+    then = part(rig.plan())
+    assert then.held_back == ()
+    assert ("grant", "account", "anna", "instance", "") in [step.change.key for step in then.steps]

@@ -263,7 +263,7 @@ class _DependencyIndex(Struct):
 
     def list_needs(self, change: Change) -> tuple[Key, ...]:
         """Return the keys of the changes that must be done before `change`, each once."""
-        if change.before is None and self.phases[change.key] <= _Phase.OPEN:  # as all of a first plan
+        if change.before is None and self.phases[change.key] <= _Phase.OPEN:  # as most where much is new
             return tuple([subject for subject in _subjects(change.key) if subject in self.created])
         return tuple(dict.fromkeys(self.needs(change)))
 
@@ -326,6 +326,8 @@ def dependencies(changes: Sequence[Change], traits: Traits, live: Access) -> Map
     demotion; a deletion on all removals from its account. Each of these is in an earlier phase of `order`, so there are
     no cycles.
     """
+    if all(change.before is None for change in changes):  # as of a first plan
+        return _list_makers(changes)
     index = _DependencyIndex(traits, demoted(changes, traits))
     index.add_live(live)
     for change in changes:
@@ -333,3 +335,17 @@ def dependencies(changes: Sequence[Change], traits: Traits, live: Access) -> Map
     same: dict[tuple[Key, ...], tuple[Key, ...]] = {}  # what a new account is given needs all the same
     needed = ((change.key, index.list_needs(change)) for change in changes)
     return {key: same.setdefault(keys, keys) for key, keys in needed if keys}
+
+
+def _list_makers(changes: Sequence[Change]) -> Mapping[Key, tuple[Key, ...]]:
+    """Return, of changes that take nothing, the keys of those that make the accounts and groups of the others."""
+    makers = {change.key: (change.key,) for change in changes if isinstance(change.after, Account | Group)}
+    needs: dict[Key, tuple[Key, ...]] = {}
+    for key in [change.key for change in changes]:
+        if key[0] == "grant":
+            keys = makers.get(key[1:3], ())
+        else:
+            keys = tuple([subject for subject in _subjects(key) if subject in makers])
+        if keys:
+            needs[key] = keys
+    return needs

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -16,6 +18,7 @@ from siteward.access.model import (
     Group,
     Key,
     Member,
+    Resource,
     Scope,
     Subject,
     account_of,
@@ -58,6 +61,54 @@ class Proposed(Struct, frozen=True, kw_only=True):
     def ends(self) -> bool:
         """True if it takes or lowers what is over by its date."""
         return self.due == "end" and self.change.before is not None
+
+
+Series: TypeAlias = tuple[Proposed, ...]
+"""Changes in a row that differ in nothing but the scope, on scopes of one kind: what a line of the file gives a person.
+
+What depends on neither the scope nor its key is judged once for all of them, by the first.
+"""
+
+
+def find_series(row: Iterable[Proposed]) -> tuple[Series, ...]:
+    """Return changes in their order, those in a row that differ in nothing but the scope together."""
+    found: list[list[Proposed]] = []
+    for proposed in row:
+        if found and _continues(found[-1][0], proposed):
+            found[-1].append(proposed)
+        else:
+            found.append([proposed])
+    return tuple(map(tuple, found))
+
+
+def _continues(first: Proposed, other: Proposed) -> bool:
+    """Return whether another change differs from the first of a series in nothing but the scope."""
+    if (
+        first.origin is not other.origin
+        or first.cause != other.cause
+        or first.due != other.due
+        or first.waits != other.waits
+    ):
+        return False
+    (before, after), (then, now) = (first.change.before, first.change.after), (other.change.before, other.change.after)
+    return (
+        _is_same_but_for_scope(after, now)
+        and _is_same_but_for_scope(before, then)
+        and first.declared_user is other.declared_user
+        and first.person == other.person
+    )
+
+
+def _is_same_but_for_scope(one: Resource | None, other: Resource | None) -> bool:
+    """Return whether two sides are none, or grants of one subject that differ in nothing but the scope of one kind."""
+    if type(one) is not Grant or type(other) is not Grant:
+        return one is None and other is None
+    return (
+        one.subject == other.subject
+        and one.role == other.role
+        and one.scope.kind == other.scope.kind
+        and one.extras == other.extras
+    )
 
 
 class Ownership(Struct, frozen=True, kw_only=True, dict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
@@ -30,7 +30,7 @@ from siteward.access.model import (
     account_of,
     scope_key,
 )
-from siteward.access.ownership import Proposed
+from siteward.access.ownership import Proposed, Series, find_series
 from siteward.access.policy import Mode
 from siteward.access.proposal import Proposal
 from siteward.access.risks import Risk, Risks, greatest, is_top
@@ -216,7 +216,7 @@ def compose(
     file are added. `origin` is as in the plan.
     """
     view = _View(proposal, remarks)
-    steps, held_back = view.steps(proposal.proposed, "s"), view.steps(proposal.held_back, "h")
+    steps, held_back = view.steps(proposal.series, "s"), view.steps(find_series(proposal.held_back), "h")
     live, traits, policy = proposal.live, proposal.traits, proposal.policy
     return InstancePlan(
         instance=instance,
@@ -230,7 +230,7 @@ def compose(
         held_back=held_back,
         unmanaged=proposal.unmanaged,
         waiting=proposal.waiting,
-        diagnostics=view.other_diagnostics(steps, held_back),
+        diagnostics=view.other_diagnostics(),
         listings=live.listings,
         unreadable=live.unreadable,
         blind_spots=traits.blind_spots,
@@ -260,6 +260,20 @@ _Needed: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 """The ids of the steps that a step depends on, and of those of them that are blocked."""
 
 
+class _Common(Struct, frozen=True):
+    """What is the same of all steps of a series; `risks` are those where nothing is said of a step.
+
+    `ids` are the platform's of the account and group that they are about.
+    """
+
+    before: Power
+    after: Power
+    raises: bool
+    external: bool
+    risks: tuple[str, ...]
+    ids: Mapping[Key, str]
+
+
 class _View:
     """A proposal with all diagnostics on it, from which its steps are built."""
 
@@ -275,16 +289,12 @@ class _View:
             diagnostic.about for diagnostic in self.diagnostics if diagnostic.blocks and diagnostic.about is not None
         )
         left_out = unreachable_steps(blocked, proposal)
-        self.done = tuple(proposed.change for proposed in proposal.proposed if proposed.key not in left_out)
+        self.done = tuple([series[0] for series in proposal.series_without(left_out)])
         self.home = home_of(proposal.desired.declared_users.values())
         self.powers = _greatest_powers(proposal)
-        taken = (
-            proposed
-            for proposed in proposal.proposed
-            if proposed.key not in left_out and takes(proposed.change, self.traits)
-        )
-        self.emptied = emptied(proposal, left_out, taken)
+        self.emptied = emptied(proposal, left_out, [first for first in self.done if takes(first.change, self.traits)])
         self.risks = Risks(proposal, self.emptied)
+        self._told: set[Key] = set()
         self._externals: dict[str, bool] = {}
         self._weights: dict[tuple[object, ...], tuple[Power, Power, bool]] = {}
         self._site_ids: dict[Scope, Mapping[Key, str]] = {}
@@ -294,35 +304,35 @@ class _View:
         """True if an error is about the instance as a whole."""
         return any(diagnostic.blocks_all for diagnostic in self.diagnostics)
 
-    def steps(self, proposals: Sequence[Proposed], prefix: str) -> tuple[Step, ...]:
+    def steps(self, row: Iterable[Series], prefix: str) -> tuple[Step, ...]:
         """Return the steps of the proposed changes, numbered in order, with the steps they depend on."""
         needs, made = self.proposal.needs, dict[Key, Step]()
-        steps: list[Step] = []
         after: dict[tuple[Key, ...], _Needed] = {}  # what a new account is given waits for the same
-        for number, proposed in enumerate(proposals, 1):
-            keys = needs.get(proposed.key, ())
-            needed = after.get(keys)
-            if needed is None:
-                before = tuple([made[key] for key in keys if key in made])
-                needed = tuple([step.id for step in before]), tuple([step.id for step in before if step.blocked])
-                if len(before) == len(keys):
-                    after[keys] = needed
-            step = self._build_step(proposed, f"{prefix}{number}", needed)
-            made[proposed.key] = step
-            steps.append(step)
-        return tuple(steps)
+        for series in row:
+            common = self._find_common(series[0])
+            for proposed in series:
+                keys = needs.get(proposed.change.key, ())
+                needed = after.get(keys)
+                if needed is None:
+                    before = tuple([made[key] for key in keys if key in made])
+                    needed = tuple([step.id for step in before]), tuple([step.id for step in before if step.blocked])
+                    if len(before) == len(keys):
+                        after[keys] = needed
+                made[proposed.change.key] = self._build_step(proposed, common, f"{prefix}{len(made) + 1}", needed)
+        return tuple(made.values())
 
-    def other_diagnostics(self, *groups: Sequence[Step]) -> tuple[Diagnostic, ...]:
-        """Return the diagnostics that are about none of these steps."""
-        keys = {step.change.key for steps in groups for step in steps}
+    def other_diagnostics(self) -> tuple[Diagnostic, ...]:
+        """Return the diagnostics that are about none of the steps that were built."""
         return tuple(
-            diagnostic for diagnostic in self.diagnostics if diagnostic.about is None or diagnostic.about not in keys
+            diagnostic
+            for diagnostic in self.diagnostics
+            if diagnostic.about is None or diagnostic.about not in self._told
         )
 
-    def admins(self, changes: Iterable[Change] = ()) -> int:
-        """Count the accounts with the top role once these changes are made, without the account in use."""
+    def admins(self, firsts: Iterable[Proposed] = ()) -> int:
+        """Count the accounts with the top role once these series are done, without the account in use."""
         held = {grant.subject.name for grant in self.proposal.tops}
-        for change in changes:
+        for change in [first.change for first in firsts]:
             name = account_of(change.key) or ""
             if is_top(change.after, self.traits):
                 held.add(name)
@@ -330,15 +340,24 @@ class _View:
                 held.discard(name)
         return sum(not self.proposal.live.is_self(name) for name in held)
 
-    def _build_step(self, proposed: Proposed, name: str, first: _Needed) -> Step:
+    def _find_common(self, first: Proposed) -> _Common:
+        """Return what is the same of all steps of the series that begins so."""
+        before, after, raises = self._weigh(first.change)
+        external = self._is_external(first)
+        risks = self.risks.of(first, (), after, external=external, raises=raises)
+        return _Common(before, after, raises, external, risks, self._pin_subjects(first.key))
+
+    def _build_step(self, proposed: Proposed, common: _Common, name: str, first: _Needed) -> Step:
         change, (depends_on, blocked) = proposed.change, first
         diagnostics = tuple(self.by_key.get(change.key, ()))
+        if diagnostics:
+            self._told.add(change.key)
         if blocked:
             message = f"this needs {', '.join(blocked)}, which cannot be done"
             diagnostics = (*diagnostics, error("depends-on-blocked", message, about=change.key))
-        external = self._is_external(proposed)
-        before, after, raises = self._weigh(change)
-        risks = self.risks.of(proposed, diagnostics, after, external=external, raises=raises)
+        after, external, raises, risks = common.after, common.external, common.raises, common.risks
+        if diagnostics:
+            risks = self.risks.of(proposed, diagnostics, after, external=external, raises=raises)
         return Step(
             id=name,
             change=change,
@@ -347,13 +366,13 @@ class _View:
             waits=proposed.waits,
             origin=proposed.origin,
             person=proposed.person,
-            before_power=before,
+            before_power=common.before,
             after_power=after,
             raises=raises,
             external=external,
             risk=greatest(risks),
             risks=risks,
-            ids=self._pin_ids(change.key),
+            ids=self._pin_ids(change, common.ids),
             depends_on=depends_on,
             diagnostics=diagnostics,
         )
@@ -401,15 +420,21 @@ class _View:
         email = (declared_user.email if declared_user is not None else None) or live
         return is_external(declared_user.kind if declared_user is not None else None, email, self.home)
 
-    def _pin_ids(self, key: Key) -> Mapping[Key, str]:
-        """Return the platform's ids of the resource, account, group and site that a change of that key touches."""
+    def _pin_subjects(self, key: Key) -> Mapping[Key, str]:
+        """Return the platform's ids of the account and the group that a change of that key touches."""
         live, name = self.proposal.live, account_of(key)
-        keys = [key] if name is None else [key, account_key(name)]
+        keys = [] if name is None else [account_key(name)]
         if key[:2] == ("grant", "group") or key[0] == "member":
             keys.append(("group", key[2] if key[0] == "grant" else key[1]))
-        ids = {key: live.ids[key] for key in keys if key in live.ids}
-        site = self._pin_site(Scope(key[3], key[4])) if key[0] == "grant" else _NO_IDS
-        return {**ids, **site} if ids else site  # a site's alone are the same for everybody who gets it
+        return {key: live.ids[key] for key in keys if key in live.ids}
+
+    def _pin_ids(self, change: Change, subjects: Mapping[Key, str]) -> Mapping[Key, str]:
+        """Return the platform's ids of the resource and the site that a change touches, with those of its subjects."""
+        own, side = self.proposal.live.ids.get(change.key), change.before if change.after is None else change.after
+        site = self._pin_site(side.scope) if isinstance(side, Grant) else _NO_IDS
+        if own is None and not subjects:
+            return site  # the same for everybody who gets it
+        return {change.key: own, **subjects, **site} if own is not None else {**subjects, **site}
 
     def _pin_site(self, scope: Scope) -> Mapping[Key, str]:
         """Return the platform's id of a site by its key."""
@@ -426,7 +451,7 @@ _NO_IDS: Mapping[Key, str] = MappingProxyType({})
 def _greatest_powers(proposal: Proposal) -> Mapping[tuple[SubjectKind, str], Power]:
     """Return the greatest power of the groups that are joined or left, and of the accounts that are deleted."""
     wanted: set[tuple[SubjectKind, str]] = set()
-    for change in proposal.changes:
+    for change in [series[0].change for series in proposal.series]:
         match change:
             case Change(before=Member(group=group)) | Change(after=Member(group=group)):
                 wanted.add(("group", group))

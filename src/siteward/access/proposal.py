@@ -28,7 +28,7 @@ from siteward.access.model import (
     account_of,
 )
 from siteward.access.openness import judged
-from siteward.access.ownership import Ownership, Proposed
+from siteward.access.ownership import Ownership, Proposed, Series, find_series
 from siteward.access.patterns import matching
 from siteward.access.policy import Policy
 from siteward.access.state import (
@@ -70,10 +70,27 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     grants: int = 0
     declared: int = 0
 
-    @property
+    @cached_property
     def changes(self) -> tuple[Change, ...]:
         """The proposed changes, in order."""
-        return tuple(proposed.change for proposed in self.proposed)
+        return tuple([proposed.change for proposed in self.proposed])
+
+    @cached_property
+    def series(self) -> tuple[Series, ...]:
+        """The proposed changes, in order, those in a row that differ in nothing but the scope together."""
+        return find_series(self.proposed)
+
+    def series_without(self, keys: Collection[Key]) -> tuple[Series, ...]:
+        """Return the series without the changes of some keys."""
+        if not keys:
+            return self.series
+        rest = (tuple([proposed for proposed in series if proposed.key not in keys]) for series in self.series)
+        return tuple(filter(None, rest))
+
+    @cached_property
+    def demotions(self) -> Mapping[str, Key]:
+        """The accounts that lose the top role, each with the key of the change that takes it."""
+        return demoted([series[0].change for series in self.series], self.traits)
 
     @cached_property
     def needs(self) -> Mapping[Key, tuple[Key, ...]]:
@@ -82,28 +99,24 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
         What ends by its date waits for nothing but what a date causes too.
         """
         needs = dict(dependencies(self.changes, self.traits, self.live.access))
-        for key in demoted(self.changes, self.traits).values() if self._promotions_needed else ():
+        for key in self.demotions.values() if self.demotions and self._promotions_needed else ():
             needs[key] = (*needs.get(key, ()), *self._promotions)
-        dated = {proposed.key for proposed in self.proposed if proposed.due is not None}
+        dated = {proposed.key for series in self.series if series[0].due is not None for proposed in series}
         for proposed in self.proposed if dated else ():
             if proposed.ends and proposed.key in needs:
                 needs[proposed.key] = tuple(key for key in needs[proposed.key] if key in dated)
-        return {key: needed for key, needed in needs.items() if needed}
+        return {key: needed for key, needed in needs.items() if needed} if dated else needs
 
     @cached_property
     def _promotions(self) -> tuple[Key, ...]:
-        tops = (
-            change.key
-            for change in self.changes
-            if isinstance(change.after, Grant) and self.traits.is_top(change.after)
-        )
+        firsts = (series[0].change for series in self.series)  # of one: a top role is on one scope
+        tops = (change.key for change in firsts if isinstance(change.after, Grant) and self.traits.is_top(change.after))
         return tuple(tops)
 
     @property
     def _promotions_needed(self) -> bool:
         """True if too few declared admins are left without those that this proposal makes."""
-        gone = demoted(self.changes, self.traits)
-        tops = {grant.subject.name for grant in self.tops} - set(gone)
+        tops = {grant.subject.name for grant in self.tops} - self.demotions.keys()
         declared_users = [
             self.desired.declared_users[top]
             for top in tops
@@ -138,6 +151,12 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     def projected_index(self) -> Index:
         """The grants by holder once everything proposed is done."""
         return Index(self.projected)
+
+    @cached_property
+    def projected_members(self) -> Mapping[str, tuple[str, ...]]:
+        """The accounts in each group once everything proposed is done."""
+        moves = any(series[0].key[0] == "member" for series in self.series)
+        return self.projected_index.members if moves else self.index.members
 
     @cached_property
     def projected(self) -> Access:

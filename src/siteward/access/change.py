@@ -28,7 +28,7 @@ Action = Literal["create", "update", "delete"]
 Direction = Literal["open", "close", "turn"]
 
 
-class Change(Struct, frozen=True):
+class Change(Struct, frozen=True, cache_hash=True):
     """A resource before and after; at least one side is there, and both have the same `key`.
 
     The key is found once, for it is asked for 55 times of each step of a plan; it is empty for a change without sides.
@@ -91,7 +91,7 @@ def _additions(live: Access, desired: Access) -> Iterator[Change]:
 
 def patch(access: Access, changes: Iterable[Change]) -> Access:
     """Return the access after the changes are made."""
-    return access.patched((change.key, change.after) for change in changes)
+    return access.patched([(change.key, change.after) for change in changes])
 
 
 def rights(grant: Grant, traits: Traits) -> frozenset[str]:
@@ -190,22 +190,23 @@ def order(changes: Iterable[Change], traits: Traits) -> tuple[Change, ...]:
     """
     unordered = tuple(changes)
     demotions = demoted(unordered, traits)
-    return tuple(sorted(unordered, key=lambda change: (_phase(change, traits, demotions), *_person_first(change.key))))
 
+    def place(change: Change) -> tuple[_Phase, str, Key]:
+        """Return where a change stands: of one phase, all of a person are together."""
+        return _phase(change, traits, demotions), account_of(change.key) or "", change.key
 
-def _person_first(key: Key) -> tuple[str, Key]:
-    return (account_of(key) or "", key)
+    return tuple(sorted(unordered, key=place))
 
 
 def _phase(change: Change, traits: Traits, demotions: Mapping[str, Key]) -> _Phase:
     side = change.after if change.after is not None else change.before
-    if isinstance(side, Account | Group):
-        return _subject_phase(change)
     if isinstance(side, Grant):
         if side.scope == EVERYWHERE:
             return _Phase.PROMOTE if direction(change, traits) == "open" else _Phase.DEMOTE
         if demotions and is_regrant(change, traits, demotions):
             return _Phase.REGRANT
+    elif isinstance(side, Account | Group):
+        return _subject_phase(change)
     return _PHASES[direction(change, traits)]
 
 
@@ -318,7 +319,7 @@ def _subjects(key: Key) -> tuple[tuple[str, str], ...]:
     return (("account", key[2]), ("group", key[1])) if key[0] == "member" else ()
 
 
-def dependencies(changes: Sequence[Change], traits: Traits, live: Access) -> Mapping[Key, tuple[Key, ...]]:
+def dependencies(changes: Sequence[Change], traits: Traits, live: Access) -> dict[Key, tuple[Key, ...]]:
     """Return, for each change that has any, the keys of the changes that must be done before it.
 
     A grant depends on the creation of its account or group; a removal on everything that grants the same account
@@ -337,11 +338,12 @@ def dependencies(changes: Sequence[Change], traits: Traits, live: Access) -> Map
     return {key: same.setdefault(keys, keys) for key, keys in needed if keys}
 
 
-def _list_makers(changes: Sequence[Change]) -> Mapping[Key, tuple[Key, ...]]:
+def _list_makers(changes: Sequence[Change]) -> dict[Key, tuple[Key, ...]]:
     """Return, of changes that take nothing, the keys of those that make the accounts and groups of the others."""
-    makers = {change.key: (change.key,) for change in changes if isinstance(change.after, Account | Group)}
+    keys_of_all = [change.key for change in changes]
+    makers = {key: (key,) for key in keys_of_all if key[0] in {"account", "group"}}
     needs: dict[Key, tuple[Key, ...]] = {}
-    for key in [change.key for change in changes]:
+    for key in keys_of_all if makers else ():
         if key[0] == "grant":
             keys = makers.get(key[1:3], ())
         else:

@@ -355,14 +355,17 @@ class Access(ByKey[Resource]):
         others, held = self._others.copy(), self._held.copy()
         own: set[Subject] = set()
         for key, resource in changes:
-            if key[0] == "grant":
-                subject = Subject(key[1], key[2])  # type: ignore[arg-type]  # as above
-                if subject not in own:
-                    own.add(subject)
-                    held[subject] = dict(held.get(subject, ()))
-                _put(held[subject], Scope(key[3], key[4]), resource)
-            else:
+            if key[0] != "grant":
                 _put(others, key, resource)
+                continue
+            if type(resource) is Grant:
+                subject, scope = resource.subject, resource.scope
+            else:
+                subject, scope = Subject(key[1], key[2]), Scope(key[3], key[4])  # type: ignore[arg-type]  # as above
+            if subject not in own:
+                own.add(subject)
+                held[subject] = dict(held.get(subject, ()))
+            _put(held[subject], scope, resource)
         for subject in own:
             if not held[subject]:
                 del held[subject]

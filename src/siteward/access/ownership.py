@@ -20,7 +20,6 @@ from siteward.access.model import (
     Member,
     Resource,
     Scope,
-    Subject,
     account_of,
 )
 from siteward.access.policy import Policy
@@ -121,21 +120,19 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
     classification: Classification
     wanted: Access
 
-    def cause(self, change: Change) -> Cause | None:  # noqa: PLR0911 — one for each kind of resource
+    def cause(self, change: Change) -> Cause | None:
         """Return why a change should be made; `None` for one that is none of our business."""
         if change.key[0] not in self.traits.manages:
             return None
         match change.after if change.after is not None else change.before:
+            case Grant() as grant:  # as nearly all
+                return (self._grant_cause if grant.subject.kind == "account" else self._group_cause)(change, grant)
             case Account() as account:
                 return self._account_cause(change, account)
             case Group(renamed=renamed):
                 return None if change.after is None else "renamed" if renamed else "granted"
             case Member() as member:
                 return self._member_cause(change, member)
-            case Grant(subject=Subject("group")) as grant:
-                return self._group_cause(change, grant)
-            case Grant() as grant:
-                return self._grant_cause(change, grant)
             case None:
                 return None
 
@@ -175,13 +172,14 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
 
     def _grant_cause(self, change: Change, grant: Grant) -> Cause | None:
         name = grant.subject.name
-        if self.classification.classify(name) == "public":
-            return "public" if grant.scope in self.desired.public and self._looked_at(grant.scope) else None
+        account_class = self.classification.classify(name)
         if not self._looked_at(grant.scope):
             return None
+        if account_class == "public":
+            return "public" if grant.scope in self.desired.public else None
         if change.after is None:
             return self._cause_of_taking(name, change.key) if self._takeable(grant) else None
-        if self.classification.classify(name) == "ignored":
+        if account_class == "ignored":
             return None
         way = direction(change, self.traits)
         if way == "close" and name in self.classification.others:
@@ -219,6 +217,11 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
                 return ended or ("unmanaged" if ours else None)
             case "self" | "public" | "ignored":
                 return None
+
+    @property
+    def holds_nothing_back(self) -> bool:
+        """True if neither the mode nor a row in error leaves anything undone."""
+        return self.policy.mode == "full" and self.desired.held is NOTHING_HELD
 
     def held_back(self, proposed: Proposed) -> bool:
         """Return whether this is left undone, by the mode or because a row in error may speak of it.
@@ -263,12 +266,13 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
         )
 
     def _origin(self, change: Change, declared_user: DeclaredUser | None) -> Origin | None:
-        key = change.key
-        over = self.desired.ended.get(key)
-        if change.after is None and over is not None:
-            return Origin(over.at, ticket=over.ticket, reason=over.reason)
-        if change.after is not None and key in self.desired.origins:
-            return self.desired.origins[key]
+        if change.after is None:
+            over = self.desired.ended.get(change.key)
+            origin = Origin(over.at, ticket=over.ticket, reason=over.reason) if over is not None else None
+        else:
+            origin = self.desired.origins.get(change.key)
+        if origin is not None:
+            return origin
         return (
             Origin(declared_user.at, ticket=declared_user.ticket, reason=declared_user.reason)
             if declared_user is not None

@@ -98,7 +98,7 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
 
         What ends by its date waits for nothing but what a date causes too.
         """
-        needs = dict(dependencies(self.changes, self.traits, self.live.access))
+        needs = dependencies(self.changes, self.traits, self.live.access)
         for key in self.demotions.values() if self.demotions and self._promotions_needed else ():
             needs[key] = (*needs.get(key, ()), *self._promotions)
         dated = {proposed.key for series in self.series if series[0].due is not None for proposed in series}
@@ -186,15 +186,16 @@ def manage(
     ours = _own(live, desired, traits, policy, earlier, others)
     classification, wanted = ours.classification, ours.wanted
     mismatched = find_mismatched(classification, memory)
-    causes, left = _split(ours)
-    timings = _find_timings(causes, ours, alternatives, earlier)
-    row = tuple(ours.explained(change, causes[change], timings.get(change.key)) for change in order(causes, traits))
-    held = _held_back(row, ours)
-    mine = tuple(proposed for proposed in row if proposed.key not in held)
-    back = tuple(proposed for proposed in row if proposed.key in held)
-    changes = [proposed.change for proposed in mine]
+    taken, left = _split(ours)
+    causes, changes = {change.key: cause for change, cause in taken}, [change for change, _ in taken]
+    timings = _find_timings(taken, ours, alternatives, earlier)
+    row = [
+        ours.explained(change, causes[change.key], timings.get(change.key) if timings else None)
+        for change in order(changes, traits)
+    ]
+    mine, back = _hold_back(row, ours)
     counts = tally(live, desired, traits, classification, include_unmanaged=policy.unmanaged != "report")
-    excess = _find_excess(tuple(causes), left, ours)
+    excess = _find_excess(changes, left, ours)
     return Proposal(
         live=live, desired=desired, traits=traits, policy=policy, memory=memory, proposed=mine, held_back=back,
         excess=excess, unmanaged=counts.unmanaged,
@@ -203,9 +204,9 @@ def manage(
             *judged(live, desired),
             *_describe_held(desired, back),
             *report_excess(excess, desired),
-            *findings(classification, wanted, memory, changes, counts.unmanaged, mismatched, left),
+            *findings(classification, wanted, memory, [it.change for it in mine], counts.unmanaged, mismatched, left),
             *_warn_without_identities(classification, memory, base),
-            *warn_address_changes(classification, changes),
+            *warn_address_changes(classification, [proposed.change for proposed in mine]),
         ),
         others=others,
         mismatched=mismatched,
@@ -255,17 +256,17 @@ def _without_live(wanted: Access, live: Access, others: Collection[str]) -> Acce
     )
 
 
-def _split(ours: Ownership) -> tuple[dict[Change, Cause], list[Change]]:
+def _split(ours: Ownership) -> tuple[list[tuple[Change, Cause]], list[Change]]:
     """Return the differences that are ours to act on, with the causes, and those that are not."""
-    causes: dict[Change, Cause] = {}
+    taken: list[tuple[Change, Cause]] = []
     left: list[Change] = []
     for change in diff(ours.live.access, ours.wanted):
         cause = ours.cause(change)
         if cause is None:
             left.append(change)
         else:
-            causes[change] = cause
-    return causes, left
+            taken.append((change, cause))
+    return taken, left
 
 
 def _find_excess(changes: Sequence[Change], left: Sequence[Change], ours: Ownership) -> tuple[Excess, ...]:
@@ -280,7 +281,10 @@ def _find_excess(changes: Sequence[Change], left: Sequence[Change], ours: Owners
 
 
 def _find_timings(
-    causes: Mapping[Change, Cause], ours: Ownership, alternatives: Alternatives, earlier: Mapping[str, str] | None
+    taken: Sequence[tuple[Change, Cause]],
+    ours: Ownership,
+    alternatives: Alternatives,
+    earlier: Mapping[str, str] | None,
 ) -> Mapping[Key, Timing]:
     """Return the timing of each change that a date causes; `earlier` is as in `Classification`."""
 
@@ -290,11 +294,11 @@ def _find_timings(
             return None
         same = alternative is ours.desired
         others = ours.classification.others
-        own = causes if same else _split(_own(ours.live, alternative, ours.traits, ours.policy, earlier, others))[0]
-        return {change.key: change.after for change in own}
+        own = taken if same else _split(_own(ours.live, alternative, ours.traits, ours.policy, earlier, others))[0]
+        return {change.key: change.after for change, _ in own}
 
     return find_timings(
-        causes,
+        taken,
         ours.traits,
         endless=wished(alternatives.endless),
         unbegun=wished(alternatives.unbegun),
@@ -324,12 +328,17 @@ def _own(
     )
 
 
-def _held_back(row: Sequence[Proposed], ours: Ownership) -> set[Key]:
+def _hold_back(row: Sequence[Proposed], ours: Ownership) -> tuple[tuple[Proposed, ...], tuple[Proposed, ...]]:
+    """Return the changes to be made, and those that the mode or a row in error leaves undone."""
+    if ours.holds_nothing_back:
+        return tuple(row), ()
     held = {proposed.key for proposed in row if ours.held_back(proposed)}
     kept = {
         name: key for name, key in demoted((proposed.change for proposed in row), ours.traits).items() if key in held
     }
-    return held | {proposed.key for proposed in row if is_regrant(proposed.change, ours.traits, kept)}
+    held |= {proposed.key for proposed in row if is_regrant(proposed.change, ours.traits, kept)}
+    mine = tuple(proposed for proposed in row if proposed.key not in held)
+    return mine, tuple(proposed for proposed in row if proposed.key in held)
 
 
 def _describe_held(desired: Desired, held: Iterable[Proposed]) -> Iterator[Diagnostic]:

@@ -353,21 +353,23 @@ class Access(ByKey[Resource]):
     def patched(self, changes: Iterable[tuple[Key, Resource | None]]) -> Access:
         """Return the access with other resources under some keys, or none; what is of nobody else is shared."""
         others, held = self._others.copy(), self._held.copy()
-        own: set[Subject] = set()
+        own: dict[Subject, dict[Scope, Grant]] = {}
         for key, resource in changes:
-            if key[0] != "grant":
-                _put(others, key, resource)
-                continue
             if type(resource) is Grant:
-                subject, scope = resource.subject, resource.scope
+                rights = own.get(resource.subject)
+                if rights is None:
+                    rights = own[resource.subject] = dict(held.get(resource.subject, ()))
+                rights[resource.scope] = resource
+            elif key[0] == "grant":
+                subject = Subject(key[1], key[2])  # type: ignore[arg-type]  # as above
+                if subject not in own:
+                    own[subject] = dict(held.get(subject, ()))
+                own[subject].pop(Scope(key[3], key[4]), None)
             else:
-                subject, scope = Subject(key[1], key[2]), Scope(key[3], key[4])  # type: ignore[arg-type]  # as above
-            if subject not in own:
-                own.add(subject)
-                held[subject] = dict(held.get(subject, ()))
-            _put(held[subject], scope, resource)
-        for subject in own:
-            if not held[subject]:
+                _put(others, key, resource)
+        for subject, rights in own.items():
+            held[subject] = rights
+            if not rights:
                 del held[subject]
         made = Access()
         made._fill(others, held, before=self)

@@ -134,7 +134,7 @@ class _Walk:
     def _write(self, wave: Sequence[Step]) -> Iterator[tuple[str, Cost]]:
         """Yield the cost of each bundle of a wave; accounts to be deleted are read once more before."""
         steps = {step.change: step for step in wave}
-        doomed = {step.change.key for step in wave if deletes_account(step.change)}
+        doomed = {change.key for change in steps if change.after is None and deletes_account(change)}
         if doomed:
             yield wave[0].id, self._forecast.refresh(doomed)
         live = replace(self._basis.live, access=self.access)

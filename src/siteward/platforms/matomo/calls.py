@@ -103,15 +103,14 @@ def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
 def plan_bundle(bundle: Bundle, live: Live) -> list[PlannedCalls]:
     """Return the calls of one bundle, with what is to come for those whom it makes, or from whom it takes something."""
     state = native(live, NativeState)
-    asking = [change for change in bundle.changes if _asks_for_new_grants(change, state)]
+    invites = state.onboarding == "invite"
+    # Only an invitation and a removal ask what else their account is going to have.
+    asking = [
+        change for change in bundle.changes if change.after is None or (invites and isinstance(change.after, Account))
+    ]
     new_grants = group_new_grants((*bundle.changes, *_list_ahead(asking, bundle))) if asking else {}
     parting = find_parting(bundle.changes, new_grants, live)
     return plan(bundle.changes, Situation(live, state, bundle.passwords, new_grants, parting))
-
-
-def _asks_for_new_grants(change: Change, state: NativeState) -> bool:
-    """Return whether the calls of a change depend on what its account is going to have: an invitation, or a removal."""
-    return change.after is None or (isinstance(change.after, Account) and state.onboarding == "invite")
 
 
 def _list_ahead(asking: Iterable[Change], bundle: Bundle) -> Iterator[Change]:

@@ -47,14 +47,14 @@ class Power(IntEnum):
 _POWER_NAMES: tuple[PowerName, ...] = get_args(PowerName)
 
 
-class Subject(Struct, frozen=True, order=True, cache_hash=True):
+class Subject(Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """The holder of a grant: an account or a group of the instance, by its canonical name there."""
 
     kind: SubjectKind
     name: str
 
 
-class Scope(Struct, frozen=True, order=True, cache_hash=True):
+class Scope(Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """The scope of a grant: `site`, `metasite`, `module`, `team`, or the whole `instance`.
 
     `name` is the label people know: a site's domain where that is unique on the instance, else
@@ -132,7 +132,7 @@ class Member(Struct, frozen=True):
         return ("member", self.group, self.account)
 
 
-class Grant(Struct, frozen=True):
+class Grant(Struct, frozen=True, gc=False):
     """A role of a subject on a scope, in the platform's native words.
 
     `extras` are rights that travel with the role (Matomo capabilities). `None`, on the desired side

@@ -36,7 +36,7 @@ from siteward.access.state import (
 from siteward.access.traits import Traits, declarable
 
 
-class Proposed(Struct, frozen=True, kw_only=True):
+class Proposed(Struct, frozen=True, kw_only=True, gc=False):
     """One difference that is ours, with why: the cause, the place in the file, and the person behind it.
 
     `due` is the date that causes it, if one does; `waits` is true if it gives what nobody has agreed to yet (see

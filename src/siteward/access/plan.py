@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.accounts import UnmanagedAccount
 from siteward.access.case import unreachable_steps
@@ -41,7 +42,7 @@ from siteward.access.traits import Traits
 __all__ = ["Cause", "InstancePlan", "Need", "Plan", "Risk", "Step", "UnmanagedAccount", "Waived", "compose"]
 
 
-class Step(Struct, frozen=True, kw_only=True):
+class Step(Struct, frozen=True, kw_only=True, gc=False):
     """One change in a plan.
 
     `id` is unique in its instance's plan (`s1`, `s2`, … in order of execution). `person` is the declared
@@ -260,20 +261,6 @@ _Needed: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 """The ids of the steps that a step depends on, and of those of them that are blocked."""
 
 
-class _Common(Struct, frozen=True):
-    """What is the same of all steps of a series; `risks` are those where nothing is said of a step.
-
-    `ids` are the platform's of the account and group that they are about.
-    """
-
-    before: Power
-    after: Power
-    raises: bool
-    external: bool
-    risks: tuple[str, ...]
-    ids: Mapping[Key, str]
-
-
 class _View:
     """A proposal with all diagnostics on it, from which its steps are built."""
 
@@ -309,7 +296,7 @@ class _View:
         needs, made = self.proposal.needs, dict[Key, Step]()
         after: dict[tuple[Key, ...], _Needed] = {}  # what a new account is given waits for the same
         for series in row:
-            common = self._find_common(series[0])
+            model = self._build_model(series[0])
             for proposed in series:
                 keys = needs.get(proposed.change.key, ())
                 needed = after.get(keys)
@@ -318,7 +305,7 @@ class _View:
                     needed = tuple([step.id for step in before]), tuple([step.id for step in before if step.blocked])
                     if len(before) == len(keys):
                         after[keys] = needed
-                made[proposed.change.key] = self._build_step(proposed, common, f"{prefix}{len(made) + 1}", needed)
+                made[proposed.change.key] = self._build_step(proposed, model, f"{prefix}{len(made) + 1}", needed)
         return tuple(made.values())
 
     def other_diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -340,42 +327,44 @@ class _View:
                 held.discard(name)
         return sum(not self.proposal.live.is_self(name) for name in held)
 
-    def _find_common(self, first: Proposed) -> _Common:
-        """Return what is the same of all steps of the series that begins so."""
+    def _build_model(self, first: Proposed) -> Step:
+        """Return what is the same of all steps of the series that begins so, of which nothing is said.
+
+        Its `ids` are those of the account and the group that the series is about.
+        """
         before, after, raises = self._weigh(first.change)
         external = self._is_external(first)
         risks = self.risks.of(first, (), after, external=external, raises=raises)
-        return _Common(before, after, raises, external, risks, self._pin_subjects(first.key))
-
-    def _build_step(self, proposed: Proposed, common: _Common, name: str, first: _Needed) -> Step:
-        change, (depends_on, blocked) = proposed.change, first
-        diagnostics = tuple(self.by_key.get(change.key, ()))
-        if diagnostics:
-            self._told.add(change.key)
-        if blocked:
-            message = f"this needs {', '.join(blocked)}, which cannot be done"
-            diagnostics = (*diagnostics, error("depends-on-blocked", message, about=change.key))
-        after, external, raises, risks = common.after, common.external, common.raises, common.risks
-        if diagnostics:
-            risks = self.risks.of(proposed, diagnostics, after, external=external, raises=raises)
         return Step(
-            id=name,
-            change=change,
-            cause=proposed.cause,
-            due=proposed.due,
-            waits=proposed.waits,
-            origin=proposed.origin,
-            person=proposed.person,
-            before_power=common.before,
+            id="",
+            change=first.change,
+            cause=first.cause,
+            due=first.due,
+            waits=first.waits,
+            origin=first.origin,
+            person=first.person,
+            before_power=before,
             after_power=after,
             raises=raises,
             external=external,
             risk=greatest(risks),
             risks=risks,
-            ids=self._pin_ids(change, common.ids),
-            depends_on=depends_on,
-            diagnostics=diagnostics,
+            ids=self._pin_subjects(first.key),
         )
+
+    def _build_step(self, proposed: Proposed, model: Step, name: str, first: _Needed) -> Step:
+        change, (depends_on, blocked), said = proposed.change, first, self.by_key.get(proposed.change.key, ())
+        step = replace(model, id=name, change=change, ids=self._pin_ids(change, model.ids), depends_on=depends_on)
+        if not said and not blocked:
+            return step
+        if said:
+            self._told.add(change.key)
+        diagnostics = tuple(said)
+        if blocked:
+            message = f"this needs {', '.join(blocked)}, which cannot be done"
+            diagnostics = (*diagnostics, error("depends-on-blocked", message, about=change.key))
+        risks = self.risks.of(proposed, diagnostics, step.after_power, external=step.external, raises=step.raises)
+        return replace(step, diagnostics=diagnostics, risks=risks, risk=greatest(risks))
 
     def _weigh(self, change: Change) -> tuple[Power, Power, bool]:
         """Return the powers before and after, and whether powers are raised; of grants, once for each pair of roles."""

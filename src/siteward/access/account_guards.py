@@ -30,15 +30,13 @@ def keep_myself(case: Case) -> Iterator[Diagnostic]:
     """Refuse every change to the account in use, directly or through its groups."""
     live = case.proposal.live
     groups = {group for group, members in case.group_members.items() if any(map(live.is_self, members))}
-    for proposed in case.proposal.proposed:
-        own = any(map(live.is_self, _logins_of(proposed)))
-        shared = group_of(proposed.key) in groups and direction(proposed.change, case.proposal.traits) != "open"
+    message = f"{live.me} is the account in use here and is never changed"
+    for series in case.proposal.series:
+        first = series[0]
+        own = any(map(live.is_self, _logins_of(first)))
+        shared = group_of(first.key) in groups and direction(first.change, case.proposal.traits) != "open"
         if own or shared:
-            yield error(
-                "self-protected",
-                f"{live.me} is the account in use here and is never changed",
-                about=proposed.key,
-            )
+            yield from [error("self-protected", message, about=proposed.key) for proposed in series]
 
 
 def keep_known_self(case: Case) -> Iterator[Diagnostic]:
@@ -65,17 +63,18 @@ def keep_owner(case: Case) -> Iterator[Diagnostic]:
     if case.confirmed or traits.top is None:
         return
     tops = {grant.subject.name for grant in case.proposal.tops if grant.key not in live.pending}
-    for proposed in case.proposal.proposed:
-        name, change = account_of(proposed.key), proposed.change
+    for series in case.proposal.series:  # of one: a top role is on one scope
+        change, key = series[0].change, series[0].key
+        name = account_of(key)
         demotes = isinstance(change.before, Grant) and traits.is_top(change.before)
         keeps = isinstance(change.after, Grant) and traits.is_top(change.after)
         if name not in tops or keeps or not (demotes or deletes_account(change)):
             continue
         message = f"{traits.platform} does not show whose credentials these are, and they may be those of {name}"
         if "self" in case.accept:
-            yield warning("self-unconfirmed", f"{message}; accepted: {case.accept['self']}", about=proposed.key)
+            yield warning("self-unconfirmed", f"{message}; accepted: {case.accept['self']}", about=key)
         else:
-            yield error("self-unconfirmed", message, about=proposed.key, hint=CONFIRM)
+            yield error("self-unconfirmed", message, about=key, hint=CONFIRM)
 
 
 def _same_login(first: str, second: str, traits: Traits) -> bool:
@@ -102,19 +101,16 @@ def keep_protected(case: Case) -> Iterator[Diagnostic]:
     """Refuse every change, gains too, to accounts that a pattern of `protect` matches, declared or not."""
     patterns = case.proposal.policy.protect
     matches: dict[str, str | None] = {}
-    clear: set[str] = set()
-    for proposed in case.proposal.proposed if patterns else ():
-        if proposed.key[:2] == ("grant", "account") and proposed.key[2] in clear:
-            continue  # as nearly all in a first plan: one look at each account is enough
-        for name in (*case.affected(proposed.key), *_logins_of(proposed)):
+    for series in case.proposal.series if patterns else ():
+        first = series[0]
+        for name in (*case.affected(first.key), *_logins_of(first)):
             if name not in matches:
                 matches[name] = matching(patterns, *_collect_names(case.proposal, name))
-        names = (*case.affected(proposed.key), *_logins_of(proposed), *_wished_emails(proposed))
+        names = (*case.affected(first.key), *_logins_of(first), *_wished_emails(first))
         pattern = next((match for name in names if (match := matches.get(name) or matching(patterns, name))), None)
-        if pattern is None:
-            clear.update(names[:1] if proposed.key[0] == "grant" else ())
-        else:
-            yield error("protected", f"protected by the pattern {pattern}", about=proposed.key)
+        if pattern is not None:
+            message = f"protected by the pattern {pattern}"
+            yield from [error("protected", message, about=proposed.key) for proposed in series]
 
 
 def _collect_names(proposal: Proposal, name: str) -> tuple[str | None, ...]:
@@ -144,11 +140,12 @@ def keep_identity(case: Case) -> Iterator[Diagnostic]:
     others, mismatched = case.proposal.others, case.proposal.mismatched
     yield from _report_remade(case)
     blocked: dict[str, list[Key]] = {}
-    for proposed in case.proposal.proposed:
-        name = account_of(proposed.key) or ""
-        if name in mismatched or (name in others and not _ends_access(proposed.change, case.proposal.traits)):
-            blocked.setdefault(name, []).append(proposed.key)
-        yield from _keep_named_account(proposed)
+    for series in case.proposal.series:
+        first = series[0]
+        name = account_of(first.key) or ""
+        if name in mismatched or (name in others and not _ends_access(first.change, case.proposal.traits)):
+            blocked.setdefault(name, []).extend([proposed.key for proposed in series])
+        yield from _keep_named_account(first)  # of one: an account is no grant
     for name, mismatch in mismatched.items():
         yield from _object(case, name, mismatch, blocked.get(name) or [account_key(name)])
     if not others:

@@ -261,9 +261,11 @@ def _report_existing(
 ) -> Iterator[Diagnostic]:
     """Yield diagnostics on declared users whose live accounts are not in the journal: they may be somebody else's."""
     new = [name for name in _list_new(classification, memory) if name not in mismatched]
-    about: dict[str, list[Change]] = defaultdict(list)
-    for change in changes:
-        about[account_of(change.key) or ""].append(change)
+    about: dict[str, list[Change]] = {name: [] for name in new}
+    for change in changes if new else ():
+        name = account_of(change.key) or ""
+        if name in about:
+            about[name].append(change)
     quiet = []
     for name in new:
         gained = [

@@ -54,7 +54,8 @@ class AdminTimeline:
         tops = (grant for grant in proposal.tops if grant.subject.kind == "account")
         self.holding = frozenset(top.subject.name for top in tops if not proposal.live.is_self(top.subject.name))
         self.counted = frozenset(name for name in self.holding if self._counts(name))
-        self._moves = tuple(move for proposed in proposal.proposed if (move := self._build_move(proposed)) is not None)
+        moves = (self._build_move(series[0]) for series in proposal.series)  # of one: a top role is on one scope
+        self._moves = tuple(move for move in moves if move is not None)
 
     def objections(self) -> tuple[frozenset[Key], frozenset[Key]]:
         """Return the steps to refuse: those that would leave too few admins, and those that would make too many."""
@@ -104,7 +105,7 @@ class AdminTimeline:
     @staticmethod
     def _find_ended(proposal: Proposal) -> Iterator[str]:
         """Yield the accounts whose top role is over by a date, whether or not the mode lets it be taken."""
-        for proposed in (*proposal.proposed, *proposal.held_back):
+        for proposed in (*(series[0] for series in proposal.series), *proposal.held_back):
             before, name = proposed.change.before, account_of(proposed.key)
             if proposed.ends and name is not None and isinstance(before, Grant) and proposal.traits.is_top(before):
                 yield name

@@ -40,7 +40,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def group_members(self) -> Mapping[str, tuple[str, ...]]:
         """The members of each of the platform's own groups, now or afterwards."""
-        now, then = self.proposal.index.members, self.proposal.projected_index.members
+        now, then = self.proposal.index.members, self.proposal.projected_members
         return {group: tuple(sorted({*now.get(group, ()), *then.get(group, ())})) for group in now.keys() | then.keys()}
 
     def affected(self, key: Key) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ waits: nobody has agreed to it yet.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -48,27 +48,33 @@ class Timing(Struct, frozen=True):
 
 
 def find_timings(
-    causes: Mapping[Change, Cause],
+    taken: Sequence[tuple[Change, Cause]],
     traits: Traits,
     *,
     endless: Wished | None,
     unbegun: Wished | None,
     recorded: Wished | None,
 ) -> Mapping[Key, Timing]:
-    """Return the timing of each change that a date causes, by key; the three are as in `Alternatives`."""
+    """Return the timing of each change that a date causes, by key; the three are as in `Alternatives`.
+
+    `taken` are the changes that are made, each with its cause.
+    """
+    if endless is None and unbegun is None and all(cause != "expired" for _, cause in taken):
+        return {}  # no date has any part in it
     dues: dict[Key, Due] = {}
-    for change, cause in causes.items():
+    changes = [change for change, _ in taken]
+    for change, cause in taken:
         if _ends(change, cause, traits, endless):
             dues[change.key] = "end"
         elif unbegun is not None and _differs(change, unbegun) and direction(change, traits) != "close":
             dues[change.key] = "start"
-    demotions = {name: key for name, key in demoted(causes, traits).items() if dues.get(key) == "end"}
-    for change in causes if demotions else ():
+    demotions = {name: key for name, key in demoted(changes, traits).items() if dues.get(key) == "end"}
+    for change in changes if demotions else ():
         if is_regrant(change, traits, demotions) and (endless is None or _differs(change, endless)):
             dues[change.key] = "end"
     return {
         change.key: Timing(dues[change.key], direction(change, traits) != "close" and _is_news(change, recorded))
-        for change in causes
+        for change in changes
         if change.key in dues
     }
 

@@ -67,14 +67,13 @@ class Gains(Struct, frozen=True, dict=True):
     def objections(self) -> Iterator[Diagnostic]:
         """Yield an error on each step that gives what a rule refuses, and a warning for what stands all the same."""
         proposal = self.proposal
-        for proposed in proposal.proposed:
-            named = proposed.origin is None or proposed.origin.wildcard is None
-            if named and not proposal.policy.rules and not isinstance(proposed.change.after, Member):
-                continue
-            gives = direction(proposed.change, proposal.traits) != "close"
+        for series in proposal.series:
+            gives = direction(series[0].change, proposal.traits) != "close"
             severity = Severity.ERROR if gives else Severity.WARNING
-            yield from self._refused(proposed, proposal.projected_index, severity)
-            yield from self._too_wide(proposed, severity)
+            concerned = proposal.policy.rules or any(self._too_wide(series[0], severity))
+            for proposed in series if concerned else ():
+                yield from self._refused(proposed, proposal.projected_index, severity)
+                yield from self._too_wide(proposed, severity)
         if proposal.policy.rules:
             for proposed in proposal.held_back:
                 yield from self._refused(proposed, self._wanted, Severity.WARNING)
@@ -255,20 +254,24 @@ class Gains(Struct, frozen=True, dict=True):
     def _standing_patterns(self) -> Iterator[Diagnostic]:
         """Yield a warning for each person and pattern that gives more than patterns may, and has given it already."""
         told: set[tuple[str, str | None]] = set()
-        for key, origin in self._patterned():
-            if key in self._waiting:
+        live, desired = self.proposal.live.access, self.proposal.desired
+        for key, origin in desired.origins.items() if self._any_beyond_patterns() else ():
+            if origin.wildcard is None or key in self._waiting:
                 continue
-            grant = self.proposal.projected.find(key) or self.proposal.desired.access.find(key)
+            grant = live.find(key) or desired.access.find(key)  # no step changes what is there
             if isinstance(grant, Grant) and (grant.subject.name, origin.wildcard) not in told:
                 for found in self._beyond_patterns(grant, origin, Severity.WARNING):
                     told.add((grant.subject.name, origin.wildcard))
                     yield found
 
-    def _patterned(self) -> Iterator[tuple[Key, Origin]]:
-        """Yield the keys of the wished grants that a pattern leads to, with their origins."""
-        origins = self.proposal.desired.origins
-        if any(origin.wildcard is not None for origin in origins.values()):
-            yield from [(key, origin) for key, origin in origins.items() if origin.wildcard is not None]
+    def _any_beyond_patterns(self) -> bool:
+        """Return whether a pattern leads to any grant, live or wished, of more than patterns may give."""
+        roles, origins = self.proposal.traits.roles.values(), self.proposal.desired.origins
+        greater = {role.name for kind in roles for role in kind if role.power > self.proposal.policy.wildcards_at_most}
+        both = (self.proposal.live.access, self.proposal.desired.access)
+        held = (grant for access in both for _, rights in access.by_subject() for grant in rights.values())
+        great = (origins.get(grant.key) for grant in held if grant.role in greater or grant.extras)  # as few are
+        return any(origin is not None and origin.wildcard is not None for origin in great)
 
     # -- one right
 

@@ -25,7 +25,7 @@ from siteward.access.account_guards import (
 from siteward.access.admins import AdminTimeline
 from siteward.access.approvals import NEEDED
 from siteward.access.case import Case, unreachable_steps
-from siteward.access.change import deletes_account, demoted, direction, is_regrant
+from siteward.access.change import deletes_account, direction, is_regrant
 from siteward.access.diagnostic import Diagnostic, error, note, plural, warning
 from siteward.access.gains import Gains
 from siteward.access.limits import Begun, Spending, budgets
@@ -128,7 +128,7 @@ def keep_proven(case: Case) -> Iterator[Diagnostic]:
 
 def keep_grants(case: Case) -> Iterator[Diagnostic]:
     """Refuse `grants: []`, the wish that nobody has anything, without an explicit consent."""
-    takes = any(proposed.cause == "silence" and proposed.change.after is None for proposed in case.proposal.proposed)
+    takes = any(series[0].cause == "silence" and series[0].change.after is None for series in case.proposal.series)
     if case.proposal.desired.empty and takes:
         if "empty" in case.accept:
             yield warning(
@@ -145,33 +145,35 @@ def keep_grants(case: Case) -> Iterator[Diagnostic]:
 def keep_expressible(case: Case) -> Iterator[Diagnostic]:
     """Refuse roles and extras that this server does not have, and roles that cannot be granted."""
     traits = case.proposal.traits
-    for proposed in case.proposal.proposed:
-        after = proposed.change.after
+    for series in case.proposal.series:
+        after = series[0].change.after
         if not isinstance(after, Grant):
             continue
         role = traits.role(after.scope.kind, after.role)
         unknown = sorted((after.extras or frozenset()) - set(traits.extras) - set(traits.included))
+        keys = [proposed.key for proposed in series] if role is None or not role.declarable or unknown else []
         if role is None or not role.declarable:
             has = tuple(role.name for role in traits.roles.get(after.scope.kind, ()) if role.declarable)
             message = f"{after.role} is not a role that can be given here; there are: {', '.join(has) or 'none'}"
-            yield error("role-not-available", message, about=proposed.key, allowed=has)
+            yield from [error("role-not-available", message, about=key, allowed=has) for key in keys]
         elif unknown:
-            yield error("extra-not-available", f"there is no such right here: {', '.join(unknown)}", about=proposed.key)
+            message = f"there is no such right here: {', '.join(unknown)}"
+            yield from [error("extra-not-available", message, about=key) for key in keys]
 
 
 def keep_accounts(case: Case) -> Iterator[Diagnostic]:
     """Refuse deletions without `state: absent` or `unmanaged: remove` in the file, or without a consent now."""
-    for proposed in case.proposal.proposed:
-        if not deletes_account(proposed.change):
+    for series in case.proposal.series:  # of one: an account is no grant
+        if not deletes_account(series[0].change):
             continue
-        if proposed.cause not in {"absent", "unmanaged"}:
+        if series[0].cause not in {"absent", "unmanaged"}:
             yield error(
                 "deletion-not-asked",
                 "leaving is not deleting: say `state: absent` to have it deleted",
-                about=proposed.key,
+                about=series[0].key,
             )
         elif not case.allow_delete and DELETIONS not in case.accept:
-            yield error(DELETION, "an account is deleted only with `--allow-delete`", about=proposed.key)
+            yield error(DELETION, "an account is deleted only with `--allow-delete`", about=series[0].key)
 
 
 def keep_bounds(case: Case) -> Iterator[Diagnostic]:
@@ -245,23 +247,18 @@ def keep_budgets(case: Case) -> Iterator[Diagnostic]:
 
 def tell_reach(case: Case) -> Iterator[Diagnostic]:
     """Yield notes on steps on group grants (how many accounts they reach), and on a gap in an account's access."""
-    traits = case.proposal.traits
-    demotions = demoted(case.proposal.changes, traits)
-    for proposed in case.proposal.proposed:
-        group = group_of(proposed.key)
-        if group is not None and proposed.key[0] == "grant":
-            people = len(case.affected(proposed.key))
-            yield note(
-                "reach",
-                f"through group {group} this reaches {plural(people, 'account')}",
-                about=proposed.key,
-                count=people,
-            )
-        if is_regrant(proposed.change, traits, demotions):
+    traits, demotions = case.proposal.traits, case.proposal.demotions
+    for series in case.proposal.series:
+        group = group_of(series[0].key)
+        if group is not None and series[0].key[0] == "grant":
+            people = len(case.affected(series[0].key))
+            message = f"through group {group} this reaches {plural(people, 'account')}"
+            yield from [note("reach", message, about=proposed.key, count=people) for proposed in series]
+        if is_regrant(series[0].change, traits, demotions):
             message = (
                 "the account is without this for a moment: it can only be given once the account is no admin any more"
             )
-            yield note("gap", message, about=proposed.key, effect="gap")
+            yield from [note("gap", message, about=proposed.key, effect="gap") for proposed in series]
 
 
 Guard = Callable[[Case], Iterable[Diagnostic]]

@@ -17,7 +17,7 @@ from siteward.access.change import Change, deletes_account, direction, escalates
 from siteward.access.diagnostic import Diagnostic, Severity, diagnostic, plural
 from siteward.access.effective import Index
 from siteward.access.model import Grant, Key, Member, account_of
-from siteward.access.ownership import Proposed
+from siteward.access.ownership import Proposed, Series
 from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit
 from siteward.access.proposal import Proposal
 from siteward.access.traits import Traits
@@ -56,26 +56,21 @@ class Spending(Struct, frozen=True):
     unreachable_steps: frozenset[Key]
     mails: int = 0
 
-    @property
-    def steps(self) -> tuple[Proposed, ...]:
-        """The steps that will be done."""
-        return tuple(proposed for proposed in self.proposal.proposed if proposed.key not in self.unreachable_steps)
-
     def counts(self) -> Mapping[str, int]:
         """Return what each budget is charged with."""
-        steps, traits = self.steps, self.proposal.traits
+        steps, traits = self.proposal.series_without(self.unreachable_steps), self.proposal.traits
         group_members = _sizes(self.proposal)
-        deleted = {step.key[1] for step in steps if deletes_account(step.change)}
-        taken = [step for step in steps if takes(step.change, traits)]
-        lost = [proposed for proposed in taken if proposed.due != "end"]
+        deleted = {series[0].key[1] for series in steps if deletes_account(series[0].change)}
+        taken = [series for series in steps if takes(series[0].change, traits)]
+        lost = [series for series in taken if series[0].due != "end"]
         powerful = _powerful_groups(self.proposal.projected_index, traits) if group_members else frozenset()
         return {
-            "removals": len(emptied(self.proposal, self.unreachable_steps, lost) | deleted),
-            "revocations": sum(_weight(proposed.key, group_members) for proposed in lost),
+            "removals": len(emptied(self.proposal, self.unreachable_steps, [series[0] for series in lost]) | deleted),
+            "revocations": sum(_weight(series, group_members) for series in lost),
             "escalations": sum(
-                _weight(step.key, group_members) for step in steps if _escalates(step.change, traits, powerful)
+                _weight(series, group_members) for series in steps if _escalates(series[0].change, traits, powerful)
             ),
-            "expiries": sum(_weight(proposed.key, group_members) for proposed in taken if proposed.due == "end"),
+            "expiries": sum(_weight(series, group_members) for series in taken if series[0].due == "end"),
             "mails": self.mails,
         }
 
@@ -114,12 +109,13 @@ def _powerful_groups(index: Index, traits: Traits) -> frozenset[str]:
 
 def _sizes(proposal: Proposal) -> Mapping[str, int]:
     """Return how many are in each group, now or afterwards, whichever is more."""
-    now, then = proposal.index.members, proposal.projected_index.members
+    now, then = proposal.index.members, proposal.projected_members
     return {group: max(len(now.get(group, ())), len(then.get(group, ()))) for group in now.keys() | then.keys()}
 
 
-def _weight(key: Key, group_members: Mapping[str, int]) -> int:
-    return max(1, group_members.get(key[2], 0)) if key[:2] == ("grant", "group") else 1
+def _weight(series: Series, group_members: Mapping[str, int]) -> int:
+    key = series[0].key
+    return len(series) * (max(1, group_members.get(key[2], 0)) if key[:2] == ("grant", "group") else 1)
 
 
 def budgets(spending: Spending, accept: Mapping[str, str], begun: Begun | None = None) -> Iterator[Diagnostic]:

@@ -47,14 +47,14 @@ class Power(IntEnum):
 _POWER_NAMES: tuple[PowerName, ...] = get_args(PowerName)
 
 
-class Subject(Struct, frozen=True, order=True, cache_hash=True):
+class Subject(Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """The holder of a grant: an account or a group of the instance, by its canonical name there."""
 
     kind: SubjectKind
     name: str
 
 
-class Scope(Struct, frozen=True, order=True, cache_hash=True):
+class Scope(Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """The scope of a grant: `site`, `metasite`, `module`, `team`, or the whole `instance`.
 
     `name` is the label people know: a site's domain where that is unique on the instance, else
@@ -132,7 +132,7 @@ class Member(Struct, frozen=True):
         return ("member", self.group, self.account)
 
 
-class Grant(Struct, frozen=True):
+class Grant(Struct, frozen=True, gc=False):
     """A role of a subject on a scope, in the platform's native words.
 
     `extras` are rights that travel with the role (Matomo capabilities). `None`, on the desired side
@@ -353,18 +353,23 @@ class Access(ByKey[Resource]):
     def patched(self, changes: Iterable[tuple[Key, Resource | None]]) -> Access:
         """Return the access with other resources under some keys, or none; what is of nobody else is shared."""
         others, held = self._others.copy(), self._held.copy()
-        own: set[Subject] = set()
+        own: dict[Subject, dict[Scope, Grant]] = {}
         for key, resource in changes:
-            if key[0] == "grant":
+            if type(resource) is Grant:
+                rights = own.get(resource.subject)
+                if rights is None:
+                    rights = own[resource.subject] = dict(held.get(resource.subject, ()))
+                rights[resource.scope] = resource
+            elif key[0] == "grant":
                 subject = Subject(key[1], key[2])  # type: ignore[arg-type]  # as above
                 if subject not in own:
-                    own.add(subject)
-                    held[subject] = dict(held.get(subject, ()))
-                _put(held[subject], Scope(key[3], key[4]), resource)
+                    own[subject] = dict(held.get(subject, ()))
+                own[subject].pop(Scope(key[3], key[4]), None)
             else:
                 _put(others, key, resource)
-        for subject in own:
-            if not held[subject]:
+        for subject, rights in own.items():
+            held[subject] = rights
+            if not rights:
                 del held[subject]
         made = Access()
         made._fill(others, held, before=self)

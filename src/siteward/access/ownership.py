@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -16,8 +18,8 @@ from siteward.access.model import (
     Group,
     Key,
     Member,
+    Resource,
     Scope,
-    Subject,
     account_of,
 )
 from siteward.access.policy import Policy
@@ -34,7 +36,7 @@ from siteward.access.state import (
 from siteward.access.traits import Traits, declarable
 
 
-class Proposed(Struct, frozen=True, kw_only=True):
+class Proposed(Struct, frozen=True, kw_only=True, gc=False):
     """One difference that is ours, with why: the cause, the place in the file, and the person behind it.
 
     `due` is the date that causes it, if one does; `waits` is true if it gives what nobody has agreed to yet (see
@@ -60,6 +62,54 @@ class Proposed(Struct, frozen=True, kw_only=True):
         return self.due == "end" and self.change.before is not None
 
 
+Series: TypeAlias = tuple[Proposed, ...]
+"""Changes in a row that differ in nothing but the scope, on scopes of one kind: what a line of the file gives a person.
+
+What depends on neither the scope nor its key is judged once for all of them, by the first.
+"""
+
+
+def find_series(row: Iterable[Proposed]) -> tuple[Series, ...]:
+    """Return changes in their order, those in a row that differ in nothing but the scope together."""
+    found: list[list[Proposed]] = []
+    for proposed in row:
+        if found and _continues(found[-1][0], proposed):
+            found[-1].append(proposed)
+        else:
+            found.append([proposed])
+    return tuple(map(tuple, found))
+
+
+def _continues(first: Proposed, other: Proposed) -> bool:
+    """Return whether another change differs from the first of a series in nothing but the scope."""
+    if (
+        first.origin is not other.origin
+        or first.cause != other.cause
+        or first.due != other.due
+        or first.waits != other.waits
+    ):
+        return False
+    (before, after), (then, now) = (first.change.before, first.change.after), (other.change.before, other.change.after)
+    return (
+        _is_same_but_for_scope(after, now)
+        and _is_same_but_for_scope(before, then)
+        and first.declared_user is other.declared_user
+        and first.person == other.person
+    )
+
+
+def _is_same_but_for_scope(one: Resource | None, other: Resource | None) -> bool:
+    """Return whether two sides are none, or grants of one subject that differ in nothing but the scope of one kind."""
+    if type(one) is not Grant or type(other) is not Grant:
+        return one is None and other is None
+    return (
+        one.subject == other.subject
+        and one.role == other.role
+        and one.scope.kind == other.scope.kind
+        and one.extras == other.extras
+    )
+
+
 class Ownership(Struct, frozen=True, kw_only=True, dict=True):
     """The decision of each difference: whether it is ours to act on, and why."""
 
@@ -70,21 +120,19 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
     classification: Classification
     wanted: Access
 
-    def cause(self, change: Change) -> Cause | None:  # noqa: PLR0911 — one for each kind of resource
+    def cause(self, change: Change) -> Cause | None:
         """Return why a change should be made; `None` for one that is none of our business."""
         if change.key[0] not in self.traits.manages:
             return None
         match change.after if change.after is not None else change.before:
+            case Grant() as grant:  # as nearly all
+                return (self._grant_cause if grant.subject.kind == "account" else self._group_cause)(change, grant)
             case Account() as account:
                 return self._account_cause(change, account)
             case Group(renamed=renamed):
                 return None if change.after is None else "renamed" if renamed else "granted"
             case Member() as member:
                 return self._member_cause(change, member)
-            case Grant(subject=Subject("group")) as grant:
-                return self._group_cause(change, grant)
-            case Grant() as grant:
-                return self._grant_cause(change, grant)
             case None:
                 return None
 
@@ -124,13 +172,14 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
 
     def _grant_cause(self, change: Change, grant: Grant) -> Cause | None:
         name = grant.subject.name
-        if self.classification.classify(name) == "public":
-            return "public" if grant.scope in self.desired.public and self._looked_at(grant.scope) else None
+        account_class = self.classification.classify(name)
         if not self._looked_at(grant.scope):
             return None
+        if account_class == "public":
+            return "public" if grant.scope in self.desired.public else None
         if change.after is None:
             return self._cause_of_taking(name, change.key) if self._takeable(grant) else None
-        if self.classification.classify(name) == "ignored":
+        if account_class == "ignored":
             return None
         way = direction(change, self.traits)
         if way == "close" and name in self.classification.others:
@@ -168,6 +217,11 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
                 return ended or ("unmanaged" if ours else None)
             case "self" | "public" | "ignored":
                 return None
+
+    @property
+    def holds_nothing_back(self) -> bool:
+        """True if neither the mode nor a row in error leaves anything undone."""
+        return self.policy.mode == "full" and self.desired.held is NOTHING_HELD
 
     def held_back(self, proposed: Proposed) -> bool:
         """Return whether this is left undone, by the mode or because a row in error may speak of it.
@@ -212,12 +266,13 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
         )
 
     def _origin(self, change: Change, declared_user: DeclaredUser | None) -> Origin | None:
-        key = change.key
-        over = self.desired.ended.get(key)
-        if change.after is None and over is not None:
-            return Origin(over.at, ticket=over.ticket, reason=over.reason)
-        if change.after is not None and key in self.desired.origins:
-            return self.desired.origins[key]
+        if change.after is None:
+            over = self.desired.ended.get(change.key)
+            origin = Origin(over.at, ticket=over.ticket, reason=over.reason) if over is not None else None
+        else:
+            origin = self.desired.origins.get(change.key)
+        if origin is not None:
+            return origin
         return (
             Origin(declared_user.at, ticket=declared_user.ticket, reason=declared_user.reason)
             if declared_user is not None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.accounts import UnmanagedAccount
 from siteward.access.case import unreachable_steps
@@ -30,7 +31,7 @@ from siteward.access.model import (
     account_of,
     scope_key,
 )
-from siteward.access.ownership import Proposed
+from siteward.access.ownership import Proposed, Series, find_series
 from siteward.access.policy import Mode
 from siteward.access.proposal import Proposal
 from siteward.access.risks import Risk, Risks, greatest, is_top
@@ -41,7 +42,7 @@ from siteward.access.traits import Traits
 __all__ = ["Cause", "InstancePlan", "Need", "Plan", "Risk", "Step", "UnmanagedAccount", "Waived", "compose"]
 
 
-class Step(Struct, frozen=True, kw_only=True):
+class Step(Struct, frozen=True, kw_only=True, gc=False):
     """One change in a plan.
 
     `id` is unique in its instance's plan (`s1`, `s2`, … in order of execution). `person` is the declared
@@ -216,7 +217,7 @@ def compose(
     file are added. `origin` is as in the plan.
     """
     view = _View(proposal, remarks)
-    steps, held_back = view.steps(proposal.proposed, "s"), view.steps(proposal.held_back, "h")
+    steps, held_back = view.steps(proposal.series, "s"), view.steps(find_series(proposal.held_back), "h")
     live, traits, policy = proposal.live, proposal.traits, proposal.policy
     return InstancePlan(
         instance=instance,
@@ -230,7 +231,7 @@ def compose(
         held_back=held_back,
         unmanaged=proposal.unmanaged,
         waiting=proposal.waiting,
-        diagnostics=view.other_diagnostics(steps, held_back),
+        diagnostics=view.other_diagnostics(),
         listings=live.listings,
         unreadable=live.unreadable,
         blind_spots=traits.blind_spots,
@@ -275,16 +276,12 @@ class _View:
             diagnostic.about for diagnostic in self.diagnostics if diagnostic.blocks and diagnostic.about is not None
         )
         left_out = unreachable_steps(blocked, proposal)
-        self.done = tuple(proposed.change for proposed in proposal.proposed if proposed.key not in left_out)
+        self.done = tuple([series[0] for series in proposal.series_without(left_out)])
         self.home = home_of(proposal.desired.declared_users.values())
         self.powers = _greatest_powers(proposal)
-        taken = (
-            proposed
-            for proposed in proposal.proposed
-            if proposed.key not in left_out and takes(proposed.change, self.traits)
-        )
-        self.emptied = emptied(proposal, left_out, taken)
+        self.emptied = emptied(proposal, left_out, [first for first in self.done if takes(first.change, self.traits)])
         self.risks = Risks(proposal, self.emptied)
+        self._told: set[Key] = set()
         self._externals: dict[str, bool] = {}
         self._weights: dict[tuple[object, ...], tuple[Power, Power, bool]] = {}
         self._site_ids: dict[Scope, Mapping[Key, str]] = {}
@@ -294,35 +291,35 @@ class _View:
         """True if an error is about the instance as a whole."""
         return any(diagnostic.blocks_all for diagnostic in self.diagnostics)
 
-    def steps(self, proposals: Sequence[Proposed], prefix: str) -> tuple[Step, ...]:
+    def steps(self, row: Iterable[Series], prefix: str) -> tuple[Step, ...]:
         """Return the steps of the proposed changes, numbered in order, with the steps they depend on."""
         needs, made = self.proposal.needs, dict[Key, Step]()
-        steps: list[Step] = []
         after: dict[tuple[Key, ...], _Needed] = {}  # what a new account is given waits for the same
-        for number, proposed in enumerate(proposals, 1):
-            keys = needs.get(proposed.key, ())
-            needed = after.get(keys)
-            if needed is None:
-                before = tuple([made[key] for key in keys if key in made])
-                needed = tuple([step.id for step in before]), tuple([step.id for step in before if step.blocked])
-                if len(before) == len(keys):
-                    after[keys] = needed
-            step = self._build_step(proposed, f"{prefix}{number}", needed)
-            made[proposed.key] = step
-            steps.append(step)
-        return tuple(steps)
+        for series in row:
+            model = self._build_model(series[0])
+            for proposed in series:
+                keys = needs.get(proposed.change.key, ())
+                needed = after.get(keys)
+                if needed is None:
+                    before = tuple([made[key] for key in keys if key in made])
+                    needed = tuple([step.id for step in before]), tuple([step.id for step in before if step.blocked])
+                    if len(before) == len(keys):
+                        after[keys] = needed
+                made[proposed.change.key] = self._build_step(proposed, model, f"{prefix}{len(made) + 1}", needed)
+        return tuple(made.values())
 
-    def other_diagnostics(self, *groups: Sequence[Step]) -> tuple[Diagnostic, ...]:
-        """Return the diagnostics that are about none of these steps."""
-        keys = {step.change.key for steps in groups for step in steps}
+    def other_diagnostics(self) -> tuple[Diagnostic, ...]:
+        """Return the diagnostics that are about none of the steps that were built."""
         return tuple(
-            diagnostic for diagnostic in self.diagnostics if diagnostic.about is None or diagnostic.about not in keys
+            diagnostic
+            for diagnostic in self.diagnostics
+            if diagnostic.about is None or diagnostic.about not in self._told
         )
 
-    def admins(self, changes: Iterable[Change] = ()) -> int:
-        """Count the accounts with the top role once these changes are made, without the account in use."""
+    def admins(self, firsts: Iterable[Proposed] = ()) -> int:
+        """Count the accounts with the top role once these series are done, without the account in use."""
         held = {grant.subject.name for grant in self.proposal.tops}
-        for change in changes:
+        for change in [first.change for first in firsts]:
             name = account_of(change.key) or ""
             if is_top(change.after, self.traits):
                 held.add(name)
@@ -330,33 +327,44 @@ class _View:
                 held.discard(name)
         return sum(not self.proposal.live.is_self(name) for name in held)
 
-    def _build_step(self, proposed: Proposed, name: str, first: _Needed) -> Step:
-        change, (depends_on, blocked) = proposed.change, first
-        diagnostics = tuple(self.by_key.get(change.key, ()))
-        if blocked:
-            message = f"this needs {', '.join(blocked)}, which cannot be done"
-            diagnostics = (*diagnostics, error("depends-on-blocked", message, about=change.key))
-        external = self._is_external(proposed)
-        before, after, raises = self._weigh(change)
-        risks = self.risks.of(proposed, diagnostics, after, external=external, raises=raises)
+    def _build_model(self, first: Proposed) -> Step:
+        """Return what is the same of all steps of the series that begins so, of which nothing is said.
+
+        Its `ids` are those of the account and the group that the series is about.
+        """
+        before, after, raises = self._weigh(first.change)
+        external = self._is_external(first)
+        risks = self.risks.of(first, (), after, external=external, raises=raises)
         return Step(
-            id=name,
-            change=change,
-            cause=proposed.cause,
-            due=proposed.due,
-            waits=proposed.waits,
-            origin=proposed.origin,
-            person=proposed.person,
+            id="",
+            change=first.change,
+            cause=first.cause,
+            due=first.due,
+            waits=first.waits,
+            origin=first.origin,
+            person=first.person,
             before_power=before,
             after_power=after,
             raises=raises,
             external=external,
             risk=greatest(risks),
             risks=risks,
-            ids=self._pin_ids(change.key),
-            depends_on=depends_on,
-            diagnostics=diagnostics,
+            ids=self._pin_subjects(first.key),
         )
+
+    def _build_step(self, proposed: Proposed, model: Step, name: str, first: _Needed) -> Step:
+        change, (depends_on, blocked), said = proposed.change, first, self.by_key.get(proposed.change.key, ())
+        step = replace(model, id=name, change=change, ids=self._pin_ids(change, model.ids), depends_on=depends_on)
+        if not said and not blocked:
+            return step
+        if said:
+            self._told.add(change.key)
+        diagnostics = tuple(said)
+        if blocked:
+            message = f"this needs {', '.join(blocked)}, which cannot be done"
+            diagnostics = (*diagnostics, error("depends-on-blocked", message, about=change.key))
+        risks = self.risks.of(proposed, diagnostics, step.after_power, external=step.external, raises=step.raises)
+        return replace(step, diagnostics=diagnostics, risks=risks, risk=greatest(risks))
 
     def _weigh(self, change: Change) -> tuple[Power, Power, bool]:
         """Return the powers before and after, and whether powers are raised; of grants, once for each pair of roles."""
@@ -401,15 +409,21 @@ class _View:
         email = (declared_user.email if declared_user is not None else None) or live
         return is_external(declared_user.kind if declared_user is not None else None, email, self.home)
 
-    def _pin_ids(self, key: Key) -> Mapping[Key, str]:
-        """Return the platform's ids of the resource, account, group and site that a change of that key touches."""
+    def _pin_subjects(self, key: Key) -> Mapping[Key, str]:
+        """Return the platform's ids of the account and the group that a change of that key touches."""
         live, name = self.proposal.live, account_of(key)
-        keys = [key] if name is None else [key, account_key(name)]
+        keys = [] if name is None else [account_key(name)]
         if key[:2] == ("grant", "group") or key[0] == "member":
             keys.append(("group", key[2] if key[0] == "grant" else key[1]))
-        ids = {key: live.ids[key] for key in keys if key in live.ids}
-        site = self._pin_site(Scope(key[3], key[4])) if key[0] == "grant" else _NO_IDS
-        return {**ids, **site} if ids else site  # a site's alone are the same for everybody who gets it
+        return {key: live.ids[key] for key in keys if key in live.ids}
+
+    def _pin_ids(self, change: Change, subjects: Mapping[Key, str]) -> Mapping[Key, str]:
+        """Return the platform's ids of the resource and the site that a change touches, with those of its subjects."""
+        own, side = self.proposal.live.ids.get(change.key), change.before if change.after is None else change.after
+        site = self._pin_site(side.scope) if isinstance(side, Grant) else _NO_IDS
+        if own is None and not subjects:
+            return site  # the same for everybody who gets it
+        return {change.key: own, **subjects, **site} if own is not None else {**subjects, **site}
 
     def _pin_site(self, scope: Scope) -> Mapping[Key, str]:
         """Return the platform's id of a site by its key."""
@@ -426,7 +440,7 @@ _NO_IDS: Mapping[Key, str] = MappingProxyType({})
 def _greatest_powers(proposal: Proposal) -> Mapping[tuple[SubjectKind, str], Power]:
     """Return the greatest power of the groups that are joined or left, and of the accounts that are deleted."""
     wanted: set[tuple[SubjectKind, str]] = set()
-    for change in proposal.changes:
+    for change in [series[0].change for series in proposal.series]:
         match change:
             case Change(before=Member(group=group)) | Change(after=Member(group=group)):
                 wanted.add(("group", group))

@@ -28,7 +28,7 @@ from siteward.access.model import (
     account_of,
 )
 from siteward.access.openness import judged
-from siteward.access.ownership import Ownership, Proposed
+from siteward.access.ownership import Ownership, Proposed, Series, find_series
 from siteward.access.patterns import matching
 from siteward.access.policy import Policy
 from siteward.access.state import (
@@ -70,10 +70,27 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
     grants: int = 0
     declared: int = 0
 
-    @property
+    @cached_property
     def changes(self) -> tuple[Change, ...]:
         """The proposed changes, in order."""
-        return tuple(proposed.change for proposed in self.proposed)
+        return tuple([proposed.change for proposed in self.proposed])
+
+    @cached_property
+    def series(self) -> tuple[Series, ...]:
+        """The proposed changes, in order, those in a row that differ in nothing but the scope together."""
+        return find_series(self.proposed)
+
+    def series_without(self, keys: Collection[Key]) -> tuple[Series, ...]:
+        """Return the series without the changes of some keys."""
+        if not keys:
+            return self.series
+        rest = (tuple([proposed for proposed in series if proposed.key not in keys]) for series in self.series)
+        return tuple(filter(None, rest))
+
+    @cached_property
+    def demotions(self) -> Mapping[str, Key]:
+        """The accounts that lose the top role, each with the key of the change that takes it."""
+        return demoted([series[0].change for series in self.series], self.traits)
 
     @cached_property
     def needs(self) -> Mapping[Key, tuple[Key, ...]]:
@@ -81,29 +98,25 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
 
         What ends by its date waits for nothing but what a date causes too.
         """
-        needs = dict(dependencies(self.changes, self.traits, self.live.access))
-        for key in demoted(self.changes, self.traits).values() if self._promotions_needed else ():
+        needs = dependencies(self.changes, self.traits, self.live.access)
+        for key in self.demotions.values() if self.demotions and self._promotions_needed else ():
             needs[key] = (*needs.get(key, ()), *self._promotions)
-        dated = {proposed.key for proposed in self.proposed if proposed.due is not None}
+        dated = {proposed.key for series in self.series if series[0].due is not None for proposed in series}
         for proposed in self.proposed if dated else ():
             if proposed.ends and proposed.key in needs:
                 needs[proposed.key] = tuple(key for key in needs[proposed.key] if key in dated)
-        return {key: needed for key, needed in needs.items() if needed}
+        return {key: needed for key, needed in needs.items() if needed} if dated else needs
 
     @cached_property
     def _promotions(self) -> tuple[Key, ...]:
-        tops = (
-            change.key
-            for change in self.changes
-            if isinstance(change.after, Grant) and self.traits.is_top(change.after)
-        )
+        firsts = (series[0].change for series in self.series)  # of one: a top role is on one scope
+        tops = (change.key for change in firsts if isinstance(change.after, Grant) and self.traits.is_top(change.after))
         return tuple(tops)
 
     @property
     def _promotions_needed(self) -> bool:
         """True if too few declared admins are left without those that this proposal makes."""
-        gone = demoted(self.changes, self.traits)
-        tops = {grant.subject.name for grant in self.tops} - set(gone)
+        tops = {grant.subject.name for grant in self.tops} - self.demotions.keys()
         declared_users = [
             self.desired.declared_users[top]
             for top in tops
@@ -140,6 +153,12 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
         return Index(self.projected)
 
     @cached_property
+    def projected_members(self) -> Mapping[str, tuple[str, ...]]:
+        """The accounts in each group once everything proposed is done."""
+        moves = any(series[0].key[0] == "member" for series in self.series)
+        return self.projected_index.members if moves else self.index.members
+
+    @cached_property
     def projected(self) -> Access:
         """The access as it is once everything proposed is done."""
         return patch(self.live.access, self.changes)
@@ -167,15 +186,16 @@ def manage(
     ours = _own(live, desired, traits, policy, earlier, others)
     classification, wanted = ours.classification, ours.wanted
     mismatched = find_mismatched(classification, memory)
-    causes, left = _split(ours)
-    timings = _find_timings(causes, ours, alternatives, earlier)
-    row = tuple(ours.explained(change, causes[change], timings.get(change.key)) for change in order(causes, traits))
-    held = _held_back(row, ours)
-    mine = tuple(proposed for proposed in row if proposed.key not in held)
-    back = tuple(proposed for proposed in row if proposed.key in held)
-    changes = [proposed.change for proposed in mine]
+    taken, left = _split(ours)
+    causes, changes = {change.key: cause for change, cause in taken}, [change for change, _ in taken]
+    timings = _find_timings(taken, ours, alternatives, earlier)
+    row = [
+        ours.explained(change, causes[change.key], timings.get(change.key) if timings else None)
+        for change in order(changes, traits)
+    ]
+    mine, back = _hold_back(row, ours)
     counts = tally(live, desired, traits, classification, include_unmanaged=policy.unmanaged != "report")
-    excess = _find_excess(tuple(causes), left, ours)
+    excess = _find_excess(changes, left, ours)
     return Proposal(
         live=live, desired=desired, traits=traits, policy=policy, memory=memory, proposed=mine, held_back=back,
         excess=excess, unmanaged=counts.unmanaged,
@@ -184,9 +204,9 @@ def manage(
             *judged(live, desired),
             *_describe_held(desired, back),
             *report_excess(excess, desired),
-            *findings(classification, wanted, memory, changes, counts.unmanaged, mismatched, left),
+            *findings(classification, wanted, memory, [it.change for it in mine], counts.unmanaged, mismatched, left),
             *_warn_without_identities(classification, memory, base),
-            *warn_address_changes(classification, changes),
+            *warn_address_changes(classification, [proposed.change for proposed in mine]),
         ),
         others=others,
         mismatched=mismatched,
@@ -236,17 +256,17 @@ def _without_live(wanted: Access, live: Access, others: Collection[str]) -> Acce
     )
 
 
-def _split(ours: Ownership) -> tuple[dict[Change, Cause], list[Change]]:
+def _split(ours: Ownership) -> tuple[list[tuple[Change, Cause]], list[Change]]:
     """Return the differences that are ours to act on, with the causes, and those that are not."""
-    causes: dict[Change, Cause] = {}
+    taken: list[tuple[Change, Cause]] = []
     left: list[Change] = []
     for change in diff(ours.live.access, ours.wanted):
         cause = ours.cause(change)
         if cause is None:
             left.append(change)
         else:
-            causes[change] = cause
-    return causes, left
+            taken.append((change, cause))
+    return taken, left
 
 
 def _find_excess(changes: Sequence[Change], left: Sequence[Change], ours: Ownership) -> tuple[Excess, ...]:
@@ -261,7 +281,10 @@ def _find_excess(changes: Sequence[Change], left: Sequence[Change], ours: Owners
 
 
 def _find_timings(
-    causes: Mapping[Change, Cause], ours: Ownership, alternatives: Alternatives, earlier: Mapping[str, str] | None
+    taken: Sequence[tuple[Change, Cause]],
+    ours: Ownership,
+    alternatives: Alternatives,
+    earlier: Mapping[str, str] | None,
 ) -> Mapping[Key, Timing]:
     """Return the timing of each change that a date causes; `earlier` is as in `Classification`."""
 
@@ -271,11 +294,11 @@ def _find_timings(
             return None
         same = alternative is ours.desired
         others = ours.classification.others
-        own = causes if same else _split(_own(ours.live, alternative, ours.traits, ours.policy, earlier, others))[0]
-        return {change.key: change.after for change in own}
+        own = taken if same else _split(_own(ours.live, alternative, ours.traits, ours.policy, earlier, others))[0]
+        return {change.key: change.after for change, _ in own}
 
     return find_timings(
-        causes,
+        taken,
         ours.traits,
         endless=wished(alternatives.endless),
         unbegun=wished(alternatives.unbegun),
@@ -305,12 +328,17 @@ def _own(
     )
 
 
-def _held_back(row: Sequence[Proposed], ours: Ownership) -> set[Key]:
+def _hold_back(row: Sequence[Proposed], ours: Ownership) -> tuple[tuple[Proposed, ...], tuple[Proposed, ...]]:
+    """Return the changes to be made, and those that the mode or a row in error leaves undone."""
+    if ours.holds_nothing_back:
+        return tuple(row), ()
     held = {proposed.key for proposed in row if ours.held_back(proposed)}
     kept = {
         name: key for name, key in demoted((proposed.change for proposed in row), ours.traits).items() if key in held
     }
-    return held | {proposed.key for proposed in row if is_regrant(proposed.change, ours.traits, kept)}
+    held |= {proposed.key for proposed in row if is_regrant(proposed.change, ours.traits, kept)}
+    mine = tuple(proposed for proposed in row if proposed.key not in held)
+    return mine, tuple(proposed for proposed in row if proposed.key in held)
 
 
 def _describe_held(desired: Desired, held: Iterable[Proposed]) -> Iterator[Diagnostic]:

@@ -395,6 +395,8 @@ def _default_other(wish: Resource, have: Resource | None, traits: Traits) -> Res
 
 def _default_grant(wish: Grant, have: Grant | None, traits: Traits) -> Grant:
     extras = wish.extras
+    if have is None and not extras:
+        return wish if extras is not None else Grant(wish.subject, wish.scope, wish.role)
     if have is not None and have.role == wish.role and (extras is None or have.extras == extras):
         return have
     if have is not None and not declarable(have, traits):

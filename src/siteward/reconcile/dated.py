@@ -124,7 +124,7 @@ _LAST_ADMIN = frozenset({"last-owner"})
 
 def let_ends_pass(remarks: Iterable[Diagnostic], proposal: Proposal) -> tuple[Diagnostic, ...]:
     """Return a platform's diagnostics, those that keep an admin whose time is over by a date as warnings."""
-    ended = {proposed.key for proposed in proposal.proposed if proposed.ends}
+    ended = {proposed.key for series in proposal.series if series[0].ends for proposed in series}
     return tuple(
         replace(said, severity=Severity.WARNING) if said.code in _LAST_ADMIN and said.about in ended else said
         for said in remarks

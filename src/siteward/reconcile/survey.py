@@ -218,7 +218,9 @@ class Survey(Struct, frozen=True, kw_only=True):
         Steps that are blocked by more than such a need do not count. The needs have no numbers of their own.
         """
         open_steps = [
-            step for step in part.steps if all(said.code in NEEDS for said in step.diagnostics if said.blocks)
+            step
+            for step in part.steps
+            if not step.diagnostics or all(said.code in NEEDS for said in step.diagnostics if said.blocks)
         ]
         changes = [step.change for step in open_steps]
         nowhere = undeliverable(
@@ -241,7 +243,9 @@ class Survey(Struct, frozen=True, kw_only=True):
         part = part if speed is None else self._foresee(part, speed)
         told = silenced(part.diagnostics, self.name, proposal.policy.waivers, self.as_of)
         undone = find_undone(part, self.live, self.desired, self.memory, self.traits)
-        return replace(part, diagnostics=told, steps=tuple(self._mark(step, undone) for step in part.steps))
+        marks = undone or self.before is not None
+        steps = tuple([self._mark(step, undone) for step in part.steps]) if marks else part.steps
+        return replace(part, diagnostics=told, steps=steps)
 
     def _foresee(self, part: InstancePlan, speed: Speed) -> InstancePlan:
         """Return a plan with what applying is expected to take; whoever applies gives what steps only wait for.

@@ -102,18 +102,20 @@ def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
 
 def plan_bundle(bundle: Bundle, live: Live) -> list[PlannedCalls]:
     """Return the calls of one bundle, with what is to come for those whom it makes, or from whom it takes something."""
-    new_grants = group_new_grants((*bundle.changes, *_list_ahead(bundle)))
+    state = native(live, NativeState)
+    invites = state.onboarding == "invite"
+    # Only an invitation and a removal ask what else their account is going to have.
+    asking = [
+        change for change in bundle.changes if change.after is None or (invites and isinstance(change.after, Account))
+    ]
+    new_grants = group_new_grants((*bundle.changes, *_list_ahead(asking, bundle))) if asking else {}
     parting = find_parting(bundle.changes, new_grants, live)
-    return plan(bundle.changes, Situation(live, native(live, NativeState), bundle.passwords, new_grants, parting))
+    return plan(bundle.changes, Situation(live, state, bundle.passwords, new_grants, parting))
 
 
-def _list_ahead(bundle: Bundle) -> Iterator[Change]:
-    """Yield the later changes about the logins that a bundle makes, or from which it takes something.
-
-    Nobody asks for the later grants of others, and a long run has many of them.
-    """
-    changed = (change.key for change in bundle.changes if not isinstance(change.after, Grant))
-    logins = {fold(login) for key in changed if (login := account_of(key)) is not None}
+def _list_ahead(asking: Iterable[Change], bundle: Bundle) -> Iterator[Change]:
+    """Yield the later changes about the logins of some changes: a long run has many about others."""
+    logins = {fold(login) for change in asking if (login := account_of(change.key)) is not None}
     for login in sorted(logins):
         yield from bundle.ahead(login)
 
@@ -134,9 +136,12 @@ def _split_into_requests(planned: Iterable[PlannedCalls], most: int) -> Iterator
 def group_new_grants(changes: Iterable[Change]) -> GrantsByLogin:
     """Return the grants that changes give, by folded login."""
     grants: defaultdict[str, list[Grant]] = defaultdict(list)
-    for change in changes:
-        if isinstance(change.after, Grant):
-            grants[fold(change.after.subject.name)].append(change.after)
+    folded: dict[str, str] = {}
+    for grant in [change.after for change in changes]:
+        if isinstance(grant, Grant):
+            name = grant.subject.name
+            login = folded.get(name) or folded.setdefault(name, fold(name))
+            grants[login].append(grant)
     return grants
 
 
@@ -203,19 +208,23 @@ def _is_safe_in_bulk(call: Call, state: NativeState) -> bool:
 
 def _plan_site_grants(group: Sequence[Change], grant: Grant, situation: Situation) -> Iterator[PlannedCalls]:
     """Yield one call for all sites on which one person gets the same, and a refusal for each that must not be sent."""
-    login = situation.state.spelling(grant.subject.name)
-    access = _list_access(group[0].after, situation.state)
-    sites: dict[Change, Site] = {}
+    state, find_site = situation.state, situation.live.sites.get
+    login, access = state.spelling(grant.subject.name), _list_access(group[0].after, state)
+    forbidden, may_sleep = _explain_forbidden(login, access), bool(state.off or state.asleep)
+    sites: list[Site] = []
+    sent: list[Change] = []
     for change in group:
-        site = _find_site(change, situation.live)
+        side = change.before if change.after is None else change.after
+        site = find_site(side.scope) if isinstance(side, Grant) else None
         if site is None:
             yield _refuse(change, "the site does not exist, and Matomo would keep the grant for a future one of its id")
-        elif why := _explain_forbidden(login, access) or explain_asleep(change, site, situation.state):
+        elif why := forbidden or (explain_asleep(change, site, state) if may_sleep else ""):
             yield _refuse(change, why)
         else:
-            sites[change] = site
+            sites.append(site)
+            sent.append(change)
     if sites:
-        planned = _plan_call(_make_access_call(login, access, sites.values()), *sites, situation=situation)
+        planned = _plan_call(_make_access_call(login, access, sites), *sent, situation=situation)
         yield replace(planned, rows=len(access) * len(sites), leading=_end_sessions(grant, situation))
 
 
@@ -225,11 +234,6 @@ def _end_sessions(resource: Grant | Account, situation: Situation) -> tuple[Call
     if name not in situation.parting or is_anonymous(name) or not situation.state.version.ends_sessions:
         return ()
     return (Call("UsersManager.logoutUser", {"userLogin": situation.state.spelling(name)}),)
-
-
-def _find_site(change: Change, live: Live) -> Site | None:
-    grant = change.after if change.after is not None else change.before
-    return live.sites.get(grant.scope) if isinstance(grant, Grant) else None
 
 
 def _make_access_call(login: str, access: tuple[str, ...], sites: Iterable[Site]) -> Call:
@@ -318,7 +322,7 @@ def _plan_invitation(change: Change, arguments: Mapping[str, str], situation: Si
     So a run that breaks off right after leaves on that site what is wanted, and nothing if nothing is.
     """
     login = arguments["userLogin"]
-    grant = choose_first_grant(login, situation.new_grants, situation.live)
+    grant = _choose_first_grant(login, situation.new_grants, situation.live)
     site = _choose_first_site(grant, situation.live)
     call = Call("UsersManager.inviteUser", {**arguments, "initialIdSite": site.id if site else ""})
     planned = replace(_plan_call(call, change, situation=situation), slow=True)
@@ -331,7 +335,13 @@ def _plan_invitation(change: Change, arguments: Mapping[str, str], situation: Si
     return replace(planned, calls=(call, _make_access_call(login, access, [site])), undo=(undo,))
 
 
-def choose_first_grant(login: str, new_grants: GrantsByLogin, live: Live) -> Grant | None:
+def has_first_grant(login: str, new_grants: GrantsByLogin, live: Live) -> bool:
+    """Return whether there is a grant that an invited person can begin with."""
+    scopes = (grant.scope for grant in new_grants.get(fold(login), ()))
+    return bool(live.sites) and any(scope in live.sites or scope == EVERYWHERE for scope in scopes)
+
+
+def _choose_first_grant(login: str, new_grants: GrantsByLogin, live: Live) -> Grant | None:
     """Return the grant that an invited person begins with: on a site of theirs, or that of a superuser."""
     grants = new_grants.get(fold(login), ())
     on_sites = [grant for grant in grants if grant.scope in live.sites]

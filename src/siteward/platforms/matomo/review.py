@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -13,10 +14,10 @@ from siteward.access.model import EVERYWHERE, Account, Grant, account_key, accou
 from siteward.platforms.interface import native
 from siteward.platforms.matomo.calls import (
     addressees,
-    choose_first_grant,
     explain_asleep,
     find_parting,
     group_new_grants,
+    has_first_grant,
 )
 from siteward.platforms.matomo.native_state import NativeState, fold, is_anonymous, is_pending, spellings
 from siteward.platforms.matomo.roles import ADMIN, ANONYMOUS, VIEW, WRITE
@@ -35,19 +36,28 @@ _SHORTEST, _LONGEST = 2, 100
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 
-class _Case(Struct, frozen=True):
+class _Case(Struct, frozen=True, dict=True):
     """The input of every check: a plan's changes, the live state, and tables about both.
 
-    `new_grants` are the grants that the changes give, by folded login; `site_grants` counts the present ones on sites
-    by login. `newcomers` has the logins of new accounts by each of their spellings, the first where several share one.
+    `site_grants` counts the present grants on sites by login. `newcomers` has the logins of new accounts by each of their
+    spellings, the first where several share one.
     """
 
     changes: Sequence[Change]
     live: Live
     state: NativeState
-    new_grants: GrantsByLogin
     site_grants: Counter[str]
     newcomers: Mapping[str, str]
+
+    @cached_property
+    def new_grants(self) -> GrantsByLogin:
+        """The grants that the changes give, by folded login."""
+        return group_new_grants(self.changes)
+
+    @cached_property
+    def all_awake(self) -> bool:
+        """True if no plugin that brings capabilities is switched off."""
+        return not self.state.off and not self.state.asleep
 
 
 def review(changes: Sequence[Change], live: Live, _memory: Memory | None) -> Iterator[Diagnostic]:
@@ -57,15 +67,30 @@ def review(changes: Sequence[Change], live: Live, _memory: Memory | None) -> Ite
         for grant in live.access.grants()
         if grant.scope != EVERYWHERE and grant.subject.kind == "account"
     )
-    state, new_grants = native(live, NativeState), group_new_grants(changes)
-    case = _Case(changes, live, state, new_grants, site_grants, _index_newcomers(changes))
+    case = _Case(changes, live, native(live, NativeState), site_grants, _index_newcomers(changes))
     for change in changes:
-        side = change.before if change.after is None else change.after
-        for check in _ON_SITES if isinstance(side, Grant) and side.scope != EVERYWHERE else _CHECKS:
-            yield from check(change, case)
+        if not _is_plain(change, case):
+            side = change.before if change.after is None else change.after
+            for check in _ON_SITES if isinstance(side, Grant) and side.scope != EVERYWHERE else _CHECKS:
+                yield from check(change, case)
     yield from _report_public_mails(case)
     yield from _report_expired(case)
     yield from _report_tag_managers(case)
+
+
+def _is_plain(change: Change, case: _Case) -> bool:
+    """Return whether a change gives somebody a right on a site that is there, as nearly all of a first plan do.
+
+    No check has anything to say of that, unless a plugin is off.
+    """
+    after = change.after
+    return (
+        change.before is None
+        and isinstance(after, Grant)
+        and case.all_awake
+        and after.scope in case.live.sites
+        and not is_anonymous(after.subject.name)
+    )
 
 
 def _index_newcomers(changes: Iterable[Change]) -> Mapping[str, str]:
@@ -133,7 +158,7 @@ def _check_invitation(change: Change, new: Account, case: _Case) -> Iterator[Dia
     if not case.state.version.invites:
         message = f"Matomo {case.state.version.text} cannot invite; invitations came with 4.11"
         yield error("cannot-invite", message, about=change.key, hint="say `onboarding: password` for this instance")
-    elif choose_first_grant(new.name, case.new_grants, case.live) is None:
+    elif not has_first_grant(new.name, case.new_grants, case.live):
         message = f"an invitation lets a person in to a first site, and nothing is granted to {new.name}"
         hint = "grant it something on a site, or say `onboarding: password` for this instance"
         yield error("invitation-needs-site", message, about=change.key, hint=hint)
@@ -296,16 +321,17 @@ def _report_addressees(change: Change, case: _Case) -> Iterator[Diagnostic]:
 
 def _report_public_mails(case: _Case) -> Iterable[Diagnostic]:
     """Report the mails about sites made public once for all sites, because one call opens them."""
-    grants = (change for change in case.changes if isinstance(change.after, Grant))
-    first = next((change for change in grants if addressees(change, case.state)), None)
+    given = (change for change in case.changes if change.before is None and isinstance(change.after, Grant))
+    first = next((change for change in given if is_anonymous(account_of(change.key) or "")), None)
     return _report_addressees(first, case) if first is not None else ()
 
 
 def _report_expired(case: _Case) -> Iterator[Diagnostic]:
     """Report invitations that have expired, but not of people from whom the plan takes the account or all access."""
-    parting = find_parting(case.changes, case.new_grants, case.live)
-    for user in case.state.people.rows:
-        if user.invite_status == "expired" and user.login not in parting:
+    expired = [user for user in case.state.people.rows if user.invite_status == "expired"]
+    parting = find_parting(case.changes, case.new_grants, case.live) if expired else ()
+    for user in expired:
+        if user.login not in parting:
             ended = f"ended at {user.invite_ends[:16]}Z" if user.invite_ends else "has ended"
             yield warning(
                 "invitation-expired",
@@ -319,8 +345,8 @@ def _report_tag_managers(case: _Case) -> Iterator[Diagnostic]:
     """Report once that `edit`, Matomo's role `write`, lets people edit the tags of a site as well as reports."""
     included, off = case.state.traits.included, case.state.off
     brought = sorted(extra for extra, roles in included.items() if WRITE in roles and extra not in off)
-    logins = {account_of(change.key) for change in case.changes if _gains_write(change)}
-    if brought and logins:
+    logins = {account_of(change.key) for change in case.changes if _gains_write(change)} if brought else set()
+    if logins:
         yield note(
             "edit-brings-tags",
             f"`edit` is Matomo's role write, which brings {', '.join(brought)}: whoever has it may also edit the tags "
@@ -331,8 +357,8 @@ def _report_tag_managers(case: _Case) -> Iterator[Diagnostic]:
 
 def _gains_write(change: Change) -> bool:
     before, after = change.before, change.after
-    had = before.role if isinstance(before, Grant) else ""
-    return isinstance(after, Grant) and after.role == WRITE and had not in {WRITE, ADMIN}
+    gives = isinstance(after, Grant) and after.role == WRITE
+    return gives and not (isinstance(before, Grant) and before.role in {WRITE, ADMIN})
 
 
 # The checks that look at one change after the other.
@@ -348,4 +374,4 @@ _CHECKS: tuple[Callable[[Change, _Case], Iterable[Diagnostic]], ...] = (
     _report_mails,
 )
 _ON_SITES = (_check_site_grant, _report_removal, _report_opening)
-"""Those of them that have something to say of a grant on a site: nearly all changes of a first plan are one."""
+"""Those of them that have something to say of a grant on a site."""

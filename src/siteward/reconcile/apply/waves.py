@@ -8,7 +8,7 @@ from siteward.access.change import deletes_account, demoted
 from siteward.access.model import Account, Grant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from siteward.access.change import Change
     from siteward.access.plan import Step
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from siteward.platforms.interface import Bundle, Platform
 
 
-def take_wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list[Step]:
+def take_wave(rest: Sequence[Step], needs: Mapping[str, Collection[str]]) -> list[Step]:
     """Return the next steps of one kind, in order, of which none needs another that is still to be done."""
     waiting = {step.id for step in rest}
     wave: list[Step] = []
@@ -45,8 +45,8 @@ def bundled(platform: Platform, steps: Mapping[Change, Step], live: Live) -> Seq
     Raises `RuntimeError` where it drops, doubles or adds a change, which is a fault of the adapter.
     """
     bundles = platform.bundle(tuple(steps), live) if steps else ()
-    sent = {change for bundle in bundles for change in bundle.changes}
-    if sent != steps.keys() or sum(len(bundle.changes) for bundle in bundles) != len(steps):
+    sent = [change for bundle in bundles for change in bundle.changes]
+    if len(sent) != len(steps) or not steps.keys() <= set(sent):
         raise RuntimeError(f"{platform.name} did not bundle exactly what it was given")
     return bundles
 
@@ -57,7 +57,7 @@ def may_unmake_admin(step: Step, traits: Traits) -> bool:
     Others may have made and unmade admins while this run wrote, one that it made just before among them, so the first
     such step after a write waits until all is read and judged again.
     """
-    return bool(demoted((step.change,), traits)) or deletes_account(step.change)
+    return step.change.before is not None and (bool(demoted((step.change,), traits)) or deletes_account(step.change))
 
 
 def may_reveal_grants(step: Step, traits: Traits) -> bool:

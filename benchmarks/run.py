@@ -88,7 +88,7 @@ def startup(cache: Path, rounds: int) -> Iterator[Row]:
         rounds * 3,
     )
     base = costs["click"]
-    yield _beside("siteward --help / import click", costs["help"], base, 1.6)
+    yield _beside("siteward --help / import click", costs["help"], base, 1.15)
     yield _beside("siteward validate, 20 lines / import click", costs["validate"], base, 2.7)
     yield _beside("  for scale: click, yaml and one struct / same", costs["least"], base, None)
 

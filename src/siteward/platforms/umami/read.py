@@ -39,9 +39,8 @@ from siteward.platforms.umami.rows import (
     UserRow,
     ask,
     parse,
-    refusal,
 )
-from siteward.platforms.umami.session import ask_listings, own, path
+from siteward.platforms.umami.session import ask_listings, own, page_of, path
 from siteward.transport.errors import ForbiddenError, IncompleteError
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.platforms.umami.rows import Listings, MemberRow
     from siteward.platforms.umami.settings import Layout, Settings
-    from siteward.transport.http import Answer, Reader
+    from siteward.transport.http import Reader
 
 
 _STRENGTH = ("team-view-only", "team-member", "team-manager", TEAM_OWNER)
@@ -110,10 +109,18 @@ def _list_grants(state: NativeState, idle: Mapping[str, str]) -> Iterator[Grant]
             yield Grant(subjects[site.user_id], scopes[site.id], OWNER)
     for team in rows.teams.values():
         places = [scopes[site_id] for site_id in state.sites_of.get(team.id, ())] or [Scope("team", idle[team.id])]
-        for user_id, memberships in people(team).items():
-            role = strongest(memberships)
+        for user_id, role in _list_roles(team).items():
             for place in places:
                 yield Grant(subjects[user_id], place, role)
+
+
+def _list_roles(team: TeamRow) -> dict[str, str]:
+    """Return the neutral role in a team by account id, ghosts left out."""
+    shown = [member for member in team.members if member.user is not None]
+    roles = {member.user_id: OWNER if member.role == TEAM_OWNER else member.role for member in shown}
+    if len(roles) == len(shown):
+        return roles
+    return {user_id: strongest(memberships) for user_id, memberships in people(team).items()}
 
 
 def _make_site(site: SiteRow, state: NativeState) -> Site:
@@ -256,17 +263,11 @@ def _read_round(reader: Reader, traits: Traits, seed: Listings | None) -> _Round
 
 def _read_listings(reader: Reader, seed: Listings | None, doubts: list[str]) -> Rows:
     """Return the rows of a 3.x, from `seed` where it is given; what contradicts itself is added to `doubts`."""
-
-    def page_in(kind: type[Page[T]], answer: Answer) -> Page[T]:
-        if answer.status != 200:
-            raise refusal(reader, answer)
-        return parse(kind, answer)
-
-    users, teams, sites = (seed.users, seed.teams, seed.sites) if seed else ask_listings(reader)
+    listings = seed or ask_listings(reader)
     return Rows(
-        _drop_deleted(_merge_pages("users", [page_in(Page[UserRow], users)], doubts)),
-        _drop_deleted(_merge_pages("teams", [page_in(Page[TeamRow], teams)], doubts)),
-        _merge_pages("sites", [sites if isinstance(sites, Page) else page_in(Page[SiteRow], sites)], doubts),
+        _drop_deleted(_merge_pages("users", [page_of(reader, listings.users, Page[UserRow])], doubts)),
+        _drop_deleted(_merge_pages("teams", [page_of(reader, listings.teams, Page[TeamRow])], doubts)),
+        _merge_pages("sites", [page_of(reader, listings.sites, Page[SiteRow])], doubts),
     )
 
 

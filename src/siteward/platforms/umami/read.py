@@ -69,9 +69,10 @@ def live_of(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tu
         sites_of=sites_of,
     )
     accounts = {user.id: Account(user.username) for user in rows.users.values()}
+    scopes = {site_id: Scope("site", label) for site_id, label in state.labels.items()}
     return Live(
-        access=Access((*accounts.values(), *_list_grants(state, idle))),
-        sites={Scope("site", state.labels[site.id]): _make_site(site, state) for site in rows.sites.values()},
+        access=Access((*accounts.values(), *_list_grants(state, scopes, idle))),
+        sites={scopes[site.id]: _make_site(site, state) for site in rows.sites.values()},
         me=accounts[me].name,
         ids={account.key: user_id for user_id, account in accounts.items()},
         facts=dict(_list_facts(state)),
@@ -96,11 +97,10 @@ def _rank(role: str) -> int:
     return _STRENGTH.index(role) if role in _STRENGTH else -1
 
 
-def _list_grants(state: NativeState, idle: Mapping[str, str]) -> Iterator[Grant]:
-    """Yield every grant; `idle` has the label of each team without sites by its id."""
+def _list_grants(state: NativeState, scopes: Mapping[str, Scope], idle: Mapping[str, str]) -> Iterator[Grant]:
+    """Yield every grant; `scopes` are those of sites by id, `idle` has the label of each team without sites by its id."""
     rows = state.rows
     subjects = {user.id: Subject("account", user.username) for user in rows.users.values()}
-    scopes = {site_id: Scope("site", label) for site_id, label in state.labels.items()}
     for user in rows.users.values():
         if user.role != NOBODY_SPECIAL:
             yield Grant(subjects[user.id], EVERYWHERE, user.role)

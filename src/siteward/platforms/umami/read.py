@@ -146,10 +146,12 @@ def _list_facts(state: NativeState) -> Iterator[tuple[Key, Mapping[str, str]]]:
     for team in rows.teams.values():
         for owner in owners(team):
             owned.setdefault(owner, []).append(f"team {team.name}")
+    made: dict[str, dict[str, str]] = {}  # accounts that were made on one day share what there is to tell
     for user in rows.users.values():
-        facts = {"created": user.created[:10]} if user.created else {}
+        day = user.created[:10] if user.created else ""
+        facts = made.get(day) or made.setdefault(day, {"created": day} if day else {})
         if user.id in owned:
-            facts["owns"] = ", ".join(sorted(owned[user.id]))
+            facts = {**facts, "owns": ", ".join(sorted(owned[user.id]))}
         yield account_key(user.username), facts
 
 

@@ -53,7 +53,7 @@ def measure() -> tuple[Leg, Leg]:
     """Return what reading cost, and what the rebuild cost."""
     gc.disable()
     fake = FAKE.of(WORLD, "5.3", clock=lambda: datetime.now(UTC))
-    settings = Settings.model_validate({"self": "root"})
+    settings = Settings(self_login="root")
     env = {f"SITEWARD_EU_{name.upper()}": value for name, value in fake.credentials.items()}
     reading, writing = Leg(), Leg()
     current = reading

@@ -27,7 +27,7 @@ from siteward.platforms.umami.roles import traits_of  # noqa: E402
 from siteward.platforms.umami.rows import Page, SiteRow, TeamRow, UserRow  # noqa: E402
 from siteward.reconcile.apply.passwords import Passwords  # noqa: E402
 from siteward.reconcile.apply.revalidate import Allowance  # noqa: E402
-from siteward.reconcile.apply.target import Book  # noqa: E402
+from siteward.reconcile.apply.target import Journals  # noqa: E402
 from siteward.reconcile.plan import Run, plan  # noqa: E402
 from siteward.reconcile.project import Project, Surroundings, instances, open_project  # noqa: E402
 from siteward.render import Options, render  # noqa: E402
@@ -69,8 +69,8 @@ def main(folder: Path, *, phases: bool) -> None:
     marks.append(("live", time.process_time()))
     allowance = Allowance(accept={}, allow_delete=False, passwords=Passwords(folder=folder, out=folder / "passwords"))
     run = Run(created=NOW, as_of=NOW, allowance=allowance, snapshots={"stats": (traits, live)})
-    book = Book(folder=folder / "journal", key=None)
-    report = plan(project, instances(project, (), Surroundings(env={})), book, run)
+    journals = Journals(folder=folder / "journal")
+    report = plan(project, instances(project, (), Surroundings(env={})), journals, run)
     marks.append(("plan", time.process_time()))
     print(render("text", report, Options()))
     marks.append(("text", time.process_time()))

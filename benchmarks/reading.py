@@ -2,7 +2,7 @@
 
 The sandbox, in a process of its own, holds 5,000 users, 2,000 sites with a managed team each, and three members in
 each team; it answers no sooner than after 20 ms. The bare requests are the login and the three listings, one after
-the other through one client, each with its JSON decoded.
+the other through one client, each with its JSON decoded. Ours are one more, which tells the release of a 3.2.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 USERS, SITES, MEMBERS, LATENCY = 5_000, 2_000, 3, 20
 SETTINGS = Settings(layout="per-site")
 LISTINGS = ("users", "teams", "websites")
-REQUESTS = 1 + len(LISTINGS)
+REQUESTS = 1 + len(LISTINGS) + 1
 
 
 def world() -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from declaration.tables import read as load
 from declaration.tables import read_text
 from siteward.declaration import yaml_reader as compose
-from siteward.declaration.source import Items, Source, Table
+from siteward.declaration.source import Items, Source, Table, split_lines
 from siteward.declaration.yaml_reader import MAX_ALIASED, read, slow_events
 
 if TYPE_CHECKING:
@@ -133,12 +133,12 @@ def test_every_key_and_value_is_where_it_is_said_to_be(tree: Any) -> None:
     source = _composed(text)
     for path, value in _walk(source.data):
         at = source.at(path)
-        line = source.lines[at.line - 1]
+        line = split_lines(source.text)[at.line - 1]
         if isinstance(value, str | int):
             assert json.loads(line[at.column - 1 : at.end_column - 1]) == value
         if path and isinstance(path[-1], str):
             key = source.key_at(path)
-            assert json.loads(source.lines[key.line - 1][key.column - 1 : key.end_column - 1]) == path[-1]
+            assert json.loads(split_lines(source.text)[key.line - 1][key.column - 1 : key.end_column - 1]) == path[-1]
 
 
 def test_places_in_a_file_as_people_write_it() -> None:

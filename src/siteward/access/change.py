@@ -60,7 +60,7 @@ class Change(Struct, frozen=True, cache_hash=True, gc=False):
 
 def diff(live: Access, desired: Access) -> tuple[Change, ...]:
     """Return the changes that lead from `live` to `desired`: first wished resources, then removals; not sorted."""
-    return (*_differences(live, desired), *(change.inverse for change in _additions(desired, live)))
+    return (*_differences(live, desired), *_removals(live, desired))
 
 
 def _differences(live: Access, desired: Access) -> Iterator[Change]:
@@ -72,23 +72,24 @@ def _differences(live: Access, desired: Access) -> Iterator[Change]:
             yield Change(held, wish)
     for subject, wishes in desired.by_subject():
         rights = live.rights(subject)
-        if wishes is not rights:  # as for nearly everybody: one look instead of one at each right
+        # As for nearly everybody: one look instead of one at each right.
+        if wishes is not rights and not wishes.items() <= rights.items():
             for scope, wished in wishes.items():
                 right = rights.get(scope)
                 if right is not wished and right != wished:
                     yield Change(right, wished)
 
 
-def _additions(live: Access, desired: Access) -> Iterator[Change]:
-    """Yield the creation of each wished resource under whose key nothing is live."""
-    find = live.find
-    for key, wish in desired.of_others():
+def _removals(live: Access, desired: Access) -> Iterator[Change]:
+    """Yield the removal of each live resource under whose key nothing is wished."""
+    find = desired.find
+    for key, held in live.of_others():
         if find(key) is None:
-            yield Change(None, wish)
-    for subject, wishes in desired.by_subject():
-        rights = live.rights(subject)
-        if wishes is not rights:
-            yield from (Change(None, wished) for scope, wished in wishes.items() if scope not in rights)
+            yield Change(held, None)
+    for subject, rights in live.by_subject():
+        wishes = desired.rights(subject)
+        if rights is not wishes:
+            yield from [Change(right, None) for scope, right in rights.items() if scope not in wishes]
 
 
 def patch(access: Access, changes: Iterable[Change]) -> Access:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 def files(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem]:
     """Let the shell complete the path of a file."""
+    from click.shell_completion import CompletionItem  # only a shell asks
+
     return [CompletionItem(begun, type="file")]
 
 
 def folders(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem]:
     """Let the shell complete the path of a folder."""
+    from click.shell_completion import CompletionItem  # only a shell asks
+
     return [CompletionItem(begun, type="dir")]
 
 
 def revisions(ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
     """Return the branches and tags that start with `begun`, and HEAD; none outside of a repository."""
+    from pathlib import Path
+
     from siteward.reconcile.revisions.git import GitError, ask
 
     try:

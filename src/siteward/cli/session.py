@@ -438,10 +438,10 @@ def parse_day(text: str | None, timezone: str, option: str, *, last: bool) -> da
 
     Raises `UsageError` as `parse_instant` does.
     """
-    from zoneinfo import ZoneInfo
-
     if text is None or len(text) != len("2027-03-31"):
         return parse_instant(text, timezone, option)
+    from zoneinfo import ZoneInfo
+
     day = parse_instant(text, timezone, option)
     if day is None:
         return None
@@ -458,10 +458,10 @@ def parse_instant(text: str | None, timezone: str, option: str = "--as-of") -> d
     A date is its noon in the declaration's time zone. Raises `UsageError` for an instant without an offset, and for any
     other text.
     """
-    from zoneinfo import ZoneInfo
-
     if text is None:
         return None
+    from zoneinfo import ZoneInfo  # most verbs are asked about now
+
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as problem:

@@ -11,13 +11,8 @@ from siteward import platforms
 from siteward.access.diagnostic import plural
 from siteward.cli.session import StoppedError, find_config, now
 from siteward.declaration.generate import first_file
-from siteward.declaration.merge import merge
-from siteward.declaration.splice import CannotEditError
-from siteward.reconcile.certify import load_edited, write_all
 from siteward.reconcile.journal.reading import path_of
 from siteward.reconcile.project import Project, open_project
-from siteward.reconcile.revisions.diff import Question, compared
-from siteward.reconcile.sheets import BadDecisionsError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -97,6 +92,12 @@ def _write_first(session: Session, out: Path, text: str) -> None:
 
 def _merge_into(session: Session, out: Path, name: str, found: Found, same: tuple[str, ...]) -> None:
     """Edit the files so that they declare the instance too. Raises `ClickException` where that cannot be proven."""
+    # A first file is written without them.
+    from siteward.declaration.merge import merge
+    from siteward.declaration.splice import CannotEditError
+    from siteward.reconcile.certify import write_all
+    from siteward.reconcile.sheets import BadDecisionsError
+
     project = open_file(out, "import")
     users = _known_same(project, same)
     try:
@@ -120,6 +121,10 @@ def _prove(project: Project, edit: Edit, instance: str, as_of: datetime) -> None
 
     Raises `BadDecisionsError` where they are not valid, or give or take access on another instance than `instance`.
     """
+    from siteward.reconcile.certify import load_edited
+    from siteward.reconcile.revisions.diff import Question, compared
+    from siteward.reconcile.sheets import BadDecisionsError
+
     after = load_edited(project, edit.texts).declaration
     if after is None:
         raise BadDecisionsError("the edited files would not be valid")

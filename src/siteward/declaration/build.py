@@ -6,7 +6,8 @@ diagnostics instead of raising, as `instances` and `directories` do, which build
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeVar, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from msgspec import Struct
 
@@ -45,6 +46,8 @@ V = TypeVar("V")
 INTAKES: tuple[Literal["all", "kind", "tag", "directory"], ...] = ("all", "kind", "tag", "directory")
 """The keys of `from` of which one says whom a group takes in."""
 
+_NONE: Mapping[str, Any] = MappingProxyType({})
+"""An empty table, which all rows that say nothing share."""
 POWERS: Mapping[str, Power] = {power.word: power for power in Power if power is not Power.NONE}
 
 
@@ -58,13 +61,13 @@ def days_of(duration: document.Duration | None) -> int | None:
     return None if duration is None else int(duration[:-1])
 
 
-def _by_instance(value: V | dict[str, V]) -> dict[str, V]:
+def _by_instance(value: V | dict[str, V]) -> Mapping[str, V]:
     """Return a value by instance; a single one that stands for all is put under `EVERY`."""
-    return value if isinstance(value, dict) else {EVERY: value}
+    return value or _NONE if isinstance(value, dict) else {EVERY: value}
 
 
-def _write_words(words: Mapping[str, document.Word]) -> dict[str, str]:
-    return {name: str(word) for name, word in words.items()}
+def _write_words(words: Mapping[str, document.Word]) -> Mapping[str, str]:
+    return {name: str(word) for name, word in words.items()} if words else _NONE
 
 
 def _strip(word: document.Word | None) -> str | None:
@@ -117,16 +120,16 @@ class Builder(Struct):
                 window=self._build_window(row.from_, row.until, location),
                 accounts=listed(row.accounts),
                 previously=listed(row.previously),
-                modules={name: listed(module) for name, module in row.modules.items()},
+                modules={name: listed(module) for name, module in row.modules.items()} if row.modules else _NONE,
                 language=row.language,
                 owner=row.owner,
                 ticket=_strip(row.ticket),
                 reason=_strip(row.reason),
                 age=row.age,
-                forge=row.forge,
+                forge=row.forge or _NONE,
                 keys=self._build_keys(row.keys, location) if row.keys else (),
                 also=tuple(row.also),
-                attests=self._build_attests(row.attests, location) if row.attests else {},
+                attests=self._build_attests(row.attests, location) if row.attests else _NONE,
                 bound=bound,
                 at=at,
                 location=location,

@@ -16,12 +16,12 @@ from siteward.access.model import Access, Block, Grant, Scope, Subject
 from siteward.access.state import Claim, Ended, Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from siteward.access.diagnostic import Span
     from siteward.access.model import Key, Resource
     from siteward.access.traits import Role, Traits
-    from siteward.declaration.selectors import Choice, Reached
+    from siteward.declaration.selectors import Choice, Match
 
 
 class Gift(Struct, frozen=True):
@@ -85,37 +85,45 @@ class Draft(Struct):
             self.held_origins[subject] = dict(self.held_origins.get(subject, ()))
         return rights, self.held_origins[subject]
 
-    def give_block(self, gift: Gift, choice: Choice) -> None:
-        """Want all that one line gives a subject who has been given nothing so far.
+    def give_block(self, gift: Gift, choice: Choice) -> bool:
+        """Want all that one line gives a subject at once; return whether the subject had nothing there so far.
 
         What others have too is lent and not made again: the origins, and the live grants where all are as wished. A
         million rights as wished are so 20,000 comparisons of what one person has: 2.4 s less of 5.9, and 180 MB.
         """
-        subject, role, extras = gift.subject, gift.role, gift.extras
-        live, wishes = self.live.rights(subject), dict[Scope, Grant]()
-        for scope in choice.scopes:
-            wish = live.get(scope)
-            if wish is None or wish.role != role or (wish.extras is not extras and wish.extras != extras):
-                wish = Grant(subject, scope, role, extras)
-            wishes[scope] = wish
-        known = self._block
-        if known is None or known[0] is not choice or known[1] != gift.origin:
-            known = self._block = choice, gift.origin, dict.fromkeys(choice.scopes, gift.origin)
-        self.held[subject], self.held_origins[subject] = live if wishes == live else wishes, known[2]
-        self.lent.add(subject)
-        self.sequence.append((subject, choice.scopes))
+        subject, scopes = gift.subject, choice.scopes
+        before = self.held.get(subject)
+        if before is not None and not before.keys().isdisjoint(scopes):
+            return False
+        live = self.live.rights(subject)
+        wishes = _wish_all(gift, scopes, live)
+        if before is not None:
+            rights, origins = self.of(subject)
+            rights.update(wishes)
+            origins.update(dict.fromkeys(scopes, gift.origin))
+        else:
+            known = self._block
+            if known is None or known[0] is not choice or known[1] != gift.origin:
+                known = self._block = choice, gift.origin, dict.fromkeys(scopes, gift.origin)
+            self.held[subject], self.held_origins[subject] = live if wishes == live else wishes, known[2]
+            self.lent.add(subject)
+        self.sequence.append((subject, scopes))
+        return True
 
-    def give_each(self, gift: Gift, scopes: Iterable[Reached]) -> Iterator[Grant]:
-        """Want what one line gives a subject on these scopes, and yield it, each united with what other lines give."""
+    def give_each(self, gift: Gift, scopes: Iterable[Scope], matches: Mapping[Scope, Match]) -> Iterator[Grant]:
+        """Want what one line gives a subject on these scopes, and yield it, each united with what other lines give.
+
+        `matches` are those of the choice.
+        """
         subject, role, extras = gift.subject, gift.role, gift.extras
         rights, origins = self.of(subject)
         live, new = self.live.rights(subject), list[Scope]()
-        matched: tuple[str, ...] = ()
+        matched: Match | None = None
         why = gift.origin
-        for reached in scopes:
-            scope = reached.scope
-            if reached.via != matched:  # the sites of one selector share their origin
-                matched, why = reached.via, _match_origin(gift.origin, reached)
+        for scope in scopes:
+            match = matches.get(scope)
+            if match is not matched:  # the sites of one selector share their origin
+                matched, why = match, _match_origin(gift.origin, match)
             wish = live.get(scope)
             if wish is None or wish.role != role or wish.extras != extras:
                 wish = Grant(subject, scope, role, extras)
@@ -177,9 +185,22 @@ class Draft(Struct):
         return power, self.traits.rank(wish.scope.kind, wish.role), origin.wildcard is None
 
 
-def _match_origin(origin: Origin, reached: Reached) -> Origin:
-    """Return the origin of a grant on a site that a name, a tag, a site group or a pattern led to."""
-    if not reached.via:
+def _wish_all(gift: Gift, scopes: Iterable[Scope], live: Mapping[Scope, Grant]) -> dict[Scope, Grant]:
+    """Return what a line gives a subject on all its scopes, the live grants where they are as wished."""
+    subject, role, extras = gift.subject, gift.role, gift.extras
+    return {
+        scope: have
+        if (have := live.get(scope)) is not None
+        and have.role == role
+        and (have.extras is extras or have.extras == extras)
+        else Grant(subject, scope, role, extras)
+        for scope in scopes
+    }
+
+
+def _match_origin(origin: Origin, match: Match | None) -> Origin:
+    """Return the origin of a grant on a site that a tag, a site group or a pattern led to; the same for a named one."""
+    if match is None:
         return origin
-    via = (*origin.via, *reached.via)
-    return Origin(origin.at, via, origin.ticket, origin.reason, origin.until, wildcard=reached.wildcard)
+    via = (*origin.via, *match.via)
+    return Origin(origin.at, via, origin.ticket, origin.reason, origin.until, wildcard=match.wildcard)

@@ -127,7 +127,7 @@ class Holding(Struct, dict=True):
             return
         choice = sites.choose(lost.sites, None) if lost.sites else None
         whole = choice is not None and not choice.missing and not choice.idle
-        self.hold_scopes([reached.scope for reached in (choice.reached if choice else ())], lost.at, whole=whole)
+        self.hold_scopes(choice.scopes if choice else (), lost.at, whole=whole)
 
     def was_here(self, kind: str, written: str) -> bool:
         """Return whether the last run left access to a site that a selector meant, and that is not there any more."""

@@ -271,21 +271,28 @@ class _Inventory(Struct):
         granted: dict[str, Rights] = {}
         handles = {("account", name): user.handle for name, user in users.items()}
         handles |= {("group", name): handle for name, handle in groups.items()}
+        rights: dict[tuple[str, str, frozenset[str] | None], Right | None] = {}
         for grant in self.live.access.grants():
-            handle = handles.get((grant.subject.kind, grant.subject.name))
+            subject, scope = grant.subject, grant.scope
+            handle = handles.get((subject.kind, subject.name))
             if handle is None:
                 continue
-            if not self._can_be_declared(grant, sites):
+            kind = scope.kind, grant.role, grant.extras  # a hundred thousand grants are of a few kinds
+            if kind not in rights:
+                rights[kind] = self._find_right(grant)
+            right = rights[kind]
+            if right is None or (scope.kind != "instance" and scope not in sites):
                 self._set_aside(grant)
                 continue
-            right = (self._choose_role(grant), tuple(sorted(grant.extras or ())))
-            places = granted.setdefault(handle, {}).setdefault((grant.scope.kind, right), [])
-            places.append(sites[grant.scope][0] if grant.scope in sites else "")
+            places = granted.setdefault(handle, {}).setdefault((scope.kind, right), [])
+            places.append(sites[scope][0] if scope in sites else "")
         return granted
 
-    def _can_be_declared(self, grant: Grant, sites: Mapping[Scope, object]) -> bool:
-        known = grant.scope.kind == "instance" or grant.scope in sites
-        return known and self.traits.role(grant.scope.kind, grant.role) is not None and declarable(grant, self.traits)
+    def _find_right(self, grant: Grant) -> Right | None:
+        """Return a grant's role as the file names it, and its extras; `None` where it cannot be declared."""
+        if self.traits.role(grant.scope.kind, grant.role) is None or not declarable(grant, self.traits):
+            return None
+        return self._choose_role(grant), tuple(sorted(grant.extras or ()))
 
     def _set_aside(self, grant: Grant) -> None:
         if grant.scope.kind != "module":  # switched by `modules`, which a first file leaves alone

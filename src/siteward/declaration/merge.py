@@ -147,7 +147,7 @@ def _may_reach(grant: Grant, declaration: Declaration, live: Live) -> bool:
     scopes = Scopes(declaration.sites, "", live, "site")
     words = [parse(word) for word in (*grant.sites, *grant.metasites) if not parse(word).excludes]
     plain = all(word.kind == "name" for word in words) and not grant.metasites
-    return not plain or bool(scopes.choose(tuple(word.written for word in words), None).reached)
+    return not plain or bool(scopes.choose(tuple(word.written for word in words), None).scopes)
 
 
 def _instances_with_logins(grant: Grant, declaration: Declaration, widest: Mapping[str, Traits]) -> list[str]:

@@ -33,7 +33,7 @@ from siteward.declaration.groups import expand
 from siteward.declaration.held import Holding, Suspects
 from siteward.declaration.openness import find_public
 from siteward.declaration.roles import Elsewhere, Lack, Meaning, meaning
-from siteward.declaration.selectors import Choice, Reached, Scopes, Unresolved
+from siteward.declaration.selectors import Choice, Scopes, Unresolved
 from siteward.declaration.subjects import Principal, Principals, ends, identities, standing
 from siteward.declaration.unmatched import PIN, describe_unmatched, list_sites
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from siteward.declaration.groups import Way
     from siteward.declaration.subjects import Identities, Identity
 
-_INSTANCE = Choice((Reached(EVERYWHERE),))
+_INSTANCE = Choice((EVERYWHERE,))
 """The choice of a grant of an account role."""
 
 _Part: TypeAlias = "tuple[str, Choice, Meaning | Lack | Elsewhere | None]"
@@ -181,7 +181,7 @@ class _Resolution(Struct):
         if means is None:
             means = meaning(self.declaration.roles, line.role, line.extras, self.traits, kind)
             self._meanings[key] = means
-        return kind, choice, means if choice.reached else None
+        return kind, choice, means if choice.scopes else None
 
     def _report_problems(self, line: Line, parts: Sequence[_Part]) -> Span | None:
         """Add what is to be said of a line; return the place of what cannot be resolved in it, if anything."""
@@ -193,10 +193,10 @@ class _Resolution(Struct):
             for remark in remarks:
                 self.draft.say(replace(remark, local=True) if remark.blocks else remark)
                 found = found or (remark.at if remark.blocks else None)
-            vanished = choice.idle and not choice.reached and self._were_here(line, kind, choice.idle)
+            vanished = choice.idle and not choice.scopes and self._were_here(line, kind, choice.idle)
             found = found or (line.at if vanished else None)
         self.principals.of(line.to)
-        if any(choice.reached for _, choice, _ in parts):
+        if any(choice.scopes for _, choice, _ in parts):
             self.principals.refuse_nameless(line.to)
         return found or self.principals.refused.get(line.to)
 
@@ -204,7 +204,7 @@ class _Resolution(Struct):
         """Hold what all have whom a line in error names, or, where some of them are not known, all on its scopes."""
         self.holding.hold_names(line.to, at)
         if not self.suspects.is_whole(line) or line.to in self.principals.refused:
-            scopes = [reached.scope for _, choice, _ in parts for reached in choice.reached]
+            scopes = [scope for _, choice, _ in parts for scope in choice.scopes]
             whole = not any(choice.missing or choice.idle for _, choice, _ in parts)
             self.holding.hold_scopes(scopes, at, whole=whole)
 
@@ -249,13 +249,13 @@ class _Resolution(Struct):
         if identity is not None and gives:
             draft.wanted.setdefault(identity.user.handle, origin)
             if identity.awaited:
-                draft.awaited |= {grant_key(subject, reached.scope): origin for reached in choice.reached}
+                draft.awaited |= {grant_key(subject, scope): origin for scope in choice.scopes}
                 return
         gift = Gift(subject, means.role.name, means.extras, origin, over, resumes)
-        if choice.plain and gives and not resumes and subject not in draft.held:
-            draft.give_block(gift, choice)
+        if choice.plain and gives and not resumes and draft.give_block(gift, choice):
             return
-        for wish in draft.give_each(gift, choice.reached if gives else self._live_ones(choice, means, subject)):
+        scopes = choice.scopes if gives else self._live_ones(choice, means, subject)
+        for wish in draft.give_each(gift, scopes, choice.matches):
             if choice.ambiguous and wish.scope in choice.ambiguous:
                 self._refuse_ambiguous(wish.key, choice, line, wish.scope)
 
@@ -263,21 +263,21 @@ class _Resolution(Struct):
         """Record that what one line gives one subject is over or not yet due, where it is (`over`)."""
         if over is not None:
             ended = _tell_why(over, line, principal.identity)
-            for reached in choice.reached:
-                key = grant_key(principal.subject, reached.scope)
+            for scope in choice.scopes:
+                key = grant_key(principal.subject, scope)
                 known = self.draft.ended.setdefault(key, ended)
                 if ended.tells_more(known):
                     self.draft.ended[key] = ended
 
-    def _live_ones(self, choice: Choice, means: Meaning, subject: Subject) -> Iterator[Reached]:
+    def _live_ones(self, choice: Choice, means: Meaning, subject: Subject) -> Iterator[Scope]:
         """Yield the scopes on which what a line would give is live already, so that it is no gain there."""
-        for reached in choice.reached:
-            kind, rank = reached.scope.kind, self.traits.rank
-            have = self.live.access.grant(subject, reached.scope) if self.live is not None else None
+        for scope in choice.scopes:
+            kind, rank = scope.kind, self.traits.rank
+            have = self.live.access.grant(subject, scope) if self.live is not None else None
             if have is None or rank(kind, have.role) < rank(kind, means.role.name):
                 continue
             if (means.extras or frozenset()) <= (have.extras or frozenset()):
-                yield reached
+                yield scope
 
     # -- where a grant holds
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -67,16 +66,19 @@ def _list_widened_grants(grant: Grant) -> Iterator[tuple[Exclusion, Grant]]:
                 yield exclusion, replace(grant, **{key: rest})
 
 
-class Reached(Struct, frozen=True):
-    """A scope that a list of selectors selects; `via` and `wildcard` name the tag, site group or pattern that did."""
+class Match(Struct, frozen=True):
+    """How a selector that is no name selects: `via` and `wildcard` name the tag, site group or pattern."""
 
-    scope: Scope
     via: tuple[str, ...] = ()
     wildcard: str | None = None
 
 
-class Choice(Struct, frozen=True, dict=True):
-    """The scopes that a list of selectors selects on one instance.
+NAMED = Match()
+"""How a name selects."""
+
+
+class Choice(Struct, frozen=True):
+    """The scopes that a list of selectors selects on one instance; `matches` has how those are selected that are not named.
 
     `ambiguous` maps each scope that an unclear name may mean to that name. `missing` and `idle` are the positions in
     the list of plain names and of patterns that select nothing here. `skipped` are, by the position of a pattern, the
@@ -85,7 +87,8 @@ class Choice(Struct, frozen=True, dict=True):
     leave out that are not there.
     """
 
-    reached: tuple[Reached, ...] = ()
+    scopes: tuple[Scope, ...] = ()
+    matches: Mapping[Scope, Match] = MappingProxyType({})
     ambiguous: Mapping[Scope, str] = MappingProxyType({})
     missing: tuple[int, ...] = ()
     idle: tuple[int, ...] = ()
@@ -94,15 +97,10 @@ class Choice(Struct, frozen=True, dict=True):
     skipped: Mapping[int, tuple[LiveSite, ...]] = MappingProxyType({})
     unmatched_exclusions: tuple[int, ...] = ()
 
-    @cached_property
-    def scopes(self) -> tuple[Scope, ...]:
-        """The scopes that are reached."""
-        return tuple([reached.scope for reached in self.reached])
-
-    @cached_property
+    @property
     def plain(self) -> bool:
         """True if all scopes are named, each without a doubt, so that all that is given on them has one origin."""
-        return bool(self.reached) and not self.ambiguous and not any(reached.via for reached in self.reached)
+        return bool(self.scopes) and not self.ambiguous and not self.matches
 
     @property
     def remarkable(self) -> bool:
@@ -120,7 +118,15 @@ class _Hit(Struct, frozen=True):
     elsewhere: bool = False
 
 
-_NOT_PLAIN = Reached(Scope(""))  # marks words that do not name exactly one managed site
+class _Singles(dict[str, "Scope | None"]):
+    """The only managed site that each word names, looked up once; `None` for a word that does anything else."""
+
+    def __init__(self, find: Callable[[str], Scope | None]) -> None:
+        self._find = find
+
+    def __missing__(self, word: str) -> Scope | None:
+        scope = self[word] = self._find(word)
+        return scope
 
 
 class _Tally(Struct):
@@ -128,7 +134,7 @@ class _Tally(Struct):
 
     managed: frozenset[Scope]
     out: frozenset[Scope]
-    reached: dict[Scope, Reached] = {}
+    reached: dict[Scope, Match] = {}
     ambiguous: dict[Scope, str] = {}
     missing: list[int] = []
     idle: list[int] = []
@@ -139,7 +145,7 @@ class _Tally(Struct):
 
     def count(self, number: int, selector: Selector, hit: _Hit) -> None:
         """Add the scopes of one selector, at position `number`; naming a site comes before matching it."""
-        named = selector.kind in {"name", "id"}
+        named, match = selector.kind in {"name", "id"}, _match_of(selector)
         if not hit.scopes and not hit.elsewhere:
             (self.missing if named else self.idle).append(number)
         for scope in hit.scopes:
@@ -153,12 +159,13 @@ class _Tally(Struct):
                 self.ambiguous[scope] = selector.written
             before = self.reached.get(scope)
             if before is None or (before.wildcard is not None and selector.kind != "pattern"):
-                self.reached[scope] = _describe_reached(scope, selector)
+                self.reached[scope] = match
 
     def choice(self) -> Choice:
         """Return the choice that was summed up."""
         return Choice(
-            tuple(self.reached.values()),
+            tuple(self.reached),
+            {scope: match for scope, match in self.reached.items() if match is not NAMED},
             self.ambiguous,
             tuple(self.missing),
             tuple(self.idle),
@@ -192,7 +199,7 @@ class Scopes:
         for handle, declared in sites.items():
             for tag in declared.tags:
                 self._tagged[tag].append(handle)
-        self._single: dict[str, Reached] = {}
+        self._single = _Singles(self._only_site)
         self.managed = frozenset(self._sites)
         self._in_sight = self.managed
 
@@ -291,24 +298,16 @@ class Scopes:
 
     def _choose_plain(self, written: tuple[str, ...]) -> Choice | None:
         """Return the choice where every word names exactly one managed site, as almost all do; else `None`."""
-        reached: dict[str, Reached] = {}
-        for word in written:
-            site = self._single.get(word)
-            if site is None:
-                site = self._single[word] = self._only_site(word)
-            if site is _NOT_PLAIN:
-                return None
-            reached[site.scope.name] = site
-        return Choice(tuple(reached.values()))
+        scopes = dict.fromkeys([self._single[word] for word in written])
+        return None if None in scopes else Choice(tuple(scopes))  # type: ignore[arg-type]  # as `in` has just shown
 
-    def _only_site(self, word: str) -> Reached:
-        """Return the only managed site that a plain name names; `_NOT_PLAIN` for any other word."""
+    def _only_site(self, word: str) -> Scope | None:
+        """Return the only managed site that a plain name names; `None` for any other word."""
         selector = parse(word)
         if selector.excludes or selector.kind != "name":
-            return _NOT_PLAIN
+            return None
         hit = self._find(selector)
-        plain = len(hit.scopes) == 1 and hit.scopes[0] in self.managed
-        return Reached(hit.scopes[0]) if plain else _NOT_PLAIN
+        return hit.scopes[0] if len(hit.scopes) == 1 and hit.scopes[0] in self.managed else None
 
     def _choose_any(self, written: tuple[str, ...], bound: Bound | None) -> Choice:
         selectors = tuple(map(parse, written))
@@ -418,17 +417,17 @@ def names_of(site: Site) -> frozenset[str]:
     return frozenset({domain_in(site.handle), domain_in(site.domain), *(f"tag:{tag}" for tag in site.tags)})
 
 
-def _describe_reached(scope: Scope, selector: Selector) -> Reached:
-    """Return a scope with the selector that reached it, in words."""
+def _match_of(selector: Selector) -> Match:
+    """Return how a selector selects, in words."""
     match selector.kind:
         case "tag":
-            return Reached(scope, (f"tag {selector.text}",))
+            return Match((f"tag {selector.text}",))
         case "sitegroup":
-            return Reached(scope, (f"site group {selector.text}",))
+            return Match((f"site group {selector.text}",))
         case "pattern":
-            return Reached(scope, (f"pattern {selector.written}",), selector.written)
+            return Match((f"pattern {selector.written}",), selector.written)
         case _:
-            return Reached(scope)
+            return NAMED
 
 
 class Unresolved:
@@ -450,16 +449,17 @@ class Unresolved:
         selectors = tuple(map(parse, written))
         out = [selector for selector in selectors if selector.excludes]
         without = "".join(f" {written}" for written in sorted({selector.written for selector in out}))
-        reached: dict[Scope, Reached] = {}
+        reached: dict[Scope, Match] = {}
         for selector in selectors:
             if selector.excludes:
                 continue
+            match = _match_of(selector)
             for name in self._list_names(selector):
                 open_ended = selector.kind in {"pattern", "sitegroup"}
                 if open_ended or not self._is_excluded(name, out):
                     scope = Scope(self._kind, name + without if open_ended else name)
-                    reached.setdefault(scope, _describe_reached(scope, selector))
-        return Choice(tuple(reached.values()))
+                    reached.setdefault(scope, match)
+        return Choice(tuple(reached), {scope: match for scope, match in reached.items() if match is not NAMED})
 
     def _is_excluded(self, name: str, out: list[Selector]) -> bool:
         host = name.partition("#")[0]

@@ -15,7 +15,6 @@ from siteward.access.diagnostic import Span
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Sequence
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -48,7 +47,7 @@ class Source:
     `holes` are the paths of values that were refused (null, a tag), so that they are not reported as missing too.
     """
 
-    __slots__ = ("_index", "_lines", "_places", "data", "file", "holes", "text")
+    __slots__ = ("_begins", "_index", "_places", "_unified", "data", "file", "holes", "text")
 
     def __init__(self, file: str, text: str, data: Table, places: array[int], holes: frozenset[Path]) -> None:
         self.file = file
@@ -56,15 +55,9 @@ class Source:
         self.data = data
         self.holes = holes
         self._places = places
-        self._lines: Sequence[str] | None = None
+        self._unified = unify_breaks(text)
+        self._begins = [0]  # where each line begins, as far as one was asked for
         self._index: dict[int, dict[str, int]] = {}  # by identity: an alias may be renamed in one place alone
-
-    @property
-    def lines(self) -> Sequence[str]:
-        """The lines of the text, without their ends."""
-        if self._lines is None:
-            self._lines = split_lines(self.text)
-        return self._lines
 
     def at(self, path: Path) -> Span:
         """Return the place of the value at `path`, or of the nearest thing around it that is there."""
@@ -140,8 +133,17 @@ class Source:
 
     def _span(self, place: int, value: Value | None) -> Span:
         line, column = place >> COLUMN_BITS, place & _COLUMN
-        text = self.lines[line] if line < len(self.lines) else ""
+        text = self._line(line)
         return Span(self.file, line + 1, column + 1, line + 1, _find_end(text, column, value) + 1)
+
+    def _line(self, number: int) -> str:
+        """Return a line without its end, by its number from 0; empty beyond the last. A large file is not split for a few."""
+        text, begins = self._unified, self._begins
+        while len(begins) <= number + 1 and (end := text.find("\n", begins[-1])) >= 0:
+            begins.append(end + 1)
+        if number >= len(begins):
+            return ""
+        return text[begins[number] : begins[number + 1] - 1 if number + 1 < len(begins) else len(text)]
 
 
 class Texts(Mapping[str, tuple[str, ...]]):
@@ -190,7 +192,12 @@ def _rename_keys(value: Value, names: Mapping[Path, str], around: set[Path], at:
 
 def split_lines(text: str) -> tuple[str, ...]:
     """Return the lines of a text as YAML 1.2 counts them: they end at CR LF, LF or CR, and nowhere else."""
-    return tuple(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
+    return tuple(unify_breaks(text).split("\n"))
+
+
+def unify_breaks(text: str) -> str:
+    """Return a text in which every line ends in LF."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _find_end(line: str, column: int, value: Value | None) -> int:

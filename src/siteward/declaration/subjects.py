@@ -171,7 +171,7 @@ class _LiveAccounts:
         self.traits = traits
         found = live.access.accounts() if live is not None else ()
         accounts: list[Account] = [account for account in found if not is_public(traits, account.name)]
-        self._names = {account.name for account in accounts}
+        self._names = {account.name: account.name for account in accounts}
         self._by_fold: dict[str, str] = {}
         for account in accounts:
             self._by_fold.setdefault(fold_login(account.name, traits), account.name)
@@ -180,8 +180,11 @@ class _LiveAccounts:
         }
 
     def live_name(self, login: str) -> str | None:
-        """Return the live spelling of a login, if there is such an account."""
-        return login if login in self._names else self._by_fold.get(fold_login(login, self.traits))
+        """Return the live spelling of a login, if there is such an account.
+
+        It is the very text of the live account, so that looking one up by the other compares no letters.
+        """
+        return self._names.get(login) or self._by_fold.get(fold_login(login, self.traits))
 
     def find(self, login: str, user: User, diagnostics: list[Diagnostic]) -> tuple[str, str | None]:
         """Return the account of a user, and the new login where only an account under a former one is live.
@@ -332,7 +335,7 @@ class Principals(Struct):
                 for handle, group_ways in self.groups[name].items():
                     if handle in users:  # else an unknown member, which the check of the file has told
                         ways[handle] = (*ways.get(handle, ()), *group_ways)
-        yield from filter(None, (self._find_user(names, handle, user_ways) for handle, user_ways in ways.items()))
+        yield from filter(None, [self._find_user(names, handle, user_ways) for handle, user_ways in ways.items()])
 
     def _find_user(self, names: tuple[str, ...], handle: str, ways: tuple[Way, ...]) -> Principal | None:
         """Return a user of a `to` list as a principal; `None` where there is no login, noted where one may be needed."""

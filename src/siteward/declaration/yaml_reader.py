@@ -280,6 +280,8 @@ class _YamlReader:
         """Build the table or list that `event` begins."""
         if len(self._path) >= MAX_DEPTH:
             raise self._fault("too-deep", f"more than {MAX_DEPTH} levels of nesting", event)
+        if event.tag is event.anchor is None:
+            return self._read_table(event) if type(event) is _TABLE else self._read_items(event)
         self._refuse_tag(event)
         anchor, before = event.anchor, self._values
         if anchor is not None:
@@ -320,7 +322,9 @@ class _YamlReader:
                 value: Value | None = shared.setdefault(text, text)
             else:
                 path.append(key)
-                value = self._read_value(value_event)
+                value = (
+                    self._read_container(value_event) if type(value_event) in _BEGINS else self._read_value(value_event)
+                )
                 path.pop()
             if value is not None:
                 mark = event.start_mark
@@ -346,7 +350,7 @@ class _YamlReader:
                 value: Value | None = shared.setdefault(text, text)
             else:
                 path.append(len(items))
-                value = self._read_value(event)
+                value = self._read_container(event) if type(event) in _BEGINS else self._read_value(event)
                 path.pop()
             if value is not None:
                 mark = event.start_mark
@@ -385,9 +389,7 @@ class _YamlReader:
             )
 
     def _read_value(self, event: Event) -> Value | None:
-        """Return any value; `None`, with a diagnostic, where it is refused."""
-        if type(event) in _BEGINS:
-            return self._read_container(event)
+        """Return a value that is no table and no list; `None`, with a diagnostic, where it is refused."""
         if type(event) is _ALIAS:
             return self._repeat_alias(event)
         value = None if self._refuse_tag(event) else self._read_scalar(event)

@@ -77,7 +77,7 @@ class KnownWorld:
         scopes = Scopes(declaration.sites, instance, self.live[instance], "site")
         scopes.manage(declaration.instances[instance].manages)
         choice = scopes.choose((word,), None)
-        return tuple(reached.scope for reached in choice.reached)
+        return choice.scopes
 
 
 def rights_of(desired: Desired) -> Rights:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import count
 
 import httpx
@@ -62,6 +63,28 @@ def test_a_new_installation_is_read_too(release: str) -> None:
     with umami(fake=fake) as at:
         assert at.live.me == "admin"
         assert [account.name for account in at.live.access.accounts()] == ["admin"]
+
+
+def test_the_release_is_asked_for_while_other_listings_are_on_their_way() -> None:
+    """A large listing of teams is no time in which nothing else happens."""
+    asked, seen = threading.Event(), []
+    server, site = spoken(), {"id": "1", "name": "shop", "recorderEnabled": False}
+
+    def send_teams(_: httpx.Request) -> httpx.Response:
+        seen.append(asked.wait(5))
+        return httpx.Response(200, json={"data": [], "count": 0})
+
+    def tell_factor(_: httpx.Request) -> httpx.Response:
+        asked.set()
+        return httpx.Response(404, text="<html>")
+
+    server.get("/api/admin/users").respond(json={"data": [], "count": 0})
+    server.get("/api/admin/teams").mock(side_effect=send_teams)
+    server.get("/api/admin/websites").respond(json={"data": [site], "count": 1})
+    server.get("/api/2fa/status").mock(side_effect=tell_factor)
+    with doors(through(server)) as open_:
+        traits, _ = PLATFORM.probe(open_.reader, SETTINGS)
+        assert (traits.version, seen) == ("3.2", [True])
 
 
 def test_3_0_is_told_by_its_missing_boards() -> None:

@@ -312,10 +312,16 @@ def _build_resources(
         yield Account(user.login, user.email or None, status=_parse_status(user))
         if user.superuser:
             yield Grant(Subject("account", user.login), EVERYWHERE, SUPERUSER)
+    subjects: dict[str, Subject] = {}
+    rights: dict[frozenset[str], tuple[str, frozenset[str]] | None] = {}
     for (login, scope), names in held.items():
-        grant = _build_grant(login, scope, names, state.traits)
-        if grant is not None:
-            yield grant
+        kind = frozenset(names)  # a hundred thousand grants are of a few kinds
+        if kind not in rights:
+            rights[kind] = _find_right(kind, state.traits)
+        right = rights[kind]
+        if right is not None:
+            subject = subjects.get(login) or subjects.setdefault(login, Subject("account", login))
+            yield Grant(subject, scope, *right)
     yield from build_groups(rows.groups, state, scopes)
 
 
@@ -376,14 +382,13 @@ def _add_asleep(held: dict[tuple[str, Scope], set[str]], rows: Rows, scopes: Map
                 held.setdefault((login, scopes[site_id]), set()).update(capabilities)
 
 
-def _build_grant(login: str, scope: Scope, names: set[str], traits: Traits) -> Grant | None:
-    """Return the grant made of a user's role and capabilities on a site; capabilities without a role give nothing."""
+def _find_right(names: frozenset[str], traits: Traits) -> tuple[str, frozenset[str]] | None:
+    """Return the role and extras that a user's role and capabilities on a site are; capabilities without a role are none."""
     roles = [role.name for role in traits.roles["site"] if role.name in names]
     if not roles:
         return None
     role = roles[-1]
-    extras = frozenset(extra for extra in names & traits.extras.keys() if role not in traits.included[extra])
-    return Grant(Subject("account", login), scope, role, extras)
+    return role, frozenset(extra for extra in names & traits.extras.keys() if role not in traits.included[extra])
 
 
 def _parse_status(user: UserRow) -> Status:
@@ -395,7 +400,7 @@ def _parse_status(user: UserRow) -> Status:
 def _list_pending(resources: Iterable[Resource], users: Iterable[UserRow]) -> Iterator[Key]:
     """Yield the keys of accounts whose invitation is not accepted, and of their grants."""
     waiting = {user.login for user in users if is_pending(user)}
-    for resource in resources:
+    for resource in resources if waiting else ():
         match resource:
             case Account(name=name) | Grant(subject=Subject(name=name)) if name in waiting:
                 yield resource.key

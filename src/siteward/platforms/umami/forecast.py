@@ -52,8 +52,11 @@ class UmamiForecast(Forecast):
         """Return the cost of the listings; of a second factor for each admin since 3.3, of two lists for each user in 2.20."""
         if self._state.old:
             return Cost(requests=1 + 2 * len(access.accounts()))
-        admins = sum(grant.scope == EVERYWHERE and grant.role == ADMIN for grant in access.grants())
-        return Cost(requests=LISTINGS + (max(0, admins - 1) if has_factors(self._state.traits) else 0))
+        if not has_factors(self._state.traits):
+            return Cost(requests=LISTINGS)
+        on_all = (rights.get(EVERYWHERE) for _, rights in access.by_subject())
+        admins = sum(grant is not None and grant.role == ADMIN for grant in on_all)
+        return Cost(requests=LISTINGS + max(0, admins - 1))
 
     def read(self, access: Access) -> Cost:
         """Return the cost of reading everything once more, after which nothing is cached and every team is known."""

@@ -99,7 +99,7 @@ def people(team: TeamRow) -> dict[str, tuple[MemberRow, ...]]:
 
 def owners(team: TeamRow) -> tuple[str, ...]:
     """Return the ids of the accounts that own a team."""
-    return tuple(member.user_id for member in team.members if member.role == TEAM_OWNER and member.user is not None)
+    return tuple([member.user_id for member in team.members if member.role == TEAM_OWNER and member.user is not None])
 
 
 def team_name(label: str) -> str:

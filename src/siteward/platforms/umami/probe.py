@@ -8,15 +8,16 @@ from msgspec import Struct, field
 
 from siteward.platforms.interface import Reach
 from siteward.platforms.umami.roles import API_KEYS, BOARD_LINKS, has_factors, traits_of
-from siteward.platforms.umami.rows import Listings, Page, SiteRow, parse, refusal, words_of
-from siteward.platforms.umami.session import ask_listings, own
+from siteward.platforms.umami.rows import Page, SiteRow, parse, refusal, words_of
+from siteward.platforms.umami.session import ask_listings, own, page_of
 from siteward.transport.errors import ForbiddenError
 
 if TYPE_CHECKING:
     from siteward.access.traits import Traits
+    from siteward.platforms.umami.rows import Listings
     from siteward.platforms.umami.session import Release
     from siteward.platforms.umami.settings import Settings
-    from siteward.transport.http import Reader
+    from siteward.transport.http import Answer, Reader
 
 
 FACTOR_STATUS = "/api/2fa/status"
@@ -89,18 +90,22 @@ def _detect_release(reader: Reader) -> tuple[Release, Listings | None]:
     2.20 lists sites only for a named account, and refuses without (recordings/v2.20.2); a site of 3.2 has a recorder
     where one of 3.1 has a replay (API.md section 6).
     """
-    users, teams, sites = ask_listings(reader)
-    if sites.status == 400:
-        return "2.20", None
-    if sites.status != 200:
-        return _detect_without_sites(reader), None
-    page = parse(Page[SiteRow], sites)
-    listings = Listings(users, teams, page)
-    if any(site.recorder is not None for site in page.data):
-        return _detect_newer(reader), listings
-    if any(site.replay is not None for site in page.data):
-        return "3.1", listings
-    return _detect_without_sites(reader), listings
+    found: list[tuple[Release, bool]] = []
+    listings = ask_listings(reader, lambda sites: found.append(_judge_sites(reader, sites)))
+    release, usable = found[0]
+    return release, listings if usable else None
+
+
+def _judge_sites(reader: Reader, sites: Page[SiteRow] | Answer) -> tuple[Release, bool]:
+    """Return the release by the listing of the sites, and whether `read` can use the listings."""
+    if not isinstance(sites, Page) and sites.status != 200:
+        return ("2.20" if sites.status == 400 else _detect_without_sites(reader)), False
+    rows = page_of(reader, sites, Page[SiteRow]).data
+    if any(site.recorder is not None for site in rows):
+        return _detect_newer(reader), True
+    if any(site.replay is not None for site in rows):
+        return "3.1", True
+    return _detect_without_sites(reader), True
 
 
 def _detect_without_sites(reader: Reader) -> Release:

@@ -39,9 +39,8 @@ from siteward.platforms.umami.rows import (
     UserRow,
     ask,
     parse,
-    refusal,
 )
-from siteward.platforms.umami.session import ask_listings, own, path
+from siteward.platforms.umami.session import ask_listings, own, page_of, path
 from siteward.transport.errors import ForbiddenError, IncompleteError
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from siteward.access.traits import Traits
     from siteward.platforms.umami.rows import Listings, MemberRow
     from siteward.platforms.umami.settings import Layout, Settings
-    from siteward.transport.http import Answer, Reader
+    from siteward.transport.http import Reader
 
 
 _STRENGTH = ("team-view-only", "team-member", "team-manager", TEAM_OWNER)
@@ -70,9 +69,10 @@ def live_of(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tu
         sites_of=sites_of,
     )
     accounts = {user.id: Account(user.username) for user in rows.users.values()}
+    scopes = {site_id: Scope("site", label) for site_id, label in state.labels.items()}
     return Live(
-        access=Access((*accounts.values(), *_list_grants(state, idle))),
-        sites={Scope("site", state.labels[site.id]): _make_site(site, state) for site in rows.sites.values()},
+        access=Access((*accounts.values(), *_list_grants(state, scopes, idle))),
+        sites={scopes[site.id]: _make_site(site, state) for site in rows.sites.values()},
         me=accounts[me].name,
         ids={account.key: user_id for user_id, account in accounts.items()},
         facts=dict(_list_facts(state)),
@@ -97,11 +97,10 @@ def _rank(role: str) -> int:
     return _STRENGTH.index(role) if role in _STRENGTH else -1
 
 
-def _list_grants(state: NativeState, idle: Mapping[str, str]) -> Iterator[Grant]:
-    """Yield every grant; `idle` has the label of each team without sites by its id."""
+def _list_grants(state: NativeState, scopes: Mapping[str, Scope], idle: Mapping[str, str]) -> Iterator[Grant]:
+    """Yield every grant; `scopes` are those of sites by id, `idle` has the label of each team without sites by its id."""
     rows = state.rows
     subjects = {user.id: Subject("account", user.username) for user in rows.users.values()}
-    scopes = {site_id: Scope("site", label) for site_id, label in state.labels.items()}
     for user in rows.users.values():
         if user.role != NOBODY_SPECIAL:
             yield Grant(subjects[user.id], EVERYWHERE, user.role)
@@ -110,10 +109,18 @@ def _list_grants(state: NativeState, idle: Mapping[str, str]) -> Iterator[Grant]
             yield Grant(subjects[site.user_id], scopes[site.id], OWNER)
     for team in rows.teams.values():
         places = [scopes[site_id] for site_id in state.sites_of.get(team.id, ())] or [Scope("team", idle[team.id])]
-        for user_id, memberships in people(team).items():
-            role = strongest(memberships)
+        for user_id, role in _list_roles(team).items():
             for place in places:
                 yield Grant(subjects[user_id], place, role)
+
+
+def _list_roles(team: TeamRow) -> dict[str, str]:
+    """Return the neutral role in a team by account id, ghosts left out."""
+    shown = [member for member in team.members if member.user is not None]
+    roles = {member.user_id: OWNER if member.role == TEAM_OWNER else member.role for member in shown}
+    if len(roles) == len(shown):
+        return roles
+    return {user_id: strongest(memberships) for user_id, memberships in people(team).items()}
 
 
 def _make_site(site: SiteRow, state: NativeState) -> Site:
@@ -139,10 +146,12 @@ def _list_facts(state: NativeState) -> Iterator[tuple[Key, Mapping[str, str]]]:
     for team in rows.teams.values():
         for owner in owners(team):
             owned.setdefault(owner, []).append(f"team {team.name}")
+    made: dict[str, dict[str, str]] = {}  # accounts that were made on one day share what there is to tell
     for user in rows.users.values():
-        facts = {"created": user.created[:10]} if user.created else {}
+        day = user.created[:10] if user.created else ""
+        facts = made.get(day) or made.setdefault(day, {"created": day} if day else {})
         if user.id in owned:
-            facts["owns"] = ", ".join(sorted(owned[user.id]))
+            facts = {**facts, "owns": ", ".join(sorted(owned[user.id]))}
         yield account_key(user.username), facts
 
 
@@ -256,17 +265,11 @@ def _read_round(reader: Reader, traits: Traits, seed: Listings | None) -> _Round
 
 def _read_listings(reader: Reader, seed: Listings | None, doubts: list[str]) -> Rows:
     """Return the rows of a 3.x, from `seed` where it is given; what contradicts itself is added to `doubts`."""
-
-    def page_in(kind: type[Page[T]], answer: Answer) -> Page[T]:
-        if answer.status != 200:
-            raise refusal(reader, answer)
-        return parse(kind, answer)
-
-    users, teams, sites = (seed.users, seed.teams, seed.sites) if seed else ask_listings(reader)
+    listings = seed or ask_listings(reader)
     return Rows(
-        _drop_deleted(_merge_pages("users", [page_in(Page[UserRow], users)], doubts)),
-        _drop_deleted(_merge_pages("teams", [page_in(Page[TeamRow], teams)], doubts)),
-        _merge_pages("sites", [sites if isinstance(sites, Page) else page_in(Page[SiteRow], sites)], doubts),
+        _drop_deleted(_merge_pages("users", [page_of(reader, listings.users, Page[UserRow])], doubts)),
+        _drop_deleted(_merge_pages("teams", [page_of(reader, listings.teams, Page[TeamRow])], doubts)),
+        _merge_pages("sites", [page_of(reader, listings.sites, Page[SiteRow])], doubts),
     )
 
 

@@ -148,11 +148,11 @@ class Deleted(Struct, frozen=True):
 
 
 class Listings(Struct, frozen=True):
-    """The three listings of 3.x, asked for at once; that of sites is parsed already, because it shows the release."""
+    """The three listings of 3.x, asked for at once; an answer that is no listing is kept as it came."""
 
-    users: Answer
-    teams: Answer
-    sites: Page[SiteRow]
+    users: Page[UserRow] | Answer
+    teams: Page[TeamRow] | Answer
+    sites: Page[SiteRow] | Answer
 
 
 class Fault(Struct, frozen=True):

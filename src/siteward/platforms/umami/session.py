@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 from siteward.platforms.confirm import Verdict, confirm, failed
-from siteward.platforms.umami.rows import ONE_PAGE, parse, words_of
-from siteward.transport.errors import ForbiddenError, UnauthenticatedError
+from siteward.platforms.umami.rows import ONE_PAGE, Listings, Page, SiteRow, TeamRow, UserRow, parse, refusal, words_of
+from siteward.transport.errors import ForbiddenError, PlatformError, UnauthenticatedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from siteward.transport.http import Answer, Doors, Link, Reader, Writer
     from siteward.transport.secrets import Secrets
 
+T = TypeVar("T")
+R = TypeVar("R", UserRow, TeamRow, SiteRow)
 Release = Literal["3.4", "3.3", "3.2", "3.1", "3.0", "2.20"]
 
 CLOUD = ("umami.is",)
@@ -77,12 +79,41 @@ def own(reader: Reader) -> Own:
     return account
 
 
-def ask_listings(reader: Reader) -> tuple[Answer, Answer, Answer]:
-    """Ask for the listings of users, teams and sites at once, each on one page; return the answers, good or bad."""
-    users, teams, sites = reader.map(
-        lambda name: reader.query(path("admin", name), ONE_PAGE), ("users", "teams", "websites")
+def ask_listings(reader: Reader, meanwhile: Callable[[Page[SiteRow] | Answer], None] = lambda _: None) -> Listings:
+    """Ask for the listings of users, teams and sites at once, each on one page; return them, good or bad.
+
+    Each is decoded as it comes, and `meanwhile` gets that of the sites while the others are still on their way.
+    """
+
+    def ask_sites() -> Page[SiteRow] | Answer:
+        sites = _ask_listing(reader, "websites", Page[SiteRow])
+        meanwhile(sites)
+        return sites
+
+    asked: tuple[Callable[[], Any], ...] = (
+        lambda: _ask_listing(reader, "users", Page[UserRow]),
+        lambda: _ask_listing(reader, "teams", Page[TeamRow]),
+        ask_sites,
     )
-    return users, teams, sites
+    return Listings(*reader.map(lambda ask: ask(), asked))
+
+
+def _ask_listing(reader: Reader, name: str, kind: type[T]) -> T | Answer:
+    """Ask for a listing and return its rows; an answer that is none as it is, for whoever knows what it means."""
+    answer = reader.query(path("admin", name), ONE_PAGE)
+    try:
+        return parse(kind, answer) if answer.status == 200 else answer
+    except PlatformError:
+        return answer
+
+
+def page_of(reader: Reader, listing: Page[R] | Answer, kind: type[Page[R]]) -> Page[R]:
+    """Return a listing that was asked for; raises the `PlatformError` of an answer that is none."""
+    if isinstance(listing, Page):
+        return listing
+    if listing.status != 200:
+        raise refusal(reader, listing)
+    return parse(kind, listing)
 
 
 def path(*parts: str) -> str:

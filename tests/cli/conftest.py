@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from cli.loaded import SECONDS, Ended, loaded
 from siteward import platforms
 from siteward.platforms.fakery import Fake, Sandbox, serve
 
@@ -50,19 +51,22 @@ class Program:
         moment = self.moment
         if not moment and "--as-of" in arguments and arguments[0] in {"who-can", "explain", "matrix", "review"}:
             moment = f"{arguments[arguments.index('--as-of') + 1][:10]}T00:00:00+00:00"
+        env = base_environment() | self.env | env
+        process = loaded(tuple(sorted(base_environment().items())))
+        if process.suits(env):
+            done = process.call(arguments, self.folder, env, stdin=stdin, moment=moment)
+        else:
+            done = self._start(arguments, env, stdin=stdin, moment=moment)
+        assert "Traceback" not in done.stderr, done.stderr
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def _start(self, arguments: tuple[str, ...], env: dict[str, str], *, stdin: str, moment: str) -> Ended:
         program = ["cli.clocked", moment] if moment else ["siteward"]
         done = subprocess.run(
             [sys.executable, "-m", *program, *arguments],
-            cwd=self.folder,
-            env=base_environment() | self.env | env,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Result(done.returncode, done.stdout, done.stderr)
+            cwd=self.folder, env=env, input=stdin, capture_output=True, text=True, timeout=SECONDS, check=False,
+        )  # fmt: skip
+        return Ended(done.returncode, done.stdout, done.stderr)
 
     def write(self, text: str, name: str = "access.yaml") -> Path:
         path = self.folder / name

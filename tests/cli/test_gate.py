@@ -96,21 +96,19 @@ def test_headers_that_cannot_be_sent_stop_before_anything_is_sent(checkout: Prog
 
 def test_the_sandbox_puts_up_a_gate_and_names_what_opens_it() -> None:
     """The line of JSON holds the header as the field of credentials that it is."""
-    running = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "siteward", "sandbox", "umami", "--gate", "login"],
-        env=base_environment(),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert running.stdout is not None
-        ready = json.loads(running.stdout.readline())
-        name, _, value = ready["credentials"]["headers"].partition(": ")
-        assert name == "Sandbox-Gate"
-        assert len(value) > 16
-    finally:
-        running.terminate()
-        running.communicate(timeout=10)
+        env=base_environment(), stdout=subprocess.PIPE, text=True,
+    ) as running:  # fmt: skip
+        try:
+            assert running.stdout is not None
+            ready = json.loads(running.stdout.readline())
+            name, _, value = ready["credentials"]["headers"].partition(": ")
+            assert name == "Sandbox-Gate"
+            assert len(value) > 16
+        finally:
+            running.terminate()
+    assert running.returncode == 0
 
 
 def test_the_sandbox_has_every_kind_of_gate(program: Program) -> None:

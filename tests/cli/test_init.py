@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import pty
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +61,8 @@ def typed(program: Program, *words: str, arguments: tuple[str, ...] = ("init",))
     `^C` interrupts it instead.
     """
     ours, theirs = pty.openpty()
-    answers, said, ends = list(words), "", time.monotonic() + 60
+    text = codecs.getincrementaldecoder("utf-8")()
+    answers, said, ends = list(words), "", time.monotonic() + 120
     with subprocess.Popen(
         [sys.executable, "-m", "siteward", *arguments],
         cwd=program.folder, env=base_environment() | program.env, stdin=theirs, stdout=theirs, stderr=theirs,
@@ -68,13 +71,14 @@ def typed(program: Program, *words: str, arguments: tuple[str, ...] = ("init",))
         asked = 0
         while time.monotonic() < ends and (running.poll() is None or select.select([ours], [], [], 0)[0]):
             try:
-                said += os.read(ours, 65536).decode() if select.select([ours], [], [], 0.2)[0] else ""
+                said += text.decode(os.read(ours, 65536)) if select.select([ours], [], [], 0.2)[0] else ""
             except OSError:
                 break  # the other side is closed
             if answers and said[asked:].endswith(": "):
                 asked, word = len(said), answers.pop(0)
-                time.sleep(0.1)  # a hidden question throws away what was typed before it
                 running.send_signal(signal.SIGINT) if word == "^C" else os.write(ours, f"{word}\n".encode())
+        with suppress(subprocess.TimeoutExpired):
+            running.wait(60)
         running.kill()
     os.close(ours)
     assert "Traceback" not in said, said

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
-from crossings.programs import free_port, wait_for
+from crossings.programs import listening
 from platforms.plausible.at import needs_postgres
 from rig import NOW, Rig
 from siteward import platforms
@@ -95,7 +94,6 @@ class Nginx:
     folder: Path
     port: int
     base: str
-    server: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -120,18 +118,14 @@ def before(
     if program is None:
         pytest.skip("nginx is not installed (Debian: nginx)")
     folder.mkdir(parents=True)
-    made = Nginx(folder, free_port(), base)
-    places = {"folder": folder, "port": made.port, "base": base, "behind": behind}
-    config = _CONFIG.format(location=location, server=server, http=http, **places)
-    (folder / "nginx.conf").write_text(config)
-    command = [program, "-p", str(folder), "-e", str(folder / "log"), "-c", str(folder / "nginx.conf")]
-    with (folder / "said").open("wb") as said, subprocess.Popen(command, stdout=said, stderr=said) as running:
-        try:
-            wait_for(made.port, running, folder / "log")
-            yield made
-        finally:
-            running.terminate()
-            running.wait(10)
+    places = {"folder": folder, "base": base, "behind": behind, "location": location, "server": server, "http": http}
+
+    def command_for(port: int) -> list[str]:
+        (folder / "nginx.conf").write_text(_CONFIG.format(port=port, **places))
+        return [program, "-p", str(folder), "-e", str(folder / "log"), "-c", str(folder / "nginx.conf")]
+
+    with listening(command_for, folder / "said") as port:
+        yield Nginx(folder, port, base)
 
 
 def start(platform: str) -> World:

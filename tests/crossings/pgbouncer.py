@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
-from crossings.programs import free_port, lend, wait_for
+from crossings.programs import lend, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,17 +37,14 @@ def pooled(folder: Path, url: str, *, mode: str = "transaction", more: str = "")
     if program is None:
         pytest.skip("PgBouncer is not installed (Debian: pgbouncer)")
     parts = urlsplit(url)
-    port = free_port()
     folder.mkdir()
     (folder / "users.txt").write_text(f'"{parts.username}" "{parts.password}"\n')
-    config = CONFIG.format(database=parts.port, port=port, folder=folder, mode=mode, more=more)
-    (folder / "pgbouncer.ini").write_text(config)
-    user = lend(folder)
-    command = [program, "-q", str(folder / "pgbouncer.ini")]
-    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, user=user) as server:
-        try:
-            wait_for(port, server, folder / "log")
-            yield url.replace(f":{parts.port}/", f":{port}/")
-        finally:
-            server.terminate()
-            server.wait(10)
+
+    def command_for(port: int) -> list[str]:
+        config = CONFIG.format(database=parts.port, port=port, folder=folder, mode=mode, more=more)
+        (folder / "pgbouncer.ini").write_text(config)
+        lend(folder)
+        return [program, "-q", str(folder / "pgbouncer.ini")]
+
+    with listening(command_for, folder / "log", user=lend(folder)) as port:
+        yield url.replace(f":{parts.port}/", f":{port}/")

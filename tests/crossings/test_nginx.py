@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,18 +17,33 @@ if TYPE_CHECKING:
     from siteward.access.report import Report
 
 PACKED = "gzip on; gzip_types *; gzip_proxied any; gzip_min_length 1;"
-LIMIT = "limit_req_zone $binary_remote_addr zone=all:1m rate={}r/s;"
-FAST, SLOW = LIMIT.format(80), LIMIT.format(20)
-"""A bound that four threads at once meet, and one that a single thread meets, as Matomo's adapter is."""
-BRISK: dict[str, Any] = {"clock": lambda: time.monotonic() * 8, "sleep": lambda seconds: time.sleep(seconds / 8)}
-"""A clock that is eight times as fast, so that pauses are an eighth of what they say."""
-LIMITED = "limit_req zone=all burst=1 nodelay; limit_req_status {};"
+LIMIT = (
+    'map $connection_requests $turn { ~[258]$ $server_port; default ""; } limit_req_zone $turn zone=all:1m rate=1r/m;'
+)
+"""A bound that three of ten requests of each connection meet, however fast they come; the next one is let through."""
+LIMITED = "limit_req zone=all; limit_req_status {};"
 WRITES_ONLY = (
     'map $request_method $writes {{ GET ""; default $server_port; }} limit_req_zone $writes zone=all:1m rate=1r/m;'
 )
 AUTH = 'location = /auth { internal; if ($http_x_gate = "open-it") { return 204; } return 401; }'
 WROTE = {"umami": 5, "matomo": 2, "piwik-pro": 3, "plausible": 2}
 """How often each stand-in changes its state for the file of these tests, where nothing comes between."""
+
+
+class Time:
+    """Time that passes only where somebody pauses, and then for all; `pauses` are how long and why."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+        self.pauses: list[tuple[float, str]] = []
+
+    @property
+    def link(self) -> dict[str, Any]:
+        """What a link needs to live in this time."""
+        return {"clock": lambda: self.passed, "sleep": self._sleep, "waiting": lambda *pause: self.pauses.append(pause)}
+
+    def _sleep(self, seconds: float) -> None:
+        self.passed += seconds
 
 
 def whole(at: Crossing, platform: str) -> None:
@@ -73,17 +87,20 @@ def test_forms_whose_redirects_leave_the_path_are_told_at_once(tmp_path: Path) -
 )
 def test_a_bound_of_the_rate_is_waited_for(tmp_path: Path, platform: str, release: str, status: int) -> None:
     """Also in the middle of an apply, whatever nginx answers; each change reaches the platform once."""
-    bound = SLOW if platform == "matomo" else FAST
-    with crossing(tmp_path, platform, release, http=bound, location=LIMITED.format(status), link=BRISK) as at:
+    time = Time()
+    with crossing(tmp_path, platform, release, http=LIMIT, location=LIMITED.format(status), link=time.link) as at:
         whole(at, platform)
         assert any(seen.status == status and not seen.passed for seen in at.nginx.seen())
+    assert any(f"{status}" in why for _, why in time.pauses)
 
 
 def test_a_bound_that_says_429_is_no_window_of_plausible(tmp_path: Path) -> None:
     """A proxy's 429 ends when it pleases, not with Plausible's next ten seconds or hour."""
-    with crossing(tmp_path, "plausible", "enterprise", http=FAST, location=LIMITED.format(429), link=BRISK) as at:
+    time = Time()
+    with crossing(tmp_path, "plausible", "enterprise", http=LIMIT, location=LIMITED.format(429), link=time.link) as at:
         whole(at, "plausible")
         assert any(seen.status == 429 and not seen.passed for seen in at.nginx.seen())
+    assert max(seconds for seconds, _ in time.pauses) < 10
 
 
 @pytest.mark.parametrize(
@@ -98,11 +115,12 @@ def test_only_a_login_is_bounded_by_community_edition(path: str, waits: bool) ->
 def test_the_seconds_that_a_proxy_asks_for_are_kept(tmp_path: Path) -> None:
     """`Retry-After` goes before our own pauses."""
     busy = "error_page 429 @busy; location @busy { internal; add_header Retry-After 1 always; return 429; }"
-    pauses: list[tuple[float, str]] = []
-    link = BRISK | {"waiting": lambda seconds, why: pauses.append((seconds, why))}
-    with crossing(tmp_path, "matomo", "5.3", http=SLOW, location=LIMITED.format(429), server=busy, link=link) as at:
+    time = Time()
+    with crossing(
+        tmp_path, "matomo", "5.3", http=LIMIT, location=LIMITED.format(429), server=busy, link=time.link
+    ) as at:
         whole(at, "matomo")
-    asked = [seconds for seconds, why in pauses if "429" in why]
+    asked = [seconds for seconds, why in time.pauses if "429" in why]
     assert asked
     assert all(0.5 < seconds <= 1 for seconds in asked)
 

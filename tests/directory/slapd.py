@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+
+from crossings.programs import listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,34 +83,13 @@ def serve(folder: Path, data: str, *, more: str = "", access: str = "", tls: str
     ldif = folder / "data.ldif"
     ldif.write_text(data)
     subprocess.run(
-        [slapd, "-T", "add", "-q", "-f", str(config), "-l", str(ldif)], check=True, capture_output=True, timeout=60
+        [slapd, "-T", "add", "-q", "-f", str(config), "-l", str(ldif)], check=True, capture_output=True, timeout=120
     )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    scheme = "ldaps" if tls else "ldap"
-    server = subprocess.Popen(
-        [slapd, "-d", "0", "-f", str(config), "-h", f"{scheme}://127.0.0.1:{port}/"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _wait_for(port, server)
+    address = f"{'ldaps' if tls else 'ldap'}://127.0.0.1"
+    with listening(
+        lambda port: [slapd, "-d", "0", "-f", str(config), "-h", f"{address}:{port}/"], folder / "log"
+    ) as port:
         yield port
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    """Wait until the server takes connections."""
-    for _ in range(200):
-        assert server.poll() is None, "slapd has ended"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("slapd does not answer")
 
 
 def modify(port: int, changes: str) -> None:
@@ -119,4 +98,4 @@ def modify(port: int, changes: str) -> None:
     if tool is None:
         pytest.skip("OpenLDAP's tools are not installed (Debian: ldap-utils)")
     command = [tool, "-x", "-H", f"ldap://127.0.0.1:{port}", "-D", ROOT, "-w", PASSWORD]
-    subprocess.run(command, input=changes.encode(), check=True, capture_output=True, timeout=30)
+    subprocess.run(command, input=changes.encode(), check=True, capture_output=True, timeout=120)

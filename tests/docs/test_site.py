@@ -60,7 +60,7 @@ def test_the_search_finds_pages_that_are_opened_as_files(browser: Chrome) -> Non
     browser.execute_script("document.querySelector('#__search').click()")
     field = browser.find_element("css selector", ".md-search__input")
     field.send_keys("journal")
-    for _ in range(100):
+    for _ in range(600):
         found = browser.find_elements("css selector", ".md-search-result__item")
         if found:
             break

@@ -46,20 +46,20 @@ def served(folder: Path, subject: str, names: str) -> Iterator[Met]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(20)
+        listener.settimeout(60)
         met = Met(listener.getsockname()[1])
         context.sni_callback = lambda _connection, name, _context: met.asked_for.append(name)
 
         def answer() -> None:
             client, _ = listener.accept()
-            client.settimeout(20)
+            client.settimeout(60)
             with contextlib.suppress(OSError), context.wrap_socket(client, server_side=True) as wrapped:
                 met.trusted = bool(wrapped.recv(1))  # nothing is asked of a server that is not trusted
 
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         yield met
-        thread.join(20)
+        thread.join(60)
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed, so no certificate can be made")
@@ -82,7 +82,7 @@ def test_names_are_those_of_https(
         given = {"SITEWARD_HQ_BIND_DN": "cn=reader", "SITEWARD_HQ_BIND_PASSWORD": "x" * 12}
         url = f"ldaps://{host}:{met.port}"
         secrets = find("hq", FIELDS, url=url, env=given, schemes=("ldap", "ldaps"))
-        with pytest.raises(UnreachableError), LdapReader("hq", url, secrets, given, Deadline(30)) as reader:
+        with pytest.raises(UnreachableError), LdapReader("hq", url, secrets, given, Deadline(60)) as reader:
             reader.read_one("", ("namingContexts",))
     assert met.trusted is trusted
     assert met.asked_for == [None if host == "127.0.0.1" else host]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -321,6 +323,22 @@ def test_without_a_postgresql_the_sandbox_says_what_to_install(monkeypatch: pyte
     monkeypatch.setattr(cluster, "cluster", cluster.cluster.__wrapped__)
     with pytest.raises(CannotStandInError, match="apt-get install postgresql"):
         cluster.cluster()
+
+
+def test_a_port_that_another_program_took_is_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can keep one for PostgreSQL, so the next one is tried, and it is not called missing."""
+    needs_postgres()
+    from siteward.platforms.plausible.fake import cluster
+
+    with socket.create_server(("127.0.0.1", 0)) as other, socket.create_server(("127.0.0.1", 0)) as free:
+        taken, port = other.getsockname()[1], free.getsockname()[1]
+        free.close()
+        ports = iter((taken, port))
+        monkeypatch.setattr(cluster, "_free_port", lambda: next(ports))
+        monkeypatch.setattr(cluster, "cluster", cache(cluster.cluster.__wrapped__))
+        made = cluster.cluster()
+        made.stop()
+    assert made.port == port
 
 
 @pytest.mark.parametrize("release", RELEASES)

@@ -6,6 +6,7 @@ the extension citext. They refuse to run as root, so root lends them another use
 
 from __future__ import annotations
 
+import atexit
 import os
 import pwd
 import shutil
@@ -27,12 +28,12 @@ DATABASE = "plausible"
 DEBIAN = Path("/usr/lib/postgresql")
 _ADMIN = "postgres"
 _LENDERS = ("postgres", "nobody")
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
+_PORTS = 5
+_NO_PORT = "could not create any TCP/IP sockets"
 _QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=40")
 # The shell waits for its input to end, which it does when this process goes, however it goes; then all is taken down.
-_KEEPER = (
-    'dir=$1; shift; "$@" >"$dir/log" 2>&1 & child=$!; cat >/dev/null; kill -INT $child; wait $child; rm -rf "$dir"'
-)
+_KEEPER = 'dir=$1; shift; "$@" >"$dir/log" 2>&1 & child=$!; cat >/dev/null; kill -INT $child 2>/dev/null; wait $child; rm -rf "$dir"'
 
 
 class Lent(TypedDict, total=False):
@@ -45,6 +46,10 @@ class Lent(TypedDict, total=False):
 
 class PostgresMissingError(CannotStandInError):
     """There is no PostgreSQL on this machine that could be started."""
+
+
+class _PortTakenError(PostgresMissingError):
+    """Another program took the port before PostgreSQL did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,12 @@ class Cluster:
         """Return the address of the database for a role."""
         return f"postgresql://{role}:{password}@127.0.0.1:{self.port}/{DATABASE}"
 
+    @property
+    def said(self) -> str:
+        """What the server wrote into its log so far."""
+        log = self.folder / "log"
+        return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+
     def stop(self) -> None:
         """Stop the server and remove its folder; stopping twice does nothing."""
         if self.keeper.stdin and not self.keeper.stdin.closed:
@@ -74,6 +85,15 @@ class Cluster:
 @cache
 def cluster() -> Cluster:
     """Return this process's server, started at the first call; raises `PostgresMissingError`."""
+    for _ in range(_PORTS - 1):
+        try:
+            return _start()
+        except _PortTakenError:
+            continue
+    return _start()
+
+
+def _start() -> Cluster:
     programs = _programs()
     lent = _lent()
     folder = Path(tempfile.mkdtemp(prefix="siteward-pg-"))
@@ -96,6 +116,7 @@ def cluster() -> Cluster:
     )  # fmt: skip
     made = Cluster(folder, port, keeper)
     _prepare(made)
+    atexit.register(made.stop)
     return made
 
 
@@ -144,9 +165,11 @@ def _prepare(made: Cluster) -> None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
                 break
         except psycopg.OperationalError as error:
-            if time.monotonic() > deadline or made.keeper.poll() is not None:
+            taken = _NO_PORT in made.said
+            if taken or time.monotonic() > deadline or made.keeper.poll() is not None:
                 made.stop()
-                raise PostgresMissingError(f"PostgreSQL did not come up: {type(error).__name__}") from error
+                problem = _PortTakenError if taken else PostgresMissingError
+                raise problem(f"PostgreSQL did not come up: {type(error).__name__}") from error
             time.sleep(0.05)
     try:
         with made.admin() as connection:

@@ -21,7 +21,6 @@ from siteward.render.view import (
     Collapsed,
     Planned,
     Section,
-    cause_of,
     equal_outcomes,
     fold,
     held_back,
@@ -294,8 +293,7 @@ def _fold_lines(folded: Collapsed, palette: Palette, *, several: bool) -> Iterat
     yield f"  {signs}  {palette.text(f'{movement}: {counted}, {who}{places}{on}')}"
     if len(folded.people) > NAMED and item.band in {Band.CREATED, Band.BLOCKED}:
         yield f"{BELOW}{palette.text(join_some(folded.people))}"
-    different = {cause_of(item.step): item.step for item in folded.steps}
-    causes = {_describe_cause(step, palette) for step in different.values()}
+    causes = {_describe_cause(step, palette) for step in folded.causes}
     if len(causes) == 1:
         yield f"{BELOW}{palette.paint(causes.pop(), 'dim')}"
 

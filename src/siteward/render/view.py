@@ -228,7 +228,7 @@ def fold(section: Section) -> tuple[tuple[Collapsed, ...], tuple[Planned, ...]]:
     return folds, tuple([item for item in section.steps if id(item) in apart]) if apart else ()
 
 
-def _cause_of(step: Step) -> tuple[object, ...]:
+def cause_of(step: Step) -> tuple[object, ...]:
     """Return what all that is told of a step's cause depends on: few causes have thousands of steps."""
     return step.cause, step.due, id(step.origin), step.undoes, step.pending, step.external
 
@@ -238,7 +238,7 @@ def _fold_key(item: Planned, causes: dict[tuple[object, ...], tuple[str, ...]], 
     step, kind = item.step, item.step.change.key[0]
     cause: tuple[str, ...] = ()
     if not blocked:
-        which = _cause_of(step)
+        which = cause_of(step)
         known = causes.get(which)
         cause = causes[which] = known if known is not None else (words.location(step), *words.because(step))
     movement = words.subject_of_change(step.change) if kind == "account" else words.movement(step.change)
@@ -248,7 +248,7 @@ def _fold_key(item: Planned, causes: dict[tuple[object, ...], tuple[str, ...]], 
 def _collapse(steps: Sequence[Planned], *, blocked: bool) -> Collapsed:
     people = dict.fromkeys([words.title(item.step) for item in steps])
     places = dict.fromkeys([words.subject_of_change(item.step.change) for item in steps])
-    different = {_cause_of(item.step): item.step for item in (steps if blocked else steps[:1])}
+    different = {cause_of(item.step): item.step for item in (steps if blocked else steps[:1])}
     return Collapsed(tuple(steps), tuple(people), tuple(places), tuple(different.values()))
 
 

@@ -16,7 +16,7 @@ from documents import document, parsed, resealed
 from siteward.access import codec
 from siteward.access.codec import CodecError, decode_live, decode_memory, encode_live, encode_memory, plan_schema
 from siteward.access.diagnostic import Span
-from siteward.access.model import Access, Account, Group, Member, account_key
+from siteward.access.model import Access, Account, Grant, Group, Member, account_key
 from siteward.access.plan import Plan
 from siteward.access.state import Memory, Origin
 from strategies import NOW
@@ -177,13 +177,39 @@ def test_accounts_scopes_and_reasons_are_written_once() -> None:
     )
 
 
-def test_a_plan_is_written_a_step_at_a_time() -> None:
-    """However many steps there are, no piece of the document holds two of them."""
-    names = [f"user-{at}" for at in range(40)]
+def test_a_plan_is_written_once_in_small_pieces_and_its_digest_with_them() -> None:
+    """However many steps there are, no piece of the document holds more than a few hundred of them."""
+    names = [f"user-{at}" for at in range(400)]
     part = planned(proposed(live(), wish(*(grant(name, "team-member") for name in names))))
-    pieces = list(codec.encode(Plan(tool="0", created=NOW, as_of=NOW, instances=(part,))))
-    assert [piece.count(b'"cause"') for piece in pieces if b'"cause"' in piece] == [1] * len(part.steps)
-    assert len(part.steps) >= 40
+    unsealed = Plan(tool="0", created=NOW, as_of=NOW, instances=(part,))
+    writing = codec.Writing(unsealed)
+    pieces = list(writing)
+    steps = [piece.count(b'"cause"') for piece in pieces]
+    assert sum(steps) == len(part.steps) > 3 * max(steps)
+    assert writing.plan == codec.seal(unsealed) == codec.decode(b"".join(pieces))
+    again = codec.Writing(writing.plan)
+    assert list(again) == pieces
+    assert again.plan is writing.plan, "the digest that fits stays known of the object that has it"
+
+
+def test_what_steps_have_in_common_is_read_as_one_object() -> None:
+    """A plan of a hundred thousand steps names few people, places and reasons; each stands in memory once."""
+    part = planned(proposed(live(), wish(*(grant(name, "team-member") for name in ("anna", "ben", "cem")))))
+    granted = [step for step in part.steps if isinstance(step.change.after, Grant)]
+    scope = granted[0].change.key[3:]
+    steps = tuple(replace(step, ids={("scope", *scope): "7"}, risks=("external",), depends_on=()) for step in granted)
+    steps = (steps[0], *(replace(step, depends_on=(steps[0].id,)) for step in steps[1:]))
+    plan = Plan(tool="0", created=NOW, as_of=NOW, instances=(replace(part, steps=steps),))
+    found = codec.decode(document(plan)).instances[0].steps
+    assert found == steps
+    grants = [step.change.after for step in found if isinstance(step.change.after, Grant)]
+    common: dict[str, list[object]] = {
+        "ids": [step.ids for step in found],
+        "risks": [step.risks for step in found],
+        "depends_on": [step.depends_on for step in found[1:]],
+        **{name: [getattr(held, name) for held in grants] for name in ("role", "scope", "extras")},
+    }
+    assert {name: len(set(map(id, shared))) for name, shared in common.items()} == dict.fromkeys(common, 1)
 
 
 def test_the_digest_is_judged_before_anything_is_read() -> None:

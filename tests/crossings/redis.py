@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from crossings.programs import free_port, wait_for
+from crossings.programs import listening
 from siteward.platforms.umami.fake.rows import Session
 
 if TYPE_CHECKING:
@@ -56,33 +55,9 @@ class Sessions(MutableMapping[str, Session]):
 
 @dataclass
 class Server:
-    """A Redis that keeps nothing on its disk and, as many are run, lets go of keys when its memory is full."""
+    """A Redis that, as many are run, lets go of keys when its memory is full."""
 
-    folder: Path
-    program: str
-    port: int = field(default_factory=free_port)
-    sessions: Sessions = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.sessions = Sessions(redis.Redis(port=self.port))
-
-    def start(self) -> None:
-        """Start the program and wait until it answers."""
-        settings = {
-            "port": self.port, "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": self.folder,
-            "maxmemory": "2mb", "maxmemory-policy": "allkeys-lru", "maxmemory-samples": 10,
-        }  # fmt: skip
-        words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-        log = self.folder / "log"
-        with log.open("ab") as said:
-            self._process = subprocess.Popen([self.program, *words], stdout=said, stderr=said)
-        wait_for(self.port, self._process, log)
-
-    def stop(self) -> None:
-        """End the program; what it held is gone."""
-        self.sessions.redis.close()
-        self._process.terminate()
-        self._process.wait(10)
+    sessions: Sessions
 
     def expire(self) -> None:
         """Let the time of every session be over."""
@@ -93,7 +68,7 @@ class Server:
             time.sleep(0.001)
 
     def empty(self) -> None:
-        """Let go of everything, as an administrator does."""
+        """Let go of everything, as an administrator does, or a start without a file."""
         self.sessions.redis.flushall()
 
     def crowd(self) -> None:
@@ -103,22 +78,21 @@ class Server:
             self.sessions.redis.set(f"page:{next(numbers)}", b"x" * 1024)
         self.sessions.redis.delete(*(f"page:{number}" for number in range(next(numbers) + 1)))
 
-    def restart(self) -> None:
-        """End the program and start it again at the same port."""
-        self.stop()
-        self.start()
-
 
 @contextmanager
 def running(folder: Path) -> Iterator[Server]:
-    """Run a Redis in `folder` and yield it."""
+    """Run a Redis in `folder` that keeps nothing on the disk, and yield it."""
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("Redis is not installed (Debian: redis-server)")
     folder.mkdir()
-    server = Server(folder, program)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+    settings = {
+        "bind": "127.0.0.1", "save": "", "appendonly": "no", "dir": str(folder),
+        "maxmemory": "2mb", "maxmemory-policy": "allkeys-lru",
+    }  # fmt: skip
+    words = [word for name, value in settings.items() for word in (f"--{name}", value)]
+    with (
+        listening(lambda port: [program, "--port", str(port), *words], folder / "log") as port,
+        redis.Redis(port=port) as client,
+    ):
+        yield Server(Sessions(client))

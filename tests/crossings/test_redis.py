@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-WAYS = {"expired": Server.expire, "emptied": Server.empty, "crowded out": Server.crowd, "restarted": Server.restart}
+WAYS = {"expired": Server.expire, "emptied": Server.empty, "crowded out": Server.crowd}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def _rig(folder: Path, server: Server, way: str, at: int) -> tuple[Rig, Ending]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_session_that_redis_ends_costs_a_login_and_no_write_twice(tmp_path: Path, server: Server, way: str) -> None:
-    """Whether the time is over, somebody empties Redis, others crowd it out, or it starts anew with nothing."""
+    """Whether the time is over, somebody empties Redis, or others crowd it out."""
     plain, counted = _rig(tmp_path / "plain", server, way, 0)
     before = plain.fake.writes
     assert set(statuses(plain.apply(made(plain)))) == {"done"}

@@ -5,14 +5,14 @@ object: `format` is the first, then come the `tables` that steps refer to by pla
 of all bytes before it. It is checked before anything is parsed. A plan has one document, so what is read and would be
 written differently is refused; as is what was cut, edited, or is of another format.
 
-It is written and read a step at a time.
+It is written and read a few steps at a time, and its digest is taken as it is written.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
@@ -32,6 +32,7 @@ from siteward.access.state import Live, Memory, Origin
 __all__ = [
     "FORMAT",
     "CodecError",
+    "Writing",
     "as_data",
     "canonical",
     "decode",
@@ -56,6 +57,8 @@ _END: Final = re.compile(rb',"digest":"(sha256:[0-9a-f]{64})"}')
 _END_LENGTH: Final = len(',"digest":"sha256:"}') + 64
 _ANY_FORMAT: Final = re.compile(rb'\s*\{\s*"format"\s*:\s*"(siteward\.plan/\d{1,9})"')
 _LISTS: Final = ("held_back", "left_out", "steps")
+_AT_ONCE: Final = 256
+"""The steps that are encoded at once: few enough for the memory not to be felt."""
 _ALWAYS: Final[Mapping[str, Data]] = {"needs": [], "waived": []}
 _DERIVED: Final = frozenset({"format", "tables", "instances", "summary", "digest"})
 _write: Final = Encoder(order="sorted").encode
@@ -64,31 +67,43 @@ _SEALED: Final[WeakValueDictionary[str, Plan]] = WeakValueDictionary()
 _T = TypeVar("_T")
 
 
-def encode(plan: Plan) -> Iterator[bytes]:
-    """Yield the document of a plan in pieces, a step at a time, with the digest that it has as it is.
+class Writing:
+    """The document of a plan as it is written: pieces, to be gone through once, then `plan` with the digest of them.
 
     Raises `CodecError` for a text or a number that has no form in JSON.
     """
-    covered = hashlib.sha256()
-    for piece in _pieces(plan):
-        covered.update(piece)
-        yield piece
-    yield b',"digest":"sha256:%b"}' % covered.hexdigest().encode()
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def __iter__(self) -> Iterator[bytes]:
+        covered = hashlib.sha256()
+        for piece in _pieces(self.plan):
+            covered.update(piece)
+            yield piece
+        found = covered.hexdigest()
+        if self.plan.digest != f"sha256:{found}":
+            self.plan = replace(self.plan, digest=f"sha256:{found}")
+        _note_sealed(self.plan)
+        yield b',"digest":"sha256:%b"}' % found.encode()
+
+
+def encode(plan: Plan) -> Iterator[bytes]:
+    """Yield the document of a plan in pieces, with the digest that it has as it is; raises as `Writing` does."""
+    return iter(Writing(plan))
 
 
 def digest(plan: Plan) -> str:
     """Return the SHA-256 digest of a plan, over everything in it except the digest itself."""
-    if _SEALED.get(plan.digest) is plan:
-        return plan.digest
-    covered = hashlib.sha256()
-    for piece in _pieces(plan):
-        covered.update(piece)
-    return f"sha256:{covered.hexdigest()}"
+    return plan.digest if _SEALED.get(plan.digest) is plan else seal(plan).digest
 
 
 def seal(plan: Plan) -> Plan:
-    """Return the plan with its digest."""
-    return _note_sealed(replace(plan, digest=digest(plan)))
+    """Return the plan with its digest; where it is to be written too, `Writing` gives both at once."""
+    writing = Writing(plan)
+    for _ in writing:
+        pass
+    return writing.plan
 
 
 def _note_sealed(plan: Plan) -> Plan:
@@ -143,11 +158,12 @@ def _instances(plan: Plan, tables: Tables) -> Iterator[bytes]:
     yield b"]"
 
 
-def _steps(steps: Iterable[Step], tables: Tables) -> Iterator[bytes]:
+def _steps(steps: Sequence[Step], tables: Tables) -> Iterator[bytes]:
+    """Yield the rows of steps as a list, many at a time: each call of the encoder and each piece has a price."""
     yield b"["
-    for at, step in enumerate(steps):
-        row = _write(tables.row(step))
-        yield b"," + row if at else row
+    for first in range(0, len(steps), _AT_ONCE):
+        rows = _write([tables.row(step) for step in steps[first : first + _AT_ONCE]])[1:-1]
+        yield b"," + rows if first else rows
     yield b"]"
 
 
@@ -241,8 +257,13 @@ def _parse_instance(members: Mapping[str, Raw], tables: ReadTables, path: str) -
 def _parse_steps(steps: Raw | None, tables: ReadTables, path: str) -> tuple[Step, ...]:
     if steps is None:
         raise CodecError(path, "is missing")
-    rows = _read(_ITEMS, steps, path)
-    return tuple([tables.step(_read(_STEP, row, place := f"{path}/{at}"), place) for at, row in enumerate(rows)])
+    rows, made = _read(_ITEMS, steps, path), list[Step]()
+    try:
+        for row in rows:
+            made.append(tables.step(_read(_STEP, row, "")))
+    except CodecError as problem:
+        raise type(problem)(f"{path}/{len(made)}{problem.path}", problem.message) from None
+    return tuple(made)
 
 
 _ANY: Final[Decoder[Any]] = Decoder()
@@ -282,8 +303,9 @@ def _refuse_repeated(plan: InstancePlan, path: str) -> None:
                 raise CodecError(f"{path}/{name}/{at}/id", f"{step.id} is the id of another step too")
             if step.change.key in keys:
                 raise CodecError(f"{path}/{name}/{at}/change", "another step changes the same thing")
-            if unknown := sorted(set(step.depends_on) - ids):
-                raise CodecError(f"{path}/{name}/{at}/depends_on", f"no step before it is {unknown[0]}")
+            if not ids.issuperset(step.depends_on):
+                unknown = min(set(step.depends_on) - ids)
+                raise CodecError(f"{path}/{name}/{at}/depends_on", f"no step before it is {unknown}")
             ids.add(step.id)
             keys.add(step.change.key)
 

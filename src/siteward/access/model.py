@@ -132,6 +132,10 @@ class Member(Struct, frozen=True):
         return ("member", self.group, self.account)
 
 
+NO_EXTRAS: Final[frozenset[str]] = frozenset()
+"""The extras of nearly all grants, shared: Python makes an empty set of 216 bytes anew each time that one is asked for."""
+
+
 class Grant(Struct, frozen=True, gc=False):
     """A role of a subject on a scope, in the platform's native words.
 
@@ -142,7 +146,7 @@ class Grant(Struct, frozen=True, gc=False):
     subject: Subject
     scope: Scope
     role: str
-    extras: frozenset[str] | None = frozenset()
+    extras: frozenset[str] | None = NO_EXTRAS
 
     @property
     def key(self) -> Key:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import cached_property
+from operator import is_
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -17,6 +19,7 @@ from siteward.access.case import unreachable_steps
 from siteward.access.change import Change, escalates
 from siteward.access.dates import Due
 from siteward.access.diagnostic import Diagnostic, error
+from siteward.access.guards import DEPENDS, NEEDS
 from siteward.access.limits import emptied, takes
 from siteward.access.model import (
     Account,
@@ -153,6 +156,31 @@ class InstancePlan(Struct, frozen=True, kw_only=True, dict=True):
         """The steps that may be done: none where the instance is blocked, else those that are not blocked."""
         return () if self.blocked else tuple([step for step in self.steps if not step.blocked])
 
+    @property
+    def given(self) -> InstancePlan:
+        """The plan in which the steps that lack nothing but a need are not blocked, as whoever reviews it reads it."""
+        return self if self._given is None else self._given
+
+    @cached_property
+    def _given(self) -> InstancePlan | None:
+        """That plan, where it is another: found once, with all that is counted of it."""
+        blocked: set[str] = set()
+        steps = list[Step]()
+        for step in self.steps:  # what a step depends on stands before it
+            given = _lift(step, blocked) if step.diagnostics else step
+            if given.blocked:
+                blocked.add(step.id)
+            steps.append(given)
+        return None if all(map(is_, steps, self.steps)) else replace(self, steps=tuple(steps))
+
+
+def _lift(step: Step, blocked: AbstractSet[str]) -> Step:
+    """Return a step without the errors of needs; unchanged where it has another, or depends on a step in `blocked`."""
+    errors = {said.code for said in step.diagnostics if said.blocks}
+    if not errors or errors - NEEDS or not blocked.isdisjoint(step.depends_on):
+        return step
+    return replace(step, diagnostics=tuple(said for said in step.diagnostics if not said.blocks))
+
 
 class Need(Struct, frozen=True, kw_only=True):
     """Something that whoever applies has to give, and the number of steps that need it.
@@ -197,6 +225,11 @@ class Plan(Struct, frozen=True, kw_only=True, weakref=True):
     needs: tuple[Need, ...] = ()
     waived: tuple[Waived, ...] = ()
     digest: str = ""
+
+    @property
+    def given(self) -> Plan:
+        """The plan in which the steps that lack nothing but a need are not blocked."""
+        return replace(self, instances=tuple([part.given for part in self.instances])) if self.needs else self
 
     def instance(self, name: str) -> InstancePlan | None:
         """Return the plan of that instance, or `None`."""
@@ -362,7 +395,7 @@ class _View:
         diagnostics = tuple(said)
         if blocked:
             message = f"this needs {', '.join(blocked)}, which cannot be done"
-            diagnostics = (*diagnostics, error("depends-on-blocked", message, about=change.key))
+            diagnostics = (*diagnostics, error(DEPENDS, message, about=change.key))
         risks = self.risks.of(proposed, diagnostics, step.after_power, external=step.external, raises=step.raises)
         return replace(step, diagnostics=diagnostics, risks=risks, risk=greatest(risks))
 

@@ -152,9 +152,7 @@ def as_reviewed(report: Report) -> Report:
     """Return a report as whoever reviews it reads it: what a plan needs of whoever applies it blocks no step."""
     if report.plan is None or report.applying or report.command not in {"plan", "show"}:
         return report
-    from siteward.access.needs import as_if_given  # noqa: PLC0415 — `validate` has no plan
-
-    return replace(report, plan=as_if_given(report.plan))
+    return replace(report, plan=report.plan.given)
 
 
 def summarize(report: Report) -> Summary:

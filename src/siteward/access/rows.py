@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -16,6 +16,7 @@ from siteward.access.change import Action, Change
 from siteward.access.dates import Due
 from siteward.access.diagnostic import Diagnostic
 from siteward.access.model import (
+    NO_EXTRAS,
     Account,
     Grant,
     Group,
@@ -38,6 +39,7 @@ from siteward.access.state import Cause, Origin
 
 __all__ = ["ReadTables", "StepRow", "TableRows", "Tables", "checked"]
 
+_T = TypeVar("_T")
 _POWERS: Final[Mapping[PowerName, Power]] = {power.word: power for power in Power}
 _WORDS: Final[tuple[PowerName, ...]] = tuple(power.word for power in Power)
 
@@ -158,7 +160,9 @@ def checked(change: Change, path: str) -> Change:
     return change
 
 
-_Place: TypeAlias = tuple[int, int, int | None, tuple[tuple[Key, str], ...]]
+_Pins: TypeAlias = tuple[tuple[Key, str], ...]
+"""The platform's ids of things, each by the key of what it is of."""
+_Place: TypeAlias = tuple[int, int, int | None, _Pins]
 """The places of a step's account, scope (0 for none) and origin, and the ids beside those of the tables."""
 
 
@@ -254,7 +258,7 @@ def _to_side(resource: Resource, account: int, scope: int) -> Side:
             return MemberRow(account=account, group=group)
 
 
-def _other_ids(key: Key, ids: Mapping[Key, str]) -> tuple[tuple[Key, str], ...]:
+def _other_ids(key: Key, ids: Mapping[Key, str]) -> _Pins:
     """Return the ids that a step pins, but for those of its account and its scope, which stand in the tables."""
     login, scope = account_of(key), scope_of(key)
     told = (account_key(login) if login is not None else None, scope_key(scope) if scope is not None else None)
@@ -262,70 +266,106 @@ def _other_ids(key: Key, ids: Mapping[Key, str]) -> tuple[tuple[Key, str], ...]:
 
 
 class ReadTables:
-    """The tables of a plan that is read. Raises `CodecError` for an origin that is none."""
+    """The tables of a plan that is read, and the values that its steps have in common: equal ones become one object.
+
+    Raises `CodecError` for an origin that is none.
+    """
 
     def __init__(self, rows: TableRows) -> None:
         decode = shape(Origin).decode
         self._origins = tuple(decode(origin, f"/tables/origins/{at}") for at, origin in enumerate(rows.origins))
-        self._accounts = rows.accounts
-        self._scopes = tuple((Scope(row.kind, row.name), row.id) for row in rows.scopes)
+        self._accounts = tuple(
+            (Subject("account", row.login), _pin(account_key(row.login), row.id)) for row in rows.accounts
+        )
+        scopes = ((Scope(row.kind, row.name), row.id) for row in rows.scopes)
+        self._scopes = tuple((scope, _pin(scope_key(scope), pinned)) for scope, pinned in scopes)
+        self._known: dict[Any, Any] = {}
+        self._ids: dict[_Pins, Mapping[Key, str]] = {}
 
-    def step(self, row: StepRow, path: str) -> Step:
-        """Return the step of a row, which stands at `path`. Raises `CodecError` where it contradicts itself."""
-        ids = dict(row.ids)
+    def step(self, row: StepRow) -> Step:
+        """Return the step of a row. Raises `CodecError` with a place in the row where it contradicts itself."""
+        share, said = self._share, row.diagnostics
         try:
-            before, after = self._resource(row.change.before, ids), self._resource(row.change.after, ids)
+            before, after = self._resource(row.change.before), self._resource(row.change.after)
+            ids = self._find_ids(row)
             origin = None if row.origin is None else self._origins[row.origin]
         except IndexError:
-            raise CodecError(path, "names a place that its table does not have") from None
+            raise CodecError("", "names a place that its table does not have") from None
         except ValueError as problem:
-            raise CodecError(f"{path}/change", str(problem)) from None
-        decode = shape(Diagnostic).decode
+            raise CodecError("/change", str(problem)) from None
         return Step(
             id=row.id,
-            change=checked(Change(before, after), f"{path}/change"),
+            change=checked(Change(before, after), "/change"),
             cause=row.cause,
             due=row.due,
             waits=row.waits,
             origin=origin,
-            person=row.person,
+            person=share(row.person),
             before_power=_POWERS[row.before_power],
             after_power=_POWERS[row.after_power],
             raises=row.raises,
             external=row.external,
             risk=row.risk,
-            risks=row.risks,
-            ids=MappingProxyType(ids),
-            depends_on=row.depends_on,
+            risks=share(row.risks),
+            ids=ids,
+            depends_on=share(row.depends_on),
             undoes=row.undoes,
             pending=row.pending,
-            diagnostics=tuple(decode(said, f"{path}/diagnostics/{at}") for at, said in enumerate(row.diagnostics)),
+            diagnostics=tuple([_decode_said(one, f"/diagnostics/{at}") for at, one in enumerate(said)]) if said else (),
         )
 
-    def _resource(self, side: Side | None, ids: dict[Key, str]) -> Resource | None:
-        """Return a resource, and add the ids that the tables pin for it. Raises `IndexError` and `ValueError`."""
+    def _share(self, value: _T) -> _T:
+        """Return the first value that was met of those that are equal to this one."""
+        first: _T = self._known.setdefault(value, value)
+        return first
+
+    def _resource(self, side: Side | None) -> Resource | None:
+        """Return the resource of a side. Raises `IndexError` and `ValueError`."""
         match side:
+            case GrantRow():
+                return self._grant(side)
             case None:
                 return None
-            case GrantRow(account=None, group=str(group)):
-                subject = Subject("group", group)
-            case GrantRow(account=int(place), group=None):
-                subject = Subject("account", self._login(place, ids))
-            case GrantRow():
-                raise ValueError("a grant is of one account or of one group")
             case AccountRow(account=place, email=email, language=language, renamed=renamed, status=status):
-                return Account(self._login(place, ids), email, language, renamed, status or "active")
+                return Account(self._accounts[place][0].name, email, language, renamed, status or "active")
             case GroupRow(group=group, external=external, renamed=renamed):
                 return Group(group, external, renamed)
             case MemberRow(account=place, group=group):
-                return Member(group, self._login(place, ids))
-        scope, pinned = self._scopes[side.scope]
-        if pinned is not None:
-            ids[scope_key(scope)] = pinned
-        return Grant(subject, scope, side.role, None if side.extras is None else frozenset(side.extras))
+                return Member(group, self._accounts[place][0].name)
 
-    def _login(self, place: int, ids: dict[Key, str]) -> str:
-        row = self._accounts[place]
-        if row.id is not None:
-            ids[account_key(row.login)] = row.id
-        return row.login
+    def _grant(self, row: GrantRow) -> Grant:
+        """Return the grant of a row. Raises `IndexError` and `ValueError`."""
+        if row.account is not None and row.group is None:
+            subject = self._accounts[row.account][0]
+        elif row.group is not None and row.account is None:
+            subject = self._share(Subject("group", row.group))
+        else:
+            raise ValueError("a grant is of one account or of one group")
+        extras = self._share(frozenset(row.extras)) if row.extras else NO_EXTRAS if row.extras is not None else None
+        return Grant(subject, self._scopes[row.scope][0], self._share(row.role), extras)
+
+    def _find_ids(self, row: StepRow) -> Mapping[Key, str]:
+        """Return the ids that a step pins: those that the tables have of its account and scope, and its own.
+
+        One side tells them, since both are of one account and one scope. Raises `IndexError`.
+        """
+        side, pins = row.change.before if row.change.after is None else row.change.after, row.ids
+        if isinstance(side, GrantRow):
+            pins += self._scopes[side.scope][1]
+        if side is not None and not isinstance(side, GroupRow) and side.account is not None:
+            pins += self._accounts[side.account][1]
+        ids = self._ids.get(pins)
+        if ids is None:
+            ids = self._ids[pins] = MappingProxyType(dict(pins))
+        return ids
+
+
+def _pin(key: Key, pinned: str | None) -> _Pins:
+    """Return what a row of a table pins, if it does: the platform's id of something by its key."""
+    return () if pinned is None else ((key, pinned),)
+
+
+def _decode_said(data: Data, path: str) -> Diagnostic:
+    """Return a diagnostic. Raises `CodecError`."""
+    said: Diagnostic = shape(Diagnostic).decode(data, path)
+    return said

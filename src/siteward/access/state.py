@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from siteward.access.api_key import ApiKey, LiveKey
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.access.model import (
+    NO_EXTRAS,
     Access,
     Account,
     Grant,
@@ -404,11 +405,12 @@ def _default_grant(wish: Grant, have: Grant | None, traits: Traits) -> Grant:
     if have is not None and not declarable(have, traits):
         return have
     if extras is None:
-        extras = (have.extras if have is not None else None) or frozenset()
-    included = frozenset(extra for extra in extras if wish.role in traits.included.get(extra, ())) if extras else extras
-    if have is not None and have.role == wish.role and have.extras == extras - included:
+        extras = (have.extras if have is not None else None) or NO_EXTRAS
+    if included := [extra for extra in extras if wish.role in traits.included.get(extra, ())]:
+        extras = extras.difference(included)
+    if have is not None and have.role == wish.role and have.extras == extras:
         return have
-    return wish if extras is wish.extras and not included else replace(wish, extras=extras - included)
+    return wish if extras is wish.extras else replace(wish, extras=extras)
 
 
 def _default_account(wish: Account, have: Account | None, traits: Traits) -> Account:

@@ -82,7 +82,7 @@ def command(
     )
     run = checkout.run(accept=dict.fromkeys(accept, reason or "asked for"), allow_delete=allow_delete)
     run = replace(run, only=selection_of(only, checkout.project.declaration))
-    report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.journals, run)
+    report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.journals, run, sealed=out is None)
     if save_snapshot is not None:
         _save_sites(report, save_snapshot, surveys)
     flags = _Flags(
@@ -171,15 +171,19 @@ def _tell_blocked(reviewed: Plan) -> str:
 
 
 def save_plan(report: Report, out: Path) -> Report:
-    """Save the plan of a report to `out`, readable by its owner alone; return the report. Raises `StoppedError`."""
+    """Save the plan of a report to `out`, readable by its owner alone; return the report with the digest of the plan.
+
+    Raises `StoppedError`.
+    """
     from siteward.access import codec
     from siteward.reconcile.outputs import PRIVATE, write_output
 
     if report.plan is None:
         return report
+    writing = codec.Writing(report.plan)
     try:
-        write_output(out, codec.encode(report.plan), mode=PRIVATE)
+        write_output(out, iter(writing), mode=PRIVATE)
     except OSError as problem:
         unwritten = error("cannot-write", f"cannot save the plan to {out}: {problem.strerror}")
         raise StoppedError(replace(report, plan=None, diagnostics=(unwritten,))) from problem
-    return report
+    return replace(report, plan=writing.plan)

@@ -141,11 +141,13 @@ def plan_and_survey(
     *,
     command: str = "plan",
     steps: bool = True,
+    sealed: bool = True,
 ) -> tuple[Report, tuple[Survey, ...]]:
     """Return the report of a plan, and the survey of each instance that could be read.
 
     All journals are read first, then the instances, each with the history from its journal. Without `steps` the plan only
-    names the instances, has no digest, and says what is wrong with them: for answers that are made of the surveys.
+    names the instances, has no digest, and says what is wrong with them: for answers that are made of the surveys. Nor has
+    it one where it is not `sealed`: for who saves it, and takes the digest as it is written.
     """
     revisions = revisions_of(project)
     histories = {instance.name: _history_or_problem(project, instance, journals) for instance in instances}
@@ -173,7 +175,8 @@ def plan_and_survey(
         return replace(report, diagnostics=(*problems, *unknown)), ()
     command_next = RESUME if any(survey.cut_off for survey in surveys) else None
     dates = tuple(note_dates({survey.name: survey.memory for survey in surveys})) if command == "plan" else ()
-    return replace(report, plan=codec.seal(made) if steps else made, next=command_next, diagnostics=dates), surveys
+    made = codec.seal(made) if steps and sealed else made
+    return replace(report, plan=made, next=command_next, diagnostics=dates), surveys
 
 
 def _name(survey: Survey, run: Run) -> InstancePlan:

@@ -14,12 +14,11 @@ from siteward.access.approvals import NOBODY, Approvers, approvers_named, asks_f
 from siteward.access.case import unreachable_steps
 from siteward.access.change import deletes_account
 from siteward.access.gains import Gains
-from siteward.access.guards import PASSWORDS, judge
+from siteward.access.guards import NEEDS, PASSWORDS, judge
 from siteward.access.identity import follow
 from siteward.access.key_inventory import hold_keys, judge_keys
 from siteward.access.known_names import account_names
 from siteward.access.model import Access, account_of
-from siteward.access.needs import NEEDS, give
 from siteward.access.plan import InstancePlan, Need, compose
 from siteward.access.proposal import manage
 from siteward.access.waivers import silenced
@@ -253,7 +252,7 @@ class Survey(Struct, frozen=True, kw_only=True):
         A few seconds are told as none, since nobody waits for them.
         """
         basis = Basis(platform=self.platform, traits=self.traits, live=self.live, speed=speed, unwanted=self.unwanted)
-        expected = expect(give(part).runnable, basis)
+        expected = expect(part.given.runnable, basis)
         seconds = float(round(expected.seconds(expected.whole)))
         return replace(part, requests=expected.whole.requests, seconds=seconds if seconds >= _TOLD else 0.0)
 

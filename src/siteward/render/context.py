@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 GroupBy = Literal["person", "site"]
 Privacy = Literal["full", "handles", "counts"]
+_NEEDS_BLOCKED = "depends-on-blocked"
+"""The rule id of the message on a step that names others by their ids."""
+_DEPENDS = "depends on "
+"""How the message of an outcome begins that does."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -133,18 +137,29 @@ def in_words(report: Report) -> Report:
     """
     if report.plan is None:
         return report
-    phrases = {instance.instance: _phrases(instance.steps) for instance in report.plan.instances}
-    instances = (
-        replace(instance, steps=tuple(_spell_out_ids(step, phrases[instance.instance]) for step in instance.steps))
-        for instance in report.plan.instances
-    )
+    spelled = tuple(map(_spell_out, report.plan.instances))
+    needed = {outcome.instance for outcome in report.outcomes if outcome.message.startswith(_DEPENDS)}
+    phrases = {part.instance: _phrases(part.steps) for part in report.plan.instances if part.instance in needed}
     outcomes = (
         replace(outcome, message=_replace_ids(outcome.message, outcome.step, phrases.get(outcome.instance, {})))
-        if outcome.message.startswith("depends on ")
+        if outcome.message.startswith(_DEPENDS)
         else outcome
         for outcome in report.outcomes
     )
-    return replace(report, plan=replace(report.plan, instances=tuple(instances)), outcomes=tuple(outcomes))
+    return replace(report, plan=replace(report.plan, instances=spelled), outcomes=tuple(outcomes))
+
+
+def _spell_out(part: InstancePlan) -> InstancePlan:
+    """Return the plan of an instance with the ids in its messages spelled out; the very same where there are none."""
+    if not any(step.diagnostics and _names_ids(step) for step in part.steps):
+        return part
+    phrases = _phrases(part.steps)
+    return replace(part, steps=tuple(_spell_out_ids(step, phrases) for step in part.steps))
+
+
+def _names_ids(step: Step) -> bool:
+    """Return whether a message on a step names the steps that it depends on by their ids."""
+    return any(diagnostic.code == _NEEDS_BLOCKED for diagnostic in step.diagnostics)
 
 
 def _phrases(steps: Iterable[Step]) -> Mapping[str, str]:
@@ -155,11 +170,11 @@ def _phrases(steps: Iterable[Step]) -> Mapping[str, str]:
 
 
 def _spell_out_ids(step: Step, phrases: Mapping[str, str]) -> Step:
-    if all(diagnostic.code != "depends-on-blocked" for diagnostic in step.diagnostics):
+    if not _names_ids(step):
         return step
     diagnostics = (
         replace(diagnostic, message=_replace_ids(diagnostic.message, step, phrases))
-        if diagnostic.code == "depends-on-blocked"
+        if diagnostic.code == _NEEDS_BLOCKED
         else diagnostic
         for diagnostic in step.diagnostics
     )

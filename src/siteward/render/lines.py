@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from siteward.render.safe import cells, no_commands, show
 from siteward.render.words import ARROW
@@ -45,10 +47,14 @@ WIDEST = 44
 
 
 class Cell(Struct, frozen=True):
-    """A cell of a line: text that is safe to show, and its style."""
+    """A cell of a line: text that is safe to show, its style, and its width, which is found once."""
 
     text: str
     style: Style = ""
+    width: int = 0
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "width", cells(self.text))
 
 
 Row = Sequence[Cell]
@@ -70,7 +76,7 @@ class Palette(Struct, frozen=True):
 
     def cell(self, raw: str, style: Style = "") -> Cell:
         """Return foreign text as a cell."""
-        return Cell(self.text(raw), style)
+        return _foreign_cell(raw, style)
 
     def glyph(self, name: Glyph) -> Cell:
         """Return a sign as a cell: a shape, or a word in plain mode."""
@@ -97,40 +103,40 @@ class Palette(Struct, frozen=True):
         return [*lines, ""] if lines else []
 
     def page(self, lines: Iterable[str]) -> str:
-        """Return finished lines as a whole text, in which a log recognizes no commands."""
-        return no_commands("\n".join(lines)) + "\n"
+        """Return finished lines as a whole text, in which a log recognizes no commands; it has one line at least."""
+        return no_commands("\n".join((*lines, "")) or "\n")  # joined once: a hundred thousand lines are large
 
     def _line(self, row: Row, widths: Sequence[int], indent: int) -> str:
         parts = [
-            self.paint(cell.text, cell.style) + _padding(cell, width) for cell, width in zip(row, widths, strict=False)
+            self.paint(cell.text, cell.style) + " " * (width - cell.width)
+            for cell, width in zip(row, widths, strict=False)
         ]
         return (" " * indent + "  ".join(parts)).rstrip()
 
-    def table_within(self, rows: Sequence[Row], indent: int) -> list[tuple[str, bool]]:
-        """Return rows as `table` does, each with whether it fits the layout, or a narrower terminal.
+    def table_within(self, rows: Sequence[Row], indent: int) -> Iterator[tuple[str, bool]]:
+        """Yield rows as `table` returns them, each with whether it fits the layout, or a narrower terminal.
 
         One that does not is without its last cell.
         """
         limit, widths = min(self.options.width or LAYOUT, LAYOUT), _widths(rows)
-        fits = [indent + _width_of(row, widths) <= limit for row in rows]
-        return [
-            (self._line(row if whole else row[:-1], widths, indent), whole)
-            for row, whole in zip(rows, fits, strict=True)
-        ]
+        for row in rows:
+            whole = indent + _width_of(row, widths) <= limit
+            yield self._line(row if whole else row[:-1], widths, indent), whole
 
 
 def _widths(rows: Sequence[Row]) -> list[int]:
     """Return the width of each column but the last; cells wider than `WIDEST` do not count, and stick out."""
     columns = max((len(row) for row in rows), default=0)
-    sizes = ([cells(row[column].text) for row in rows if column < len(row) - 1] for column in range(columns))
+    sizes = ({row[column].width for row in rows if column < len(row) - 1} for column in range(columns))
     return [max((size for size in column if size <= WIDEST), default=0) for column in sizes]
 
 
 def _width_of(row: Row, widths: Sequence[int]) -> int:
     """Return the width of a row in its table, with the last column unpadded."""
-    before = sum(max(width, cells(cell.text)) + 2 for cell, width in zip(row[:-1], widths, strict=False))
-    return before + cells(row[-1].text)
+    return sum([max(width, cell.width) + 2 for cell, width in zip(row[:-1], widths, strict=False)]) + row[-1].width
 
 
-def _padding(cell: Cell, width: int) -> str:
-    return " " * (width - cells(cell.text))
+@lru_cache(maxsize=4096)
+def _foreign_cell(raw: str, style: Style) -> Cell:
+    """Return foreign text as a cell; the lines of a table name few people and places many times."""
+    return Cell(show(raw), style)

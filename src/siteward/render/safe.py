@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -61,6 +61,8 @@ def as_json(document: object, indent: int) -> str:
 
 def no_commands(text: str) -> str:
     """Return finished text in which the log of GitHub Actions takes no line for a command."""
+    if "::" not in text:
+        return text  # as most, so that not each line of many is looked at
     return _COMMAND.sub(r"\1\\x3a:", text)
 
 
@@ -75,8 +77,12 @@ def _write_out(char: str) -> str:
 
 def cells(text: str) -> int:
     """Return the width of `text` in terminal columns (wide characters take two, combining ones none)."""
-    if text.isascii():
-        return len(text)
+    return len(text) if text.isascii() else _wide_cells(text)
+
+
+@lru_cache(maxsize=1024)
+def _wide_cells(text: str) -> int:
+    """Return the width of a text with other characters than those of ASCII, which many lines have in common."""
     return sum(_cells_of(char) for char in text)
 
 

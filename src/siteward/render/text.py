@@ -36,8 +36,11 @@ def render(context: RenderContext) -> str:
         *_plan_parts(context, palette),
         _summary_lines(context, palette),
     )
-    blocks = ["\n".join(lines) for part in parts if (lines := list(part))]
-    return palette.page(("\n\n".join(blocks),))
+    lines: list[str] = []
+    for part in parts:
+        block = list(part)
+        lines += ["", *block] if lines and block else block
+    return palette.page(lines)
 
 
 def _plan_parts(context: RenderContext, palette: Palette) -> tuple[Iterable[str], ...]:

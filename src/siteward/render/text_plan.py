@@ -238,29 +238,52 @@ def _section_lines(section: Section, context: RenderContext, palette: Palette) -
 
 def _band_lines(steps: Sequence[Planned], context: RenderContext, palette: Palette) -> list[str]:
     """Return the aligned lines of steps and their remarks; a cause that does not fit stands on a line of its own."""
-    several = len(context.instances) > 1
-    rows = [_step_cells(item, palette, several=several) for item in steps]
+    draw = _Drawing(palette, several=len(context.instances) > 1)
+    rows = [draw.cells(item) for item in steps]
     lines: list[str] = []
     for item, row, (line, whole) in zip(steps, rows, palette.table_within(rows, 2), strict=True):
         lines.append(line)
         if not whole and row[-1].text:
             lines.append(f"{BELOW}{palette.paint(row[-1].text, row[-1].style)}")
-        lines += (f"{BELOW}{remark}" for remark in _remark_lines(item.step, context, palette))
+        if item.step.diagnostics or palette.options.verbose:
+            lines += [f"{BELOW}{remark}" for remark in _remark_lines(item.step, context, palette)]
     return lines
 
 
-def _step_cells(item: Planned, palette: Palette, *, several: bool) -> tuple[Cell, ...]:
-    """Return a step as cells: flag and sign, person, with `several` instances its own, subject, movement, cause."""
-    step, flagged = item.step, item.flag
-    mark, shape = palette.glyph(flagged) if flagged else Cell(" "), palette.glyph(sign(step))
-    signs = Cell(f"{mark.text} {shape.text}", mark.style or shape.style)
-    who = palette.cell(words.title(step), "bold")
-    subject = palette.cell(words.subject_of_change(step.change))
-    urgent = step.risk == "high" or step.raises
-    movement = palette.cell(words.movement(step.change, palette.arrow), "bold" if urgent else "")
-    first, second = (subject, who) if palette.options.group_by == "site" else (who, subject)
-    instance = (palette.cell(item.instance),) if several else ()
-    return signs, first, *instance, second, movement, Cell(_describe_cause(step, palette), "dim")
+class _Drawing:
+    """Steps as cells; what is the same for many of them is drawn once: their signs and their causes."""
+
+    def __init__(self, palette: Palette, *, several: bool) -> None:
+        self.palette = palette
+        self.several = several
+        self._signs: dict[tuple[str, str], Cell] = {}
+        self._causes: dict[tuple[object, ...], Cell] = {}
+
+    def cells(self, item: Planned) -> tuple[Cell, ...]:
+        """Return flag and sign, person, with `several` instances its own, subject, movement and cause of a step."""
+        step, palette = item.step, self.palette
+        who = palette.cell(words.title(step), "bold")
+        subject = palette.cell(words.subject_of_change(step.change))
+        urgent = step.risk == "high" or step.raises
+        movement = palette.cell(words.movement(step.change, palette.arrow), "bold" if urgent else "")
+        first, second = (subject, who) if palette.options.group_by == "site" else (who, subject)
+        instance = (palette.cell(item.instance),) if self.several else ()
+        return self._draw_signs(item), first, *instance, second, movement, self._draw_cause(step)
+
+    def _draw_signs(self, item: Planned) -> Cell:
+        flagged, shaped = item.flag, sign(item.step)
+        signs = self._signs.get((flagged, shaped))
+        if signs is None:
+            mark, shape = self.palette.glyph(flagged) if flagged else Cell(" "), self.palette.glyph(shaped)
+            signs = self._signs[flagged, shaped] = Cell(f"{mark.text} {shape.text}", mark.style or shape.style)
+        return signs
+
+    def _draw_cause(self, step: Step) -> Cell:
+        which = cause_of(step)
+        cause = self._causes.get(which)
+        if cause is None:
+            cause = self._causes[which] = Cell(_describe_cause(step, self.palette), "dim")
+        return cause
 
 
 def _describe_cause(step: Step, palette: Palette) -> str:
@@ -294,8 +317,7 @@ def _fold_lines(folded: Collapsed, palette: Palette, *, several: bool) -> Iterat
     yield f"  {signs}  {palette.text(f'{movement}: {counted}, {who}{places}{on}')}"
     if len(folded.people) > NAMED and item.band in {Band.CREATED, Band.BLOCKED}:
         yield f"{BELOW}{palette.text(join_some(folded.people))}"
-    different = {cause_of(item.step): item.step for item in folded.steps}
-    causes = {_describe_cause(step, palette) for step in different.values()}
+    causes = {_describe_cause(step, palette) for step in folded.causes}
     if len(causes) == 1:
         yield f"{BELOW}{palette.paint(causes.pop(), 'dim')}"
 
@@ -309,7 +331,8 @@ def _unplanned_lines(context: RenderContext, palette: Palette) -> Iterator[str]:
     several = len(context.instances) > 1
     for title, steps in held_back(context.instances).items():
         yield f"  {palette.paint(palette.text(title), 'bold')}"
-        rows = [(palette.glyph("held"), *_step_cells(item, palette, several=several)[1:]) for item in steps]
+        draw = _Drawing(palette, several=several)
+        rows = [(palette.glyph("held"), *draw.cells(item)[1:]) for item in steps]
         yield from _shorten(palette.table(rows, 4), palette)
     waiting = [(part.instance, key) for part in context.instances for key in part.waiting]
     if waiting and context.report.command != "drift":

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import note, plural
-from siteward.access.model import Account, Key, Power, account_key
+from siteward.access.model import Account, Key, Power
 from siteward.render import words
 from siteward.render.repeats import Occurrence, Told, equality, group_equal, merge, tell_once
 
@@ -69,27 +69,11 @@ DRIFT_HEADER = ("who", "instance", "where", "live", "declared", "last applied", 
 
 
 class Planned(Struct, frozen=True):
-    """A step on its instance; `stopped` is true where an error keeps it from being done, such as one about the instance."""
+    """A step on its instance, with its band: the one that it has regarded without the other steps."""
 
     instance: str
     step: Step
-    stopped: bool = False
-
-    @property
-    def band(self) -> Band:
-        """The band of the step, regarded without the other steps."""
-        step = self.step
-        if self.stopped or step.blocked:
-            return Band.BLOCKED
-        if step.raises:
-            return Band.RAISED
-        if takes(step):
-            return Band.REMOVED
-        if step.risk == "high":
-            return Band.RISKY
-        if step.external:
-            return Band.EXTERNAL
-        return Band.CREATED if step.change.before is None and isinstance(step.change.after, Account) else Band.ROUTINE
+    band: Band
 
     @property
     def flag(self) -> Flag:
@@ -100,8 +84,26 @@ class Planned(Struct, frozen=True):
 
 
 def planned(instances: Iterable[InstancePlan]) -> Iterator[Planned]:
-    """Yield the steps of all instances in order."""
-    return (Planned(part.instance, step, part.blocked) for part in instances for step in part.steps)
+    """Yield the steps of all instances in order; an error about an instance keeps each of its steps from being done."""
+    for part in instances:
+        name, stopped = part.instance, part.blocked
+        for step in part.steps:
+            yield Planned(name, step, Band.BLOCKED if stopped else _band_of(step))
+
+
+def _band_of(step: Step) -> Band:
+    """Return the band of a step of which no other error than its own keeps it from being done."""
+    if step.blocked:
+        return Band.BLOCKED
+    if step.raises:
+        return Band.RAISED
+    if takes(step):
+        return Band.REMOVED
+    if step.risk == "high":
+        return Band.RISKY
+    if step.external:
+        return Band.EXTERNAL
+    return Band.CREATED if step.change.before is None and isinstance(step.change.after, Account) else Band.ROUTINE
 
 
 def takes(step: Step) -> bool:
@@ -135,7 +137,8 @@ def sections(
     """
     by_band = _by_band(tuple(planned(instances)), by)
     ordered = (item for items in by_band.values() for item in items)
-    found = (Occurrence(said, item.instance, item.step) for item in ordered for said in item.step.diagnostics)
+    told = (item for item in ordered if item.step.diagnostics)  # as few have any
+    found = (Occurrence(said, item.instance, item.step) for item in told for said in item.step.diagnostics)
     own: dict[_At, list[Diagnostic]] = {}
     shared: dict[_At, list[Told]] = {}
     for equal in group_equal(occurrence for occurrence in found if shown(occurrence.said)):
@@ -152,50 +155,55 @@ def _build_section(
     band: Band, items: Sequence[Planned], own: Mapping[_At, Sequence[Diagnostic]], shared: Mapping[_At, Sequence[Told]]
 ) -> Section:
     """Return a section of steps, with what is told of each step alone and of several; both are by instance and id."""
-    stopped = band is Band.BLOCKED
-    kept = [
-        item
-        if not item.step.diagnostics and item.stopped is stopped  # as nearly all
-        else Planned(
-            item.instance,
-            replace(item.step, diagnostics=tuple(own.get((item.instance, item.step.id), ()))),
-            stopped=stopped,
-        )
-        for item in items
-    ]
-    told = (told for item in items for told in shared.get((item.instance, item.step.id), ()))
+    if not any(item.step.diagnostics for item in items):  # as nearly all
+        return Section(band, tuple(items))
+    kept, told = list[Planned](), list[Told]()
+    for item in items:
+        if item.step.diagnostics:
+            at = item.instance, item.step.id
+            kept.append(replace(item, step=replace(item.step, diagnostics=tuple(own.get(at, ())))))
+            told += shared.get(at, ())
+        else:
+            kept.append(item)
     return Section(band, tuple(kept), tuple(told))
 
 
 def _by_band(steps: Sequence[Planned], by: GroupBy) -> dict[Band, list[Planned]]:
     """Return the bands that there are, most urgent first, with their steps in order: what was pending before is last."""
-    accounts = (item for item in steps if item.step.change.key[0] == "account")
-    new = {(item.instance, item.step.change.key) for item in accounts if item.band is Band.CREATED}
+    ordered = sorted(steps, key=_sort_by_person if by == "person" else _sort_by_site)
+    new = {(item.instance, words.declared_user(item.step.change.key)) for item in steps if item.band is Band.CREATED}
     by_band: dict[Band, list[Planned]] = {}
-    for item in sorted(steps, key=_sort_by_person if by == "person" else _sort_by_site):
+    for item in ordered:
         own = item.band
-        if own is Band.ROUTINE and (item.instance, account_key(words.declared_user(item.step.change.key))) in new:
+        if new and own is Band.ROUTINE and (item.instance, words.declared_user(item.step.change.key)) in new:
             own = Band.CREATED
         by_band.setdefault(own, []).append(item)
     return dict(sorted(by_band.items()))
 
 
 def _sort_by_person(item: Planned) -> tuple[bool, str, str, str, Key]:
-    key = item.step.change.key
-    return item.step.pending is True, words.person(item.step), item.instance, words.declared_user(key), key
+    step = item.step
+    key = step.change.key
+    name = words.declared_user(key)
+    return step.pending is True, step.person or name, item.instance, name, key
 
 
 def _sort_by_site(item: Planned) -> tuple[bool, str, str, str, Key]:
-    key = item.step.change.key
-    return item.step.pending is True, words.where(key), item.instance, words.person(item.step), key
+    step = item.step
+    key = step.change.key
+    return step.pending is True, words.where(key), item.instance, step.person or words.declared_user(key), key
 
 
 class Collapsed(Struct, frozen=True):
-    """Identical steps of several people or places on one instance, shown in one line."""
+    """Identical steps of several people or places on one instance, shown in one line.
+
+    `causes` are steps of all that there is to tell of why they are done: the first, and of blocked ones each of another.
+    """
 
     steps: tuple[Planned, ...]
     people: tuple[str, ...]
     places: tuple[str, ...]
+    causes: tuple[Step, ...]
 
 
 def fold(section: Section) -> tuple[tuple[Collapsed, ...], tuple[Planned, ...]]:
@@ -206,17 +214,18 @@ def fold(section: Section) -> tuple[tuple[Collapsed, ...], tuple[Planned, ...]]:
     """
     if section.band in {*DANGER, Band.EXTERNAL}:
         return (), section.steps
+    blocked = section.band is Band.BLOCKED
     buckets: dict[tuple[str, ...], list[Planned]] = {}
-    rest: list[Planned] = []
+    apart: set[int] = set()
     causes: dict[tuple[object, ...], tuple[str, ...]] = {}
     for item in section.steps:
         if item.step.diagnostics:
-            rest.append(item)
+            apart.add(id(item))
         else:
-            buckets.setdefault(_fold_key(item, causes, blocked=section.band is Band.BLOCKED), []).append(item)
-    folds = tuple(_collapse(tuple(bucket)) for bucket in buckets.values() if len(bucket) >= FOLD_FROM)
-    few = {id(item) for bucket in buckets.values() if len(bucket) < FOLD_FROM for item in bucket} | set(map(id, rest))
-    return folds, tuple(item for item in section.steps if id(item) in few)
+            buckets.setdefault(_fold_key(item, causes, blocked=blocked), []).append(item)
+    folds = tuple(_collapse(bucket, blocked=blocked) for bucket in buckets.values() if len(bucket) >= FOLD_FROM)
+    apart |= {id(item) for bucket in buckets.values() if len(bucket) < FOLD_FROM for item in bucket}
+    return folds, tuple([item for item in section.steps if id(item) in apart]) if apart else ()
 
 
 def cause_of(step: Step) -> tuple[object, ...]:
@@ -236,10 +245,11 @@ def _fold_key(item: Planned, causes: dict[tuple[object, ...], tuple[str, ...]], 
     return (item.instance, sign(step), kind, movement, *cause)
 
 
-def _collapse(steps: tuple[Planned, ...]) -> Collapsed:
-    people = dict.fromkeys(words.title(item.step) for item in steps)
-    places = dict.fromkeys(words.subject_of_change(item.step.change) for item in steps)
-    return Collapsed(steps, tuple(people), tuple(places))
+def _collapse(steps: Sequence[Planned], *, blocked: bool) -> Collapsed:
+    people = dict.fromkeys([words.title(item.step) for item in steps])
+    places = dict.fromkeys([words.subject_of_change(item.step.change) for item in steps])
+    different = {cause_of(item.step): item.step for item in (steps if blocked else steps[:1])}
+    return Collapsed(tuple(steps), tuple(people), tuple(places), tuple(different.values()))
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -309,7 +319,10 @@ def held_back(instances: Iterable[InstancePlan]) -> Mapping[str, tuple[Planned, 
     for part in instances:
         if part.held_back:
             title = words.held_back(part)
-            under[title] = (*under.get(title, ()), *(Planned(part.instance, step) for step in part.held_back))
+            under[title] = (
+                *under.get(title, ()),
+                *(Planned(part.instance, step, _band_of(step)) for step in part.held_back),
+            )
     return under
 
 

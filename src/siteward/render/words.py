@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, assert_never
 
 from siteward.access.diagnostic import plural
@@ -97,8 +98,9 @@ def _date(at: datetime) -> str:
     return at.date().isoformat() + (" UTC" if at.tzinfo is UTC else "")
 
 
+@lru_cache(maxsize=1024)
 def place(scope: Scope) -> str:
-    """Return a scope as outputs name it."""
+    """Return a scope as outputs name it, which they do for each of its grants."""
     return "whole instance" if scope == EVERYWHERE else str(scope)
 
 
@@ -137,13 +139,18 @@ def value(resource: Resource | None) -> str:
 
 def subject_of_change(change: Change) -> str:
     """Return the resource that a change is about, without the person: a place, or `account` and `new account`."""
-    if isinstance(change.after or change.before, Account | Group):
+    side = change.before if change.after is None else change.after
+    if isinstance(side, Grant):
+        return place(side.scope)
+    if isinstance(side, Account | Group):
         return f"new {change.key[0]}" if change.before is None else change.key[0]
     return where(change.key)
 
 
 def movement(change: Change, arrow: str = ARROW) -> str:
     """Return the change of the value: ``view → admin``, ``edit → none``, ``view`` for a new grant, ``deleted``."""
+    if change.before is None and isinstance(change.after, Grant):  # as nearly all
+        return value(change.after)
     match change.before, change.after:
         case (Account() | Group()) as before, (Account() | Group()) as after:
             return ", ".join(_fields(before, after, arrow)) or "unchanged"
@@ -178,14 +185,10 @@ def release(platform: str, version: str, edition: str) -> str:
     return " ".join(filter(None, (platform, version, "" if edition.casefold() == platform.casefold() else edition)))
 
 
-def person(step: Step) -> str:
-    """Return the handle of the person that a step is about, else the login."""
-    return step.person or declared_user(step.change.key)
-
-
 def title(step: Step) -> str:
     """Return the handle of the person that a step is about, with the login where that differs."""
-    return name_with_login(step.person, declared_user(step.change.key))
+    login, handle = declared_user(step.change.key), step.person
+    return login if handle is None or handle == login else name_with_login(handle, login)
 
 
 def name_with_login(handle: str | None, login: str) -> str:

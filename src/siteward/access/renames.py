@@ -8,6 +8,7 @@ one, in resources, keys and changes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -16,6 +17,7 @@ from siteward.access.model import Access, Account, Grant, Group, Key, Member, Re
 
 Renames = Mapping[Key, str]
 """The new name of each renamed account and group, by the key of the old one."""
+_NAMED: Final = (Account, Group)
 
 
 def renames_in(changes: Iterable[Change]) -> Renames:
@@ -24,7 +26,7 @@ def renames_in(changes: Iterable[Change]) -> Renames:
 
 
 def _renames_of(resources: Iterable[Resource | None]) -> Renames:
-    return {side.key: side.renamed for side in resources if isinstance(side, Account | Group) and side.renamed}
+    return {side.key: side.renamed for side in resources if isinstance(side, _NAMED) and side.renamed}
 
 
 def of_accounts(names: Mapping[str, str]) -> Renames:
@@ -75,8 +77,10 @@ def key_under(key: Key, names: Renames) -> Key:
 
 def touched(change: Change) -> frozenset[Key]:
     """Return the keys to look at to see whether a change took place: its own, and the new one of what is renamed."""
-    new = _renames_of((change.after,))
-    return frozenset({change.key, *((key[0], name) for key, name in new.items())})
+    key, wanted = change.key, change.after
+    if not isinstance(wanted, _NAMED) or not wanted.renamed:
+        return frozenset((key,))
+    return frozenset((key, (key[0], wanted.renamed)))
 
 
 def change_under(change: Change, names: Renames) -> Change:

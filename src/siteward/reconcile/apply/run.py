@@ -20,6 +20,7 @@ from siteward.reconcile.apply.ahead import Ahead
 from siteward.reconcile.apply.consent import (
     Consents,
     accounts_accepted,
+    allowed,
     find_still_lifted,
     is_about,
     list_mismatches,
@@ -46,7 +47,7 @@ from siteward.reconcile.apply.inputs import (
 )
 from siteward.reconcile.apply.memory import RunResult, build_memory, count_sends, find_lost, find_unexpected
 from siteward.reconcile.apply.passwords import describe_delivered
-from siteward.reconcile.apply.revalidate import SETTLED, Allowance, History, allowed, reached
+from siteward.reconcile.apply.revalidate import SETTLED, Allowance, History, reached
 from siteward.reconcile.apply.target import RESUME
 from siteward.reconcile.journal import journal, plans
 from siteward.reconcile.journal.reading import tell_heads
@@ -380,12 +381,9 @@ def _remember(execution: Execution) -> None:
         whole=instance.chosen is None, confirmed=_find_confirmed(instance),
         extra=tuple(write.change for write in earlier if reached(write.change, live.access)),
     )  # fmt: skip
-    written = {key for change in done for key in touched(change)}
-    unsettled = tuple(
-        write
-        for write in (*still_open(memory, live, execution.given.clock()), *instance.unended)
-        if not touched(write.change) & written
-    )
+    writes = (*still_open(memory, live, execution.given.clock()), *instance.unended)
+    written = {key for change in done for key in touched(change)} if writes else set()
+    unsettled = tuple(write for write in writes if not touched(write.change) & written)
     if run_result.counts:
         left = build_memory(execution.fresh, live, memory, run_result)
         left = replace(left, sends=sends, unsettled=unsettled)

@@ -131,9 +131,9 @@ class Journals(Struct, frozen=True, kw_only=True):
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """One event of progress: a step is about to be sent (`outcome` is `None`) or has its outcome; `at` of `of` have.
+    """One event of progress: a step has its outcome, or some are about to be sent, this one first (`outcome` is `None`).
 
-    `left` are the seconds that the rest of the instance is expected to take, by what its bundles have taken so far.
+    `at` of `of` steps have their outcomes. `left` are the seconds that the rest of the instance is expected to take, by what its bundles have taken so far.
     """
 
     instance: str

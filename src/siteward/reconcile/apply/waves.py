@@ -23,9 +23,9 @@ def take_wave(rest: Sequence[Step], needs: Mapping[str, frozenset[str]]) -> list
     wave: list[Step] = []
     kind = ""
     for step in rest:
-        fits = waiting.isdisjoint(needs[step.id]) and (not wave or _classify(step) == kind)
-        if fits:
-            kind = kind or _classify(step)
+        own = _classify(step)
+        if waiting.isdisjoint(needs[step.id]) and own == (kind or own):
+            kind = own
             wave.append(step)
         elif wave:
             break
@@ -57,7 +57,8 @@ def may_unmake_admin(step: Step, traits: Traits) -> bool:
     Others may have made and unmade admins while this run wrote, one that it made just before among them, so the first
     such step after a write waits until all is read and judged again.
     """
-    return bool(demoted((step.change,), traits)) or deletes_account(step.change)
+    change = step.change
+    return change.before is not None and (deletes_account(change) or bool(demoted((change,), traits)))
 
 
 def may_reveal_grants(step: Step, traits: Traits) -> bool:

@@ -148,7 +148,7 @@ class Journal:
         )  # fmt: skip
         self._note_steps(plan)
         if self._recorded is None and live is not None:
-            self._recorded = dict(at_rest(live.access))
+            self._recorded = at_rest(live.access).to_dict()
             entry = StateRecorded(at=at, run=self._run, complete=live.complete, unread=_list_unread(live))
             self._add(entry, whole_parts(self._recorded))
 

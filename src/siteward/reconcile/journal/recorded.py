@@ -13,10 +13,11 @@ from msgspec.json import Encoder
 from siteward.access.codec import decode_resource
 from siteward.access.model import Resource, account_of
 from siteward.access.renames import under
-from siteward.access.serialize import CodecError, shape
+from siteward.access.serialize import CodecError
 from siteward.reconcile.journal.chain import broken_by
 from siteward.reconcile.journal.entries import Difference
 from siteward.reconcile.journal.records import NOBODY
+from siteward.reconcile.journal.resources import row_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 TELLING: Final = frozenset({"state", "end", "record"})
 """The kinds of records that tell of the live state, the first of them the whole of it."""
 
-_encode: Final = shape(Resource).encode
 _write: Final = Encoder(order="deterministic").encode
 GONE: Final = "-"
 COME: Final = "+"
@@ -40,8 +40,10 @@ COME: Final = "+"
 
 def compare(before: Resources, after: Resources) -> tuple[Difference, ...]:
     """Return the differences between two states, by key."""
-    keys = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-    return tuple(Difference(before=before.get(key), after=after.get(key)) for key in keys)
+    was, now = dict(before.items()), dict(after.items())
+    gone = [key for key in was if key not in now]
+    different = [key for key, resource in now.items() if was.get(key) != resource]
+    return tuple(Difference(before=was.get(key), after=now.get(key)) for key in sorted(gone + different))
 
 
 def add(state: Resources, differences: Iterable[Difference]) -> dict[Key, Resource]:
@@ -66,7 +68,7 @@ def key_of(difference: Difference) -> Key:
 
 def see(live: Resources, before: Resources, *, complete: bool) -> dict[Key, Resource]:
     """Return the state after a reading: where it was not complete, what it lacks is as it was before."""
-    return dict(live) if complete else {**before, **live}
+    return dict(live.items()) if complete else {**before, **dict(live.items())}
 
 
 def moved_keys(before: Resources, after: Resources, names: Renames) -> frozenset[Key]:
@@ -84,20 +86,21 @@ def whole_parts(state: Resources) -> Iterator[Part]:
     for key in sorted(state):
         by_account.setdefault(account_of(key) or NOBODY, []).append(key)
     for account in sorted(by_account):
-        yield {"part": account, "state": [_encode(state[key]) for key in by_account[account]]}
+        yield {"part": account, "state": [row_of(state[key]) for key in by_account[account]]}
 
 
 def changed_parts(differences: Iterable[Difference], is_ours: Callable[[Key, Resource | None], bool]) -> Iterator[Part]:
     """Yield differences as the parts of a record, by account, those of this run apart from those of others."""
-    by_account: dict[str, list[Difference]] = {}
+    by_account: dict[str, list[tuple[Key, Difference]]] = {}
     for difference in differences:
-        by_account.setdefault(account_of(key_of(difference)) or NOBODY, []).append(difference)
+        key = key_of(difference)
+        by_account.setdefault(account_of(key) or NOBODY, []).append((key, difference))
     for account in sorted(by_account):
         part: Part = {"part": account}
-        for difference in by_account[account]:
+        for key, difference in by_account[account]:
             before, after = difference.before, difference.after
-            told = part.setdefault("ours" if is_ours(key_of(difference), before) else "others", [])
-            told += [[sign, _encode(side)] for sign, side in ((GONE, before), (COME, after)) if side is not None]
+            told = part.setdefault("ours" if is_ours(key, before) else "others", [])
+            told += [[sign, row_of(side)] for sign, side in ((GONE, before), (COME, after)) if side is not None]
         yield part
 
 
@@ -107,7 +110,7 @@ def write_resource(resource: Resource) -> bytes:
     Raises `CodecError` for a text that has no form in UTF-8.
     """
     try:
-        return _write(_encode(resource))
+        return _write(row_of(resource))
     except UnicodeEncodeError:
         raise CodecError("", "a text holds half a character, which has no canonical form") from None
 

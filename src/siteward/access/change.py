@@ -28,11 +28,10 @@ Action = Literal["create", "update", "delete"]
 Direction = Literal["open", "close", "turn"]
 
 
-class Change(Struct, frozen=True, cache_hash=True):
+class Change(Struct, frozen=True):
     """A resource before and after; at least one side is there, and both have the same `key`.
 
-    The key is found once, for it is asked for 55 times of each step of a plan, and so is the hash. It is empty
-    for a change without sides.
+    The key is found once, for it is asked for 55 times of each step of a plan; it is empty for a change without sides.
     """
 
     before: Resource | None

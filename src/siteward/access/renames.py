@@ -77,10 +77,8 @@ def key_under(key: Key, names: Renames) -> Key:
 
 def touched(change: Change) -> frozenset[Key]:
     """Return the keys to look at to see whether a change took place: its own, and the new one of what is renamed."""
-    key, wanted = change.key, change.after
-    if not isinstance(wanted, _NAMED) or not wanted.renamed:
-        return frozenset((key,))
-    return frozenset((key, (key[0], wanted.renamed)))
+    new = _renames_of((change.after,))
+    return frozenset({change.key, *((key[0], name) for key, name in new.items())})
 
 
 def change_under(change: Change, names: Renames) -> Change:

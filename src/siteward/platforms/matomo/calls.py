@@ -102,12 +102,9 @@ def bundle(changes: Sequence[Change], live: Live) -> Sequence[Bundle]:
 
 def plan_bundle(bundle: Bundle, live: Live) -> list[PlannedCalls]:
     """Return the calls of one bundle, with what is to come for those whom it makes, or from whom it takes something."""
-    situation = Situation(live, native(live, NativeState), bundle.passwords)
-    if not all(isinstance(change.after, Grant) for change in bundle.changes):  # else nobody is made, and nothing taken
-        new_grants = group_new_grants((*bundle.changes, *_list_ahead(bundle)))
-        parting = find_parting(bundle.changes, new_grants, live)
-        situation = replace(situation, new_grants=new_grants, parting=parting)
-    return plan(bundle.changes, situation)
+    new_grants = group_new_grants((*bundle.changes, *_list_ahead(bundle)))
+    parting = find_parting(bundle.changes, new_grants, live)
+    return plan(bundle.changes, Situation(live, native(live, NativeState), bundle.passwords, new_grants, parting))
 
 
 def _list_ahead(bundle: Bundle) -> Iterator[Change]:
@@ -208,13 +205,12 @@ def _plan_site_grants(group: Sequence[Change], grant: Grant, situation: Situatio
     """Yield one call for all sites on which one person gets the same, and a refusal for each that must not be sent."""
     login = situation.state.spelling(grant.subject.name)
     access = _list_access(group[0].after, situation.state)
-    forbidden = _explain_forbidden(login, access)
     sites: dict[Change, Site] = {}
     for change in group:
         site = _find_site(change, situation.live)
         if site is None:
             yield _refuse(change, "the site does not exist, and Matomo would keep the grant for a future one of its id")
-        elif why := forbidden or explain_asleep(change, site, situation.state):
+        elif why := _explain_forbidden(login, access) or explain_asleep(change, site, situation.state):
             yield _refuse(change, why)
         else:
             sites[change] = site

@@ -326,9 +326,7 @@ def _settle(execution: Execution, outcomes: Sequence[Outcome], receipts: Mapping
     if not outcomes:
         return
     known = receipts or {}
-    execution.instance.journal.record(
-        [to_result(outcome, known.get(outcome.step.change.key)) for outcome in outcomes]
-    )
+    execution.instance.journal.record([to_result(outcome, known.get(outcome.step.change.key)) for outcome in outcomes])
     execution.sends.update({key: receipt.sends for key, receipt in known.items() if receipt.sends})
     execution.in_flight = set()
     if any(outcome.status in SETTLED for outcome in outcomes):

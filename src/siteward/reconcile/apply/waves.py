@@ -57,8 +57,7 @@ def may_unmake_admin(step: Step, traits: Traits) -> bool:
     Others may have made and unmade admins while this run wrote, one that it made just before among them, so the first
     such step after a write waits until all is read and judged again.
     """
-    change = step.change
-    return change.before is not None and (deletes_account(change) or bool(demoted((change,), traits)))
+    return bool(demoted((step.change,), traits)) or deletes_account(step.change)
 
 
 def may_reveal_grants(step: Step, traits: Traits) -> bool:

@@ -23,7 +23,7 @@ from siteward.access.renames import touched
 from siteward.access.report import Outcome
 from siteward.platforms.interface import Bundle, Receipt
 from siteward.reconcile.apply.ahead import Ahead
-from siteward.reconcile.apply.inputs import describe_progress, read_again, revalidate_instance
+from siteward.reconcile.apply.inputs import describe_progress, read_again, revalidate_instance, without_judge
 from siteward.reconcile.apply.passwords import UndeliveredError, deliver, generate, made_with_password
 from siteward.reconcile.apply.read_back import Call, ReadBack, look, send_and_read_back
 from siteward.reconcile.apply.revalidate import LOST, SETTLED, History, find_unmet, reached, refuse, skip_dependant
@@ -400,6 +400,7 @@ def _revalidate_rest(execution: Execution, rest: Sequence[Step]) -> list[Step]:
     execution.revalidated = revalidate_instance(
         instance.reviewed, execution.fresh, instance.allowance, history, instance.chosen
     )
+    execution.fresh = without_judge(execution.fresh, instance.reviewed)
     execution.ahead = Ahead(go=execution.revalidated.go, over=execution.outcomes)
     execution.live, execution.unread = execution.fresh.live, False
     _settle(

@@ -44,6 +44,7 @@ from siteward.reconcile.apply.inputs import (
     plan_again,
     read_again,
     revalidate_instance,
+    without_judge,
 )
 from siteward.reconcile.apply.memory import RunResult, build_memory, count_sends, find_lost, find_unexpected
 from siteward.reconcile.apply.passwords import describe_delivered
@@ -145,9 +146,10 @@ def _open_instance(
         met=memory.accounts if memory else (), run=run, waits=waits,
         lifted=find_still_lifted(run, reviewed, allowance) if run else None, begun=describe_begin(run) if run else None,
     )  # fmt: skip
+    revalidated = revalidate_instance(reviewed, fresh, allowance, history, chosen)
+    fresh = without_judge(fresh, reviewed)
     return Prepared(
-        reviewed=reviewed, target=target, journal=opened, doors=doors, fresh=fresh,
-        revalidated=revalidate_instance(reviewed, fresh, allowance, history, chosen),
+        reviewed=reviewed, target=target, journal=opened, doors=doors, fresh=fresh, revalidated=revalidated,
         allowance=allowance, chosen=chosen, run=run, history=history, speed=speed,
     )  # fmt: skip
 
@@ -264,7 +266,7 @@ def _revalidated_again(given: ApplyInput, instance: Prepared) -> Prepared:
     """Return an instance as it is by another reading, its steps revalidated against that; raises `PlatformError`."""
     fresh = read_again(given, instance)
     again = revalidate_instance(instance.reviewed, fresh, instance.allowance, instance.history, instance.chosen)
-    return replace(instance, fresh=fresh, revalidated=again)
+    return replace(instance, fresh=without_judge(fresh, instance.reviewed), revalidated=again)
 
 
 def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> None:

@@ -108,8 +108,8 @@ def link(
     body = _encode({**header, **chained})[:-1]
     digest = hash_line(body)
     seal = f',"seal":"{_compute_seal(digest, key)}"' if key is not None else ""
-    lines.append(body + f',"sum":"{digest}"{seal}}}'.encode())
-    return b"".join(line + b"\n" for line in lines), digest
+    lines += [body + f',"sum":"{digest}"{seal}}}'.encode(), b""]
+    return b"\n".join(lines), digest
 
 
 def follow(path: Path, key: Secret | None) -> Chain:

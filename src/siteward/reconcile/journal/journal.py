@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from siteward.reconcile.journal.chain import Part
     from siteward.reconcile.journal.entries import Actor, Entry, Leaving, ResendStatus, RunFacts
     from siteward.reconcile.journal.reading import JournalContent
+    from siteward.reconcile.journal.recorded import Resources
     from siteward.reconcile.journal.runs import Run
     from siteward.transport.secrets import Secret
 
@@ -116,7 +117,7 @@ class Journal:
         self._making: dict[str, str] = {}
         self._known = content.known
         self._records = len(content.chain.records)
-        self._recorded = _recall_recorded(content)
+        self._recorded: Resources | None = _recall_recorded(content)
         self._last_memory = content.last.memory if content.last is not None else Memory()
         self._written_before = _find_written(content)
         self._file = append_only(path)
@@ -148,7 +149,7 @@ class Journal:
         )  # fmt: skip
         self._note_steps(plan)
         if self._recorded is None and live is not None:
-            self._recorded = at_rest(live.access).to_dict()
+            self._recorded = at_rest(live.access)
             entry = StateRecorded(at=at, run=self._run, complete=live.complete, unread=_list_unread(live))
             self._add(entry, whole_parts(self._recorded))
 
@@ -275,7 +276,7 @@ class Journal:
         """Return whether the live state is another one than was recorded last."""
         if self._recorded is None or self.memory is None or self.memory.last is None:
             return False
-        return self._recorded != see(at_rest(live.access), self._recorded, complete=live.complete)
+        return bool(compare(self._recorded, see(at_rest(live.access), self._recorded, complete=live.complete)))
 
     def _note_steps(self, plan: Plan) -> None:
         """Note which account each step of the plan concerns, so that what is said of it stands in that part."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from siteward.access.model import Key
+    from siteward.access.model import Access, Key
     from siteward.access.renames import Renames
     from siteward.reconcile.journal.chain import Part, Record
 
@@ -40,10 +40,11 @@ COME: Final = "+"
 
 def compare(before: Resources, after: Resources) -> tuple[Difference, ...]:
     """Return the differences between two states, by key."""
-    was, now = dict(before.items()), dict(after.items())
-    gone = [key for key in was if key not in now]
-    different = [key for key, resource in now.items() if was.get(key) != resource]
-    return tuple(Difference(before=was.get(key), after=now.get(key)) for key in sorted(gone + different))
+    if before == after:  # of one kind, as what a run leaves often is
+        return ()
+    keys = [key for key in before if key not in after]
+    keys += [key for key, resource in after.items() if before.get(key) != resource]
+    return tuple(Difference(before=before.get(key), after=after.get(key)) for key in sorted(keys))
 
 
 def add(state: Resources, differences: Iterable[Difference]) -> dict[Key, Resource]:
@@ -66,9 +67,9 @@ def key_of(difference: Difference) -> Key:
     return side.key
 
 
-def see(live: Resources, before: Resources, *, complete: bool) -> dict[Key, Resource]:
+def see(live: Access, before: Resources, *, complete: bool) -> Resources:
     """Return the state after a reading: where it was not complete, what it lacks is as it was before."""
-    return dict(live.items()) if complete else {**before, **dict(live.items())}
+    return live if complete else {**before, **live.to_dict()}
 
 
 def moved_keys(before: Resources, after: Resources, names: Renames) -> frozenset[Key]:

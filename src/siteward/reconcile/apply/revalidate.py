@@ -121,7 +121,8 @@ def revalidate(
         if not news:
             break
         outcomes.update(news)
-    go = tuple(sorted(rest, key=lambda step: case.order[step.change.key]))
+    by_key = {step.change.key: step for step in rest}
+    go = tuple([by_key[key] for key in case.wishes if key in by_key])
     return Revalidated(go=go, needs=needs, outcomes=outcomes, lifted=lifted)
 
 
@@ -198,8 +199,9 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def ids(self) -> Mapping[Key, str]:
-        """The reviewed steps by what they change."""
-        return {step.change.key: step.id for step in self.reviewed.steps}
+        """The reviewed steps by what they change, of those that a fresh step depends on."""
+        needed = set(self.keys.values())
+        return {step.change.key: step.id for step in self.reviewed.steps if step.change.key in needed}
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -219,18 +221,14 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def wishes(self) -> Mapping[Key, Step]:
-        """The fresh steps by what they change."""
+        """The fresh steps by what they change, in their order."""
         return {step.change.key: step for step in self.steps}
 
     @cached_property
     def keys(self) -> Mapping[str, Key]:
-        """The key that each fresh step changes."""
-        return {step.id: step.change.key for step in self.steps}
-
-    @cached_property
-    def order(self) -> Mapping[Key, int]:
-        """The position of each fresh step."""
-        return {key: at for at, key in enumerate(self.wishes)}
+        """The key that a fresh step changes, of those that another depends on."""
+        needed = {need for step in self.steps for need in step.depends_on}
+        return {step.id: step.change.key for step in self.steps if step.id in needed}
 
     @cached_property
     def left_out_and_reached(self) -> frozenset[str]:
@@ -299,7 +297,7 @@ def _compare(case: _Case, step: Step) -> Outcome | None:
     if why := case.history.waits.get(change.key):
         return _wait(case, step, why)
     now, wish = live.access.get(change.key), case.wishes.get(change.key)
-    if why := _describe_change(case, step):
+    if why := _describe_change(case, step, now):
         return refuse(case.instance, step, now, why)
     if wish is None:
         held = change.key in case.held_back
@@ -321,14 +319,14 @@ def _wait(case: _Case, step: Step, why: str) -> Outcome:
     return Outcome(instance=case.instance, step=step, status=status, message=message, hint="siteward plan")
 
 
-def _describe_change(case: _Case, step: Step) -> str:
+def _describe_change(case: _Case, step: Step, now: Resource | None) -> str:
     """Return in words how the thing a step touches has changed since it was reviewed; empty where it has not."""
     earlier, live = case.result(step), case.fresh.live
     if earlier is not None and earlier.status == "done":
         return "this run had done it, and somebody has changed it since"
     if replaced := _find_replaced(step, live):
         return f"{replaced} was deleted and recreated since the plan was made"
-    return "it changed after the plan was made" if live.access.get(step.change.key) != step.change.before else ""
+    return "it changed after the plan was made" if now != step.change.before else ""
 
 
 def _settle_reached(case: _Case, step: Step) -> Outcome:
@@ -441,7 +439,7 @@ def _collect_objections(case: _Case, steps: Collection[Step], allowance: Allowan
     known = case.obstacles.without_file if allowance.passwords.out is None else case.obstacles.as_allowed
     undelivered = (
         known[step.change.key]
-        for step in steps
+        for step in (steps if known else ())
         if step.change.key in known and made_with_password(step.change, case.fresh.traits)
     )
     return {diagnostic.about: diagnostic for diagnostic in (*verdict, *undelivered) if diagnostic.blocks}

@@ -275,7 +275,7 @@ def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> No
     if unfinished is not None and is_cut_off(unfinished, given.journals.folder):
         words = f"run {unfinished.began.run} had no end and is given up for this plan"
         state.add(instance.name, warning("run-given-up", words))
-    plans.keep_plan(given.journals.folder, given.plan)
+    plans.keep_plan(given.journals.folder, given.plan, given.options.document)
     known = build_memory(instance.fresh, instance.fresh.live, instance.journal.memory)
     accepted = {name: acceptance for name, acceptance in given.options.accept.items() if is_about(name, instance.name)}
     instance.journal.begin(
@@ -423,7 +423,7 @@ def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[Inst
     """Return the report of a run: one outcome for each chosen step of the instances it was asked for."""
     parts = tuple(allowed(part, state.lifted.get(part.instance, ())) for part in asked_for)
     outcomes = tuple(
-        replace(outcome, step=step)
+        outcome if outcome.step is step else replace(outcome, step=step)
         for part in parts
         for step in part.steps
         if (outcome := state.outcomes.get(part.instance, {}).get(step.id))

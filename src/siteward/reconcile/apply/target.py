@@ -107,7 +107,8 @@ class Options(Struct, frozen=True, kw_only=True):
 
     `expect` is the reviewed plan's digest, or at least its first 16 hex digits. `as_of` repeats the one that the
     plan was made with, if any. `only` returns, for an instance's name and a step, whether this run may do it; steps
-    left out get no outcome. `words` are the words of `only`, for the journal. `approved` are the users, by handle, whose approval of the change counts. After `failures_in_a_row` writes that failed, an instance is left alone.
+    left out get no outcome. `words` are the words of `only`, for the journal. `approved` are the users, by handle, whose approval of the change counts.
+    `document` is the file that the plan was read from, if it was. After `failures_in_a_row` writes that failed, an instance is left alone.
     """
 
     passwords: Passwords
@@ -119,6 +120,7 @@ class Options(Struct, frozen=True, kw_only=True):
     only: Selection | None = None
     words: tuple[str, ...] = ()
     approved: frozenset[str] = frozenset()
+    document: Path | None = None
     failures_in_a_row: int = 5
 
 

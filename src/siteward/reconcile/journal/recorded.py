@@ -92,15 +92,14 @@ def whole_parts(state: Resources) -> Iterator[Part]:
 
 def changed_parts(differences: Iterable[Difference], is_ours: Callable[[Key, Resource | None], bool]) -> Iterator[Part]:
     """Yield differences as the parts of a record, by account, those of this run apart from those of others."""
-    by_account: dict[str, list[tuple[Key, Difference]]] = {}
+    by_account: dict[str, list[Difference]] = {}
     for difference in differences:
-        key = key_of(difference)
-        by_account.setdefault(account_of(key) or NOBODY, []).append((key, difference))
+        by_account.setdefault(account_of(key_of(difference)) or NOBODY, []).append(difference)
     for account in sorted(by_account):
         part: Part = {"part": account}
-        for key, difference in by_account[account]:
+        for difference in by_account[account]:
             before, after = difference.before, difference.after
-            told = part.setdefault("ours" if is_ours(key, before) else "others", [])
+            told = part.setdefault("ours" if is_ours(key_of(difference), before) else "others", [])
             told += [[sign, row_of(side)] for sign, side in ((GONE, before), (COME, after)) if side is not None]
         yield part
 

@@ -54,7 +54,7 @@ class Subject(Struct, frozen=True, order=True, cache_hash=True):
     name: str
 
 
-class Scope(Struct, frozen=True, order=True, cache_hash=True, omit_defaults=True):
+class Scope(Struct, frozen=True, order=True, cache_hash=True):
     """The scope of a grant: `site`, `metasite`, `module`, `team`, or the whole `instance`.
 
     `name` is the label people know: a site's domain where that is unique on the instance, else

@@ -254,8 +254,10 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
 
 def _as_named_now(reviewed: InstancePlan, live: Live) -> InstancePlan:
     """Return the plan with steps on accounts and groups that have been renamed already moved to the new names."""
-    renaming = [step.change for step in reviewed.steps if renames_in((step.change,))]
-    names = renames_in(change for change in renaming if reached(change, live.access))
+    changes = [step.change for step in reviewed.steps]
+    if not renames_in(changes):
+        return reviewed
+    names = renames_in(change for change in changes if reached(change, live.access))
     return replace(reviewed, steps=tuple(_step_under(step, names) for step in reviewed.steps)) if names else reviewed
 
 

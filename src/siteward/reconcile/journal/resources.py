@@ -21,7 +21,7 @@ class _GrantRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     extras: tuple[str, ...] | None = ()
     role: str
-    scope: Scope
+    scope: Scope | dict[str, str]
     subject: Subject
     type: str
 
@@ -30,11 +30,11 @@ def row_of(resource: Resource | None) -> Any:
     """Return a resource as data that can be written, `None` for none."""
     if not isinstance(resource, Grant):
         return None if resource is None else _encode(resource)
-    extras = resource.extras
+    extras, scope = resource.extras, resource.scope
     return _GrantRow(
         extras=tuple(sorted(extras)) if extras else () if extras is not None else None,
         role=resource.role,
-        scope=resource.scope,
+        scope=scope if scope.name else {"kind": scope.kind},
         subject=resource.subject,
         type="grant",
     )

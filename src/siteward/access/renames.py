@@ -8,16 +8,15 @@ one, in resources, keys and changes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
 
 from msgspec.structs import replace
 
 from siteward.access.change import Change
 from siteward.access.model import Access, Account, Grant, Group, Key, Member, Resource, account_key, group_key
 
+_NAMED = (Account, Group)
 Renames = Mapping[Key, str]
 """The new name of each renamed account and group, by the key of the old one."""
-_NAMED: Final = (Account, Group)
 
 
 def renames_in(changes: Iterable[Change]) -> Renames:
@@ -75,10 +74,11 @@ def key_under(key: Key, names: Renames) -> Key:
             return key
 
 
-def touched(change: Change) -> frozenset[Key]:
-    """Return the keys to look at to see whether a change took place: its own, and the new one of what is renamed."""
-    new = _renames_of((change.after,))
-    return frozenset({change.key, *((key[0], name) for key, name in new.items())})
+def touched(*changes: Change) -> frozenset[Key]:
+    """Return the keys to look at to see whether changes took place: their own, and the new one of what is renamed."""
+    new = renames_in(changes)
+    keys = frozenset([change.key for change in changes])
+    return keys.union([(key[0], name) for key, name in new.items()]) if new else keys
 
 
 def change_under(change: Change, names: Renames) -> Change:

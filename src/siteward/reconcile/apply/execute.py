@@ -34,7 +34,7 @@ from siteward.reconcile.journal.entries import NOT_BEGUN, Result
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from types import FrameType
 
     from siteward.access.plan import Step
@@ -192,7 +192,7 @@ def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
 
     (Promises 8, 9 and 11.)
     """
-    execution.given.tell(_build_progress(execution, steps[0], None, _tell_left(execution)))
+    _listener(execution)(steps[0], None)
     try:
         passwords, ahead = _deliver_passwords(execution, steps), execution.ahead.after(steps)
         bundle = replace(bundle, passwords=passwords, ahead=ahead, unwanted=execution.fresh.unwanted)
@@ -245,7 +245,7 @@ def _decide_outcome(execution: Execution, step: Step, read_back: ReadBack) -> Ou
     status = receipt.status if receipt else "unknown"
     if receipt is not None and status == "failed" and receipt.sure:
         return _fail(execution, step, words, hint)
-    if not touched(change) <= read_back.seen.keys():
+    if not read_back.tells(change):
         why = read_back.why or "reading did not show whether it took place"
         return _leave_unknown(execution, step, (words, why), hint)
     if reached(change, read_back.seen):
@@ -268,11 +268,12 @@ def _complete(execution: Execution, step: Step, status: str, words: str, hint: s
 
     `words` are the message of the receipt.
     """
-    message = {"sent": words, "unknown": LOST}.get(status, f"{words}; but reading shows that it took place")
-    hint = hint if status == "failed" else None
-    done = Outcome(instance=execution.target.name, step=step, status="done", message=message, hint=hint)
+    name = execution.target.name
     if status == "sent":
-        return done
+        return Outcome(instance=name, step=step, status="done", message=words)
+    message = LOST if status == "unknown" else f"{words}; but reading shows that it took place"
+    hint = hint if status == "failed" else None
+    done = Outcome(instance=name, step=step, status="done", message=message, hint=hint)
     platform, writer = execution.target.platform, execution.instance.doors.writer
     completed = finish_call(done, platform, writer, execution.fresh, execution.live)
     if completed.status == "unknown":
@@ -294,7 +295,7 @@ def look_once_more(execution: Execution) -> None:
     ]
     if not unknown or execution.cancellation.cancelled:
         return
-    keys = {key for outcome in unknown for key in touched(outcome.step.change)}
+    keys = touched(*[outcome.step.change for outcome in unknown])
     seen, _ = look(execution.target.platform, execution.instance.doors, keys, execution.live)
     read_back = ReadBack(receipts={}, seen=seen)
     shown = [outcome.step for outcome in unknown if read_back.shows(outcome.step.change)]
@@ -335,10 +336,10 @@ def _settle(execution: Execution, outcomes: Sequence[Outcome], receipts: Mapping
         execution.failures += 1
     if execution.watch is not None:
         execution.watch.settle(outcome.step.id for outcome in outcomes)
-    left = _tell_left(execution)
+    tell = _listener(execution)
     for outcome in outcomes:
         execution.outcomes[outcome.step.id] = outcome
-        execution.given.tell(_build_progress(execution, outcome.step, outcome, left))
+        tell(outcome.step, outcome)
 
 
 def to_result(outcome: Outcome, receipt: Receipt | None = None) -> Result:
@@ -418,17 +419,17 @@ def _skip(execution: Execution, step: Step, message: str) -> Outcome:
     return Outcome(instance=execution.target.name, step=step, status="skipped", message=message)
 
 
-def _tell_left(execution: Execution) -> float:
-    """Return the seconds that are left now."""
-    return 0.0 if execution.watch is None else execution.watch.left(execution.instance.doors.reader.now)
+def _listener(execution: Execution) -> Callable[[Step, Outcome | None], None]:
+    """Return the function that tells the progress of a step, as of this moment."""
+    known, name, listen = execution.instance.revalidated, execution.target.name, execution.given.tell
+    count = len(known.outcomes) + len(known.go)
+    left = 0.0 if execution.watch is None else execution.watch.left(execution.instance.doors.reader.now)
 
+    def tell(step: Step, outcome: Outcome | None) -> None:
+        at = len(execution.outcomes)
+        listen(Progress(instance=name, step=step, outcome=outcome, at=at, of=count, left=left))
 
-def _build_progress(execution: Execution, step: Step, outcome: Outcome | None, left: float) -> Progress:
-    known = execution.instance.revalidated
-    steps = len(known.outcomes) + len(known.go)
-    return Progress(
-        instance=execution.target.name, step=step, outcome=outcome, at=len(execution.outcomes), of=steps, left=left
-    )
+    return tell
 
 
 def _start_watch(execution: Execution) -> Watch:

@@ -24,7 +24,7 @@ from siteward.reconcile.apply.consent import list_mismatches
 from siteward.reconcile.apply.revalidate import SETTLED, reached
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from siteward.access.change import Change
@@ -108,15 +108,18 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def keys(self) -> frozenset[Key]:
         """The keys that were written."""
-        keys = frozenset(key for change in self.written for key in touched(change))
+        return self._keys_of(self.written)
+
+    def _keys_of(self, changes: Iterable[Change]) -> frozenset[Key]:
+        keys = touched(*changes)
         return frozenset(key_under(key, self.names) for key in keys) if self.names else keys
 
     @cached_property
     def accounts(self) -> frozenset[str]:
         """The accounts of which this run itself has changed something."""
-        done = (outcome.step.change for outcome in self.outcomes if outcome.status == "done")
-        keys = (key_under(key, self.names) for change in (*self.extra, *done) for key in touched(change))
-        return frozenset(name for key in keys if (name := account_of(key)) is not None)
+        done = [outcome.step.change for outcome in self.outcomes if outcome.status == "done"]
+        names = {account_of(key) for key in self._keys_of((*self.extra, *done))}
+        return frozenset(name for name in names if name is not None)
 
     @cached_property
     def deleted(self) -> frozenset[str]:

@@ -384,7 +384,7 @@ def _remember(execution: Execution) -> None:
         extra=tuple(write.change for write in earlier if reached(write.change, live.access)),
     )  # fmt: skip
     writes = (*still_open(memory, live, execution.given.clock()), *instance.unended)
-    written = {key for change in done for key in touched(change)} if writes else set()
+    written = touched(*done) if writes else frozenset()
     unsettled = tuple(write for write in writes if not touched(write.change) & written)
     if run_result.counts:
         left = build_memory(execution.fresh, live, memory, run_result)

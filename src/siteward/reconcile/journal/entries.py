@@ -333,7 +333,7 @@ _KINDS: Final[Mapping[str, type[Entry]]] = MappingProxyType(
 )
 
 
-class Difference(WithDefaults, frozen=True, kw_only=True):
+class Difference(WithDefaults, frozen=True, kw_only=True, gc=False):
     """One resource that differs: as the memory has it, and as it is live."""
 
     before: Resource | None

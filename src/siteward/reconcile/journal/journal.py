@@ -230,13 +230,12 @@ class Journal:
         before = self._recorded or {}
         now = see(at_rest(live.access), before, complete=live.complete)
         ours = self._written_before | moved_keys(before, now, names)
-        parts = changed_parts(compare(before, now), lambda key, was: key in ours or is_ours(key, was))
         with leave(self.path, _build_last(self._run, memory, now)) as digest:
             entry = RunEnded(
                 at=at, run=self._run, outcomes=dict(outcomes), complete=live.complete, unread=_list_unread(live),
                 last=digest,
             )  # fmt: skip
-            self._add(entry, parts)
+            self._add(entry, changed_parts(compare(before, now), lambda key, was: key in ours or is_ours(key, was)))
 
     def end_unchanged(
         self, outcomes: Mapping[OutcomeStatus, int], live: Live, unsettled: tuple[Unsettled, ...]

@@ -16,7 +16,7 @@ from reconcile.small_world import (
 from siteward.access.diagnostic import Severity, error, note
 from siteward.access.model import Account
 from siteward.access.report import exit_code
-from siteward.reconcile.apply.revalidate import allowed
+from siteward.reconcile.apply.consent import allowed
 from siteward.reconcile.apply.target import Acceptance
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from reconcile.small_world import (
     statuses,
     world,
 )
+from siteward.access.codec import encode
 from siteward.access.diagnostic import error
 from siteward.access.model import Account, account_key
 from siteward.reconcile.apply.target import Acceptance
@@ -246,6 +248,38 @@ def test_a_run_of_another_plan_lends_nothing(tmp_path: Path) -> None:
     }
     assert "run-given-up" in codes(report)
     assert len(server.told) == told
+
+
+def test_the_stored_plan_stays_whole_where_an_instance_is_begun_by_resuming(tmp_path: Path) -> None:
+    """One instance is finished, one was cut off, and one never begun: the plan that all three name is theirs still."""
+    rig, server, _ = one_instance(tmp_path, [], TWO)
+    others = (Server(), Server())
+    for name, other in zip(("first", "never"), others, strict=True):
+        other.hold(world(ROBOT))
+        rig.instances = (Instance(other, File(world(ROBOT, *TWO)), name=name), *rig.instances)
+    server.faults = {1: "crash-before"}
+    reviewed = rig.plan()
+    with pytest.raises(Crash):
+        rig.apply(reviewed)
+    for suffix in (".jsonl", ".last.json"):
+        rig.journal("never").with_suffix("").with_suffix(suffix).unlink()
+    server.faults = {}
+    assert {outcome.instance for outcome in rig.resume().outcomes} == {"stats", "never"}
+    assert plans.kept_plan(rig.journals.folder, reviewed.digest) == reviewed
+
+
+@pytest.mark.parametrize("became", ["same", "longer", "cut", "empty", "gone", "pipe"])
+def test_what_is_stored_is_the_plan_whatever_became_of_its_file(became: str, tmp_path: Path) -> None:
+    """The file that a plan was read from may be another by the time that it is stored."""
+    rig, _, _ = one_instance(tmp_path, [], TWO)
+    plan, document = rig.plan(), tmp_path / "plan.json"
+    content = b"".join(encode(plan))
+    if became == "pipe":
+        os.mkfifo(document)
+    elif became != "gone":
+        document.write_bytes({"same": content, "longer": content + b" ", "cut": content[:-9], "empty": b""}[became])
+    assert codes(rig.apply(plan, document=document)) == set()
+    assert plans.path_of_plan(rig.journals.folder, plan.digest).read_bytes() == content
 
 
 def test_a_password_is_delivered_anew_where_the_account_was_not_made(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ __all__ = [
     "Writing",
     "as_data",
     "canonical",
+    "copied",
     "decode",
     "decode_data",
     "decode_live",
@@ -220,6 +221,18 @@ def _verify(document: bytes) -> None:
         raise CodecError("/digest", "the document does not end with its digest: it was cut, or something was added")
     if hashlib.sha256(memoryview(document)[: end.start()]).hexdigest().encode() != end[1].removeprefix(b"sha256:"):
         raise CodecError("/digest", "the plan was changed after it was made: its digest does not fit")
+
+
+def copied(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """Yield the pieces of a document again; raises `CodecError` after them where they are not that of the digest `name`."""
+    covered, tail = hashlib.sha256(), b""
+    for piece in pieces:
+        tail += piece
+        covered.update(memoryview(tail)[:-_END_LENGTH])
+        tail = tail[-_END_LENGTH:]
+        yield piece
+    if tail != b',"digest":"%b"}' % name.encode() or name != f"sha256:{covered.hexdigest()}":
+        raise CodecError("/digest", f"this is not the plan {name}")
 
 
 def _refuse_other_form(plan: Plan, document: bytes) -> None:

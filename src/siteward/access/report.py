@@ -24,7 +24,7 @@ OutcomeStatus = Literal["done", "already", "refused", "failed", "unknown", "skip
 DriftKind = Literal["unapplied", "undeclared", "changed-since"]
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class Outcome(Struct, frozen=True, kw_only=True, gc=False):
     """The outcome of one step.
 
     `already`: the live state was as wanted. `refused`: the resource changed since the plan was made

@@ -204,7 +204,7 @@ def _choose_plan(
 ) -> tuple[Plan, Options]:
     """Return the saved plan, or a new one, and the options for it; a new one is made of the part that is asked for."""
     if plan_file:
-        plan = _read_plan(plan_file, options.only, checkout)
+        plan, options = _read_plan(plan_file, options.only, checkout), replace(options, document=plan_file)
     else:
         plan, options = _plan_now(session, checkout, options), replace(options, only=None)
     return plan, _tie_to_plan(options, plan)

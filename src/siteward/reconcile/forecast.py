@@ -73,11 +73,12 @@ class Watch:
         self._done = FREE
         self._rest = sum(self._open.values(), start=FREE)
 
-    def settle(self, step: str) -> None:
-        """Note that a step has its outcome, and with it the bundle that begins with it."""
-        cost = self._open.pop(step, None)
-        if cost is not None:
-            self._done, self._rest = self._done + cost, self._rest - cost
+    def settle(self, steps: Iterable[str]) -> None:
+        """Note that steps have their outcomes, and with them the bundles that begin with one of them."""
+        for step in steps:
+            cost = self._open.pop(step, None)
+            if cost is not None:
+                self._done, self._rest = self._done + cost, self._rest - cost
 
     def left(self, now: float) -> float:
         """Return the seconds that are left `now`."""

@@ -286,7 +286,7 @@ class Survey(Struct, frozen=True, kw_only=True):
             plan=self._compose(self.proposal, on_all, None),
             judge=verdict,
             confirmed=self.confirmed,
-            unwanted=self.unwanted,
+            unwanted=replace(self, proposal=replace(self.proposal, proposed=(), held_back=())).unwanted,
         )
 
 

@@ -11,9 +11,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from functools import partial
+from functools import cache, partial
+from itertools import chain
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -67,6 +68,9 @@ if TYPE_CHECKING:
     from siteward.transport.http import Reader
 
 Status = Literal["active", "pending", "expired"]
+Held: TypeAlias = "dict[tuple[str, Scope], frozenset[str]]"
+"""The role and capabilities of each user on each site; equal ones are one set."""
+_NOTHING: frozenset[str] = frozenset()
 # The length to which Matomo cuts every list when `filter_limit` does not arrive (API.md section 1.4).
 SUSPECT = 100
 _BEYOND = {"filter_offset": str(SUSPECT), "filter_limit": "1000000"}
@@ -120,10 +124,11 @@ def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, R
     Raises as `read` does.
     """
     before = native(live, NativeState)
-    rows, listings = _read_rows(reader, before.traits)
+    rows, _ = _read_rows(reader, before.traits)
     state = replace(before, people=People(rows.users))
     accounts = {name for key in keys if (name := account_of(key)) is not None}
-    access = _build_live(_narrow(rows, state, accounts), state, listings).access
+    rows = _narrow(rows, state, accounts)
+    access = Access.of(_build_resources(rows, state, _name_sites(_build_sites(rows.sites)))[0])
     return {key: access.get(key) for key in keys}
 
 
@@ -269,18 +274,14 @@ def _count_grants(rows: Rows) -> int:
 
 def _build_live(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Live:
     sites = _build_sites(rows.sites)
-    scopes = {int(site.id): scope for scope, site in sites.items()}
-    held, strays = _collect_held(rows, state, scopes)
-    _add_asleep(held, rows, scopes)
-    resources = {resource.key: resource for resource in _build_resources(rows, state, scopes, held)}
-    access = Access.of(resources)
+    resources, strays = _build_resources(rows, state, _name_sites(sites))
     me = state.user(state.me)
     return Live(
-        access=access,
+        access=Access.of(resources),
         sites=sites,
         me=me.login if me and me.superuser else None,
         ids={account_key(user.login): user.created for user in rows.users if user.created},
-        pending=frozenset(_list_pending(resources.values(), rows.users)),
+        pending=frozenset(_list_pending(resources, rows.users)),
         facts={account_key(user.login): _collect_facts(user) for user in rows.users},
         listings=listings,
         findings=(
@@ -316,23 +317,25 @@ def _narrow(rows: Rows, state: NativeState, accounts: Collection[str]) -> Rows:
 
 
 def _build_resources(
-    rows: Rows, state: NativeState, scopes: Mapping[int, Scope], held: Mapping[tuple[str, Scope], set[str]]
-) -> Iterator[Resource]:
-    for user in rows.users:
+    rows: Rows, state: NativeState, scopes: Mapping[int, Scope]
+) -> tuple[dict[Key, Resource], Mapping[str, set[str]]]:
+    """Return all resources by key, and the rows that are no proper grants, by kind."""
+    held, strays = _collect_held(rows, state, scopes)
+    _add_asleep(held, rows, scopes)
+    grants, groups = _build_grants(held, state.traits), build_groups(rows.groups, state, scopes)
+    return {resource.key: resource for resource in chain(_build_accounts(rows.users), grants, groups)}, strays
+
+
+def _build_accounts(users: Iterable[UserRow]) -> Iterator[Resource]:
+    for user in users:
         yield Account(user.login, user.email or None, status=_parse_status(user))
         if user.superuser:
             yield Grant(Subject("account", user.login), EVERYWHERE, SUPERUSER)
-    subjects: dict[str, Subject] = {}
-    rights: dict[frozenset[str], tuple[str, frozenset[str]] | None] = {}
-    for (login, scope), names in held.items():
-        kind = frozenset(names)  # a hundred thousand grants are of a few kinds
-        if kind not in rights:
-            rights[kind] = _find_right(kind, state.traits)
-        right = rights[kind]
-        if right is not None:
-            subject = subjects.get(login) or subjects.setdefault(login, Subject("account", login))
-            yield Grant(subject, scope, *right)
-    yield from build_groups(rows.groups, state, scopes)
+
+
+def _name_sites(sites: Mapping[Scope, Site]) -> Mapping[int, Scope]:
+    """Return the scopes of sites by their ids."""
+    return {int(site.id): scope for scope, site in sites.items()}
 
 
 def _build_sites(rows: Iterable[SiteRow]) -> dict[Scope, Site]:
@@ -355,15 +358,13 @@ def _host_of(url: str) -> str:
     return domain_in(url if "://" in url else "//" + url.removeprefix("//"))
 
 
-def _collect_held(
-    rows: Rows, state: NativeState, scopes: Mapping[int, Scope]
-) -> tuple[dict[tuple[str, Scope], set[str]], Mapping[str, set[str]]]:
+def _collect_held(rows: Rows, state: NativeState, scopes: Mapping[int, Scope]) -> tuple[Held, Mapping[str, set[str]]]:
     """Return the role and capabilities of each user on each site, and the rows that are no proper grants, by kind.
 
     A row under another spelling, of letter case or accents, counts for the user all the same: the database compares
     without both, and the next change under the right spelling repairs it (rec 03#51-54, 21#11-14).
     """
-    held: defaultdict[tuple[str, Scope], set[str]] = defaultdict(set)
+    held: Held = {}
     strays: defaultdict[str, set[str]] = defaultdict(set)
     for name, sites_by_login in rows.held_sites.items():
         for login, site_ids in sites_by_login.items():
@@ -378,22 +379,38 @@ def _collect_held(
                 continue
             for site_id in site_ids:
                 if site_id in scopes:
-                    held[user.login, scopes[site_id]].add(name)
+                    place = user.login, scopes[site_id]
+                    held[place] = _join(held.get(place, _NOTHING), name)
                 else:
                     strays["orphan"].add(f"{user.login} on site {site_id}")
     return held, strays
 
 
-def _add_asleep(held: dict[tuple[str, Scope], set[str]], rows: Rows, scopes: Mapping[int, Scope]) -> None:
+@cache
+def _join(names: frozenset[str], name: str) -> frozenset[str]:
+    return names | {name}
+
+
+def _add_asleep(held: Held, rows: Rows, scopes: Mapping[int, Scope]) -> None:
     """Add the capabilities by plugins that are off: people hold them, though they are not in force."""
     for login, asleep in rows.asleep.items():
         for site_id, capabilities in asleep.items():
             if site_id in scopes:
-                held.setdefault((login, scopes[site_id]), set()).update(capabilities)
+                place = login, scopes[site_id]
+                held[place] = held.get(place, _NOTHING) | capabilities
 
 
-def _find_right(names: frozenset[str], traits: Traits) -> tuple[str, frozenset[str]] | None:
-    """Return the role and extras that a user's role and capabilities on a site are; capabilities without a role are none."""
+def _build_grants(held: Held, traits: Traits) -> Iterator[Grant]:
+    """Yield the grants made of the roles and capabilities that people hold; capabilities without a role give nothing."""
+    kinds = {names: _tell_role(names, traits) for names in set(held.values())}
+    subjects = {login: Subject("account", login) for login, _ in held}
+    for (login, scope), names in held.items():
+        if (kind := kinds[names]) is not None:
+            yield Grant(subjects[login], scope, *kind)
+
+
+def _tell_role(names: frozenset[str], traits: Traits) -> tuple[str, frozenset[str]] | None:
+    """Return the role among what somebody holds on a site, and the capabilities that are no part of it."""
     roles = [role.name for role in traits.roles["site"] if role.name in names]
     if not roles:
         return None
@@ -408,13 +425,13 @@ def _parse_status(user: UserRow) -> Status:
     return "expired" if user.invite_status == "expired" else "pending"
 
 
-def _list_pending(resources: Iterable[Resource], users: Iterable[UserRow]) -> Iterator[Key]:
+def _list_pending(resources: Mapping[Key, Resource], users: Iterable[UserRow]) -> Iterator[Key]:
     """Yield the keys of accounts whose invitation is not accepted, and of their grants."""
     waiting = {user.login for user in users if is_pending(user)}
-    for resource in resources if waiting else ():
+    for key, resource in resources.items() if waiting else ():
         match resource:
             case Account(name=name) | Grant(subject=Subject(name=name)) if name in waiting:
-                yield resource.key
+                yield key
             case _:
                 pass
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from siteward.access.model import account_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Container, Iterator, Mapping
 
     from siteward.access.change import Change
     from siteward.access.plan import Step
@@ -31,11 +31,11 @@ class Ahead(Struct, frozen=True, kw_only=True, dict=True):
                 steps[login.lower()].append(step)
         return steps
 
-    def after(self, steps: Iterable[Step]) -> Callable[[str | None], Iterator[Change]]:
+    def after(self, steps: Collection[Step]) -> Callable[[str | None], Iterator[Change]]:
         """Return the function that yields the changes to come after `steps`: all, or those about a login in any case."""
-        now = {step.id for step in steps}
 
         def find(login: str | None) -> Iterator[Change]:
+            now = {step.id for step in steps}
             for step in self.go if login is None else self._by_login.get(login.lower(), ()):
                 if step.id not in now and step.id not in self.over:
                     yield step.change

@@ -90,6 +90,7 @@ def resume(
         return Report(command="apply", diagnostics=(*diagnostics, lost))
     runs = {name: run for name, run in unfinished.items() if run.began.plan == digest}
     options = _options_to_resume(options, plan, digest, is_sealed=all(run.is_sealed for run in runs.values()))
+    options = replace(options, document=plans.path_of_plan(journals.folder, digest))
     objections = (
         *objections_to(plan, options, clock()),
         *find_missing_consents(runs, plan, options, keyed=journals.key is not None),

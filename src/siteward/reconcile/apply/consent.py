@@ -14,13 +14,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.approvals import NEEDED
-from siteward.access.diagnostic import error, warning
-from siteward.access.guards import DELETION, DELETIONS, DEPENDS, PASSWORDS
+from siteward.access.diagnostic import Severity, error, warning
+from siteward.access.guards import DELETION, DELETIONS, DEPENDS, NEEDS, PASSWORDS
 from siteward.access.model import account_of
 from siteward.access.policy import LIMIT_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan, Plan, Step
@@ -198,3 +198,21 @@ def _lifts(diagnostic: Diagnostic, allowance: Allowance) -> bool:
     return (diagnostic.code == DELETION and allowance.allow_delete) or (
         diagnostic.code == PASSWORDS and allowance.passwords.out is not None
     )
+
+
+def allowed(reviewed: InstancePlan, lifted: Collection[str]) -> InstancePlan:
+    """Return a reviewed plan in which the blocks that whoever applies has lifted are warnings, and needs given are gone."""
+    if not lifted:
+        return reviewed
+    steps = tuple(
+        replace(step, diagnostics=tuple(_lower_block(said) for said in step.diagnostics if said.code not in NEEDS))
+        if step.id in lifted
+        else step
+        for step in reviewed.steps
+    )
+    diagnostics = tuple(_lower_block(said) if said.about is None else said for said in reviewed.diagnostics)
+    return replace(reviewed, steps=steps, diagnostics=diagnostics)
+
+
+def _lower_block(diagnostic: Diagnostic) -> Diagnostic:
+    return replace(diagnostic, severity=Severity.WARNING) if diagnostic.blocks else diagnostic

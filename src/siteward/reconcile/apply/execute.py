@@ -23,10 +23,10 @@ from siteward.access.renames import touched
 from siteward.access.report import Outcome
 from siteward.platforms.interface import Bundle, Receipt
 from siteward.reconcile.apply.ahead import Ahead
-from siteward.reconcile.apply.inputs import describe_progress, read_again, revalidate_instance
+from siteward.reconcile.apply.inputs import describe_progress, read_again, revalidate_instance, without_judge
 from siteward.reconcile.apply.passwords import UndeliveredError, deliver, generate, made_with_password
 from siteward.reconcile.apply.read_back import Call, ReadBack, look, send_and_read_back
-from siteward.reconcile.apply.revalidate import LOST, SETTLED, History, find_unmet, refuse, skip_dependant
+from siteward.reconcile.apply.revalidate import LOST, SETTLED, History, find_unmet, reached, refuse, skip_dependant
 from siteward.reconcile.apply.target import RESUME, Progress
 from siteward.reconcile.apply.waves import bundled, may_reveal_grants, may_unmake_admin, take_wave
 from siteward.reconcile.forecast import Basis, Watch, expect
@@ -34,7 +34,7 @@ from siteward.reconcile.journal.entries import NOT_BEGUN, Result
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from types import FrameType
 
     from siteward.access.plan import Step
@@ -122,32 +122,38 @@ def execute(execution: Execution) -> None:
     """Do the steps of `execution.revalidated`, in order; adds an outcome for every one to `execution.outcomes`."""
     execution.instance.doors.writer.patience.is_cancelled = lambda: execution.cancellation.cancelled
     execution.watch = _start_watch(execution)
-    rest = list(execution.revalidated.go)
-    while rest := _settle_hindered(execution, rest):
-        wave = take_wave(rest, execution.revalidated.needs)
+    rest = _settle_hindered(execution, execution.revalidated.go)
+    while wave := take_wave(rest, execution.revalidated.needs):
         if execution.unread and any(may_unmake_admin(step, execution.fresh.traits) for step in wave):
-            rest = _revalidate_rest(execution, rest)
+            rest = _settle_hindered(execution, _revalidate_rest(execution, rest))
             continue
         taken = {step.id for step in wave}
         rest = [step for step in rest if step.id not in taken]
         if why := _describe_halt(execution):
             _settle(execution, [_skip(execution, step, why) for step in wave])
-            continue
-        _write_wave(execution, wave)
-        if rest and any(_has_revealed_grants(execution, step) for step in wave):
-            rest = _revalidate_rest(execution, rest)
+        else:
+            _write_wave(execution, wave)
+            if rest and any(_has_revealed_grants(execution, step) for step in wave):
+                rest = _revalidate_rest(execution, rest)
+        rest = _settle_hindered(execution, rest)
+    _settle(execution, [_skip(execution, step, "it waits for a step that waits for it") for step in rest])
 
 
-def _settle_hindered(execution: Execution, rest: Sequence[Step]) -> list[Step]:
-    """Skip the steps whose needs were not met, and those that wait for each other; return the others."""
-    causes = {step.id: find_unmet(step, execution.revalidated.needs, execution.outcomes) for step in rest}
-    hindered = [skip_dependant(execution.target.name, step, cause) for step in rest if (cause := causes[step.id])]
-    free = [step for step in rest if causes[step.id] is None]
-    if free and not take_wave(free, execution.revalidated.needs):
-        hindered += [_skip(execution, step, "it waits for a step that waits for it") for step in free]
-        free = []
-    _settle(execution, hindered)
-    return free
+def _settle_hindered(execution: Execution, rest: Sequence[Step]) -> Sequence[Step]:
+    """Skip the steps whose needs were not met; return the others."""
+    needs, outcomes = execution.revalidated.needs, execution.outcomes
+    undone = {name for name, outcome in outcomes.items() if outcome.status not in SETTLED}
+    hindered = (
+        {
+            step.id: skip_dependant(execution.target.name, step, cause)
+            for step in rest
+            if not undone.isdisjoint(needs[step.id]) and (cause := find_unmet(step, needs, outcomes))
+        }
+        if undone
+        else {}
+    )
+    _settle(execution, list(hindered.values()))
+    return [step for step in rest if step.id not in hindered]
 
 
 def _write_wave(execution: Execution, wave: Sequence[Step]) -> None:
@@ -186,8 +192,7 @@ def _send(execution: Execution, bundle: Bundle, steps: Sequence[Step]) -> None:
 
     (Promises 8, 9 and 11.)
     """
-    for step in steps:
-        execution.given.tell(_build_progress(execution, step, None))
+    _listener(execution)(steps[0], None)
     try:
         passwords, ahead = _deliver_passwords(execution, steps), execution.ahead.after(steps)
         bundle = replace(bundle, passwords=passwords, ahead=ahead, unwanted=execution.fresh.unwanted)
@@ -240,10 +245,10 @@ def _decide_outcome(execution: Execution, step: Step, read_back: ReadBack) -> Ou
     status = receipt.status if receipt else "unknown"
     if receipt is not None and status == "failed" and receipt.sure:
         return _fail(execution, step, words, hint)
-    if not touched(change) <= read_back.seen.keys():
+    if not read_back.tells(change):
         why = read_back.why or "reading did not show whether it took place"
         return _leave_unknown(execution, step, (words, why), hint)
-    if read_back.shows(change):
+    if reached(change, read_back.seen):
         return _complete(execution, step, status, words, hint)
     now = read_back.seen[change.key]
     sides = {"reviewed": change.before, "now": now, "wanted": change.after}
@@ -263,11 +268,12 @@ def _complete(execution: Execution, step: Step, status: str, words: str, hint: s
 
     `words` are the message of the receipt.
     """
-    message = {"sent": words, "unknown": LOST}.get(status, f"{words}; but reading shows that it took place")
-    hint = hint if status == "failed" else None
-    done = Outcome(instance=execution.target.name, step=step, status="done", message=message, hint=hint)
+    name = execution.target.name
     if status == "sent":
-        return done
+        return Outcome(instance=name, step=step, status="done", message=words)
+    message = LOST if status == "unknown" else f"{words}; but reading shows that it took place"
+    hint = hint if status == "failed" else None
+    done = Outcome(instance=name, step=step, status="done", message=message, hint=hint)
     platform, writer = execution.target.platform, execution.instance.doors.writer
     completed = finish_call(done, platform, writer, execution.fresh, execution.live)
     if completed.status == "unknown":
@@ -289,7 +295,7 @@ def look_once_more(execution: Execution) -> None:
     ]
     if not unknown or execution.cancellation.cancelled:
         return
-    keys = {key for outcome in unknown for key in touched(outcome.step.change)}
+    keys = touched(*[outcome.step.change for outcome in unknown])
     seen, _ = look(execution.target.platform, execution.instance.doors, keys, execution.live)
     read_back = ReadBack(receipts={}, seen=seen)
     shown = [outcome.step for outcome in unknown if read_back.shows(outcome.step.change)]
@@ -320,32 +326,29 @@ def _settle(execution: Execution, outcomes: Sequence[Outcome], receipts: Mapping
     """Journal the outcomes of some steps, count failures, and report progress."""
     if not outcomes:
         return
-    sends = {key: receipt.sends for key, receipt in (receipts or {}).items() if receipt.sends}
-    made = {key: receipt.ids.get(key) for key, receipt in (receipts or {}).items()}
-    execution.instance.journal.record(
-        [
-            to_result(outcome, sends.get(outcome.step.change.key, 0), made.get(outcome.step.change.key))
-            for outcome in outcomes
-        ]
-    )
-    execution.sends.update(sends)
+    known = receipts or {}
+    execution.instance.journal.record([to_result(outcome, known.get(outcome.step.change.key)) for outcome in outcomes])
+    execution.sends.update({key: receipt.sends for key, receipt in known.items() if receipt.sends})
     execution.in_flight = set()
     if any(outcome.status in SETTLED for outcome in outcomes):
         execution.failures = 0
     elif any(outcome.status in {"failed", "unknown"} for outcome in outcomes):
         execution.failures += 1
+    if execution.watch is not None:
+        execution.watch.settle(outcome.step.id for outcome in outcomes)
+    tell = _listener(execution)
     for outcome in outcomes:
         execution.outcomes[outcome.step.id] = outcome
-        if execution.watch is not None:
-            execution.watch.settle(outcome.step.id)
-        execution.given.tell(_build_progress(execution, outcome.step, outcome))
+        tell(outcome.step, outcome)
 
 
-def to_result(outcome: Outcome, sends: int = 0, account_id: str | None = None) -> Result:
-    """Return the journal's form of an outcome; `account_id` is that of an account it made."""
-    return Result(
-        step=outcome.step.id, status=outcome.status, message=outcome.message, sends=sends, account_id=account_id
-    )
+def to_result(outcome: Outcome, receipt: Receipt | None = None) -> Result:
+    """Return the journal's form of an outcome, with the mails and the id of an account that the receipt tells of."""
+    step, status, message = outcome.step, outcome.status, outcome.message
+    if receipt is None:
+        return Result(step=step.id, status=status, message=message)
+    account_id = receipt.ids.get(step.change.key)
+    return Result(step=step.id, status=status, message=message, sends=receipt.sends, account_id=account_id)
 
 
 def _describe_resource(resource: Resource | None) -> str:
@@ -398,6 +401,7 @@ def _revalidate_rest(execution: Execution, rest: Sequence[Step]) -> list[Step]:
     execution.revalidated = revalidate_instance(
         instance.reviewed, execution.fresh, instance.allowance, history, instance.chosen
     )
+    execution.fresh = without_judge(execution.fresh, instance.reviewed)
     execution.ahead = Ahead(go=execution.revalidated.go, over=execution.outcomes)
     execution.live, execution.unread = execution.fresh.live, False
     _settle(
@@ -415,13 +419,17 @@ def _skip(execution: Execution, step: Step, message: str) -> Outcome:
     return Outcome(instance=execution.target.name, step=step, status="skipped", message=message)
 
 
-def _build_progress(execution: Execution, step: Step, outcome: Outcome | None) -> Progress:
-    known = execution.instance.revalidated
-    steps = len(known.outcomes) + len(known.go)
+def _listener(execution: Execution) -> Callable[[Step, Outcome | None], None]:
+    """Return the function that tells the progress of a step, as of this moment."""
+    known, name, listen = execution.instance.revalidated, execution.target.name, execution.given.tell
+    count = len(known.outcomes) + len(known.go)
     left = 0.0 if execution.watch is None else execution.watch.left(execution.instance.doors.reader.now)
-    return Progress(
-        instance=execution.target.name, step=step, outcome=outcome, at=len(execution.outcomes), of=steps, left=left
-    )
+
+    def tell(step: Step, outcome: Outcome | None) -> None:
+        at = len(execution.outcomes)
+        listen(Progress(instance=name, step=step, outcome=outcome, at=at, of=count, left=left))
+
+    return tell
 
 
 def _start_watch(execution: Execution) -> Watch:

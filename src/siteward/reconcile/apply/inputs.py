@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,14 +20,15 @@ from siteward.reconcile.journal.journal import Journal, JournalBusyError
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from siteward.access.change import Change
-    from siteward.access.plan import InstancePlan, Plan
+    from siteward.access.model import Key
+    from siteward.access.plan import InstancePlan, Plan, Step
     from siteward.access.report import Outcome
     from siteward.access.state import Memory, Unsettled
-    from siteward.reconcile.apply.target import Clock, Fresh, Journals, Listener, Options, Target
+    from siteward.reconcile.apply.target import Clock, Consents, Fresh, Journals, Listener, Options, Target
     from siteward.reconcile.journal.runs import Run
     from siteward.transport.http import Doors, Reader
     from siteward.transport.pace import Speed
@@ -130,6 +131,25 @@ def revalidate_instance(
     """Revalidate a reviewed plan against a fresh one; looks at the disk for whether new passwords can be delivered."""
     obstacles = obstacles_to_delivery(reviewed, fresh, allowance.passwords)
     return revalidate(reviewed, fresh, allowance, history, obstacles, chosen=chosen)
+
+
+def without_judge(fresh: Fresh, reviewed: InstancePlan) -> Fresh:
+    """Return a reading by which all steps are judged, without what judging took, which is most of its memory.
+
+    A step that is the same in the reviewed plan, with nothing said of it, is the one that stands there.
+    """
+    known = {step.change.key: step for step in reviewed.steps if not step.diagnostics}
+
+    def choose(step: Step) -> Step:
+        same = known.get(step.change.key)
+        return same if same is not None and same.change == step.change and not step.diagnostics else step
+
+    plan = replace(fresh.plan, steps=tuple([choose(step) for step in fresh.plan.steps]))
+    return replace(fresh, plan=plan, judge=_refuse_to_judge)
+
+
+def _refuse_to_judge(_keys: Collection[Key], **_consents: Unpack[Consents]) -> tuple[Diagnostic, ...]:
+    raise RuntimeError("the steps were judged before, and what judging takes is gone")
 
 
 def describe_begin(run: Run) -> Begun:

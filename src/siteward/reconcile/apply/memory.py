@@ -24,7 +24,7 @@ from siteward.reconcile.apply.consent import list_mismatches
 from siteward.reconcile.apply.revalidate import SETTLED, reached
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from siteward.access.change import Change
@@ -44,12 +44,14 @@ def find_lost(outcomes: Collection[Outcome], live: Live) -> tuple[Outcome, ...]:
     return tuple(
         replace(outcome, status="failed", message=message)
         for outcome in done
-        if not reached(change_under(outcome.step.change, names), live.access)
+        if not reached(change_under(outcome.step.change, names) if names else outcome.step.change, live.access)
     )
 
 
 def find_unexpected(fresh: InstancePlan, known: Collection[InstancePlan]) -> tuple[Step, ...]:
     """Return the steps of the `fresh` plan that no earlier (`known`) plan of this run has."""
+    if not fresh.steps:
+        return ()
     steps = [step for plan in known for step in (*plan.steps, *plan.held_back)]
     names = renames_in(step.change for step in steps)
     keys = {step.change.key for step in steps} | {key_under(step.change.key, names) for step in steps}
@@ -106,14 +108,18 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def keys(self) -> frozenset[Key]:
         """The keys that were written."""
-        return frozenset(key_under(key, self.names) for change in self.written for key in touched(change))
+        return self._keys_of(self.written)
+
+    def _keys_of(self, changes: Iterable[Change]) -> frozenset[Key]:
+        keys = touched(*changes)
+        return frozenset(key_under(key, self.names) for key in keys) if self.names else keys
 
     @cached_property
     def accounts(self) -> frozenset[str]:
         """The accounts of which this run itself has changed something."""
-        done = (outcome.step.change for outcome in self.outcomes if outcome.status == "done")
-        keys = (key_under(key, self.names) for change in (*self.extra, *done) for key in touched(change))
-        return frozenset(name for key in keys if (name := account_of(key)) is not None)
+        done = [outcome.step.change for outcome in self.outcomes if outcome.status == "done"]
+        names = {account_of(key) for key in self._keys_of((*self.extra, *done))}
+        return frozenset(name for name in names if name is not None)
 
     @cached_property
     def deleted(self) -> frozenset[str]:
@@ -220,7 +226,7 @@ def build_memory(fresh: Fresh, live: Live, memory: Memory | None, run_result: Ru
     an apply that could not remove everything is followed by a plan that still knows why. While the record keeps a state
     that others have changed since, it keeps its age (`last_at`) too.
     """
-    holding = {grant.subject.name for grant in live.access.grants() if grant.subject.kind == "account"}
+    holding = {subject.name for subject, _ in live.access.by_subject() if subject.kind == "account"}
     memory = follow(memory, live, fresh.traits)
     declared_users, others = fresh.desired.declared_users, _find_others(fresh, live, memory, run_result)
     known = _find_known(fresh, memory, run_result) & (holding | {account.name for account in live.access.accounts()})

@@ -33,12 +33,17 @@ _REASON = "an answer was lost: reading what came of it"
 class ReadBack(Struct, frozen=True, kw_only=True):
     """What was answered to a call, by key, and what stands under its keys now.
 
-    `seen` leaves out what could not be told, and `why` says why.
+    `seen` leaves out what could not be told, and `why` says why; where it is `whole`, nothing is left out.
     """
 
     receipts: Mapping[Key, Receipt]
     seen: Mapping[Key, Resource | None]
     why: str = ""
+    whole: bool = False
+
+    def tells(self, change: Change) -> bool:
+        """Return whether reading has shown what stands where a change takes place."""
+        return self.whole or touched(change) <= self.seen.keys()
 
     def shows(self, change: Change) -> bool:
         """Return whether reading has shown a change to have taken place."""
@@ -63,11 +68,13 @@ def send_and_read_back(call: Call) -> ReadBack:
     if not _lost(receipts, changes):
         keys = _keys_in_doubt(receipts, changes)
         seen, why = look(call.platform, call.doors, keys, call.live)
-        return ReadBack(receipts=receipts, seen=seen, why=why)
+        return ReadBack(receipts=receipts, seen=seen, why=why, whole=keys <= seen.keys())
     return _watch(call, receipts)
 
 
-def look(platform: Platform, doors: Doors, keys: set[Key], live: Live) -> tuple[Mapping[Key, Resource | None], str]:
+def look(
+    platform: Platform, doors: Doors, keys: Collection[Key], live: Live
+) -> tuple[Mapping[Key, Resource | None], str]:
     """Read what stands under some keys now; what could not be told is left out, and why comes with it."""
     if not keys:
         return {}, ""
@@ -137,8 +144,8 @@ def _is_lost(receipt: Receipt | None) -> bool:
     return receipt is None or (receipt.status == "unknown" and not receipt.awaited)
 
 
-def _keys_in_doubt(receipts: Mapping[Key, Receipt], changes: Sequence[Change]) -> set[Key]:
-    return {key for change in changes if _is_in_doubt(receipts.get(change.key)) for key in touched(change)}
+def _keys_in_doubt(receipts: Mapping[Key, Receipt], changes: Sequence[Change]) -> frozenset[Key]:
+    return touched(*[change for change in changes if _is_in_doubt(receipts.get(change.key))])
 
 
 def _is_in_doubt(receipt: Receipt | None) -> bool:

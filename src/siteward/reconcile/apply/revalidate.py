@@ -15,8 +15,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from siteward.access.change import Change
-from siteward.access.diagnostic import Diagnostic, Severity
-from siteward.access.guards import NEEDS
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource, Scope, account_of, scope_of
 from siteward.access.policy import LIMIT_NAMES
 from siteward.access.renames import change_under, key_under, of_accounts, renames_in, subjects_of
@@ -28,6 +26,7 @@ from siteward.reconcile.apply.target import RESUME
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from siteward.access.diagnostic import Diagnostic
     from siteward.access.limits import Begun
     from siteward.access.plan import InstancePlan, Step
     from siteward.access.renames import Renames
@@ -122,7 +121,8 @@ def revalidate(
         if not news:
             break
         outcomes.update(news)
-    go = tuple(sorted(rest, key=lambda step: case.order[step.change.key]))
+    by_key = {step.change.key: step for step in rest}
+    go = tuple([by_key[key] for key in case.wishes if key in by_key])
     return Revalidated(go=go, needs=needs, outcomes=outcomes, lifted=lifted)
 
 
@@ -149,26 +149,8 @@ def reached(change: Change, seen: Mapping[Key, Resource | None] | Mapping[Key, R
 
 def find_unmet(step: Step, needs: Mapping[str, frozenset[str]], outcomes: Mapping[str, Outcome]) -> Outcome | None:
     """Return the outcome of the first step that a step depends on and that was not done, if there is one."""
-    known = (outcomes[need] for need in sorted(needs[step.id]) if need in outcomes)
-    return next((outcome for outcome in known if outcome.status not in SETTLED), None)
-
-
-def allowed(reviewed: InstancePlan, lifted: Collection[str]) -> InstancePlan:
-    """Return a reviewed plan in which the blocks that whoever applies has lifted are warnings, and needs given are gone."""
-    if not lifted:
-        return reviewed
-    steps = tuple(
-        replace(step, diagnostics=tuple(_lower_block(said) for said in step.diagnostics if said.code not in NEEDS))
-        if step.id in lifted
-        else step
-        for step in reviewed.steps
-    )
-    diagnostics = tuple(_lower_block(said) if said.about is None else said for said in reviewed.diagnostics)
-    return replace(reviewed, steps=steps, diagnostics=diagnostics)
-
-
-def _lower_block(diagnostic: Diagnostic) -> Diagnostic:
-    return replace(diagnostic, severity=Severity.WARNING) if diagnostic.blocks else diagnostic
+    unmet = [need for need in needs[step.id] if need in outcomes and outcomes[need].status not in SETTLED]
+    return outcomes[min(unmet)] if unmet else None
 
 
 def skip_dependant(instance: str, step: Step, cause: Outcome) -> Outcome:
@@ -198,7 +180,8 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
     """A reviewed plan, the fresh one, and the facts to compare them by.
 
     `whole` is true where a run begins that is not confined to a part: then the budgets hold for all that the checkout
-    wants, whatever of it stands in the reviewed plan, which anybody may have cut down.
+    wants, whatever of it stands in the reviewed plan, which anybody may have cut down. `needs` has what a step must wait
+    for, by what the reviewed and the fresh one depend on.
     """
 
     reviewed: InstancePlan
@@ -208,6 +191,7 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
     obstacles: Obstacles
     whole: bool
     chosen: Collection[str] | None
+    needs: dict[tuple[tuple[str, ...], tuple[str, ...]], frozenset[str]] = {}
 
     @property
     def instance(self) -> str:
@@ -215,8 +199,9 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def ids(self) -> Mapping[Key, str]:
-        """The reviewed steps by what they change."""
-        return {step.change.key: step.id for step in self.reviewed.steps}
+        """The reviewed steps by what they change, of those that a fresh step depends on."""
+        needed = set(self.keys.values())
+        return {step.change.key: step.id for step in self.reviewed.steps if step.change.key in needed}
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -225,32 +210,25 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
         A login that a cut-off run has taken away is spelled as the file says it until it is given again; the reviewed
         plan has it as the server spelled it.
         """
-        spelled: dict[str, str] = {}
-        for step in self.reviewed.steps:
-            if (login := account_of(step.change.key)) is not None:
-                spelled.setdefault(fold_login(login, self.fresh.traits), login)
+        traits, spelled = self.fresh.traits, dict[str, str]()
+        for login in dict.fromkeys(account_of(step.change.key) for step in self.reviewed.steps):
+            if login is not None:
+                spelled.setdefault(fold_login(login, traits), login)
         logins = {account_of(step.change.key) for step in self.fresh.plan.steps} - {None, *spelled.values()}
-        names = {
-            login: spelled[key]
-            for login in logins
-            if login and (key := fold_login(login, self.fresh.traits)) in spelled
-        }
-        return tuple(_step_under(step, of_accounts(names)) for step in self.fresh.plan.steps)
+        names = {login: spelled[key] for login in logins if login and (key := fold_login(login, traits)) in spelled}
+        renames = of_accounts(names)
+        return tuple([_step_under(step, renames) for step in self.fresh.plan.steps]) if names else self.fresh.plan.steps
 
     @cached_property
     def wishes(self) -> Mapping[Key, Step]:
-        """The fresh steps by what they change."""
+        """The fresh steps by what they change, in their order."""
         return {step.change.key: step for step in self.steps}
 
     @cached_property
     def keys(self) -> Mapping[str, Key]:
-        """The key that each fresh step changes."""
-        return {step.id: step.change.key for step in self.steps}
-
-    @cached_property
-    def order(self) -> Mapping[Key, int]:
-        """The position of each fresh step."""
-        return {key: at for at, key in enumerate(self.wishes)}
+        """The key that a fresh step changes, of those that another depends on."""
+        needed = {need for step in self.steps for need in step.depends_on}
+        return {step.id: step.change.key for step in self.steps if step.id in needed}
 
     @cached_property
     def left_out_and_reached(self) -> frozenset[str]:
@@ -258,6 +236,11 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
         chosen, seen = self.chosen, self.fresh.live.access
         out = (step for step in self.reviewed.steps if chosen is not None and step.id not in chosen)
         return frozenset(step.id for step in out if reached(step.change, seen))
+
+    @cached_property
+    def all_blocked(self) -> bool:
+        """True if the whole plan was blocked when it was reviewed."""
+        return self.reviewed.blocked
 
     @cached_property
     def held_back(self) -> frozenset[Key]:
@@ -271,7 +254,10 @@ class _Case(Struct, frozen=True, kw_only=True, dict=True):
 
 def _as_named_now(reviewed: InstancePlan, live: Live) -> InstancePlan:
     """Return the plan with steps on accounts and groups that have been renamed already moved to the new names."""
-    names = renames_in(step.change for step in reviewed.steps if reached(step.change, live.access))
+    changes = [step.change for step in reviewed.steps]
+    if not renames_in(changes):
+        return reviewed
+    names = renames_in(change for change in changes if reached(change, live.access))
     return replace(reviewed, steps=tuple(_step_under(step, names) for step in reviewed.steps)) if names else reviewed
 
 
@@ -313,7 +299,7 @@ def _compare(case: _Case, step: Step) -> Outcome | None:
     if why := case.history.waits.get(change.key):
         return _wait(case, step, why)
     now, wish = live.access.get(change.key), case.wishes.get(change.key)
-    if why := _describe_change(case, step):
+    if why := _describe_change(case, step, now):
         return refuse(case.instance, step, now, why)
     if wish is None:
         held = change.key in case.held_back
@@ -335,14 +321,14 @@ def _wait(case: _Case, step: Step, why: str) -> Outcome:
     return Outcome(instance=case.instance, step=step, status=status, message=message, hint="siteward plan")
 
 
-def _describe_change(case: _Case, step: Step) -> str:
+def _describe_change(case: _Case, step: Step, now: Resource | None) -> str:
     """Return in words how the thing a step touches has changed since it was reviewed; empty where it has not."""
     earlier, live = case.result(step), case.fresh.live
     if earlier is not None and earlier.status == "done":
         return "this run had done it, and somebody has changed it since"
     if replaced := _find_replaced(step, live):
         return f"{replaced} was deleted and recreated since the plan was made"
-    return "it changed after the plan was made" if live.access.get(step.change.key) != step.change.before else ""
+    return "it changed after the plan was made" if now != step.change.before else ""
 
 
 def _settle_reached(case: _Case, step: Step) -> Outcome:
@@ -383,10 +369,12 @@ def _find_needs(case: _Case, step: Step) -> frozenset[str]:
 
     They are named by the ids of reviewed steps; a step that only the fresh plan has, by the words of its key. What a part leaves out and is live is done.
     """
-    fresh = (case.keys[need] for need in case.wishes[step.change.key].depends_on)
-    return (frozenset(step.depends_on) - case.left_out_and_reached) | {
-        case.ids.get(key, " ".join(key)) for key in fresh
-    }
+    both = step.depends_on, case.wishes[step.change.key].depends_on
+    needs = case.needs.get(both)  # many steps wait for the same, and hold one set
+    if needs is None:
+        fresh = {case.ids.get(key, " ".join(key)) for key in map(case.keys.__getitem__, both[1])}
+        needs = case.needs[both] = (frozenset(both[0]) - case.left_out_and_reached) | fresh
+    return needs
 
 
 def _drop_dependants(
@@ -412,10 +400,10 @@ def _skip_hindered(
     """Return the outcome of a step whose needs cannot be met, or `None` where they can."""
     if cause := find_unmet(step, needs, outcomes):
         return skip_dependant(case.instance, step, cause)
-    foreign = sorted(need for need in needs[step.id] if need not in steps and need not in outcomes)
+    foreign = [need for need in needs[step.id] if need not in steps and need not in outcomes]
     if not foreign or (step.due == "end" and step.change.before is not None):  # an end waits for nobody
         return None
-    why = f"depends on {foreign[0]}, which is not part of what was reviewed and chosen"
+    why = f"depends on {min(foreign)}, which is not part of what was reviewed and chosen"
     return Outcome(instance=case.instance, step=step, status="skipped", message=why)
 
 
@@ -453,7 +441,7 @@ def _collect_objections(case: _Case, steps: Collection[Step], allowance: Allowan
     known = case.obstacles.without_file if allowance.passwords.out is None else case.obstacles.as_allowed
     undelivered = (
         known[step.change.key]
-        for step in steps
+        for step in (steps if known else ())
         if step.change.key in known and made_with_password(step.change, case.fresh.traits)
     )
     return {diagnostic.about: diagnostic for diagnostic in (*verdict, *undelivered) if diagnostic.blocks}
@@ -471,7 +459,8 @@ def _find_objection(objections: Mapping[Key | None, Diagnostic], step: Step) -> 
 def _veto_objected(case: _Case, steps: Collection[Step]) -> Mapping[str, Outcome]:
     """Return the outcomes of the steps that have an objection if just these steps are done."""
     objections = _collect_objections(case, steps, case.allowance)
-    return {step.id: _veto(case, step, why) for step in steps if (why := _find_objection(objections, step)) is not None}
+    found = ((step, _find_objection(objections, step)) for step in steps if objections)
+    return {step.id: _veto(case, step, why) for step, why in found if why is not None}
 
 
 def _veto(case: _Case, step: Step, why: Diagnostic) -> Outcome:
@@ -497,4 +486,4 @@ def _refuse_vanished(case: _Case, steps: Collection[Step], lifted: Collection[st
 
 def _was_blocked(case: _Case, step: Step) -> bool:
     """Return whether a step, or its whole plan, was blocked when it was reviewed."""
-    return step.blocked or case.reviewed.blocked
+    return case.all_blocked or step.blocked

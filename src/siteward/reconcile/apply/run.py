@@ -21,6 +21,7 @@ from siteward.reconcile.apply.ahead import Ahead
 from siteward.reconcile.apply.consent import (
     Consents,
     accounts_accepted,
+    allowed,
     find_still_lifted,
     is_about,
     list_mismatches,
@@ -44,10 +45,11 @@ from siteward.reconcile.apply.inputs import (
     plan_again,
     read_again,
     revalidate_instance,
+    without_judge,
 )
 from siteward.reconcile.apply.memory import RunResult, build_memory, count_sends, find_lost, find_unexpected
 from siteward.reconcile.apply.passwords import describe_delivered
-from siteward.reconcile.apply.revalidate import SETTLED, Allowance, History, allowed, reached
+from siteward.reconcile.apply.revalidate import SETTLED, Allowance, History, reached
 from siteward.reconcile.apply.target import RESUME, one_at_a_time
 from siteward.reconcile.journal import journal, plans
 from siteward.reconcile.journal.reading import tell_heads
@@ -167,9 +169,10 @@ def _open_instance(
         met=memory.accounts if memory else (), run=run, waits=waits,
         lifted=find_still_lifted(run, reviewed, allowance) if run else None, begun=describe_begin(run) if run else None,
     )  # fmt: skip
+    revalidated = revalidate_instance(reviewed, fresh, allowance, history, chosen)
+    fresh = without_judge(fresh, reviewed)
     return Prepared(
-        reviewed=reviewed, target=target, journal=opened, doors=doors, fresh=fresh,
-        revalidated=revalidate_instance(reviewed, fresh, allowance, history, chosen),
+        reviewed=reviewed, target=target, journal=opened, doors=doors, fresh=fresh, revalidated=revalidated,
         allowance=allowance, chosen=chosen, run=run, history=history, speed=speed,
     )  # fmt: skip
 
@@ -286,7 +289,7 @@ def _revalidated_again(given: ApplyInput, instance: Prepared) -> Prepared:
     """Return an instance as it is by another reading, its steps revalidated against that; raises `PlatformError`."""
     fresh = read_again(given, instance)
     again = revalidate_instance(instance.reviewed, fresh, instance.allowance, instance.history, instance.chosen)
-    return replace(instance, fresh=fresh, revalidated=again)
+    return replace(instance, fresh=without_judge(fresh, instance.reviewed), revalidated=again)
 
 
 def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> None:
@@ -295,7 +298,7 @@ def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> No
     if unfinished is not None and is_cut_off(unfinished, given.journals.folder):
         words = f"run {unfinished.began.run} had no end and is given up for this plan"
         state.add(instance.name, warning("run-given-up", words))
-    plans.keep_plan(given.journals.folder, given.plan)
+    plans.keep_plan(given.journals.folder, given.plan, given.options.document)
     known = build_memory(instance.fresh, instance.fresh.live, instance.journal.memory)
     accepted = {name: acceptance for name, acceptance in given.options.accept.items() if is_about(name, instance.name)}
     instance.journal.begin(
@@ -409,12 +412,9 @@ def _remember(execution: Execution) -> None:
         whole=instance.chosen is None, confirmed=_find_confirmed(instance),
         extra=tuple(write.change for write in earlier if reached(write.change, live.access)),
     )  # fmt: skip
-    written = {key for change in done for key in touched(change)}
-    unsettled = tuple(
-        write
-        for write in (*still_open(memory, live, execution.given.clock()), *instance.unended)
-        if not touched(write.change) & written
-    )
+    writes = (*still_open(memory, live, execution.given.clock()), *instance.unended)
+    written = touched(*done) if writes else frozenset()
+    unsettled = tuple(write for write in writes if not touched(write.change) & written)
     if run_result.counts:
         left = build_memory(execution.fresh, live, memory, run_result)
         left = replace(left, sends=sends, unsettled=unsettled)
@@ -452,7 +452,7 @@ def _build_report(given: ApplyInput, state: RunState, asked_for: Collection[Inst
     """Return the report of a run: one outcome for each chosen step of the instances it was asked for."""
     parts = tuple(allowed(part, state.lifted.get(part.instance, ())) for part in asked_for)
     outcomes = tuple(
-        replace(outcome, step=step)
+        outcome if outcome.step is step else replace(outcome, step=step)
         for part in parts
         for step in part.steps
         if (outcome := state.outcomes.get(part.instance, {}).get(step.id))

@@ -108,7 +108,8 @@ class Options(Struct, frozen=True, kw_only=True):
 
     `expect` is the reviewed plan's digest, or at least its first 16 hex digits. `as_of` repeats the one that the
     plan was made with, if any. `only` returns, for an instance's name and a step, whether this run may do it; steps
-    left out get no outcome. `words` are the words of `only`, for the journal. `approved` are the users, by handle, whose approval of the change counts. After `failures_in_a_row` writes that failed, an instance is left alone.
+    left out get no outcome. `words` are the words of `only`, for the journal. `approved` are the users, by handle, whose approval of the change counts.
+    `document` is the file that the plan was read from, if it was. After `failures_in_a_row` writes that failed, an instance is left alone.
     """
 
     passwords: Passwords
@@ -120,6 +121,7 @@ class Options(Struct, frozen=True, kw_only=True):
     only: Selection | None = None
     words: tuple[str, ...] = ()
     approved: frozenset[str] = frozenset()
+    document: Path | None = None
     failures_in_a_row: int = 5
 
 
@@ -132,9 +134,9 @@ class Journals(Struct, frozen=True, kw_only=True):
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """One event of progress: a step is about to be sent (`outcome` is `None`) or has its outcome; `at` of `of` have.
+    """One event of progress: a step has its outcome, or some are about to be sent, this one first (`outcome` is `None`).
 
-    `left` are the seconds that the rest of the instance is expected to take, by what its bundles have taken so far.
+    `at` of `of` steps have their outcomes. `left` are the seconds that the rest of the instance is expected to take, by what its bundles have taken so far.
     """
 
     instance: str

@@ -23,9 +23,9 @@ def take_wave(rest: Sequence[Step], needs: Mapping[str, Collection[str]]) -> lis
     wave: list[Step] = []
     kind = ""
     for step in rest:
-        fits = waiting.isdisjoint(needs[step.id]) and (not wave or _classify(step) == kind)
-        if fits:
-            kind = kind or _classify(step)
+        own = _classify(step)
+        if waiting.isdisjoint(needs[step.id]) and own == (kind or own):
+            kind = own
             wave.append(step)
         elif wave:
             break

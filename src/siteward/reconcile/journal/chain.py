@@ -98,18 +98,23 @@ class Chain(Struct, frozen=True, kw_only=True):
 
 def link(
     header: Mapping[str, Any], parts: Iterable[Part], *, number: int, head: str, key: Secret | None
-) -> tuple[bytes, str]:
+) -> tuple[bytearray, str]:
     """Return the lines of a record, and its sum; `number` counts it from 1, and `head` is the sum before.
 
     Raises `CodecError` for a text that has no UTF-8 form.
     """
-    lines = [_encode({**part, "salt": secrets.token_hex(16)}) for part in parts]
-    chained = {"format": FORMAT, "n": number, "parts": [hash_line(line) for line in lines], "prev": head}
+    lines, sums = bytearray(), list[str]()
+    for part in parts:
+        line = _encode({**part, "salt": secrets.token_hex(16)})
+        sums.append(hash_line(line))
+        lines += line
+        lines += b"\n"
+    chained = {"format": FORMAT, "n": number, "parts": sums, "prev": head}
     body = _encode({**header, **chained})[:-1]
     digest = hash_line(body)
     seal = f',"seal":"{_compute_seal(digest, key)}"' if key is not None else ""
-    lines.append(body + f',"sum":"{digest}"{seal}}}'.encode())
-    return b"".join(line + b"\n" for line in lines), digest
+    lines += body + f',"sum":"{digest}"{seal}}}\n'.encode()
+    return lines, digest
 
 
 def follow(path: Path, key: Secret | None) -> Chain:

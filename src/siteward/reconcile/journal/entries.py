@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias, TypedDict
 
 from siteward.access.change import Change
 from siteward.access.documents import Approvals
-from siteward.access.model import Resource
+from siteward.access.model import Key, Resource
 from siteward.access.report import OutcomeStatus
 from siteward.access.serialize import CodecError, Data, UnknownMemberError, WithDefaults, shape
 from siteward.access.state import Memory
@@ -120,6 +120,12 @@ class Intent(WithDefaults, frozen=True, kw_only=True):
     def change(self) -> Change:
         """The change to be made."""
         return Change(self.before, self.after)
+
+    @property
+    def key(self) -> Key:
+        """The key of the change; empty where neither side is there."""
+        side = self.before if self.after is None else self.after
+        return side.key if side is not None else ()
 
 
 class StepsIntended(_Entry, frozen=True, kw_only=True):
@@ -327,7 +333,7 @@ _KINDS: Final[Mapping[str, type[Entry]]] = MappingProxyType(
 )
 
 
-class Difference(WithDefaults, frozen=True, kw_only=True):
+class Difference(WithDefaults, frozen=True, kw_only=True, gc=False):
     """One resource that differs: as the memory has it, and as it is live."""
 
     before: Resource | None

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from siteward.reconcile.journal.chain import Part
     from siteward.reconcile.journal.entries import Actor, Entry, Leaving, ResendStatus, RunFacts
     from siteward.reconcile.journal.reading import JournalContent
+    from siteward.reconcile.journal.recorded import Resources
     from siteward.reconcile.journal.runs import Run
     from siteward.transport.secrets import Secret
 
@@ -116,7 +117,7 @@ class Journal:
         self._making: dict[str, str] = {}
         self._known = content.known
         self._records = len(content.chain.records)
-        self._recorded = _recall_recorded(content)
+        self._recorded: Resources | None = _recall_recorded(content)
         self._last_memory = content.last.memory if content.last is not None else Memory()
         self._written_before = _find_written(content)
         self._file = append_only(path)
@@ -148,7 +149,7 @@ class Journal:
         )  # fmt: skip
         self._note_steps(plan)
         if self._recorded is None and live is not None:
-            self._recorded = dict(at_rest(live.access))
+            self._recorded = at_rest(live.access)
             entry = StateRecorded(at=at, run=self._run, complete=live.complete, unread=_list_unread(live))
             self._add(entry, whole_parts(self._recorded))
 
@@ -229,13 +230,12 @@ class Journal:
         before = self._recorded or {}
         now = see(at_rest(live.access), before, complete=live.complete)
         ours = self._written_before | moved_keys(before, now, names)
-        parts = changed_parts(compare(before, now), lambda key, was: key in ours or is_ours(key, was))
         with leave(self.path, _build_last(self._run, memory, now)) as digest:
             entry = RunEnded(
                 at=at, run=self._run, outcomes=dict(outcomes), complete=live.complete, unread=_list_unread(live),
                 last=digest,
             )  # fmt: skip
-            self._add(entry, parts)
+            self._add(entry, changed_parts(compare(before, now), lambda key, was: key in ours or is_ours(key, was)))
 
     def end_unchanged(
         self, outcomes: Mapping[OutcomeStatus, int], live: Live, unsettled: tuple[Unsettled, ...]
@@ -275,7 +275,7 @@ class Journal:
         """Return whether the live state is another one than was recorded last."""
         if self._recorded is None or self.memory is None or self.memory.last is None:
             return False
-        return self._recorded != see(at_rest(live.access), self._recorded, complete=live.complete)
+        return bool(compare(self._recorded, see(at_rest(live.access), self._recorded, complete=live.complete)))
 
     def _note_steps(self, plan: Plan) -> None:
         """Note which account each step of the plan concerns, so that what is said of it stands in that part."""

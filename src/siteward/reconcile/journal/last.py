@@ -9,6 +9,7 @@ by its digest.
 from __future__ import annotations
 
 import contextlib
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -72,7 +73,7 @@ def _encode_last(last: LastApplied) -> dict[str, Any]:
     if access is None:
         return encode_entry(last)
     data = encode_entry(replace(last, memory=replace(last.memory, last=Access())))
-    data["memory"]["last"] = (write_resource(access[key]) for key in sorted(access))
+    data["memory"]["last"] = (write_resource(resource) for resource in sorted(access.values(), key=attrgetter("key")))
     return data
 
 

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+from typing import TYPE_CHECKING, Final
 
-from siteward.access.codec import canonical, decode, encode
+from siteward.access.codec import canonical, copied, decode, encode
+from siteward.access.serialize import CodecError
 from siteward.reconcile.journal.files import make_private, replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from siteward.access.plan import Plan
 
+_PIECE: Final = 2**20
+"""The bytes of a document that are read at a time."""
 
-def keep_plan(folder: Path, plan: Plan) -> None:
-    """Store a plan."""
+
+def keep_plan(folder: Path, plan: Plan, document: Path | None = None) -> None:
+    """Store a plan; of the `document` that it was read from the bytes are taken, as long as they are the same."""
     make_private(folder)
-    replace_file(path_of_plan(folder, plan.digest), encode(plan))
+    path = path_of_plan(folder, plan.digest)
+    if document is not None and document.is_file():  # a pipe has been read to its end
+        with contextlib.suppress(OSError, CodecError):
+            return replace_file(path, copied(_read_pieces(document), plan.digest))
+    return replace_file(path, encode(plan))
+
+
+def _read_pieces(document: Path) -> Iterator[bytes]:
+    with document.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece
 
 
 def kept_plan(folder: Path, digest: str) -> Plan:

@@ -13,16 +13,17 @@ from msgspec.json import Encoder
 from siteward.access.codec import decode_resource
 from siteward.access.model import Resource, account_of
 from siteward.access.renames import under
-from siteward.access.serialize import CodecError, shape
+from siteward.access.serialize import CodecError
 from siteward.reconcile.journal.chain import broken_by
 from siteward.reconcile.journal.entries import Difference
 from siteward.reconcile.journal.records import NOBODY
+from siteward.reconcile.journal.resources import row_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from siteward.access.model import Key
+    from siteward.access.model import Access, Key
     from siteward.access.renames import Renames
     from siteward.reconcile.journal.chain import Part, Record
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 TELLING: Final = frozenset({"state", "end", "record"})
 """The kinds of records that tell of the live state, the first of them the whole of it."""
 
-_encode: Final = shape(Resource).encode
 _write: Final = Encoder(order="deterministic").encode
 GONE: Final = "-"
 COME: Final = "+"
@@ -40,8 +40,11 @@ COME: Final = "+"
 
 def compare(before: Resources, after: Resources) -> tuple[Difference, ...]:
     """Return the differences between two states, by key."""
-    keys = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-    return tuple(Difference(before=before.get(key), after=after.get(key)) for key in keys)
+    if before == after:  # of one kind, as what a run leaves often is
+        return ()
+    keys = [key for key in before if key not in after]
+    keys += [key for key, resource in after.items() if before.get(key) != resource]
+    return tuple(Difference(before=before.get(key), after=after.get(key)) for key in sorted(keys))
 
 
 def add(state: Resources, differences: Iterable[Difference]) -> dict[Key, Resource]:
@@ -64,9 +67,9 @@ def key_of(difference: Difference) -> Key:
     return side.key
 
 
-def see(live: Resources, before: Resources, *, complete: bool) -> dict[Key, Resource]:
+def see(live: Access, before: Resources, *, complete: bool) -> Resources:
     """Return the state after a reading: where it was not complete, what it lacks is as it was before."""
-    return dict(live) if complete else {**before, **live}
+    return live if complete else {**before, **live.to_dict()}
 
 
 def moved_keys(before: Resources, after: Resources, names: Renames) -> frozenset[Key]:
@@ -84,7 +87,7 @@ def whole_parts(state: Resources) -> Iterator[Part]:
     for key in sorted(state):
         by_account.setdefault(account_of(key) or NOBODY, []).append(key)
     for account in sorted(by_account):
-        yield {"part": account, "state": [_encode(state[key]) for key in by_account[account]]}
+        yield {"part": account, "state": [row_of(state[key]) for key in by_account[account]]}
 
 
 def changed_parts(differences: Iterable[Difference], is_ours: Callable[[Key, Resource | None], bool]) -> Iterator[Part]:
@@ -97,7 +100,7 @@ def changed_parts(differences: Iterable[Difference], is_ours: Callable[[Key, Res
         for difference in by_account[account]:
             before, after = difference.before, difference.after
             told = part.setdefault("ours" if is_ours(key_of(difference), before) else "others", [])
-            told += [[sign, _encode(side)] for sign, side in ((GONE, before), (COME, after)) if side is not None]
+            told += [[sign, row_of(side)] for sign, side in ((GONE, before), (COME, after)) if side is not None]
         yield part
 
 
@@ -107,7 +110,7 @@ def write_resource(resource: Resource) -> bytes:
     Raises `CodecError` for a text that has no form in UTF-8.
     """
     try:
-        return _write(_encode(resource))
+        return _write(row_of(resource))
     except UnicodeEncodeError:
         raise CodecError("", "a text holds half a character, which has no canonical form") from None
 

@@ -28,6 +28,7 @@ from siteward.reconcile.journal.entries import (
     decode_entry,
     encode_entry,
 )
+from siteward.reconcile.journal.resources import row_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -64,8 +65,7 @@ class Known:
                 self.me = entry.me
                 self.steps = {}
             case StepsIntended():
-                sides = {intent.step: intent.change.key for intent in entry.steps}
-                self.steps |= {step: account_of(key) or NOBODY for step, key in sides.items()}
+                self.steps.update({intent.step: account_of(intent.key) or NOBODY for intent in entry.steps})
             case _:
                 pass
 
@@ -75,14 +75,14 @@ class Known:
 
 def split(entry: Entry, known: Known) -> tuple[dict[str, Any], list[Part]]:
     """Return the header of an entry, and its parts in the order of their names."""
-    bare = replace(entry, results=()) if isinstance(entry, StepsFinished) else entry  # its results are told otherwise
-    header, parts = encode_entry(bare), _Parts()
+    header, parts = encode_entry(_without_steps(entry)), _Parts()
     match entry:
         case RunStarted():
             _split_run(entry, header, parts, known)
         case StepsIntended():
-            for intent, data in zip(entry.steps, header["steps"], strict=True):
-                parts.add(account_of(intent.change.key), "steps", [data])
+            for intent in entry.steps:
+                data = {"step": intent.step, "before": row_of(intent.before), "after": row_of(intent.after)}
+                parts.add(account_of(intent.key), "steps", [data])
             header["steps"] = [intent.step for intent in entry.steps]
         case StepsFinished():
             _split_results(entry, header, parts, known)
@@ -101,6 +101,17 @@ def split(entry: Entry, known: Known) -> tuple[dict[str, Any], list[Part]]:
         case _:
             pass
     return header, parts.listed()
+
+
+def _without_steps(entry: Entry) -> Entry:
+    """Return an entry without the members of it, one for each step, that are told otherwise."""
+    match entry:
+        case StepsIntended():
+            return replace(entry, steps=())
+        case StepsFinished():
+            return replace(entry, results=())
+        case _:
+            return entry
 
 
 class _Parts:
@@ -171,11 +182,10 @@ def _split_results(entry: StepsFinished, header: dict[str, Any], parts: _Parts, 
     if sends := {result.step: result.sends for result in entry.results if result.sends}:
         header["sends"] = sends
     for result in entry.results:
-        account = known.steps.get(result.step)
         if result.message:
-            parts.add(account, "words", {result.step: result.message})
+            parts.add(known.steps.get(result.step), "words", {result.step: result.message})
         if result.account_id is not None:
-            parts.add(account, "ids", {result.step: result.account_id})
+            parts.add(known.steps.get(result.step), "ids", {result.step: result.account_id})
 
 
 # Reading

@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
@@ -98,23 +99,23 @@ class Chain(Struct, frozen=True, kw_only=True):
 
 def link(
     header: Mapping[str, Any], parts: Iterable[Part], *, number: int, head: str, key: Secret | None
-) -> tuple[bytearray, str]:
+) -> tuple[bytes, str]:
     """Return the lines of a record, and its sum; `number` counts it from 1, and `head` is the sum before.
 
     Raises `CodecError` for a text that has no UTF-8 form.
     """
-    lines, sums = bytearray(), list[str]()
+    lines, sums = BytesIO(), list[str]()
     for part in parts:
         line = _encode({**part, "salt": secrets.token_hex(16)})
         sums.append(hash_line(line))
-        lines += line
-        lines += b"\n"
+        lines.write(line)
+        lines.write(b"\n")
     chained = {"format": FORMAT, "n": number, "parts": sums, "prev": head}
     body = _encode({**header, **chained})[:-1]
     digest = hash_line(body)
     seal = f',"seal":"{_compute_seal(digest, key)}"' if key is not None else ""
-    lines += body + f',"sum":"{digest}"{seal}}}\n'.encode()
-    return lines, digest
+    lines.write(body + f',"sum":"{digest}"{seal}}}\n'.encode())
+    return lines.getvalue(), digest
 
 
 def follow(path: Path, key: Secret | None) -> Chain:

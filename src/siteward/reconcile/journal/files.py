@@ -45,7 +45,7 @@ def append_only(path: Path) -> int:
     return handle
 
 
-def write_all(handle: int, data: bytes | bytearray) -> None:
+def write_all(handle: int, data: bytes) -> None:
     """Write all of `data` and flush it to the disk."""
     rest = memoryview(data)
     while rest:

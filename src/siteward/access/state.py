@@ -375,7 +375,10 @@ def with_defaults(desired: Desired, live: Live, traits: Traits) -> Access:
         if wishes == have:  # of a million rights as wished, 0.1 s in all: the same grants are compared by identity
             held[subject] = have
         else:
-            held[subject] = {scope: _default_grant(wish, have.get(scope), traits) for scope, wish in wishes.items()}
+            held[subject] = {
+                scope: wish if (there := have.get(scope)) is wish else _default_grant(wish, there, traits)
+                for scope, wish in wishes.items()
+            }
     if opened := _default_public(desired, live.access, traits):
         subject = next(iter(opened.values())).subject
         held[subject] = {**held.get(subject, {}), **opened}

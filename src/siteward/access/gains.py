@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from siteward.access.change import direction, patch
 from siteward.access.diagnostic import Diagnostic, Severity, Span, diagnostic, plural, warning
 from siteward.access.effective import Index
-from siteward.access.model import Account, Grant, Key, Member, Scope, account_key
+from siteward.access.model import Account, ByKey, Grant, Key, Member, Scope, account_key
 from siteward.access.ownership import Proposed
 from siteward.access.policy import (
     APPROVAL,
@@ -266,12 +266,19 @@ class Gains(Struct, frozen=True, dict=True):
 
     def _any_beyond_patterns(self) -> bool:
         """Return whether a pattern leads to any grant, live or wished, of more than patterns may give."""
-        roles, origins = self.proposal.traits.roles.values(), self.proposal.desired.origins
-        greater = {role.name for kind in roles for role in kind if role.power > self.proposal.policy.wildcards_at_most}
-        both = (self.proposal.live.access, self.proposal.desired.access)
-        held = (grant for access in both for _, rights in access.by_subject() for grant in rights.values())
-        great = (origins.get(grant.key) for grant in held if grant.role in greater or grant.extras)  # as few are
-        return any(origin is not None and origin.wildcard is not None for origin in great)
+        proposal, patterned = self.proposal, dict[int, list[Scope]]()  # many people share one table of origins
+        roles, most = proposal.traits.roles.values(), proposal.policy.wildcards_at_most
+        greater = {role.name for kind in roles for role in kind if role.power > most}
+        for subject, origins in ByKey.of(proposal.desired.origins).by_subject():
+            scopes = patterned.get(id(origins))
+            if scopes is None:
+                scopes = [scope for scope, origin in origins.items() if origin.wildcard is not None]
+                patterned[id(origins)] = scopes
+            for access in (proposal.live.access, proposal.desired.access) if scopes else ():
+                held = filter(None, map(access.rights(subject).get, scopes))
+                if any(grant.role in greater or grant.extras for grant in held):
+                    return True
+        return False
 
     # -- one right
 

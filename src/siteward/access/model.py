@@ -213,6 +213,17 @@ class ByKey(Mapping[Key, V]):
         self._held = held
         self._sequence = sequence
 
+    @classmethod
+    def of(cls, by_key: Mapping[Key, V]) -> ByKey[V]:
+        """Return values by key so that those of grants stand by subject and scope."""
+        if isinstance(by_key, ByKey):
+            return by_key
+        held: dict[Subject, dict[Scope, V]] = {}
+        for key, value in by_key.items():
+            if key[0] == "grant":
+                held.setdefault(Subject(key[1], key[2]), {})[Scope(key[3], key[4])] = value  # type: ignore[arg-type]  # as below
+        return ByKey({key: value for key, value in by_key.items() if key[0] != "grant"}, held)
+
     def find(self, key: Key) -> V | None:
         """Return the value under a key, or `None`."""
         if key[0] != "grant":

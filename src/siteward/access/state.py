@@ -378,7 +378,10 @@ def with_defaults(desired: Desired, live: Live, traits: Traits) -> Access:
         elif wishes.items() <= have.items():  # as where a platform gives every account something that no file declares
             held[subject] = wishes
         else:
-            held[subject] = {scope: _default_grant(wish, have.get(scope), traits) for scope, wish in wishes.items()}
+            held[subject] = {
+                scope: wish if (there := have.get(scope)) is wish else _default_grant(wish, there, traits)
+                for scope, wish in wishes.items()
+            }
     if opened := _default_public(desired, live.access, traits):
         subject = next(iter(opened.values())).subject
         held[subject] = {**held.get(subject, {}), **opened}

@@ -5,7 +5,7 @@ Each function checks one change for one hazard and yields its diagnostics; none 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -20,7 +20,6 @@ from siteward.platforms.umami.native_state import (
     left_over,
     others_in,
     owners,
-    people,
     team_name,
 )
 from siteward.platforms.umami.roles import API_KEYS, BOARD_LINKS, NOBODY_SPECIAL, OWNER, has_factors
@@ -56,8 +55,9 @@ class _Case(Struct, frozen=True):
         """Return whether an account is in a team several times; the members of each team are looked through once."""
         known = self._duplicated.get(team)
         if known is None:
-            members = people(self.state.rows.teams[team])
-            known = self._duplicated[team] = frozenset(name for name, rows in members.items() if len(rows) > 1)
+            ids = [member.user_id for member in self.state.rows.teams[team].members if member.user is not None]
+            several = Counter(ids) if len(set(ids)) < len(ids) else {}  # as in hardly any team
+            known = self._duplicated[team] = frozenset(user_id for user_id, rows in several.items() if rows > 1)
         return user in known
 
     def user(self, change: Change) -> UserRow | None:

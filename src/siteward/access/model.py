@@ -132,7 +132,7 @@ class Member(Struct, frozen=True):
         return ("member", self.group, self.account)
 
 
-class Grant(Struct, frozen=True):
+class Grant(Struct, frozen=True, gc=False):
     """A role of a subject on a scope, in the platform's native words.
 
     `extras` are rights that travel with the role (Matomo capabilities). `None`, on the desired side

@@ -17,7 +17,6 @@ from siteward.access.model import (
     Key,
     Member,
     Scope,
-    Subject,
     account_of,
 )
 from siteward.access.policy import Policy
@@ -70,21 +69,19 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
     classification: Classification
     wanted: Access
 
-    def cause(self, change: Change) -> Cause | None:  # noqa: PLR0911 — one for each kind of resource
+    def cause(self, change: Change) -> Cause | None:
         """Return why a change should be made; `None` for one that is none of our business."""
         if change.key[0] not in self.traits.manages:
             return None
         match change.after if change.after is not None else change.before:
+            case Grant() as grant:  # first, as nearly all are grants
+                return (self._group_cause if grant.subject.kind == "group" else self._grant_cause)(change, grant)
             case Account() as account:
                 return self._account_cause(change, account)
             case Group(renamed=renamed):
                 return None if change.after is None else "renamed" if renamed else "granted"
             case Member() as member:
                 return self._member_cause(change, member)
-            case Grant(subject=Subject("group")) as grant:
-                return self._group_cause(change, grant)
-            case Grant() as grant:
-                return self._grant_cause(change, grant)
             case None:
                 return None
 
@@ -149,10 +146,8 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
         """Return whether a live grant may be taken at all, now that the file does not wish it."""
         name = grant.subject.name
         declared = self.classification.classify(name) != "stranger"
-        return (
-            declarable(grant, self.traits)
-            and self.grounds.leave(grant, name, self.classification.ending(name), declared=declared) is None
-        )
+        why = self.grounds.leave(grant, name, self.classification.ending(name), declared=declared)
+        return why is None and declarable(grant, self.traits)
 
     def _ending_of(self, name: str, key: Key) -> Ending | None:
         """Return how the file itself names this as over, if it does."""

@@ -139,3 +139,13 @@ def test_a_release_is_one_that_the_changelog_knows(tag: str, headings: str, said
 def test_no_address_is_invented() -> None:
     """The metadata names no person's address and no page: where the project lives is for those who publish it."""
     assert not PROJECT["project"].keys() & {"authors", "maintainers", "urls"}
+
+
+def test_the_benchmarks_name_what_there_is() -> None:
+    """They are run by hand, so nothing else tells that a name they import has gone."""
+    names = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py"))
+    if not names:
+        pytest.skip("the source archive has no benchmarks")
+    code = f"import sys; sys.path[:0] = {[str(ROOT / 'benchmarks'), str(ROOT / 'src')]!r}; import {', '.join(names)}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

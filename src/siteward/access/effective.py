@@ -193,15 +193,15 @@ class Reach(Struct, frozen=True):
     """The number of scopes on which each account and group has access, and the groups of each account.
 
     Grants that give no access by themselves do not count: lingering roles (Umami's global `user`), and teams without
-    sites. Those of who is asked for are counted, once before and after changes, and `changed` is what changes have added
-    since to their number: of a million grants, a few lose something.
+    sites. Those of who is asked for are counted, once (`counted`), and `changed` is what changes have added since to their
+    number: of a million grants, a few lose something.
     """
 
     access: Access
     lingering: frozenset[tuple[str, str]]
     groups: Mapping[str, frozenset[str]]
     changed: Counter[Subject]
-    _counts: dict[Subject, int] = {}
+    counted: dict[Subject, int]
 
     def of(self, account: str) -> int:
         """Return the number of scopes on which an account has access, directly and through groups."""
@@ -210,17 +210,17 @@ class Reach(Struct, frozen=True):
         )
 
     def _count(self, subject: Subject) -> int:
-        opening = self._counts.get(subject)
+        opening = self.counted.get(subject)
         if opening is None:
-            opening = sum([_opens(grant, self.lingering) for grant in self.access.rights(subject).values()])
-            self._counts[subject] = opening
+            grants = self.access.rights(subject).values()
+            opening = self.counted[subject] = sum([_opens(grant, self.lingering) for grant in grants])
         return opening + self.changed[subject]
 
 
 def reach(access: Access, traits: Traits) -> Reach:
     """Return the reach of all accounts and groups."""
     groups = {account: frozenset(groups) for account, groups in Index(access).groups.items()}
-    return Reach(access, _find_lingering(traits), groups, Counter())
+    return Reach(access, _find_lingering(traits), groups, Counter(), {})
 
 
 def reach_after(before: Reach, changes: Iterable[Change], traits: Traits) -> Reach:
@@ -236,7 +236,7 @@ def reach_after(before: Reach, changes: Iterable[Change], traits: Traits) -> Rea
                     groups[account] = own | {group} if sign > 0 else own - {group}
                 case _:
                     pass
-    return Reach(before.access, lingering, groups, changed, before._counts)  # noqa: SLF001 — one and the same access
+    return Reach(before.access, lingering, groups, changed, before.counted)
 
 
 def _opens(grant: Grant, lingering: frozenset[tuple[str, str]]) -> bool:

@@ -198,10 +198,8 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
         """Return whether a live grant may be taken at all, now that the file does not wish it."""
         name = grant.subject.name
         declared = self.classification.classify(name) != "stranger"
-        return (
-            declarable(grant, self.traits)
-            and self.grounds.leave(grant, name, self.classification.ending(name), declared=declared) is None
-        )
+        why = self.grounds.leave(grant, name, self.classification.ending(name), declared=declared)
+        return why is None and declarable(grant, self.traits)
 
     def _ending_of(self, name: str, key: Key) -> Ending | None:
         """Return how the file itself names this as over, if it does."""

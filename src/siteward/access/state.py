@@ -63,6 +63,8 @@ BETWEEN = "; "
 
 def joined(*texts: str | None) -> str | None:
     """Return all texts in one, in their order and each once; `None` where there is none."""
+    if not any(texts):  # as nearly always
+        return None
     parts = [part for text in texts if text for part in text.split(BETWEEN)]
     return BETWEEN.join(dict.fromkeys(parts)) or None
 

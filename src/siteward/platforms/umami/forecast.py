@@ -31,7 +31,7 @@ class UmamiForecast(Forecast):
 
     `_age` is the age of the cached listings in writes (`None` while there are none), `_since` in seconds; `_written` are
     the accounts, sites and teams written to since, which are read by themselves. `_known` are the accounts whose ids are
-    known, `_new` those of them that the cached listings lack. `_placed` are the sites that got a team in this run, `_settled` those
+    known, `_newer` those of them that the cached listings lack. `_placed` are the sites that got a team in this run, `_settled` those
     of them that have been read with it.
     """
 
@@ -41,7 +41,7 @@ class UmamiForecast(Forecast):
         self._state = native(live, NativeState)
         super().__init__(live, speed)
         self._known = {key[1] for key in live.ids if key[0] == "account"}
-        self._new: set[str] = set()
+        self._newer: set[str] = set()
         self._placed: set[Scope] = set()
         self._settled: set[Scope] = set()
         self._age: int | None = None
@@ -163,7 +163,7 @@ class UmamiForecast(Forecast):
         """Return the cost of reading accounts; those whose id is not known yet are looked for by name."""
         known = [name for name in names if name in self._known]
         unknown = len(names) - len(known)
-        self._new |= set(names) - self._known
+        self._newer |= set(names) - self._known
         self._known |= set(names)
         searched = self._ask(unknown)
         if cached and self._is_fresh():
@@ -185,7 +185,7 @@ class UmamiForecast(Forecast):
             return FREE
         self._age, self._since = 0, 0.0
         self._written.clear()
-        self._new.clear()
+        self._newer.clear()
         return self._ask(LISTINGS)
 
     def _is_fresh(self) -> bool:
@@ -197,7 +197,7 @@ class UmamiForecast(Forecast):
 
     def _is_listed(self, name: str) -> bool:
         """Return whether an account may be taken from the cached listings, which lack those that were made since."""
-        return name in self._known and name not in self._new and self._is_cached(name)
+        return name in self._known and name not in self._newer and self._is_cached(name)
 
     def _ask_unless_cached(self, thing: Hashable) -> Cost:
         return FREE if self._is_cached(thing) else self._ask(1)

@@ -29,7 +29,7 @@ NEEDS_ADMIN = "the account needs Umami's role admin; from 3.3 on, two-factor log
 ONE_PAGE: Mapping[str, str | int] = {"page": 1, "pageSize": 1_000_000}
 
 
-class Person(Struct, frozen=True):
+class Person(Struct, frozen=True, gc=False):
     """The account inside another row; `None` in its place marks a row whose account is gone (a ghost)."""
 
     id: Some
@@ -54,8 +54,11 @@ class KeyRow(Struct, frozen=True):
     used: datetime | None = field(default=None, name="lastUsedAt")
 
 
-class MemberRow(Struct, frozen=True):
-    """A membership; there may be several of one account in one team (API.md section 5)."""
+class MemberRow(Struct, frozen=True, gc=False):
+    """A membership; there may be several of one account in one team (API.md section 5).
+
+    Large installations have a million; none leads back to itself, so the collector of circles need not know them.
+    """
 
     id: Some
     user_id: Some = field(name="userId")

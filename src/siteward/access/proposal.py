@@ -199,7 +199,7 @@ def manage(
     return Proposal(
         live=live, desired=desired, traits=traits, policy=policy, memory=memory, proposed=mine, held_back=back,
         excess=excess, unmanaged=counts.unmanaged,
-        waiting=tuple(sorted(key for key in live.pending if key in wanted and wanted[key] == live.access.get(key))),
+        waiting=tuple(sorted([key for key in live.pending if _is_as_wished(key, wanted, live.access)])),
         diagnostics=(
             *judged(live, desired),
             *_describe_held(desired, back),
@@ -213,6 +213,11 @@ def manage(
         remade=remade,
         accounts=counts.accounts, sites=len(desired.managed or ()), grants=counts.grants, declared=counts.declared,
     )  # fmt: skip
+
+
+def _is_as_wished(key: Key, wanted: Access, live: Access) -> bool:
+    wish = wanted.find(key)
+    return wish is not None and wish == live.find(key)
 
 
 def _leave_alone(others: Mapping[str, OtherAccount], live: Live, policy: Policy) -> Mapping[str, OtherAccount]:

@@ -401,7 +401,7 @@ def _revalidate_rest(execution: Execution, rest: Sequence[Step]) -> list[Step]:
     execution.revalidated = revalidate_instance(
         instance.reviewed, execution.fresh, instance.allowance, history, instance.chosen
     )
-    execution.fresh = without_judge(execution.fresh, instance.reviewed)
+    execution.fresh = without_judge(execution.fresh, execution.revalidated.go)
     execution.ahead = Ahead(go=execution.revalidated.go, over=execution.outcomes)
     execution.live, execution.unread = execution.fresh.live, False
     _settle(

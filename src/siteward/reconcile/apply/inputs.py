@@ -133,18 +133,14 @@ def revalidate_instance(
     return revalidate(reviewed, fresh, allowance, history, obstacles, chosen=chosen)
 
 
-def without_judge(fresh: Fresh, reviewed: InstancePlan) -> Fresh:
+def without_judge(fresh: Fresh, go: Iterable[Step]) -> Fresh:
     """Return a reading by which all steps are judged, without what judging took, which is most of its memory.
 
-    A step that is the same in the reviewed plan, with nothing said of it, is the one that stands there.
+    A step that may `go`, for it makes the same change, stands for the one of this plan where nothing is said of either.
     """
-    known = {step.change.key: step for step in reviewed.steps if not step.diagnostics}
-
-    def choose(step: Step) -> Step:
-        same = known.get(step.change.key)
-        return same if same is not None and same.change == step.change and not step.diagnostics else step
-
-    plan = replace(fresh.plan, steps=tuple([choose(step) for step in fresh.plan.steps]))
+    known = {step.change.key: step for step in go if not step.diagnostics}
+    steps = [step if step.diagnostics else known.get(step.change.key, step) for step in fresh.plan.steps]
+    plan = replace(fresh.plan, steps=tuple(steps))
     return replace(fresh, plan=plan, judge=_refuse_to_judge)
 
 

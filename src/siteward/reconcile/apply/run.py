@@ -170,7 +170,7 @@ def _open_instance(
         lifted=find_still_lifted(run, reviewed, allowance) if run else None, begun=describe_begin(run) if run else None,
     )  # fmt: skip
     revalidated = revalidate_instance(reviewed, fresh, allowance, history, chosen)
-    fresh = without_judge(fresh, reviewed)
+    fresh = without_judge(fresh, revalidated.go)
     return Prepared(
         reviewed=reviewed, target=target, journal=opened, doors=doors, fresh=fresh, revalidated=revalidated,
         allowance=allowance, chosen=chosen, run=run, history=history, speed=speed,
@@ -289,7 +289,7 @@ def _revalidated_again(given: ApplyInput, instance: Prepared) -> Prepared:
     """Return an instance as it is by another reading, its steps revalidated against that; raises `PlatformError`."""
     fresh = read_again(given, instance)
     again = revalidate_instance(instance.reviewed, fresh, instance.allowance, instance.history, instance.chosen)
-    return replace(instance, fresh=without_judge(fresh, instance.reviewed), revalidated=again)
+    return replace(instance, fresh=without_judge(fresh, again.go), revalidated=again)
 
 
 def _begin_new_run(given: ApplyInput, state: RunState, instance: Prepared) -> None:

@@ -217,7 +217,9 @@ class Survey(Struct, frozen=True, kw_only=True):
         Steps that are blocked by more than such a need do not count. The needs have no numbers of their own.
         """
         open_steps = [
-            step for step in part.steps if all(said.code in NEEDS for said in step.diagnostics if said.blocks)
+            step
+            for step in part.steps
+            if not step.diagnostics or all(said.code in NEEDS for said in step.diagnostics if said.blocks)
         ]
         changes = [step.change for step in open_steps]
         nowhere = undeliverable(
@@ -226,6 +228,7 @@ class Survey(Struct, frozen=True, kw_only=True):
         approvals = Counter(
             Need(need="approval", by=people, steps=0)
             for step in open_steps
+            if step.diagnostics
             for people in approvers_named(step.diagnostics)
         )
         return {

@@ -25,6 +25,8 @@ Status = Literal["active", "pending", "expired", "suspended"]
 PowerName = Literal["none", "view", "edit", "manage", "admin"]
 
 
+NO_EXTRAS: Final[frozenset[str]] = frozenset()
+"""The extras of nearly all grants, shared: Python makes an empty set of 216 bytes anew each time that one is asked for."""
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -130,10 +132,6 @@ class Member(Struct, frozen=True):
     def key(self) -> Key:
         """The key that tells this resource from all others of the instance."""
         return ("member", self.group, self.account)
-
-
-NO_EXTRAS: Final[frozenset[str]] = frozenset()
-"""The extras of nearly all grants, shared: Python makes an empty set of 216 bytes anew each time that one is asked for."""
 
 
 class Grant(Struct, frozen=True):
@@ -364,8 +362,7 @@ class Access(ByKey[Resource]):
                 if subject not in own:
                     own.add(subject)
                     held[subject] = dict(held.get(subject, ()))
-                scope = Scope(key[3], key[4]) if resource is None else cast("Grant", resource).scope  # which is shared
-                _put(held[subject], scope, resource)
+                _put(held[subject], Scope(key[3], key[4]), resource)
             else:
                 _put(others, key, resource)
         for subject in own:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import cached_property
 from operator import is_
@@ -19,7 +18,7 @@ from siteward.access.case import unreachable_steps
 from siteward.access.change import Change, escalates
 from siteward.access.dates import Due
 from siteward.access.diagnostic import Diagnostic, error
-from siteward.access.guards import DEPENDS, NEEDS
+from siteward.access.guards import NEEDS
 from siteward.access.limits import emptied, takes
 from siteward.access.model import (
     Account,
@@ -174,7 +173,7 @@ class InstancePlan(Struct, frozen=True, kw_only=True, dict=True):
         return None if all(map(is_, steps, self.steps)) else replace(self, steps=tuple(steps))
 
 
-def _lift(step: Step, blocked: AbstractSet[str]) -> Step:
+def _lift(step: Step, blocked: set[str]) -> Step:
     """Return a step without the errors of needs; unchanged where it has another, or depends on a step in `blocked`."""
     errors = {said.code for said in step.diagnostics if said.blocks}
     if not errors or errors - NEEDS or not blocked.isdisjoint(step.depends_on):
@@ -369,7 +368,7 @@ class _View:
         diagnostics = tuple(self.by_key.get(change.key, ()))
         if blocked:
             message = f"this needs {', '.join(blocked)}, which cannot be done"
-            diagnostics = (*diagnostics, error(DEPENDS, message, about=change.key))
+            diagnostics = (*diagnostics, error("depends-on-blocked", message, about=change.key))
         external = self._is_external(proposed)
         before, after, raises = self._weigh(change)
         risks = self.risks.of(proposed, diagnostics, after, external=external, raises=raises)

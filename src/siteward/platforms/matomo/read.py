@@ -20,17 +20,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import join_some, plural, warning
 from siteward.access.hosts import domain_in
-from siteward.access.model import (
-    EVERYWHERE,
-    NO_EXTRAS,
-    Access,
-    Account,
-    Grant,
-    Scope,
-    Subject,
-    account_key,
-    account_of,
-)
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Scope, Subject, account_key, account_of
 from siteward.access.state import Listing, Live, Site
 from siteward.platforms.interface import native
 from siteward.platforms.matomo.groups import (
@@ -393,7 +383,7 @@ def _build_grant(login: str, scope: Scope, names: set[str], traits: Traits) -> G
         return None
     role = roles[-1]
     extras = frozenset(extra for extra in names & traits.extras.keys() if role not in traits.included[extra])
-    return Grant(Subject("account", login), scope, role, extras or NO_EXTRAS)
+    return Grant(Subject("account", login), scope, role, extras)
 
 
 def _parse_status(user: UserRow) -> Status:

@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, Severity
-from siteward.access.guards import NEEDS
 from siteward.access.model import Account, Grant, Group, Key, Member, Resource, Scope, account_of, scope_of
+from siteward.access.needs import NEEDS
 from siteward.access.policy import LIMIT_NAMES
 from siteward.access.renames import change_under, key_under, of_accounts, renames_in, subjects_of
 from siteward.access.report import Outcome, OutcomeStatus

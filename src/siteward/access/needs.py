@@ -64,4 +64,5 @@ def _lift(step: _Step, blocked: AbstractSet[str]) -> _Step:
     errors = {said.code for said in step.diagnostics if said.blocks}
     if not errors or errors - NEEDS or not blocked.isdisjoint(step.depends_on):
         return step
-    return replace(step, diagnostics=tuple(said for said in step.diagnostics if not said.blocks))
+    kept = tuple(said for said in step.diagnostics if not said.blocks)
+    return replace(step, diagnostics=kept)  # type: ignore[type-var]  # a step is a struct, as a protocol cannot say

@@ -40,12 +40,6 @@ DELETIONS = "deletions"
 PASSWORDS = "no-password-destination"
 _GIVEN_LATER = frozenset({DELETION, NEEDED, PASSWORDS})
 """The errors on steps that count towards the limits all the same: whoever applies may give what they lack."""
-DEPENDS = "depends-on-blocked"
-NEEDS = _GIVEN_LATER | {DEPENDS}
-"""The errors on steps that ask for what only whoever applies can give, and those on the steps that need these.
-
-In a plan that is reviewed such a step is a change as any other, and the need is told once (`InstancePlan.given`).
-"""
 FROM_ABSENCE = frozenset({"silence", "unmanaged", "left"})
 """The causes of removals that follow from something that is not in a listing or in the file."""
 

@@ -25,6 +25,8 @@ Status = Literal["active", "pending", "expired", "suspended"]
 PowerName = Literal["none", "view", "edit", "manage", "admin"]
 
 
+NO_EXTRAS: Final[frozenset[str]] = frozenset()
+"""The extras of nearly all grants, shared: Python makes an empty set of 216 bytes anew each time that one is asked for."""
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -130,10 +132,6 @@ class Member(Struct, frozen=True):
     def key(self) -> Key:
         """The key that tells this resource from all others of the instance."""
         return ("member", self.group, self.account)
-
-
-NO_EXTRAS: Final[frozenset[str]] = frozenset()
-"""The extras of nearly all grants, shared: Python makes an empty set of 216 bytes anew each time that one is asked for."""
 
 
 class Grant(Struct, frozen=True, gc=False):

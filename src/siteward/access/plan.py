@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import cached_property
 from operator import is_
@@ -19,7 +18,6 @@ from siteward.access.case import unreachable_steps
 from siteward.access.change import Change, escalates
 from siteward.access.dates import Due
 from siteward.access.diagnostic import Diagnostic, error
-from siteward.access.guards import DEPENDS, NEEDS
 from siteward.access.limits import emptied, takes
 from siteward.access.model import (
     Account,
@@ -34,6 +32,7 @@ from siteward.access.model import (
     account_of,
     scope_key,
 )
+from siteward.access.needs import DEPENDS, give
 from siteward.access.ownership import Proposed, Series, find_series
 from siteward.access.policy import Mode
 from siteward.access.proposal import Proposal
@@ -164,22 +163,8 @@ class InstancePlan(Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def _given(self) -> InstancePlan | None:
         """That plan, where it is another: found once, with all that is counted of it."""
-        blocked: set[str] = set()
-        steps = list[Step]()
-        for step in self.steps:  # what a step depends on stands before it
-            given = _lift(step, blocked) if step.diagnostics else step
-            if given.blocked:
-                blocked.add(step.id)
-            steps.append(given)
-        return None if all(map(is_, steps, self.steps)) else replace(self, steps=tuple(steps))
-
-
-def _lift(step: Step, blocked: AbstractSet[str]) -> Step:
-    """Return a step without the errors of needs; unchanged where it has another, or depends on a step in `blocked`."""
-    errors = {said.code for said in step.diagnostics if said.blocks}
-    if not errors or errors - NEEDS or not blocked.isdisjoint(step.depends_on):
-        return step
-    return replace(step, diagnostics=tuple(said for said in step.diagnostics if not said.blocks))
+        steps = give(self.steps)
+        return None if all(map(is_, steps, self.steps)) else replace(self, steps=steps)
 
 
 class Need(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from siteward.access.change import Action, Change
 from siteward.access.dates import Due
@@ -192,7 +193,7 @@ class Tables:
         before, after = change.before, change.after
         account, scope, origin, ids = next(self._places)
         destroys = tuple([effect.message for effect in said if effect.effect == "destroys"]) if said else ()
-        return StepRow(
+        row = StepRow(
             action="create" if before is None else "delete" if after is None else "update",
             after_power=_WORDS[step.after_power],
             before_power=_WORDS[step.before_power],
@@ -204,18 +205,21 @@ class Tables:
             ),
             depends_on=step.depends_on,
             destroys=destroys,
+            id=step.id,
+            mails=sum([effect.count for effect in said if effect.effect == "mail"]) if said else 0,
+            origin=origin,
+            person=step.person,
+            reversible=not destroys and not (said and step.effects("irreversible")),
+            risk=step.risk,
+        )
+        return replace(  # in two calls: of more than 15 names Python makes a dictionary for each, which takes longer
+            row,
             diagnostics=tuple([shape(Diagnostic).encode(diagnostic) for diagnostic in said]) if said else (),
             due=step.due,
             external=step.external,
-            id=step.id,
             ids=ids,
-            mails=sum([effect.count for effect in said if effect.effect == "mail"]) if said else 0,
-            origin=origin,
             pending=step.pending,
-            person=step.person,
             raises=step.raises,
-            reversible=not destroys and not (said and step.effects("irreversible")),
-            risk=step.risk,
             risks=step.risks,
             undoes=step.undoes,
             waits=step.waits,
@@ -293,12 +297,10 @@ class ReadTables:
             raise CodecError("", "names a place that its table does not have") from None
         except ValueError as problem:
             raise CodecError("/change", str(problem)) from None
-        return Step(
+        step = Step(
             id=row.id,
             change=checked(Change(before, after), "/change"),
             cause=row.cause,
-            due=row.due,
-            waits=row.waits,
             origin=origin,
             person=share(row.person),
             before_power=_POWERS[row.before_power],
@@ -309,6 +311,11 @@ class ReadTables:
             risks=share(row.risks),
             ids=ids,
             depends_on=share(row.depends_on),
+        )
+        return replace(  # as above
+            step,
+            due=row.due,
+            waits=row.waits,
             undoes=row.undoes,
             pending=row.pending,
             diagnostics=tuple([_decode_said(one, f"/diagnostics/{at}") for at, one in enumerate(said)]) if said else (),

@@ -14,11 +14,12 @@ from siteward.access.approvals import NOBODY, Approvers, approvers_named, asks_f
 from siteward.access.case import unreachable_steps
 from siteward.access.change import deletes_account
 from siteward.access.gains import Gains
-from siteward.access.guards import NEEDS, PASSWORDS, judge
+from siteward.access.guards import PASSWORDS, judge
 from siteward.access.identity import follow
 from siteward.access.key_inventory import hold_keys, judge_keys
 from siteward.access.known_names import account_names
 from siteward.access.model import Access, account_of
+from siteward.access.needs import NEEDS
 from siteward.access.plan import InstancePlan, Need, compose
 from siteward.access.proposal import manage
 from siteward.access.waivers import silenced
@@ -228,6 +229,7 @@ class Survey(Struct, frozen=True, kw_only=True):
         approvals = Counter(
             Need(need="approval", by=people, steps=0)
             for step in open_steps
+            if step.diagnostics
             for people in approvers_named(step.diagnostics)
         )
         return {

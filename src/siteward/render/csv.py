@@ -6,6 +6,7 @@ A cell that a spreadsheet would take for a formula gets an apostrophe before it.
 from __future__ import annotations
 
 import csv
+from functools import lru_cache
 from io import StringIO
 from typing import TYPE_CHECKING
 
@@ -59,8 +60,9 @@ def origin_cells(origin: Origin | None) -> tuple[str, str, str, str, str]:
     return ", ".join(origin.via), origin.ticket or "", origin.reason or "", origin.at.file, str(origin.at.line)
 
 
+@lru_cache(maxsize=4096)
 def cell(text: str) -> str:
-    """Return text as a cell that no spreadsheet evaluates, with invisible characters written out."""
+    """Return text as a cell that no spreadsheet evaluates, with invisible characters written out; most stand in many rows."""
     shown = show(text)
     return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
 

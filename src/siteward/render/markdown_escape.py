@@ -7,6 +7,7 @@ harmless punctuation are written in character references. Words of sentences tha
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from siteward.render.safe import show
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+_KNOWN = 4096
+"""The texts of which the escaped form is kept: the lines of a table name few people, places and reasons many times."""
 _TAME = re.compile(r"[A-Za-z0-9](?:[\w .,:@/()+=%→-]*[\w)%+-])?", re.ASCII)
 _MAIL = re.compile(r"[^\s`<>|@]+@[^\s`<>|@]+")
 """An address: as references it would still become a link to write to it."""
@@ -29,6 +32,7 @@ def code(text: str) -> str:
     return _code(show(text))
 
 
+@lru_cache(maxsize=_KNOWN)
 def _code(shown: str) -> str:
     if not shown:
         return ""
@@ -51,6 +55,7 @@ def _escape_words(text: str) -> str:
     return " ".join(_escape_word(word) for word in text.split(" "))
 
 
+@lru_cache(maxsize=_KNOWN)
 def _escape_word(word: str) -> str:
     if not word or _CLOCK.fullmatch(word) or (_WORD.fullmatch(word) and not _LIVELY.search(word)):
         return word

@@ -21,17 +21,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import join_some, plural, warning
 from siteward.access.hosts import domain_in
-from siteward.access.model import (
-    EVERYWHERE,
-    NO_EXTRAS,
-    Access,
-    Account,
-    Grant,
-    Scope,
-    Subject,
-    account_key,
-    account_of,
-)
+from siteward.access.model import EVERYWHERE, Access, Account, Grant, Scope, Subject, account_key, account_of
 from siteward.access.state import Listing, Live, Site
 from siteward.platforms.interface import native
 from siteward.platforms.matomo.groups import (
@@ -416,7 +406,7 @@ def _tell_role(names: frozenset[str], traits: Traits) -> tuple[str, frozenset[st
         return None
     role = roles[-1]
     extras = frozenset(extra for extra in names & traits.extras.keys() if role not in traits.included[extra])
-    return role, extras or NO_EXTRAS
+    return role, extras
 
 
 def _parse_status(user: UserRow) -> Status:

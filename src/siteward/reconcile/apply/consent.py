@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from siteward.access.approvals import NEEDED
 from siteward.access.diagnostic import Severity, error, warning
-from siteward.access.guards import DELETION, DELETIONS, DEPENDS, NEEDS, PASSWORDS
+from siteward.access.guards import DELETION, DELETIONS, PASSWORDS
 from siteward.access.model import account_of
+from siteward.access.needs import DEPENDS, NEEDS
 from siteward.access.policy import LIMIT_NAMES
 
 if TYPE_CHECKING:

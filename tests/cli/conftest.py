@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,11 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.loaded import SECONDS, Ended, loaded
+from cli.loaded import ROOT, SECONDS, Ended, base_environment, loaded
 from siteward import platforms
 from siteward.platforms.fakery import Fake, Sandbox, serve
 
-ROOT = Path(__file__).parents[2]
 AS_OF = ("--as-of", "2026-12-01")
 
 
@@ -52,7 +50,7 @@ class Program:
         if not moment and "--as-of" in arguments and arguments[0] in {"who-can", "explain", "matrix", "review"}:
             moment = f"{arguments[arguments.index('--as-of') + 1][:10]}T00:00:00+00:00"
         env = base_environment() | self.env | env
-        process = loaded(tuple(sorted(base_environment().items())))
+        process = loaded()
         if process.suits(env):
             done = process.call(arguments, self.folder, env, stdin=stdin, moment=moment)
         else:
@@ -73,13 +71,6 @@ class Program:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         return path
-
-
-def base_environment() -> dict[str, str]:
-    """The environment without anything that would change what the program does."""
-    dropped = ("CI", "NO_COLOR", "FORCE_COLOR", "GITHUB_", "GITLAB_", "SITEWARD_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    return kept | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}", "COLUMNS": "120", "TERM": "dumb"}
 
 
 def start(

@@ -28,6 +28,8 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+ROOT = Path(__file__).parents[2]
+ASKING = Path(__file__).with_name("ask.py")
 SECONDS = 120.0
 """How long a call may take."""
 _AT_START = ("PYTHON", "LC_", "LANG", "TZ", "SSL_", "COVERAGE", "MALLOC", "LD_")
@@ -48,6 +50,15 @@ class Ended:
     returncode: int
     stdout: str
     stderr: str
+
+
+@dataclass
+class Shell:
+    """How a shell runs the program: the words before its own arguments, its environment, and the files to pass on."""
+
+    words: list[str]
+    env: Mapping[str, str]
+    handles: list[int]
 
 
 @dataclass
@@ -80,20 +91,36 @@ class Loaded:
             answering.close()
             return Ended(_wait(answer), *(_text_of(file) for file in files[2:]))
 
+    def shell(self, env: Mapping[str, str], moment: str = "") -> Shell:
+        """Return how a shell with that environment runs the program, as if it were that moment, where one is given."""
+        if not self.suits(env):
+            return Shell([sys.executable, "-m", *(["cli.clocked", moment] if moment else ["siteward"])], env, [])
+        handle = self.asking.fileno()
+        told = {"LOADED_SOCKET": str(handle), "LOADED_MOMENT": moment}
+        return Shell([sys.executable, "-S", "-E", str(ASKING)], {**env, **told}, [handle])
+
 
 @cache
-def loaded(env: tuple[tuple[str, str], ...]) -> Loaded:
-    """Return this session's process, started at the first call in that environment."""
+def loaded() -> Loaded:
+    """Return this session's process, started at the first call."""
+    env = base_environment()
     asking, asked = socket.socketpair()
     with asked:
         process = subprocess.Popen(
             [sys.executable, "-m", "cli.loaded", str(asked.fileno())],
-            env=dict(env), pass_fds=[asked.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            env=env, pass_fds=[asked.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
-    made = Loaded(process, asking, _of_start(dict(env)))
+    made = Loaded(process, asking, _of_start(env))
     atexit.register(made.stop)
     return made
+
+
+def base_environment() -> dict[str, str]:
+    """The environment without anything that would change what the program does."""
+    dropped = ("CI", "NO_COLOR", "FORCE_COLOR", "GITHUB_", "GITLAB_", "SITEWARD_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return kept | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}", "COLUMNS": "120", "TERM": "dumb"}
 
 
 def _of_start(env: Mapping[str, str]) -> Mapping[str, str]:
@@ -191,6 +218,9 @@ def _become(request: dict[str, Any], stdin: int) -> None:
 
     os.dup2(stdin, sys.stdin.fileno())  # which `multiprocessing` has led to nowhere
     os.close(stdin)
+    for name, place, buffering in (("stdout", 1, -1), ("stderr", 2, 1)):  # anew, as these files may be of another kind
+        before = getattr(sys, name)
+        setattr(sys, name, open(place, "w", buffering, before.encoding, before.errors, closefd=False))  # noqa: SIM115
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["env"])

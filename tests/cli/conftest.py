@@ -54,11 +54,12 @@ class Program:
         if process.suits(env):
             done = process.call(arguments, self.folder, env, stdin=stdin, moment=moment)
         else:
-            done = self._start(arguments, env, stdin=stdin, moment=moment)
+            done = self.start(arguments, env, stdin=stdin, moment=moment)
         assert "Traceback" not in done.stderr, done.stderr
         return Result(done.returncode, done.stdout, done.stderr)
 
-    def _start(self, arguments: tuple[str, ...], env: dict[str, str], *, stdin: str, moment: str) -> Ended:
+    def start(self, arguments: tuple[str, ...], env: dict[str, str], *, stdin: str, moment: str) -> Ended:
+        """Run a verb in an interpreter of its own."""
         program = ["cli.clocked", moment] if moment else ["siteward"]
         done = subprocess.run(
             [sys.executable, "-m", *program, *arguments],

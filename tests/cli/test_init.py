@@ -59,7 +59,7 @@ def wait_until_asleep(process: int) -> None:
     """Wait until a process waits: a signal just before a question is read is heard with the answer only, as in all of Python."""
     state = Path(f"/proc/{process}/stat")
     time.sleep(0.0 if state.exists() else 0.2)
-    while state.exists() and state.read_text().rpartition(")")[2].split()[0] == "R":
+    while state.exists() and state.read_text().rpartition(")")[2].split()[0] in "RD":
         time.sleep(0.01)
 
 

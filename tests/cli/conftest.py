@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,10 +15,11 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.loaded import ROOT, SECONDS, Ended, base_environment, loaded
+from cli.loaded import SECONDS, Ended, Loaded, loaded
 from siteward import platforms
 from siteward.platforms.fakery import Fake, Sandbox, serve
 
+ROOT = Path(__file__).parents[2]
 AS_OF = ("--as-of", "2026-12-01")
 
 
@@ -50,7 +52,7 @@ class Program:
         if not moment and "--as-of" in arguments and arguments[0] in {"who-can", "explain", "matrix", "review"}:
             moment = f"{arguments[arguments.index('--as-of') + 1][:10]}T00:00:00+00:00"
         env = base_environment() | self.env | env
-        process = loaded()
+        process = forks()
         if process.suits(env):
             done = process.call(arguments, self.folder, env, stdin=stdin, moment=moment)
         else:
@@ -72,6 +74,18 @@ class Program:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         return path
+
+
+def base_environment() -> dict[str, str]:
+    """The environment without anything that would change what the program does."""
+    dropped = ("CI", "NO_COLOR", "FORCE_COLOR", "GITHUB_", "GITLAB_", "SITEWARD_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return kept | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}", "COLUMNS": "120", "TERM": "dumb"}
+
+
+def forks() -> Loaded:
+    """Return the process that has loaded the program, for forks of it."""
+    return loaded(tuple(sorted(base_environment().items())))
 
 
 def start(

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from cli.conftest import base_environment
-from cli.loaded import ASKING, ROOT, loaded
+from cli.conftest import ROOT, base_environment, forks
+from cli.loaded import ASKING
 from cli.repo import WHO
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ class Forge:
         assert "${{" not in step["run"], "an expression in a shell is a way in"
         text = {key: _value(value, job.known) for key, value in env.items()}
         self.seen.append((job.known.get("inputs.do", ""), set(filter(text.get, text))))
-        shell = loaded().shell(self.environment(job.place, job.env | files | text))
+        shell = forks().shell(self.environment(job.place, job.env | files | text))
         done = subprocess.run(
             ["bash", "-e", "-c", step["run"]], cwd=job.place, env=shell.env, pass_fds=shell.handles,
             capture_output=True, text=True, timeout=120, check=False,
@@ -339,7 +339,7 @@ class Forge:
         return Ran(ok=done.returncode == 0, outputs=outputs, summary="", log=log, folder=place)
 
     def _shell(self, lines: list[str], place: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        shell = loaded().shell(env)
+        shell = forks().shell(env)
         return subprocess.run(
             ["bash", "-eo", "pipefail", "-c", "\n".join(lines)], cwd=place, env=shell.env, pass_fds=shell.handles,
             capture_output=True, text=True, timeout=180, check=False,

@@ -28,7 +28,6 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-ROOT = Path(__file__).parents[2]
 ASKING = Path(__file__).with_name("ask.py")
 SECONDS = 120.0
 """How long a call may take."""
@@ -101,26 +100,18 @@ class Loaded:
 
 
 @cache
-def loaded() -> Loaded:
-    """Return this session's process, started at the first call."""
-    env = base_environment()
+def loaded(env: tuple[tuple[str, str], ...]) -> Loaded:
+    """Return this session's process in that environment, started at the first call."""
     asking, asked = socket.socketpair()
     with asked:
         process = subprocess.Popen(
             [sys.executable, "-m", "cli.loaded", str(asked.fileno())],
-            env=env, pass_fds=[asked.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            env=dict(env), pass_fds=[asked.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
-    made = Loaded(process, asking, _of_start(env))
+    made = Loaded(process, asking, _of_start(dict(env)))
     atexit.register(made.stop)
     return made
-
-
-def base_environment() -> dict[str, str]:
-    """The environment without anything that would change what the program does."""
-    dropped = ("CI", "NO_COLOR", "FORCE_COLOR", "GITHUB_", "GITLAB_", "SITEWARD_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    return kept | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}", "COLUMNS": "120", "TERM": "dumb"}
 
 
 def _of_start(env: Mapping[str, str]) -> Mapping[str, str]:

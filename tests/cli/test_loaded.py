@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.loaded import base_environment, loaded
+from cli.conftest import base_environment, forks
 
 if TYPE_CHECKING:
     from cli.conftest import Program
@@ -27,12 +27,12 @@ def test_a_fork_is_as_a_process_of_its_own(
 ) -> None:
     """Exit code, output and errors, with input and at another moment."""
     env = base_environment() | checkout.env
-    forked = loaded().call(arguments, checkout.folder, env, stdin=stdin, moment=moment)
+    forked = forks().call(arguments, checkout.folder, env, stdin=stdin, moment=moment)
     assert forked == checkout.start(arguments, env, stdin=stdin, moment=moment)
 
 
 def test_what_an_interpreter_looks_at_when_it_starts_takes_one_of_its_own() -> None:
     """Such as the encoding of what is printed."""
-    assert loaded().suits(base_environment() | {"SITEWARD_STATS_URL": "x", "CI": "true"})
-    assert not loaded().suits(base_environment() | {"PYTHONIOENCODING": "latin-1"})
-    assert not loaded().suits(base_environment() | {"LC_ALL": "C", "TZ": "UTC"})
+    assert forks().suits(base_environment() | {"SITEWARD_STATS_URL": "x", "CI": "true"})
+    assert not forks().suits(base_environment() | {"PYTHONIOENCODING": "latin-1"})
+    assert not forks().suits(base_environment() | {"LC_ALL": "C", "TZ": "UTC"})

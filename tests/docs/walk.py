@@ -33,8 +33,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from cli.conftest import base_environment, start
-from cli.loaded import loaded
+from cli.conftest import base_environment, forks, start
 from siteward.platforms.fakery import CannotStandInError, Fake, serve
 
 if TYPE_CHECKING:
@@ -282,7 +281,7 @@ def _call(walk: Walk, line: str, *, is_hidden: bool) -> str:
         _export(walk, rest)
         return ""
     assert word != "siteward" or not walk.without_address, f"nothing says {walk.without_address}"
-    shell = loaded().shell(walk.env, walk.now().isoformat())
+    shell = forks().shell(walk.env, walk.now().isoformat())
     program = f'siteward() {{ {shlex.join(shell.words)} "$@"; }}'
     dates = {f"GIT_{role}_DATE": walk.now().isoformat() for role in ("AUTHOR", "COMMITTER")}
     done = subprocess.run(

@@ -74,8 +74,11 @@ class Loaded:
         self.process.wait()
 
     def suits(self, env: Mapping[str, str]) -> bool:
-        """Return whether an interpreter with that environment would start as this one has."""
-        return _of_start(env) == self.at_start
+        """Return whether an interpreter with that environment would start as this one has.
+
+        One whose coverage is measured has to end by itself, and tell.
+        """
+        return _of_start(env) == self.at_start and not any(name.startswith("COVERAGE_") for name in env)
 
     def call(self, words: Sequence[str], folder: Path, env: Mapping[str, str], *, stdin: str, moment: str) -> Ended:
         """Run the program with these arguments, in a folder, as if it were that moment, where one is given."""

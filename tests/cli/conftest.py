@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.loaded import SECONDS, Ended, loaded
+from cli.loaded import SECONDS, Ended, Loaded, loaded
 from siteward import platforms
 from siteward.platforms.fakery import Fake, Sandbox, serve
 
@@ -52,15 +52,16 @@ class Program:
         if not moment and "--as-of" in arguments and arguments[0] in {"who-can", "explain", "matrix", "review"}:
             moment = f"{arguments[arguments.index('--as-of') + 1][:10]}T00:00:00+00:00"
         env = base_environment() | self.env | env
-        process = loaded(tuple(sorted(base_environment().items())))
+        process = forks()
         if process.suits(env):
             done = process.call(arguments, self.folder, env, stdin=stdin, moment=moment)
         else:
-            done = self._start(arguments, env, stdin=stdin, moment=moment)
+            done = self.start(arguments, env, stdin=stdin, moment=moment)
         assert "Traceback" not in done.stderr, done.stderr
         return Result(done.returncode, done.stdout, done.stderr)
 
-    def _start(self, arguments: tuple[str, ...], env: dict[str, str], *, stdin: str, moment: str) -> Ended:
+    def start(self, arguments: tuple[str, ...], env: dict[str, str], *, stdin: str, moment: str) -> Ended:
+        """Run a verb in an interpreter of its own."""
         program = ["cli.clocked", moment] if moment else ["siteward"]
         done = subprocess.run(
             [sys.executable, "-m", *program, *arguments],
@@ -80,6 +81,11 @@ def base_environment() -> dict[str, str]:
     dropped = ("CI", "NO_COLOR", "FORCE_COLOR", "GITHUB_", "GITLAB_", "SITEWARD_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return kept | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}", "COLUMNS": "120", "TERM": "dumb"}
+
+
+def forks() -> Loaded:
+    """Return the process that has loaded the program, for forks of it."""
+    return loaded(tuple(sorted(base_environment().items())))
 
 
 def start(

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from cli.conftest import ROOT, base_environment
+from cli.conftest import ROOT, base_environment, forks
+from cli.loaded import ASKING
 from cli.repo import WHO
 
 if TYPE_CHECKING:
@@ -106,6 +107,11 @@ EMPTY: dict[str, Any] = {"comments": [], "issues": [], "labels": [], "change": N
 GITHUB = {
     "GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "example/access", "GITHUB_SERVER_URL": "https://github.test", "GITHUB_RUN_ID": "77",
 }  # fmt: skip
+PROGRAM = """\
+#!/bin/sh
+[ -z "$LOADED_SOCKET" ] || exec "{python}" -S -E "{asking}" "$@"
+exec "{python}" -m siteward "$@"
+"""
 ACTION = "./.github/actions/siteward"
 
 
@@ -137,7 +143,7 @@ class Forge:
         self.state.write_text(json.dumps(EMPTY))
         for name in ("gh", "glab"):
             self._tool(name, STUB.format(python=sys.executable, state=str(self.state)))
-        self._tool("siteward", f'#!/bin/sh\nexec "{sys.executable}" -m siteward "$@"\n')
+        self._tool("siteward", PROGRAM.format(python=sys.executable, asking=ASKING))
         (self.bin / "python3").symlink_to(sys.executable)
         self.origin, self.work = self.folder / "origin.git", self.folder / "work"
         self.git("init", "-q", "--bare", "-b", "main", str(self.origin), at=self.folder)
@@ -256,8 +262,9 @@ class Forge:
         assert "${{" not in step["run"], "an expression in a shell is a way in"
         text = {key: _value(value, job.known) for key, value in env.items()}
         self.seen.append((job.known.get("inputs.do", ""), set(filter(text.get, text))))
+        shell = forks().shell(self.environment(job.place, job.env | files | text))
         done = subprocess.run(
-            ["bash", "-e", "-c", step["run"]], cwd=job.place, env=self.environment(job.place, job.env | files | text),
+            ["bash", "-e", "-c", step["run"]], cwd=job.place, env=shell.env, pass_fds=shell.handles,
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         job.log += f"== {job.known.get('inputs.do', step.get('name'))} ({done.returncode})\n{done.stdout}{done.stderr}"
@@ -332,8 +339,9 @@ class Forge:
         return Ran(ok=done.returncode == 0, outputs=outputs, summary="", log=log, folder=place)
 
     def _shell(self, lines: list[str], place: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        shell = forks().shell(env)
         return subprocess.run(
-            ["bash", "-eo", "pipefail", "-c", "\n".join(lines)], cwd=place, env=env,
+            ["bash", "-eo", "pipefail", "-c", "\n".join(lines)], cwd=place, env=shell.env, pass_fds=shell.handles,
             capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
 

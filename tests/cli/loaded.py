@@ -28,6 +28,7 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+ASKING = Path(__file__).with_name("ask.py")
 SECONDS = 120.0
 """How long a call may take."""
 _AT_START = ("PYTHON", "LC_", "LANG", "TZ", "SSL_", "COVERAGE", "MALLOC", "LD_")
@@ -51,6 +52,15 @@ class Ended:
 
 
 @dataclass
+class Shell:
+    """How a shell runs the program: the words before its own arguments, its environment, and the files to pass on."""
+
+    words: list[str]
+    env: Mapping[str, str]
+    handles: list[int]
+
+
+@dataclass
 class Loaded:
     """The process that has loaded the program, with the socket to ask it for a fork."""
 
@@ -64,8 +74,11 @@ class Loaded:
         self.process.wait()
 
     def suits(self, env: Mapping[str, str]) -> bool:
-        """Return whether an interpreter with that environment would start as this one has."""
-        return _of_start(env) == self.at_start
+        """Return whether an interpreter with that environment would start as this one has.
+
+        One whose coverage is measured has to end by itself, and tell.
+        """
+        return _of_start(env) == self.at_start and not any(name.startswith("COVERAGE_") for name in env)
 
     def call(self, words: Sequence[str], folder: Path, env: Mapping[str, str], *, stdin: str, moment: str) -> Ended:
         """Run the program with these arguments, in a folder, as if it were that moment, where one is given."""
@@ -80,10 +93,18 @@ class Loaded:
             answering.close()
             return Ended(_wait(answer), *(_text_of(file) for file in files[2:]))
 
+    def shell(self, env: Mapping[str, str], moment: str = "") -> Shell:
+        """Return how a shell with that environment runs the program, as if it were that moment, where one is given."""
+        if not self.suits(env):
+            return Shell([sys.executable, "-m", *(["cli.clocked", moment] if moment else ["siteward"])], env, [])
+        handle = self.asking.fileno()
+        told = {"LOADED_SOCKET": str(handle), "LOADED_MOMENT": moment}
+        return Shell([sys.executable, "-S", "-E", str(ASKING)], {**env, **told}, [handle])
+
 
 @cache
 def loaded(env: tuple[tuple[str, str], ...]) -> Loaded:
-    """Return this session's process, started at the first call in that environment."""
+    """Return this session's process in that environment, started at the first call."""
     asking, asked = socket.socketpair()
     with asked:
         process = subprocess.Popen(
@@ -191,6 +212,9 @@ def _become(request: dict[str, Any], stdin: int) -> None:
 
     os.dup2(stdin, sys.stdin.fileno())  # which `multiprocessing` has led to nowhere
     os.close(stdin)
+    for name, place, buffering in (("stdout", 1, -1), ("stderr", 2, 1)):  # anew, as these files may be of another kind
+        before = getattr(sys, name)
+        setattr(sys, name, open(place, "w", buffering, before.encoding, before.errors, closefd=False))  # noqa: SIM115
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["env"])

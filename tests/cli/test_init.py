@@ -55,6 +55,14 @@ def files_of(program: Program) -> dict[str, str]:
     }
 
 
+def wait_until_asleep(process: int) -> None:
+    """Wait until a process waits: a signal just before a question is read is heard with the answer only, as in all of Python."""
+    state = Path(f"/proc/{process}/stat")
+    time.sleep(0.0 if state.exists() else 0.2)
+    while state.exists() and state.read_text().rpartition(")")[2].split()[0] in "RD":
+        time.sleep(0.01)
+
+
 def typed(program: Program, *words: str, arguments: tuple[str, ...] = ("init",)) -> tuple[int, str]:
     """Run at a terminal and answer each question when it is asked; return the exit code, and everything that was said.
 
@@ -76,7 +84,11 @@ def typed(program: Program, *words: str, arguments: tuple[str, ...] = ("init",))
                 break  # the other side is closed
             if answers and said[asked:].endswith(": "):
                 asked, word = len(said), answers.pop(0)
-                running.send_signal(signal.SIGINT) if word == "^C" else os.write(ours, f"{word}\n".encode())
+                if word != "^C":
+                    os.write(ours, f"{word}\n".encode())
+                    continue
+                wait_until_asleep(running.pid)
+                running.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             running.wait(60)
         running.kill()

@@ -23,7 +23,6 @@ import json
 import re
 import shlex
 import subprocess
-import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -34,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from cli.conftest import base_environment, start
+from cli.conftest import base_environment, forks, start
 from siteward.platforms.fakery import CannotStandInError, Fake, serve
 
 if TYPE_CHECKING:
@@ -282,12 +281,14 @@ def _call(walk: Walk, line: str, *, is_hidden: bool) -> str:
         _export(walk, rest)
         return ""
     assert word != "siteward" or not walk.without_address, f"nothing says {walk.without_address}"
-    program = f'siteward() {{ {shlex.quote(sys.executable)} -m cli.clocked {walk.now().isoformat()} "$@"; }}'
+    shell = forks().shell(walk.env, walk.now().isoformat())
+    program = f'siteward() {{ {shlex.join(shell.words)} "$@"; }}'
     dates = {f"GIT_{role}_DATE": walk.now().isoformat() for role in ("AUTHOR", "COMMITTER")}
     done = subprocess.run(
         ["bash", "-c", f"{program}\n{command}"],
         cwd=walk.folder,
-        env=walk.env | dates,
+        env={**shell.env, **dates},
+        pass_fds=shell.handles,
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,

@@ -347,7 +347,7 @@ def dependencies(changes: Sequence[Change], traits: Traits, live: Access) -> dic
 def _list_makers(changes: Sequence[Change]) -> dict[Key, tuple[Key, ...]]:
     """Return, of changes that take nothing, the keys of those that make the accounts and groups of the others."""
     keys_of_all = [change.key for change in changes]
-    makers = {key: (key,) for key in keys_of_all if key[0] in {"account", "group"}}
+    makers: dict[Key, tuple[Key, ...]] = {key: (key,) for key in keys_of_all if key[0] in {"account", "group"}}
     needs: dict[Key, tuple[Key, ...]] = {}
     for key in keys_of_all if makers else ():
         if key[0] == "grant":

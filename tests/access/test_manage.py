@@ -55,6 +55,25 @@ def test_what_the_file_does_not_grant_is_revoked() -> None:
     assert found.proposed[0].person == "anna"
 
 
+def test_what_differs_in_nothing_but_the_site_stands_in_one_series() -> None:
+    """Another role, another account, another cause or another line of the file begins the next."""
+    wished = [grant(name, "team-view-only", site) for name in ("anna", "ben") for site in (BLOG, SHOP)]
+    wished[-1] = grant("ben", "team-member")
+    line = Origin(AT)
+    desired = replace(wish(*wished), origins={resource.key: line for resource in wished})
+    found = proposed(live(Account("anna"), Account("ben")), desired)
+    assert [[step.key for step in series] for series in found.series] == [
+        [key("anna", BLOG), key("anna")], [key("ben", BLOG)], [key("ben")],
+    ]  # fmt: skip
+    lines = (Origin(AT), Origin(Span("access.yaml", 9, 3)))
+    told = tuple(replace(step, origin=line) for step, line in zip(found.proposed[:2], lines, strict=True))
+    assert [len(series) for series in replace(found, proposed=told).series] == [1, 1]
+    more = replace(found.proposed[1], change=Change(None, grant("anna", "team-view-only", SHOP, "extra")))
+    assert [len(series) for series in replace(found, proposed=(found.proposed[0], more)).series] == [1, 1]
+    late = (found.proposed[0], replace(found.proposed[1], due="start"))
+    assert [len(series) for series in replace(found, proposed=late).series] == [1, 1]
+
+
 def test_what_manages_leaves_out_is_not_looked_at() -> None:
     """A site outside `manages` is neither taken from nor given."""
     desired = replace(wish(grant("anna", "team-member", BLOG)), managed=frozenset({BLOG}))

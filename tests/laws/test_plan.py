@@ -11,12 +11,13 @@ from msgspec.structs import replace
 
 from siteward.access.case import unreachable_steps
 from siteward.access.change import Change, direction, patch
+from siteward.access.diagnostic import Span
 from siteward.access.guards import judge
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Subject, account_key, account_of, grant_key
 from siteward.access.plan import InstancePlan, compose
 from siteward.access.proposal import Proposal, manage
 from siteward.access.report import Report, exit_code, summarize
-from siteward.access.state import Desired, Live
+from siteward.access.state import Desired, Live, Origin
 from siteward.access.traits import Traits, is_site
 from strategies import ME, NOW, instance_plans, lives, plans, policies, proposals, remarks, some, traits
 
@@ -235,6 +236,22 @@ def test_plans_are_the_same_for_the_same_world(case: tuple[Proposal, InstancePla
         compose(variant, judge(variant, as_of=NOW), instance="a", origin="b") for variant in (proposal, turned)
     )
     assert first.steps == second.steps
+
+
+@given(proposals(hostile=True), st.booleans())
+def test_what_is_judged_once_is_judged_alike_one_by_one(proposal: Proposal, allow_delete: bool) -> None:  # noqa: FBT001
+    """Guards and steps are the same where each change is looked at by itself and not in its series."""
+    line = Origin(Span("access.yaml", 7, 3), wildcard="*")
+    given_by_one_line = [replace(proposed, origin=line) for proposed in proposal.proposed]
+    together, apart = (replace(proposal, proposed=tuple(given_by_one_line)) for _ in range(2))
+    vars(apart)["series"] = tuple((proposed,) for proposed in apart.proposed)
+    assert [proposed for series in together.series for proposed in series] == given_by_one_line
+    first, second = (judge(variant, as_of=NOW, allow_delete=allow_delete) for variant in (together, apart))
+    assert first == second
+    whole, single = (
+        compose(variant, said, instance="a", origin="b") for variant, said in ((together, first), (apart, second))
+    )
+    assert whole == single
 
 
 @given(proposals(), st.data())

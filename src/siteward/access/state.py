@@ -17,7 +17,6 @@ from msgspec.structs import replace
 from siteward.access.api_key import ApiKey, LiveKey
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.access.model import (
-    NO_EXTRAS,
     Access,
     Account,
     Grant,
@@ -410,7 +409,7 @@ def _default_grant(wish: Grant, have: Grant | None, traits: Traits) -> Grant:
     if have is not None and not declarable(have, traits):
         return have
     if extras is None:
-        extras = (have.extras if have is not None else None) or NO_EXTRAS
+        extras = (have.extras if have is not None else None) or frozenset()
     if included := [extra for extra in extras if wish.role in traits.included.get(extra, ())]:
         extras = extras.difference(included)
     if have is not None and have.role == wish.role and have.extras == extras:

@@ -24,13 +24,7 @@ from siteward.access.hosts import domain_in
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Scope, Subject, account_key, account_of
 from siteward.access.state import Listing, Live, Site
 from siteward.platforms.interface import native
-from siteward.platforms.matomo.groups import (
-    BLIND_SPOT,
-    PLUGIN,
-    build_groups,
-    read_groups,
-    report_unclear,
-)
+from siteward.platforms.matomo.groups import BLIND_SPOT, PLUGIN, build_groups, read_groups, report_unclear
 from siteward.platforms.matomo.native_state import NativeState, People, is_anonymous, is_pending, spellings
 from siteward.platforms.matomo.probe import LDAP, is_on
 from siteward.platforms.matomo.roles import SUPERUSER, choose_onboarding, plugin_of, version_of

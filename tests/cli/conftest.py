@@ -78,14 +78,14 @@ class Program:
 
 def base_environment() -> dict[str, str]:
     """The environment without anything that would change what the program does."""
-    dropped = ("CI", "NO_COLOR", "FORCE_COLOR", "GITHUB_", "GITLAB_", "SITEWARD_")
+    dropped = ("CI", "NO_COLOR", "FORCE_COLOR", "GITHUB_", "GITLAB_", "PYTEST_", "SITEWARD_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return kept | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}", "COLUMNS": "120", "TERM": "dumb"}
 
 
 def forks() -> Loaded:
     """Return the process that has loaded the program, for forks of it."""
-    return loaded(tuple(sorted(base_environment().items())))
+    return loaded(base_environment())
 
 
 def start(

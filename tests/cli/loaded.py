@@ -102,9 +102,16 @@ class Loaded:
         return Shell([sys.executable, "-S", "-E", str(ASKING)], {**env, **told}, [handle])
 
 
+def loaded(env: Mapping[str, str]) -> Loaded:
+    """Return this session's process for that environment, started at the first call.
+
+    There is one for each way in which an interpreter starts, and few of those: what a fork gets comes with the call.
+    """
+    return _start(tuple(sorted(_of_start(env).items())))
+
+
 @cache
-def loaded(env: tuple[tuple[str, str], ...]) -> Loaded:
-    """Return this session's process in that environment, started at the first call."""
+def _start(env: tuple[tuple[str, str], ...]) -> Loaded:
     asking, asked = socket.socketpair()
     with asked:
         process = subprocess.Popen(
@@ -112,7 +119,7 @@ def loaded(env: tuple[tuple[str, str], ...]) -> Loaded:
             env=dict(env), pass_fds=[asked.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
-    made = Loaded(process, asking, _of_start(dict(env)))
+    made = Loaded(process, asking, dict(env))
     atexit.register(made.stop)
     return made
 

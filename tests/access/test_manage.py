@@ -388,11 +388,15 @@ def test_without_memory_leavers_cannot_be_told() -> None:
 
 
 def test_who_is_gone_but_keeps_access_out_of_sight_is_told() -> None:
-    """`manages` confines what is done, not what is said."""
-    desired = replace(wish(declared=[declared_user("mia", ending="suspended")]), managed=frozenset({BLOG}))
-    found = proposed(live(grant("mia", "team-member")), desired)
-    assert found.changes == ()
-    assert "shop.example.org" in said(found, "out-of-scope")[0]
+    """`manages` confines what is done, not what is said; and in whatever order they were read."""
+    gone = [declared_user(name, ending="suspended") for name in ("mia", "abe")]
+    desired = replace(wish(declared=gone), managed=frozenset({BLOG}))
+    for names in (("mia", "abe"), ("abe", "mia")):
+        found = proposed(live(*(grant(name, "team-member") for name in names)), desired)
+        assert found.changes == ()
+        told = said(found, "out-of-scope")
+        assert [message.split()[0] for message in told] == ["abe", "mia"]
+        assert all("shop.example.org" in message for message in told)
 
 
 # -- first meetings

@@ -450,7 +450,7 @@ def _warn_out_of_scope(classification: Classification) -> Iterator[Diagnostic]:
             for scope in rights:
                 if is_site(scope) and scope not in managed:
                     outside[subject.name].append(scope)
-    for name, scopes in outside.items():
+    for name, scopes in sorted(outside.items()):
         sites = ", ".join(sorted(map(str, scopes)))
         yield warning(
             "out-of-scope",

@@ -434,9 +434,10 @@ def test_a_journal_of_a_newer_format_is_said_to_be_one(tmp_path: Path) -> None:
         ({"kind": "torn", "at": 1799571600, "run": "", "bytes": 3}, "/at: should be a time"),
         ({"kind": "end", **MOMENT, "outcomes": {"won": 1}, "last": ""}, "/outcomes/won: should be one of"),
         ({"kind": "intent", **MOMENT, "steps": "s1"}, "/steps: should be a list"),
+        ({"kind": "intent", **MOMENT, "steps": [["s1"]]}, "/steps/0: should be a text"),
         ({"kind": "outcome", **MOMENT, "results": ["s1"]}, "/results: should be an object"),
     ],
-    ids=["no-kind", "kind", "missing", "text", "truth", "no-offset", "number", "key", "steps", "results"],
+    ids=["no-kind", "kind", "missing", "text", "truth", "no-offset", "number", "key", "steps", "step", "results"],
 )
 def test_a_line_that_no_release_writes_is_named(tmp_path: Path, line: dict[str, object], words: str) -> None:
     """Missing members and wrong types break the journal, sealed or not: line, member and what it should be are told."""
@@ -444,6 +445,16 @@ def test_a_line_that_no_release_writes_is_named(tmp_path: Path, line: dict[str, 
         recall(appended(written(tmp_path), line))
     assert (found.value.line, words in found.value.why) == (LINES + 1, True)
     assert "restore the journal" in found.value.hint
+
+
+def test_a_step_without_a_name_is_named(tmp_path: Path) -> None:
+    """A part may hold anything that is JSON; what is to name a step and is no text breaks the journal."""
+    step = {"step": ["s1"], "before": None, "after": None}
+    path = appended(
+        written(tmp_path), {"kind": "intent", **MOMENT, "steps": ["s1"]}, {"part": "ann", "steps": [step]}
+    )
+    with pytest.raises(JournalBrokenError, match="/ann/steps/0: should name a step"):
+        recall(path)
 
 
 @pytest.mark.parametrize(

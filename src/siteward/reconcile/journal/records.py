@@ -250,10 +250,17 @@ def _declare(users: dict[str, tuple[str, str | None]], handle: str, told: object
 
 def _join_intent(header: dict[str, Any], parts: Iterable[Part], _: Known) -> None:
     order = _list_of(header, "steps")
-    steps = {}
+    for at, name in enumerate(order):
+        if not isinstance(name, str):
+            raise CodecError(f"/steps/{at}", "should be a text")
+    steps: dict[str, object] = {}
     for part in parts:
-        for step in _list_of(part, "steps"):
-            steps[step.get("step") if isinstance(step, dict) else None] = step
+        for at, step in enumerate(_list_of(part, "steps")):
+            match step:
+                case {"step": str(name)}:
+                    steps[name] = step
+                case _:
+                    raise CodecError(f"/{part['part']}/steps/{at}", "should name a step")
     header["steps"] = [steps.pop(name) for name in order if name in steps]
     if steps:
         raise CodecError("/steps", "are not those of the parts")

@@ -61,6 +61,7 @@ def test_two_values_for_one_thing_are_refused_with_their_place() -> None:
 
 NO_KEYS: tuple[list[str], ...] = (
     [],
+    ["grants"],
     ["grant"],
     ["account"],
     ["account", "anna", "x"],

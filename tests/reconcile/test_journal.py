@@ -447,13 +447,18 @@ def test_a_line_that_no_release_writes_is_named(tmp_path: Path, line: dict[str, 
     assert "restore the journal" in found.value.hint
 
 
-def test_a_step_without_a_name_is_named(tmp_path: Path) -> None:
-    """A part may hold anything that is JSON; what is to name a step and is no text breaks the journal."""
-    step = {"step": ["s1"], "before": None, "after": None}
-    path = appended(
-        written(tmp_path), {"kind": "intent", **MOMENT, "steps": ["s1"]}, {"part": "ann", "steps": [step]}
-    )
-    with pytest.raises(JournalBrokenError, match="/ann/steps/0: should name a step"):
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ({"step": ["s1"], "before": None, "after": {}}, "should name a step"),
+        ({"step": "s1", "before": None, "after": None}, "should have a side"),
+    ],
+)
+def test_a_step_that_no_release_writes_is_named(tmp_path: Path, step: dict[str, object], words: str) -> None:
+    """A part may hold anything that is JSON; a step without a name in text or without a side breaks the journal."""
+    header = {"kind": "intent", **MOMENT, "steps": ["s1"]}
+    path = appended(written(tmp_path), header, {"part": "ann", "steps": [step]})
+    with pytest.raises(JournalBrokenError, match=f"/ann/steps/0: {words}"):
         recall(path)
 
 

@@ -177,7 +177,7 @@ def _make_key_serializer() -> Serializer:
 
     def decode(data: Data, path: str) -> Any:
         key = texts.decode(data, path)
-        if not key or len(key) != KEY_LENGTHS.get(key[0], len(key)):
+        if not key or len(key) != KEY_LENGTHS.get(key[0]):
             raise CodecError(path, "should be the key of a resource")
         return key
 

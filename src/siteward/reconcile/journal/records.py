@@ -257,6 +257,8 @@ def _join_intent(header: dict[str, Any], parts: Iterable[Part], _: Known) -> Non
     for part in parts:
         for at, step in enumerate(_list_of(part, "steps")):
             match step:
+                case {"before": None, "after": None}:
+                    raise CodecError(f"/{part['part']}/steps/{at}", "should have a side, before or after")
                 case {"step": str(name)}:
                     steps[name] = step
                 case _:

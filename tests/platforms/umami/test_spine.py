@@ -18,11 +18,13 @@ from siteward.platforms.umami.fake import UmamiFake
 from siteward.platforms.umami.fake.worlds import PASSWORD
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
     from pathlib import Path
 
     from werkzeug.wrappers import Request
 
     from siteward.access.report import Report
+    from siteward.platforms.umami.fake.rows import Session
 
 DOCS = "docs.example.org"
 CODE = "POST ^/api/teams/[^/]+$"
@@ -213,42 +215,55 @@ def test_a_503_that_stays_says_what_to_do_at_the_proxy(tmp_path: Path) -> None:
 
 
 @dataclass
-class Flushing(httpx.BaseTransport):
-    """Forgets every session right before the request of a number, as when their hour is over or Redis was emptied."""
+class Ending(httpx.BaseTransport):
+    """Lets something happen to the sessions right before the request of a number, and counts the requests."""
 
     behind: httpx.BaseTransport
-    fake: UmamiFake
+    happens: Callable[[], None]
     at: int = 0
     count: int = 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.count += 1
         if self.count == self.at:
-            self.fake.state.sessions.clear()
+            self.happens()
         return self.behind.handle_request(request)
 
 
-def _with_redis(folder: Path, release: str = "3.2", at: int = 0) -> tuple[Rig, Flushing]:
+def _with_redis(
+    folder: Path, release: str = "3.2", at: int = 0, sessions: MutableMapping[str, Session] | None = None,
+    happens: Callable[[], None] | None = None,
+) -> tuple[Rig, Ending]:  # fmt: skip
     fake = fake_of(WORLD, release)
     fake.redis = True
+    if sessions is not None:
+        fake.state.sessions = sessions
     rig = Rig(folder, fake, DOCUMENT)
-    flushing = Flushing(rig.axe, fake, at)
-    rig.instance = replace(rig.instance, link=replace(rig.instance.link, transport=flushing))
-    return rig, flushing
+    ending = Ending(rig.axe, happens or fake.state.sessions.clear, at)
+    rig.instance = replace(rig.instance, link=replace(rig.instance.link, transport=ending))
+    return rig, ending
 
 
-def test_a_token_that_ends_while_we_work_costs_a_login_and_no_write_twice(tmp_path: Path) -> None:
-    """Reading, planning and applying included: with Redis a token lasts an hour, and a long apply is longer."""
-    plain, counted = _with_redis(tmp_path / "plain")
+def costs_a_login_and_no_write_twice(
+    folder: Path, every: int, sessions: MutableMapping[str, Session] | None = None,
+    happens: Callable[[], None] | None = None,
+) -> None:  # fmt: skip
+    """Apply anew with the sessions ended before one request in `every`: by `happens`, or as when Redis was emptied."""
+    plain, counted = _with_redis(folder / "plain", sessions=sessions, happens=happens)
     before = plain.fake.writes
     assert _statuses(plain.apply(made(plain))) == {"done"}
     writes = plain.fake.writes - before
-    for number in range(1, counted.count + 1, 4):
-        rig, _ = _with_redis(tmp_path / str(number), at=number)
+    for number in range(1, counted.count + 1, every):
+        rig, _ = _with_redis(folder / str(number), at=number, sessions=sessions, happens=happens)
         before = rig.fake.writes
         assert _statuses(rig.apply(made(rig))) == {"done"}, number
         assert rig.fake.writes - before == writes, number
         assert rig.access() == plain.access(), number
+
+
+def test_a_token_that_ends_while_we_work_costs_a_login_and_no_write_twice(tmp_path: Path) -> None:
+    """Reading, planning and applying included: with Redis a token lasts an hour, and a long apply is longer."""
+    costs_a_login_and_no_write_twice(tmp_path, 4)
 
 
 @pytest.mark.parametrize("release", ["3.2", "3.1", "2.20"])

@@ -151,6 +151,12 @@ class Grant(Struct, frozen=True, gc=False):
         """The key that tells this resource from all others of the instance."""
         return grant_key(self.subject, self.scope)
 
+    @property
+    def listed_extras(self) -> tuple[str, ...] | None:
+        """The extras in their order, as documents have them; `()` where there are none, the same one each time."""
+        extras = self.extras
+        return tuple(sorted(extras)) if extras else () if extras is not None else None
+
 
 Resource: TypeAlias = Account | Group | Member | Grant
 

@@ -244,10 +244,10 @@ class Tables:
 def _to_side(resource: Resource, account: int, scope: int) -> Side:
     """Return one side of a change as its row; `account` and `scope` are their places."""
     if isinstance(resource, Grant):
-        by_account, extras = resource.subject.kind == "account", resource.extras
+        by_account = resource.subject.kind == "account"
         return GrantRow(
             account=account if by_account else None,
-            extras=tuple(sorted(extras)) if extras else () if extras is not None else None,
+            extras=resource.listed_extras,
             group=None if by_account else resource.subject.name,
             role=resource.role,
             scope=scope,

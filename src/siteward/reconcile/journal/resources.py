@@ -30,9 +30,9 @@ def row_of(resource: Resource | None) -> Any:
     """Return a resource as data that can be written, `None` for none."""
     if not isinstance(resource, Grant):
         return None if resource is None else _encode(resource)
-    extras, scope = resource.extras, resource.scope
+    scope = resource.scope
     return _GrantRow(
-        extras=tuple(sorted(extras)) if extras else () if extras is not None else None,
+        extras=resource.listed_extras,
         role=resource.role,
         scope=scope if scope.name else {"kind": scope.kind},
         subject=resource.subject,

@@ -8,7 +8,9 @@ when it is asked for.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from siteward.access.diagnostic import Span
@@ -23,16 +25,24 @@ COLUMN_BITS = 25
 
 _COLUMN = (1 << COLUMN_BITS) - 1
 
+# Patterns that few files need stay texts: `re` compiles them at their first use.
+PLAIN_PAIR = r"([\w.@-]+): (\"[^\"]*\"|'[^']*'|\[[^\]]*\]|[^,}\n]+)"
+"""A key and its value in what is known to be a plain row (see `plain_rows`)."""
+_PLAIN_ITEM = r"\"[^\"]*\"|'[^']*'|[^\s,\]][^,\]]*"
+
 
 class Table(dict[str, "Value"]):
-    """A mapping of the file; after its own place, at `base`, come those of each key and its value."""
+    """A mapping of the file; after its own place, at `base`, come those of each key and its value.
+
+    Below 0, `base` is the complement of where the text of a plain row begins, in which they are found when asked for.
+    """
 
     __slots__ = ("base",)
     base: int
 
 
 class Items(list["Value"]):
-    """A list of the file; after its own place, at `base`, come those of its items."""
+    """A list of the file; after its own place, at `base`, come those of its items. Below 0, `base` is as in `Table`."""
 
     __slots__ = ("base",)
     base: int
@@ -76,8 +86,7 @@ class Source:
 
     def mark(self, container: Table | Items, number: int) -> Span:
         """Return the place, without an end, of a container's key or item by its number; far cheaper than `key_at`."""
-        offset = 1 + (2 * number if isinstance(container, Table) else number)
-        place = self._places[container.base + offset]
+        place = self._place(container, number, key=True)
         return Span(self.file, (place >> COLUMN_BITS) + 1, (place & _COLUMN) + 1)
 
     def has(self, path: Path) -> bool:
@@ -111,14 +120,23 @@ class Source:
                 break
             if isinstance(node, Table):
                 wants_key = key and depth == len(path)
-                place = self._places[node.base + 1 + 2 * number + (not wants_key)]
+                place = self._place(node, number, key=wants_key)
                 if wants_key:
                     return place, str(step)
                 node = node[str(step)]
             elif isinstance(node, Items):
-                place = self._places[node.base + 1 + number]
+                place = self._place(node, number, key=False)
                 node = node[number]
         return place, node
+
+    def _place(self, container: Table | Items, number: int, *, key: bool) -> int:
+        """Return the place of a container's value, or of the `key` of it, by its number."""
+        base = container.base
+        if base >= 0:
+            return self._places[base + 1 + (2 * number + (not key) if isinstance(container, Table) else number)]
+        offset = _find_plain(self.text, container, number, key=key)
+        line = self._line_at(offset)
+        return line << COLUMN_BITS | offset - self._begins[line]
 
     def _number_of(self, node: Value, step: str | int) -> int | None:
         """Return the number of a key or item in a container; `None` where there is no such one."""
@@ -135,6 +153,13 @@ class Source:
         line, column = place >> COLUMN_BITS, place & _COLUMN
         text = self._line(line)
         return Span(self.file, line + 1, column + 1, line + 1, _find_end(text, column, value) + 1)
+
+    def _line_at(self, offset: int) -> int:
+        """Return the number of the line, from 0, that holds a character of the text."""
+        text, begins = self._unified, self._begins
+        while begins[-1] <= offset and (end := text.find("\n", begins[-1])) >= 0:
+            begins.append(end + 1)
+        return bisect_right(begins, offset) - 1
 
     def _line(self, number: int) -> str:
         """Return a line without its end, by its number from 0; empty beyond the last. A large file is not split for a few."""
@@ -188,6 +213,13 @@ def _rename_keys(value: Value, names: Mapping[Path, str], around: set[Path], at:
         items.base = value.base
         return items
     return value
+
+
+def _find_plain(text: str, container: Table | Items, number: int, *, key: bool) -> int:
+    """Return where in the text the value with this number is in a plain row, or in a list there; or the `key` of it."""
+    row = isinstance(container, Table)
+    parts = re.compile(PLAIN_PAIR if row else _PLAIN_ITEM).finditer(text, ~container.base)
+    return next(islice(parts, number, None)).start(2 if row and not key else 0)
 
 
 def split_lines(text: str) -> tuple[str, ...]:

@@ -14,7 +14,6 @@ from array import array
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import yaml
-from yaml.error import MarkedYAMLError, YAMLError
 from yaml.events import (
     AliasEvent,
     DocumentEndEvent,
@@ -27,108 +26,21 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from siteward.access.diagnostic import Diagnostic, Span, error
+from siteward.access.diagnostic import Span, error
+from siteward.declaration.plain_rows import take_out
 from siteward.declaration.source import COLUMN_BITS, Items, Source, Table, split_lines
+from siteward.declaration.yaml_faults import YamlSyntaxError, explain, find_stray_character
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from yaml.error import Mark
-
+    from siteward.access.diagnostic import Diagnostic
+    from siteward.declaration.plain_rows import Run
     from siteward.declaration.source import Path, Value
 
 
-_STRAY = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
-_UNPRINTABLE = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"  # the same among ASCII, which is what most files are
-_RESERVED = {"*": "an alias", "!": "a tag", "&": "an anchor", "@": "reserved", "`": "reserved", "%": "a directive"}
-
-
-class YamlSyntaxError(Exception):
-    """A fault after which a file cannot be read any further."""
-
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
-
-
-def _error_at(code: str, message: str, at: Span, *, hint: str | None = None) -> Diagnostic:
-    """Return an error about a place in a file."""
-    return error(code, message, at=at, hint=hint)
-
-
-def _find_stray_character(file: str, text: str) -> Diagnostic | None:
-    """Return an error about the first character that YAML texts must not hold, if there is one.
-
-    Besides control characters these are the byte order mark and the three line separators that YAML 1.1 and
-    1.2 count differently, so that every reader sees the same lines.
-    """
-    if text.startswith("\ufeff"):
-        return _error_at(
-            "byte-order-mark",
-            "the file begins with a byte order mark",
-            Span(file, 1, 1),
-            hint="save it as UTF-8 without BOM",
-        )
-    stray = re.search(_UNPRINTABLE if text.isascii() else _STRAY, text)
-    if stray is None:
-        return None
-    before = text[: stray.start()]
-    lines = split_lines(before)
-    return _error_at(
-        "bad-character",
-        f"the character U+{ord(stray.group()):04X} cannot stand in a YAML file",
-        Span(file, len(lines), len(lines[-1]) + 1),
-        hint=r'remove it, or write it as an escape in double quotes: "\x1b"',
-    )
-
-
-def _explain(file: str, text: str, problem: YAMLError) -> Diagnostic:
-    """Return a parser's exception as a diagnostic, in our words and with a place counted from 1."""
-    if not isinstance(problem, MarkedYAMLError):
-        return _error_at("yaml", f"not YAML: {problem}", Span(file, 1, 1))
-    mark: Mark | None = problem.problem_mark or problem.context_mark
-    line, column = (mark.line, mark.column) if mark else (0, 0)
-    at = Span(file, line + 1, column + 1)
-    lines = split_lines(text)
-    shown = lines[line] if line < len(lines) else ""
-    if re.match(r" *\t", shown):
-        return _error_at(
-            "tab",
-            "a tab where YAML wants spaces",
-            Span(file, line + 1, shown.index("\t") + 1),
-            hint="indent with spaces",
-        )
-    if (quoted := _advise_quotes(file, problem, lines)) is not None:
-        return quoted
-    message = (problem.problem or "cannot be read").replace(
-        "found character that cannot start any token", "a character that cannot begin a value"
-    )
-    if problem.context and problem.context_mark and problem.context_mark.line != line:
-        message = f"{message} ({problem.context} that begins on line {problem.context_mark.line + 1})"
-    hint = None
-    if "mapping values are not allowed" in message:
-        message, hint = "a second `: ` in one line", "quote the value, or begin a new line"
-    return _error_at("yaml", f"not YAML: {message}", at, hint=hint)
-
-
-def _advise_quotes(file: str, problem: MarkedYAMLError, lines: Sequence[str]) -> Diagnostic | None:
-    """Return the advice to quote, where a value begins with a character that YAML keeps for itself."""
-    for mark in (problem.context_mark, problem.problem_mark):
-        if mark is None or mark.line >= len(lines):
-            continue
-        rest = lines[mark.line][mark.column :]
-        if rest[:1] in _RESERVED:
-            word = re.match(r"[^\s,\]}]*", rest)
-            text = word.group() if word else rest[:1]
-            return error(
-                "unquoted",
-                f"`{text}` without quotes is {_RESERVED[rest[0]]} to YAML",
-                at=Span(file, mark.line + 1, mark.column + 1, mark.line + 1, mark.column + 1 + len(text)),
-                hint=f'quote it: "{text}"',
-                suggestion=f'"{text}"',
-            )
-    return None
-
+LARGE = 100_000
+"""The fewest characters of a text that is searched for plain rows first."""
 
 MAX_DEPTH = 32
 """The most levels of nesting."""
@@ -173,7 +85,7 @@ class Position(Protocol):
 
 
 class Event(Protocol):
-    """An event of the parser; `anchor`, `tag`, `value` and `style` only where the class of the event has them."""
+    """An event of the parser; all but the marks only where the class of the event has them."""
 
     start_mark: Position
     end_mark: Position
@@ -181,6 +93,7 @@ class Event(Protocol):
     tag: str | None
     value: str
     style: str | None
+    flow_style: bool | None
 
 
 def read(file: str, text: str) -> tuple[Source | None, tuple[Diagnostic, ...]]:
@@ -188,17 +101,37 @@ def read(file: str, text: str) -> tuple[Source | None, tuple[Diagnostic, ...]]:
 
     There is no `Source` where the text does not parse, or is not one document with a mapping in it.
     """
-    stray = _find_stray_character(file, text)
+    stray = find_stray_character(file, text)
     if stray is not None:
         return None, (stray,)
+    if len(text) >= LARGE and (source := _read_large(file, text)) is not None:
+        return source, ()
     reader = _YamlReader(file, text)
     try:
         data = reader.document()
     except YamlSyntaxError as fault:
         return None, (*reader.faults, fault.diagnostic)
     except yaml.YAMLError as problem:
-        return None, (*reader.faults, _explain(file, text, problem))
+        return None, (*reader.faults, explain(file, text, problem))
     return Source(file, text, data, reader.places, frozenset(reader.holes)), tuple(reader.faults)
+
+
+def _read_large(file: str, text: str) -> Source | None:
+    """Return a file's data, its runs of plain rows read without the parser; `None` where it is better read without them."""
+    if "\r" in text or "?" in text:
+        return None
+    shared: dict[str, str] = {}
+    shortened, runs = take_out(text, shared)
+    if not runs:
+        return None
+    reader = _YamlReader(file, shortened, shared, runs)
+    try:
+        data = reader.document()
+    except (YamlSyntaxError, yaml.YAMLError):
+        return None
+    if reader.faults or reader.runs:
+        return None
+    return Source(file, text, data, reader.places, frozenset())
 
 
 def slow_events(text: str) -> Callable[[], Event]:
@@ -238,16 +171,22 @@ def _pack_place(event: Event) -> int:
 
 
 class _YamlReader:
-    """A builder of tables and lists from events, which collects faults, and the paths of values left out (`holes`)."""
+    """A builder of tables and lists from events, which collects faults, and the paths of values left out (`holes`).
 
-    def __init__(self, file: str, text: str) -> None:
+    `runs` are the rows that stand-ins in the text stand for, by place; those that were not met yet.
+    """
+
+    def __init__(
+        self, file: str, text: str, shared: dict[str, str] | None = None, runs: dict[int, Run] | None = None
+    ) -> None:
         self.file = file
         self.places: array[int] = array("Q")
         self.faults: list[Diagnostic] = []
         self.holes: list[Path] = []
         self._next = open_events(text)
         self._asking = split_lines(text) if "?" in text else None
-        self._shared: dict[str, str] = {}
+        self._shared = {} if shared is None else shared
+        self.runs = runs or {}
         self._plain: set[str] = set()  # those known to be text, although they begin as other values can
         self._anchors: dict[str, tuple[Value, int]] = {}
         self._open: set[str] = set()
@@ -305,6 +244,11 @@ class _YamlReader:
         while type(event := following()) is not _TABLE_END:
             if type(event) is _SCALAR and plain_keys and event.tag is event.anchor is None and (text := event.value):
                 key: str | None = shared.setdefault(text, text)
+            elif (run := self._meet(start, event)) is not None:
+                following()
+                self._add_rows(table, run, event)
+                places += run.places
+                continue
             else:
                 key = self._read_key(event)
             value_event = following()
@@ -348,6 +292,10 @@ class _YamlReader:
                 and (event.style or text[0] not in _NOT_TEXT or text in plain)
             ):
                 value: Value | None = shared.setdefault(text, text)
+            elif (run := self._meet(start, event)) is not None:
+                items += run.rows
+                places += run.places
+                continue
             else:
                 path.append(len(items))
                 value = self._read_container(event) if type(event) in _BEGINS else self._read_value(event)
@@ -360,6 +308,24 @@ class _YamlReader:
         items.base = len(self.places)
         self.places.extend(places)
         return items
+
+    def _meet(self, start: Event, event: Event) -> Run | None:
+        """Return the rows for which an event stands, if it does, in what `start` begins, and they may be there."""
+        run = self.runs.get(_pack_place(event)) if self.runs else None
+        if run is None or type(event) is not _SCALAR or event.value or not event.style:
+            return None
+        of_lines = not start.flow_style and run.keyed is (type(start) is _TABLE) and event.tag is event.anchor is None
+        if not of_lines or len(self._path) + 2 >= MAX_DEPTH:
+            return None
+        self._values += run.values
+        return self.runs.pop(run.place)
+
+    def _add_rows(self, table: Table, run: Run, event: Event) -> None:
+        """Add rows to a table; raises `YamlSyntaxError` where it has one of their keys, which is told after a second reading."""
+        expected = len(table) + len(run.rows)
+        table.update(zip(run.keys, run.rows, strict=True))
+        if len(table) < expected:
+            raise self._fault("duplicate-key", "a key is given twice", event)
 
     def _read_key(self, event: Event) -> str | None:
         """Return the text of a key; `None`, with a diagnostic, where it is refused."""

@@ -122,24 +122,30 @@ class _Finder:
         text = self._text
         run = Run("", keyed=False, start=0, line=0)
         for found in re.finditer(_ROW, text, re.MULTILINE):
-            margin, keyed, start = found[1], found[4] is not None, found.start()
-            if start != run.stop or margin != run.margin or keyed is not run.keyed:
+            start, stop = found.span()
+            margin, _, _, key, *_ = parts = found.groups()
+            if start != run.stop or margin != run.margin or (key is None) is run.keyed:
                 yield run
-                run = Run(margin, keyed=keyed, start=start, line=run.end + text.count("\n", run.stop, start))
-            self._add(run, found)
+                line = run.end + text.count("\n", run.stop, start)
+                run = Run(margin, keyed=key is not None, start=start, line=line)
+            self._add(run, parts, stop)
         yield run
 
-    def _add(self, run: Run, found: re.Match[str]) -> None:
-        """Add a row to a run; one that has a key twice is left to the parser, so that the run ends before it."""
-        margin, item_braces, item_lines, key, braces, inner, lines = found.groups()
+    def _add(self, run: Run, parts: tuple[str | None, ...], stop: int) -> None:
+        """Add a row to a run; one that has a key twice is left to the parser, so that the run ends before it.
+
+        `parts` are the groups of its match, which ends at `stop`.
+        """
+        _, item_braces, item_lines, key, braces, inner, lines = parts
+        margin = len(run.margin)
         body = item_braces or item_lines or braces or lines or ""
         in_lines = bool(item_lines or lines)
-        indent = len(margin) + 2 if inner is None else len(inner)
+        indent = margin + 2 if inner is None else len(inner)
         pairs = self._pairs_of(body)
-        row, values = self._read(pairs, found.end() - len(body) - (0 if in_lines else 2), indent + 3 if in_lines else 4)
+        row, values = self._read(pairs, stop - len(body) - (0 if in_lines else 2), indent + 3 if in_lines else 4)
         if len(row) < len(pairs):
             return
-        place = run.end << COLUMN_BITS | len(margin)
+        place = run.end << COLUMN_BITS | margin
         if key is None:
             run.places.append(place + 2)
         else:
@@ -149,7 +155,7 @@ class _Finder:
         run.rows.append(row)
         run.values += values
         run.end += len(pairs) + (key is not None) if in_lines else 1
-        run.stop = found.end()
+        run.stop = stop
 
     def _read(self, pairs: list[tuple[str, str]], begin: int, gap: int) -> tuple[Table, int]:
         """Return a row of pairs as they are written, and the number of values in it.

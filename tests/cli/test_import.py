@@ -151,3 +151,17 @@ def test_adopting_all_from_nothing_leaves_nothing_to_plan(place: tuple[Program, 
     told = done.err.count("not adopted, so the next plan changes it")
     assert len(steps) == told
     assert ("unmanaged: revoke" in done.err) != remembered
+
+
+@pytest.mark.parametrize("verb", ["import", "init"])
+def test_a_file_that_is_wrong_is_not_passed_over(program: Program, verb: str) -> None:
+    """What the file beside it says of the instance may not be ignored because the file has an error somewhere."""
+    text = "version: 1\ninstances: {it: {platform: umami, url: https://stats.example.org, self: siteward}}\n"
+    (program.folder / "access.yaml").write_text(text)
+    result = program(
+        verb, "--out", "new.yaml", "--instance", "it", "--platform", "umami", "--url", "http://127.0.0.1:9"
+    )
+    assert result.code == 1
+    assert "missing-key" in result.out + result.err
+    assert "access.yaml:2:13" in result.out + result.err
+    assert not (program.folder / "new.yaml").exists()

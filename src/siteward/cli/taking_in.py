@@ -26,12 +26,15 @@ if TYPE_CHECKING:
 
 
 def existing_project(session: Session) -> Project | None:
-    """Return the project whose declaration this session would use, `None` where there is none or it cannot be read."""
+    """Return the project whose declaration this session would use, `None` where there is none.
+
+    Raises `StoppedError` with everything that is wrong with its files: what they declare is not passed over.
+    """
     try:
-        project = open_project(find_config(session), "import")
+        root = find_config(session)
     except click.ClickException:
         return None
-    return project if isinstance(project, Project) else None
+    return open_file(root, "import") if root.exists() else None
 
 
 def refuse_declared(out: Path, name: str, *, again: str = "--out names another file") -> None:

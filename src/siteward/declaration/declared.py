@@ -32,7 +32,7 @@ EVERY = "*"
 """The instance name under which a setting for all instances stands."""
 
 
-class Location(Struct, frozen=True, eq=False):
+class Location(Struct, frozen=True, eq=False, gc=False):
     """A path in a file's data, from which the places of values and keys are looked up only when they are needed."""
 
     source: Source
@@ -103,7 +103,7 @@ class Site(Struct, frozen=True, kw_only=True):
         return self.location.at("public", *((instance,) if instance in self.public else ()))
 
 
-class User(Struct, frozen=True, kw_only=True):
+class User(Struct, frozen=True, kw_only=True, gc=False):
     """A declared person or service.
 
     `id` is the directory's. `attests` are the moments since which the person has what the names say. `also` is access
@@ -266,7 +266,7 @@ class Bound(Struct, frozen=True, kw_only=True):
     at: Span
 
 
-class Grant(Struct, frozen=True, kw_only=True):
+class Grant(Struct, frozen=True, kw_only=True, gc=False):
     """One entry of `grants`. Without `sites` and `metasites` its role is the account's.
 
     `on` is `None` for all instances; `extras` are `None` where the grant gives none; `bound` is the including file's.

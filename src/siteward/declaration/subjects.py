@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from siteward.declaration.draft import Draft
 
 
-class Identity(Struct, frozen=True):
+class Identity(Struct, frozen=True, gc=False):
     """A declared user on one instance. `account` is the live spelling, or the login as it will be created.
 
     `renamed` is the wanted login where only a former one is live. `ending` is the reason why all grants of the user are
@@ -218,7 +218,7 @@ class _LiveAccounts:
         return self.live_name(name) or self._by_email.get(name.casefold())
 
 
-class Standing(Struct, frozen=True):
+class Standing(Struct, frozen=True, gc=False):
     """The state of a grant for a subject at one time: the `way` by which it holds and its end, or why it is `over`."""
 
     way: Way | None = None
@@ -230,7 +230,7 @@ PLAIN = Standing(DIRECT[0])
 """The standing of a grant without dates for a user who is named directly."""
 
 
-class Principal(Struct, frozen=True):
+class Principal(Struct, frozen=True, gc=False):
     """A subject that a grant is for, the ways that lead to it, and the user behind it, if there is one.
 
     `usual` is the standing of a grant that has no dates of its own.

@@ -39,7 +39,7 @@ class Severity(IntEnum):
         return self.name.lower()
 
 
-class Span(Struct, frozen=True, order=True):
+class Span(Struct, frozen=True, order=True, gc=False):
     """A place in a declaration: path as people know it; lines and columns count from 1, the end is exclusive."""
 
     file: str

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from siteward.access.model import Access, Account, Key, Resource, account_of
 from siteward.access.state import Desired, Live, Memory
+
+
+class KnownNames(Mapping[str, Mapping[str, str | None]]):
+    """Account names by instance, each with the handle of its declared user, if it has one.
+
+    Those of an instance are found when somebody first asks for them: only outputs that hide names do.
+    """
+
+    def __init__(self, instances: Iterable[str], find: Callable[[str], Mapping[str, str | None]]) -> None:
+        """Take over the names of the instances, and the function that finds the account names of one."""
+        self._instances = dict.fromkeys(instances)
+        self._find = find
+        self._found: dict[str, Mapping[str, str | None]] = {}
+
+    def __getitem__(self, instance: str) -> Mapping[str, str | None]:
+        if instance not in self._instances:
+            raise KeyError(instance)
+        if instance not in self._found:
+            self._found[instance] = self._find(instance)
+        return self._found[instance]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._instances)
+
+    def __len__(self) -> int:
+        return len(self._instances)
 
 
 def account_names(

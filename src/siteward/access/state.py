@@ -39,7 +39,7 @@ Cause = Literal["granted", "silence", "unmanaged", "renamed", "public"] | Ending
 Kind = Literal["person", "service", "contractor", "client", "vendor"]
 
 
-class Origin(Struct, frozen=True):
+class Origin(Struct, frozen=True, gc=False):
     """Why something is wanted: the place in the file, and the way from there.
 
     `via` names the links in order, in words (`group analysts`, `role analyst`, `tag acme`).
@@ -108,7 +108,7 @@ Memberships: TypeAlias = Mapping[str, Mapping[str, Sequence[Timed]]]
 """The ways to the users of each declared group, by group and handle, each with the time in which it holds."""
 
 
-class DeclaredUser(Struct, frozen=True):
+class DeclaredUser(Struct, frozen=True, gc=False):
     """The declared user behind an account of one instance, as guards and rules need it.
 
     `account_id` is the platform's id of the account, where the file names it (`ids`). `managed` is true where a directory

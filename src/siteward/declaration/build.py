@@ -48,12 +48,13 @@ INTAKES: tuple[Literal["all", "kind", "tag", "directory"], ...] = ("all", "kind"
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 """An empty table, which all rows that say nothing share."""
+_NO_TAGS: frozenset[str] = frozenset()
 POWERS: Mapping[str, Power] = {power.word: power for power in Power if power is not Power.NONE}
 
 
-def listed(names: document.Names) -> tuple[str, ...]:
-    """Return names as a tuple; a single one may be written without brackets."""
-    return (names,) if isinstance(names, str) else tuple(names)
+def listed(names: document.Names | None) -> tuple[str, ...]:
+    """Return names as a tuple; a single one may be written without brackets, and none may be left out."""
+    return (names,) if isinstance(names, str) else tuple(names) if names else ()
 
 
 def days_of(duration: document.Duration | None) -> int | None:
@@ -61,12 +62,14 @@ def days_of(duration: document.Duration | None) -> int | None:
     return None if duration is None else int(duration[:-1])
 
 
-def _by_instance(value: V | dict[str, V]) -> Mapping[str, V]:
+def _by_instance(value: V | dict[str, V] | None) -> Mapping[str, V]:
     """Return a value by instance; a single one that stands for all is put under `EVERY`."""
+    if value is None:
+        return _NONE
     return value or _NONE if isinstance(value, dict) else {EVERY: value}
 
 
-def _write_words(words: Mapping[str, document.Word]) -> Mapping[str, str]:
+def _write_words(words: Mapping[str, document.Word] | None) -> Mapping[str, str]:
     return {name: str(word) for name, word in words.items()} if words else _NONE
 
 
@@ -94,7 +97,7 @@ class Builder(Struct):
                 handle=handle,
                 domain=row.domain,
                 name=row.name,
-                tags=frozenset(row.tags),
+                tags=frozenset(row.tags) if row.tags else _NO_TAGS,
                 pins=_write_words(row.on),
                 only=None if row.only is None else frozenset(listed(row.only)),
                 public=public,
@@ -112,10 +115,10 @@ class Builder(Struct):
                 name=row.name,
                 id=_strip(row.id),
                 kind=row.kind,
-                tags=frozenset(row.tags),
+                tags=frozenset(row.tags) if row.tags else _NO_TAGS,
                 logins=_write_words(row.logins),
                 ids=_write_words(row.ids),
-                states=_by_instance(cast("State | dict[str, State]", row.state)),
+                states=_by_instance(cast("State | dict[str, State] | None", row.state)),
                 managed_by=_by_instance(row.managed_by),
                 window=self._build_window(row.from_, row.until, location),
                 accounts=listed(row.accounts),
@@ -128,7 +131,7 @@ class Builder(Struct):
                 age=row.age,
                 forge=row.forge or _NONE,
                 keys=self._build_keys(row.keys, location) if row.keys else (),
-                also=tuple(row.also),
+                also=tuple(row.also) if row.also else (),
                 attests=self._build_attests(row.attests, location) if row.attests else _NONE,
                 bound=bound,
                 at=at,
@@ -243,8 +246,8 @@ class Builder(Struct):
             yield Grant(
                 to=listed(row.to),
                 role=row.role,
-                sites=listed(row.sites) if row.sites is not None else (),
-                metasites=listed(row.metasites) if row.metasites is not None else (),
+                sites=listed(row.sites),
+                metasites=listed(row.metasites),
                 on=None if row.on is None else listed(row.on),
                 window=window,
                 extras=None if row.extras is None else frozenset(row.extras),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -54,8 +55,23 @@ class Context(Struct, frozen=True, dict=True):
         return {} if self.group_cycle is not None else expand(self.declaration.groups)
 
     @cached_property
+    def addressees(self) -> frozenset[str]:
+        """The names after `to` of all grants: whoever asks something of each name asks it once."""
+        return frozenset(chain.from_iterable([grant.to for grant in self.declaration.grants or ()]))
+
+    @cached_property
+    def selecting(self) -> frozenset[str]:
+        """The words by which all grants select sites and meta sites."""
+        grants = self.declaration.grants or ()
+        sites, metasites = [grant.sites for grant in grants], [grant.metasites for grant in grants if grant.metasites]
+        return frozenset(chain.from_iterable(chain(sites, metasites)))
+
+    @cached_property
     def spellings(self) -> tuple[tuple[str, ...], ...]:
         """The names of users and groups that differ in letter case alone, each with its other spellings."""
+        names = {*self.declaration.users, *self.declaration.groups}
+        if len(set(map(lowered, names))) == len(names):
+            return ()
         by_fold: dict[str, dict[str, None]] = {}
         for name in (*self.declaration.users, *self.declaration.groups):
             by_fold.setdefault(lowered(name), {})[name] = None

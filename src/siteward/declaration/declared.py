@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from msgspec import Struct
 
+from siteward.access.known_names import KnownNames
 from siteward.access.window import ALWAYS, Window
 from siteward.declaration.source import Items, Table
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from siteward.access.api_key import ApiKey
     from siteward.access.diagnostic import Span
-    from siteward.access.model import Power
+    from siteward.access.model import Accounts, Power
     from siteward.access.policy import Limit, Policy
     from siteward.access.state import Kind
     from siteward.declaration.selector import Selector
@@ -32,7 +33,7 @@ EVERY = "*"
 """The instance name under which a setting for all instances stands."""
 
 
-class Location(Struct, frozen=True, eq=False):
+class Location(Struct, frozen=True, eq=False, gc=False):
     """A path in a file's data, from which the places of values and keys are looked up only when they are needed."""
 
     source: Source
@@ -103,7 +104,7 @@ class Site(Struct, frozen=True, kw_only=True):
         return self.location.at("public", *((instance,) if instance in self.public else ()))
 
 
-class User(Struct, frozen=True, kw_only=True):
+class User(Struct, frozen=True, kw_only=True, gc=False):
     """A declared person or service.
 
     `id` is the directory's. `attests` are the moments since which the person has what the names say. `also` is access
@@ -266,7 +267,7 @@ class Bound(Struct, frozen=True, kw_only=True):
     at: Span
 
 
-class Grant(Struct, frozen=True, kw_only=True):
+class Grant(Struct, frozen=True, kw_only=True, gc=False):
     """One entry of `grants`. Without `sites` and `metasites` its role is the account's.
 
     `on` is `None` for all instances; `extras` are `None` where the grant gives none; `bound` is the including file's.
@@ -351,16 +352,18 @@ class Declaration(Struct, frozen=True, kw_only=True):
     former_names: Mapping[str, frozenset[str]] = MappingProxyType({})
     faults: Faults = NO_FAULTS
 
-    def accounts(self) -> dict[str, dict[str, str | None]]:
+    def accounts(self) -> Accounts:
         """Return the account names that the files mention, by instance, with the handle of the user behind each.
 
         These are logins, former logins and addresses of users, and the account that Siteward itself uses.
         """
-        accounts: dict[str, dict[str, str | None]] = {}
-        for name, instance in self.instances.items():
-            known: dict[str, str | None] = {instance.self_account: None} if instance.self_account else {}
-            for user in self.users.values():
-                logins = (user.named_logins.get(name), user.email, *user.previously, user.handle)
-                known |= {login: user.handle for login in logins if login}
-            accounts[name] = known
-        return accounts
+        return KnownNames(self.instances, self._accounts_on)
+
+    def _accounts_on(self, instance: str) -> dict[str, str | None]:
+        """Return the account names that the files mention for one instance."""
+        own = self.instances[instance].self_account
+        known: dict[str, str | None] = {own: None} if own else {}
+        for user in self.users.values():
+            logins = (user.named_logins.get(instance), user.email, *user.previously, user.handle)
+            known |= {login: user.handle for login in logins if login}
+        return known

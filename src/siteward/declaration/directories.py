@@ -113,7 +113,7 @@ def to_included(file: DirectoryFile) -> Included:
     """Return the people and groups of a directory as those of a file that is included."""
     return Included(
         users={
-            handle: UserRow(id=row.id, email=row.email, name=row.name, state=row.state or {}, until=row.until)
+            handle: UserRow(id=row.id, email=row.email, name=row.name, state=row.state, until=row.until)
             for handle, row in file.users.items()
         },
         groups={name: GroupRow(members=[*row.members]) for name, row in file.groups.items()},

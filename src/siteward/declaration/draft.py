@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Gift(Struct, frozen=True):
     """What one line gives one subject, wherever it is.
 
-    `ends` is true where it is over one day; `resumes` where one way ends now and another begins later.
+    `ends` is true where it is over one day; `resumes` where one way ends now and another begins later. `shared` is true
+    where the line gives to others too.
     """
 
     subject: Subject
@@ -36,6 +37,7 @@ class Gift(Struct, frozen=True):
     origin: Origin
     ends: bool
     resumes: bool
+    shared: bool
 
 
 class Draft(Struct):
@@ -96,19 +98,29 @@ class Draft(Struct):
         if before is not None and not before.keys().isdisjoint(scopes):
             return False
         live = self.live.rights(subject)
-        wishes = _wish_all(gift, scopes, live)
-        if before is not None:
+        rights = _wish_all(gift, scopes, live)
+        if before is None:
+            self.held_origins[subject] = self._origins_of(gift, choice)
+        else:
+            wishes = rights
             rights, origins = self.of(subject)
             rights.update(wishes)
             origins.update(dict.fromkeys(scopes, gift.origin))
-        else:
-            known = self._block
-            if known is None or known[0] is not choice or known[1] != gift.origin:
-                known = self._block = choice, gift.origin, dict.fromkeys(scopes, gift.origin)
-            self.held[subject], self.held_origins[subject] = live if wishes == live else wishes, known[2]
+        as_live = rights == live
+        self.held[subject] = live if as_live else rights
+        if as_live or (gift.shared and before is None):
             self.lent.add(subject)
         self.sequence.append((subject, scopes))
         return True
+
+    def _origins_of(self, gift: Gift, choice: Choice) -> dict[Scope, Origin]:
+        """Return the origins of a block; those that the line gave to the subject before it, where these are the same."""
+        if not gift.shared:
+            return dict.fromkeys(choice.scopes, gift.origin)
+        known = self._block
+        if known is None or known[0] is not choice or known[1] != gift.origin:
+            known = self._block = choice, gift.origin, dict.fromkeys(choice.scopes, gift.origin)
+        return known[2]
 
     def give_each(self, gift: Gift, scopes: Iterable[Scope], matches: Mapping[Scope, Match]) -> Iterator[Grant]:
         """Want what one line gives a subject on these scopes, and yield it, each united with what other lines give.

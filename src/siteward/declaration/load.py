@@ -405,7 +405,7 @@ class _Reading(Struct):
                 for policy in (root.policy, *(instance.policy for instance in root.instances.values()))
                 for rule in (policy.rules if policy is not None else ())
             ),
-            attested=frozenset(name for model in models for user in model.users.values() for name in user.attests)
+            attested=frozenset(name for model in models for user in model.users.values() for name in user.attests or ())
             - frozenset(REQUIREMENTS),
             whole=not refused["users"] and all(kind != "include" for kind, _ in self.dropped),
         )

@@ -168,9 +168,11 @@ class _Resolution(Struct):
         at = self.suspects.cause(line) or self._report_problems(line, parts)
         for _, choice, means in parts:
             if isinstance(means, Meaning):
-                for principal in self.principals.of(line.to):
+                principals = self.principals.of(line.to)
+                for principal in principals:
                     known = principal.identity is None or principal.identity.account not in self.holding.users
-                    self._want_grants(line, means, choice, principal, gives=at is None and known)
+                    gives, shared = at is None and known, len(principals) > 1
+                    self._want_grants(line, means, choice, principal, gives=gives, shared=shared)
         if at is not None:
             self._hold(line, parts, at)
 
@@ -196,7 +198,7 @@ class _Resolution(Struct):
             vanished = choice.idle and not choice.scopes and self._were_here(line, kind, choice.idle)
             found = found or (line.at if vanished else None)
         self.principals.of(line.to)
-        if any(choice.scopes for _, choice, _ in parts):
+        if line.to in self.principals.nameless and any(choice.scopes for _, choice, _ in parts):
             self.principals.refuse_nameless(line.to)
         return found or self.principals.refused.get(line.to)
 
@@ -228,10 +230,12 @@ class _Resolution(Struct):
                 self.draft.say(error("no-account-ids", message, at=at, local=True))
                 self.holding.hold_user(user.handle, at, gains=False)
 
-    def _want_grants(self, line: Line, means: Meaning, choice: Choice, principal: Principal, *, gives: bool) -> None:
+    def _want_grants(
+        self, line: Line, means: Meaning, choice: Choice, principal: Principal, *, gives: bool, shared: bool
+    ) -> None:
         """Want the grants of one line for one subject, or remember that they are over or not yet due.
 
-        A line that gives nothing keeps what is live of it.
+        A line that gives nothing keeps what is live of it; a `shared` one is for others too.
         """
         now = principal.usual
         if line.window is not ALWAYS:
@@ -251,7 +255,7 @@ class _Resolution(Struct):
             if identity.awaited:
                 draft.awaited |= {grant_key(subject, scope): origin for scope in choice.scopes}
                 return
-        gift = Gift(subject, means.role.name, means.extras, origin, over, resumes)
+        gift = Gift(subject, means.role.name, means.extras, origin, over, resumes, shared)
         if choice.plain and gives and not resumes and draft.give_block(gift, choice):
             return
         scopes = choice.scopes if gives else self._live_ones(choice, means, subject)

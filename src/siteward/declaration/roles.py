@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from siteward.access.model import Power
+from siteward.access.model import NO_EXTRAS, Power
 from siteward.access.traits import SITE_KINDS
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def meaning(
         )
     power = max((role.power, *(traits.extras[extra] for extra in extras or ())))
     travels = bool(traits.extras) and kind in SITE_KINDS
-    return Meaning(role, extras if travels else frozenset(), power, via)
+    return Meaning(role, extras if travels else NO_EXTRAS, power, via)
 
 
 def _find_role(traits: Traits, kind: str, name: str, *, declared: bool) -> NativeRole | None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["pattern", "name", "tag", "sitegroup", "id"]
 _PREFIXES: tuple[tuple[str, Kind], ...] = (("tag:", "tag"), ("sitegroup:", "sitegroup"), ("id:", "id"))
-_excludes = methodcaller("startswith", "!")  # in C: it is asked of every line of a file
+EXCLUDES = methodcaller("startswith", "!")
+"""Return whether a word excludes; in C, for it is asked of every line of a file."""
 
 
 class Selector(Struct, frozen=True):
@@ -43,7 +44,7 @@ def parse(written: str) -> Selector:
 
 def takes_none_in(written: Collection[str]) -> bool:
     """Return whether the words of a list leave sites out and take none in."""
-    return "!*" in written or all(map(_excludes, written))
+    return "!*" in written or all(map(EXCLUDES, written))
 
 
 def within(selector: Selector, bounds: Iterable[Selector]) -> bool:

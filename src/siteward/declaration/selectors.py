@@ -77,7 +77,7 @@ NAMED = Match()
 """How a name selects."""
 
 
-class Choice(Struct, frozen=True):
+class Choice(Struct, frozen=True, gc=False):
     """The scopes that a list of selectors selects on one instance; `matches` has how those are selected that are not named.
 
     `ambiguous` maps each scope that an unclear name may mean to that name. `missing` and `idle` are the positions in

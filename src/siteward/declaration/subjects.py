@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from siteward.declaration.draft import Draft
 
 
-class Identity(Struct, frozen=True):
+class Identity(Struct, frozen=True, gc=False):
     """A declared user on one instance. `account` is the live spelling, or the login as it will be created.
 
     `renamed` is the wanted login where only a former one is live. `ending` is the reason why all grants of the user are
@@ -218,7 +218,7 @@ class _LiveAccounts:
         return self.live_name(name) or self._by_email.get(name.casefold())
 
 
-class Standing(Struct, frozen=True):
+class Standing(Struct, frozen=True, gc=False):
     """The state of a grant for a subject at one time: the `way` by which it holds and its end, or why it is `over`."""
 
     way: Way | None = None
@@ -230,7 +230,7 @@ PLAIN = Standing(DIRECT[0])
 """The standing of a grant without dates for a user who is named directly."""
 
 
-class Principal(Struct, frozen=True):
+class Principal(Struct, frozen=True, gc=False):
     """A subject that a grant is for, the ways that lead to it, and the user behind it, if there is one.
 
     `usual` is the standing of a grant that has no dates of its own.
@@ -294,18 +294,18 @@ class Principals(Struct):
     refused: dict[tuple[str, ...], Span] = {}
     _known: dict[tuple[str, ...], tuple[Principal, ...]] = {}
     _native: dict[str, Principal] = {}
-    _nameless: dict[tuple[str, ...], list[str]] = {}
+    nameless: dict[tuple[str, ...], list[str]] = {}
 
     def of(self, names: tuple[str, ...]) -> tuple[Principal, ...]:
         """Return the principals of a grant to these users and groups."""
         principals = self._known.get(names)
         if principals is None:
-            principals = self._known[names] = tuple(self._find_principals(names))
+            principals = self._known[names] = self._find_principals(names)
         return principals
 
     def refuse_nameless(self, names: tuple[str, ...]) -> None:
         """Add an error for each user of a `to` list who has no login here; for a grant that gives something here."""
-        for handle in self._nameless.get(names, ()):
+        for handle in self.nameless.get(names, ()):
             message = f"`{handle}` needs an e-mail: it is the login on {self.instance}"
             self.draft.say(error("email-needed", message, at=self.declaration.users[handle].at, local=True))
 
@@ -315,8 +315,15 @@ class Principals(Struct):
             if group.native is not None:
                 self._want_group(group)
 
-    def _find_principals(self, names: tuple[str, ...]) -> Iterator[Principal]:
-        """Yield the principals of a `to` list: native groups first, then users with all ways that lead to them."""
+    def _find_principals(self, names: tuple[str, ...]) -> tuple[Principal, ...]:
+        """Return the principals of a `to` list: native groups first, then users with all ways that lead to them."""
+        if len(names) == 1 and names[0] in self.declaration.users:
+            principal = self._find_user(names, names[0], DIRECT)
+            return () if principal is None else (principal,)
+        return tuple(self._list_principals(names))
+
+    def _list_principals(self, names: tuple[str, ...]) -> Iterator[Principal]:
+        """Yield the principals of any `to` list."""
         users, ways = self.declaration.users, dict[str, tuple["Way", ...]]()
         for name in names:
             if name in users:
@@ -345,7 +352,7 @@ class Principals(Struct):
             usual = standing(ALWAYS, ways, identity, user.at, self.as_of)
             return Principal(identity.subject, ways, identity, usual)
         if user.state(self.instance) == "active":
-            self._nameless.setdefault(names, []).append(handle)
+            self.nameless.setdefault(names, []).append(handle)
         return None
 
     def _refuse_external(self, group: GroupLine) -> Span:

@@ -143,7 +143,7 @@ class History(Struct, frozen=True, kw_only=True):
             instance: {name: handle if handle in declaration.users else None for name, handle in names.items()}
             for instance, names in self.names.items()
         }
-        return declared | {instance: {**names, **declared.get(instance, {})} for instance, names in kept.items()}
+        return {**declared, **{name: {**names, **declared.get(name, {})} for name, names in kept.items()}}
 
 
 def histories(journals: Journals, instances: Iterable[Instance], asked: Filter) -> History:

@@ -24,7 +24,7 @@ from siteward.reconcile.journal.chain import JournalBrokenError
 from siteward.reconcile.journal.entries import PartsErased, RunStarted, StateRecorded
 from siteward.reconcile.journal.reading import STATES, path_of, read
 from siteward.reconcile.journal.recorded import state_before
-from siteward.reconcile.survey import Survey
+from siteward.reconcile.survey import Survey, names_shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +86,7 @@ def past_surveys(
         surveys.append(_take_survey(declaration, instance, then.live, run.as_of))
         notes.append(Missing(instance=instance.name, partly=True, why=f"{_describe(then)}; {words}"))
     known = project.loaded.accounts
-    accounts = {**known, **{survey.name: survey.accounts(known.get(survey.name, {})) for survey in surveys}}
+    accounts = names_shown(surveys, known)
     report = Report(
         command=command, plan=_build_plan(surveys, run), diagnostics=tuple(problems), accounts=accounts,
         texts=project.loaded.texts, recorded=tuple(notes), stale=unchecked,

@@ -39,7 +39,7 @@ from siteward.reconcile.journal.reading import tell_heads
 from siteward.reconcile.offboard import tell_open
 from siteward.reconcile.project import known_accounts
 from siteward.reconcile.selection import find_unknown
-from siteward.reconcile.survey import Snapshot, Survey, surveyed, take_survey
+from siteward.reconcile.survey import Snapshot, Survey, names_shown, surveyed, take_survey
 from siteward.reconcile.waivers import find_unused, list_waived
 from siteward.transport.deadline import in_parallel
 from siteward.transport.errors import PlatformError
@@ -167,7 +167,7 @@ def plan_and_survey(
     said = (*_without_settled(project.said, surveys), *unmatched, *problems, *waivers)
     made = replace(_join(project, parts, run), diagnostics=said, needs=_sum_needs(surveys, parts, run))
     known = known_accounts(project.loaded.accounts, project.base_policy)
-    accounts = {**known, **{survey.name: survey.accounts(known.get(survey.name, {})) for survey in surveys}}
+    accounts = names_shown(surveys, known)
     report = replace(_report_on(project, command), accounts=accounts)
     if not parts:
         return replace(report, diagnostics=made.diagnostics), ()

@@ -17,7 +17,7 @@ from siteward.access.gains import Gains
 from siteward.access.guards import PASSWORDS, judge
 from siteward.access.identity import follow
 from siteward.access.key_inventory import hold_keys, judge_keys
-from siteward.access.known_names import account_names
+from siteward.access.known_names import KnownNames, account_names
 from siteward.access.model import Access, account_of
 from siteward.access.needs import NEEDS
 from siteward.access.plan import InstancePlan, Need, compose
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from siteward.access.change import Change
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.limits import Begun
-    from siteward.access.model import Key, Resource
+    from siteward.access.model import Accounts, Key, Resource
     from siteward.access.plan import Step
     from siteward.access.proposal import Proposal
     from siteward.access.state import Desired, Live, Memory
@@ -349,6 +349,18 @@ def surveyed(
         memory=memory, as_of=as_of, base_policy=base_policy, confirmed=confirmed, before=before, approvers=approvers,
         keys=keys, keys_unseen=traits.keys_unseen,
     )  # fmt: skip
+
+
+def names_shown(surveys: Iterable[Survey], declared: Accounts) -> Accounts:
+    """Return the account names in the files, with all that surveys show of their instances."""
+    shown = {survey.name: survey for survey in surveys}
+
+    def find(instance: str) -> Mapping[str, str | None]:
+        """Return the account names of one instance, with the handles of their declared users."""
+        survey, written = shown.get(instance), declared.get(instance, {})
+        return written if survey is None else survey.accounts(written)
+
+    return KnownNames((*declared, *shown), find)
 
 
 def _insert_variable(diagnostic: Diagnostic, instance: str) -> Diagnostic:

@@ -22,7 +22,7 @@ from siteward.access.policy import (
 from siteward.access.window import ALWAYS, stretch
 from siteward.declaration.checks.named_sites import NamedSites
 from siteward.declaration.roles import ACCOUNT_ROLES, PORTABLE, Elsewhere, Lack, Meaning
-from siteward.declaration.selector import parse, takes_none_in, within
+from siteward.declaration.selector import EXCLUDES, parse, takes_none_in, within
 from siteward.declaration.subjects import declared_user_of, ends, login_of
 
 if TYPE_CHECKING:
@@ -40,24 +40,18 @@ if TYPE_CHECKING:
 
 def shapes(context: Context) -> Iterator[Diagnostic]:
     """Report grants to nobody, and those without sites, or without instances for a role of the account."""
-    fine: set[tuple[str, ...]] = {()}  # most lists are named often
+    excludes = any(map(EXCLUDES, context.selecting))
     for grant in context.declaration.grants or ():
-        location = grant.location
         if not grant.to:
-            yield problem("grant-to-nobody", "a grant to nobody", location.at("to"), hint="name a user or a group")
-        for key, written in (("sites", grant.sites), ("metasites", grant.metasites)):
-            if written in fine:
-                continue
-            if takes_none_in(written):
-                hint = 'name what they are left out of, such as "*"'
-                yield problem(
-                    "only-exclusions", "every site is left out and none is named", location.at(key), hint=hint
-                )
-            else:
-                fine.add(written)
+            at = grant.location.at("to")
+            yield problem("grant-to-nobody", "a grant to nobody", at, hint="name a user or a group")
+        for key, written in (("sites", grant.sites), ("metasites", grant.metasites)) if excludes else ():
+            if written and takes_none_in(written):
+                hint, at = 'name what they are left out of, such as "*"', grant.location.at(key)
+                yield problem("only-exclusions", "every site is left out and none is named", at, hint=hint)
         if grant.on == ():
             hint = "name instances, or leave it out for wherever the sites are"
-            yield problem("names-nothing", "`on` names no instance", location.at("on"), hint=hint)
+            yield problem("names-nothing", "`on` names no instance", grant.location.at("on"), hint=hint)
         if grant.for_account and grant.on is None:
             yield _describe_missing_sites(grant)
 
@@ -158,9 +152,10 @@ def _surely_reached(context: Context, grant: Grant) -> Iterable[Instance]:
 def wildcards(context: Context) -> Iterator[Diagnostic]:
     """Report grants on a pattern, or to a group that takes people in by itself, with more power than these may give."""
     drawing = _find_drawing(context.declaration)
-    for grant in context.declaration.grants or ():
+    wide = {written for written in context.selecting if "*" in written and not EXCLUDES(written)}
+    for grant in context.declaration.grants or () if wide or drawing else ():
         for number, written in enumerate(grant.sites):
-            if "*" in written and not written.startswith("!"):
+            if written in wide:
                 yield from _find_too_wide(context, grant, "sites", number, "name the sites")
                 break
         for number, name in enumerate(grant.to):

@@ -89,14 +89,11 @@ def known_people(context: Context) -> Iterator[Diagnostic]:
             yield problem(
                 "only-exclusions", f"the group `{group.handle}` leaves out and takes in nobody", group.location.key()
             )
-    known: set[str] = set()
-    for grant in context.declaration.grants or ():
-        if known.issuperset(grant.to):
-            continue
+    left = context.addressees.difference(context.declaration.users, context.declaration.groups)
+    unknown = {name for name in left if not context.knows_person(name)}
+    for grant in context.declaration.grants or () if unknown else ():
         for number, name in enumerate(grant.to):
-            if context.knows_person(name):
-                known.add(name)
-            else:
+            if name in unknown:
                 yield _describe_unknown(context, name, grant.location.at("to", number))
 
 
@@ -238,20 +235,22 @@ def known_tags(context: Context) -> Iterator[Diagnostic]:
     """Report `tag:` selectors whose tag no site of the file has, and selectors of nothing."""
     declaration = context.declaration
     tags = {tag for site in declaration.sites.values() for tag in site.tags}
-    fine: set[str] = set()
-    for grant in declaration.grants or ():
+    selectors = {written: parse(written) for written in context.selecting}
+    odd = {
+        written
+        for written, selector in selectors.items()
+        if not selector.text.strip() or (selector.kind == "tag" and selector.text not in tags)
+    }
+    for grant in declaration.grants or () if odd else ():
         for number, written in enumerate(grant.sites):
-            if written in fine:
+            if written not in odd:
                 continue
-            selector = parse(written)
-            at = grant.location.at
+            selector, at = selectors[written], grant.location.at("sites", number)
             if not selector.text.strip():
-                yield problem("empty-name", f"`{written}` selects nothing", at("sites", number))
-            elif selector.kind == "tag" and selector.text not in tags:
-                message = f"no site of the file has the tag `{selector.text}`"
-                yield problem("unknown-tag", message, at("sites", number), word=selector.text, known=tags)
+                yield problem("empty-name", f"`{written}` selects nothing", at)
             else:
-                fine.add(written)
+                message = f"no site of the file has the tag `{selector.text}`"
+                yield problem("unknown-tag", message, at, word=selector.text, known=tags)
 
 
 def known_intakes(context: Context) -> Iterator[Diagnostic]:
@@ -311,7 +310,7 @@ def tags_of_others(context: Context) -> Iterator[Diagnostic]:
 def unused_groups(context: Context) -> Iterator[Diagnostic]:
     """Warn of groups that nothing uses; most often a grant was forgotten."""
     declaration = context.declaration
-    used = {name for grant in declaration.grants or () for name in grant.to}
+    used = set(context.addressees)
     used |= {member.name for group in declaration.groups.values() for member in group.members}
     used |= {name for site in declaration.sites.values() for name in site.owner}
     used |= {name for group in declaration.groups.values() for name in group.owner}

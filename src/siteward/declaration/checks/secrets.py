@@ -9,11 +9,11 @@ from siteward.access.secret_looks import is_likely
 from siteward.declaration.secret_texts import LEAKED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.declaration.context import Context
-    from siteward.declaration.declared import Location
+    from siteward.declaration.declared import Location, User
     from siteward.declaration.source import Path
 
 
@@ -29,14 +29,7 @@ def _list_texts(context: Context) -> Iterator[tuple[Location, Path, str | None]]
     declaration = context.declaration
     for site in declaration.sites.values():
         yield site.location, ("name",), site.name
-    for user in declaration.users.values():
-        yield user.location, ("reason",), user.reason
-        yield user.location, ("ticket",), user.ticket
-        yield user.location, ("name",), user.name
-        yield from ((user.location, ("also", number), text) for number, text in enumerate(user.also))
-        for number, key in enumerate(user.keys):
-            yield user.location, ("keys", number, "name"), key.name
-            yield user.location, ("keys", number, "used_by"), key.used_by
+    yield from _list_texts_of(declaration.users.values())
     for group in declaration.groups.values():
         yield group.location, ("description",), group.description
         yield group.location, ("ticket",), group.ticket
@@ -49,3 +42,17 @@ def _list_texts(context: Context) -> Iterator[tuple[Location, Path, str | None]]
         if grant.reason is not None or grant.ticket is not None:
             yield grant.location, ("reason",), grant.reason
             yield grant.location, ("ticket",), grant.ticket
+
+
+def _list_texts_of(users: Iterable[User]) -> Iterator[tuple[Location, Path, str | None]]:
+    """Yield the free texts of users."""
+    for user in users:
+        if user.reason is not None or user.ticket is not None or user.name is not None:
+            yield user.location, ("reason",), user.reason
+            yield user.location, ("ticket",), user.ticket
+            yield user.location, ("name",), user.name
+        for number, text in enumerate(user.also):
+            yield user.location, ("also", number), text
+        for number, key in enumerate(user.keys):
+            yield user.location, ("keys", number, "name"), key.name
+            yield user.location, ("keys", number, "used_by"), key.used_by

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from siteward.declaration.declared import Group, Instance, User
 
 _Row = TypeVar("_Row", "User", "Group")
-_ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@.]+(?:\.[^\s@.]+)+")
-_NO_ADDRESS = frozenset('<>()[],;:\\"')
+_NO_ADDRESS = r"\s@<>()\[\],;:\\\""
+_ADDRESS = re.compile(rf"[^{_NO_ADDRESS}]{{1,64}}@[^.{_NO_ADDRESS}]+(?:\.[^.{_NO_ADDRESS}]+)+").fullmatch
 
 
 def is_address(text: str) -> bool:
     """Return whether a text looks like an e-mail address, with a dot in its domain."""
-    return _ADDRESS.fullmatch(text) is not None and _NO_ADDRESS.isdisjoint(text)
+    return _ADDRESS(text) is not None
 
 
 def addresses(context: Context) -> Iterator[Diagnostic]:
@@ -175,6 +175,8 @@ def _find_clashes(
     rows: Collection[_Row], names: Callable[[_Row], Iterable[str | None]], noun: str
 ) -> Iterator[Diagnostic]:
     """Report the former names of rows that lead to two of them; `names` are the present names of one."""
+    if not any(row.previously for row in rows):
+        return
     present: dict[str, _Row] = {}
     for row in rows:
         for name in filter(None, names(row)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from types import MappingProxyType
 
 from siteward.access.model import Access, Account, Key, Resource, account_of
@@ -29,6 +30,28 @@ def account_names(
     names |= {*names_in(memory)} if memory is not None else set()
     known: dict[str, str | None] = {**dict.fromkeys(sorted(names)), **former, **declared}
     return known | {name: user.handle for name, user in desired.declared_users.items()}
+
+
+class KnownNames(Mapping[str, str | None]):
+    """The names that `account_names` returns, found when they are first asked for: only outputs that hide names do."""
+
+    def __init__(
+        self, live: Live, desired: Desired, memory: Memory | None, declared: Mapping[str, str | None]
+    ) -> None:
+        self._source = live, desired, memory, declared
+
+    @cached_property
+    def _handles(self) -> Mapping[str, str | None]:
+        return account_names(*self._source)
+
+    def __getitem__(self, name: str) -> str | None:
+        return self._handles[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._handles)
+
+    def __len__(self) -> int:
+        return len(self._handles)
 
 
 def names_in(memory: Memory) -> Iterator[str]:

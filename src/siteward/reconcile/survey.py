@@ -17,7 +17,7 @@ from siteward.access.gains import Gains
 from siteward.access.guards import PASSWORDS, judge
 from siteward.access.identity import follow
 from siteward.access.key_inventory import hold_keys, judge_keys
-from siteward.access.known_names import account_names
+from siteward.access.known_names import KnownNames
 from siteward.access.model import Access, account_of
 from siteward.access.needs import NEEDS
 from siteward.access.plan import InstancePlan, Need, compose
@@ -182,9 +182,9 @@ class Survey(Struct, frozen=True, kw_only=True):
             if diagnostic.blocks_all or (diagnostic.blocks and diagnostic.about in keys)
         )
 
-    def accounts(self, declared: Mapping[str, str | None] = MappingProxyType({})) -> dict[str, str | None]:
+    def accounts(self, declared: Mapping[str, str | None] = MappingProxyType({})) -> Mapping[str, str | None]:
         """Return every known account name of the instance, with the handle of its declared user, if it has one."""
-        return account_names(self.live, self.desired, self.memory, declared)
+        return KnownNames(self.live, self.desired, self.memory, declared)
 
     def unwanted(self, resources: Collection[Resource]) -> frozenset[Key]:
         """Return the keys of those resources that the file would have changed or removed if they were live."""

@@ -35,9 +35,7 @@ def account_names(
 class KnownNames(Mapping[str, str | None]):
     """The names that `account_names` returns, found when they are first asked for: only outputs that hide names do."""
 
-    def __init__(
-        self, live: Live, desired: Desired, memory: Memory | None, declared: Mapping[str, str | None]
-    ) -> None:
+    def __init__(self, live: Live, desired: Desired, memory: Memory | None, declared: Mapping[str, str | None]) -> None:
         self._source = live, desired, memory, declared
 
     @cached_property

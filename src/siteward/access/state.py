@@ -393,9 +393,7 @@ def with_defaults(
     return Access.held_by(held, others)  # its order tells nothing: differences are sorted
 
 
-def _is_all_but_lingering(
-    wishes: Mapping[Scope, Grant], have: Mapping[Scope, Grant], traits: Traits
-) -> bool:
+def _is_all_but_lingering(wishes: Mapping[Scope, Grant], have: Mapping[Scope, Grant], traits: Traits) -> bool:
     """Return whether what somebody has beyond the wishes, all of which are fulfilled, is one lingering role."""
     more = have.get(EVERYWHERE) if len(have) == len(wishes) + 1 and EVERYWHERE not in wishes else None
     return more is not None and (EVERYWHERE.kind, more.role) in traits.lingering

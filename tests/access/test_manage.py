@@ -203,13 +203,22 @@ def test_an_existing_user_role_is_left_alone() -> None:
     """Promise 14: silence does not take Umami's global `user`, and an expired window neither."""
     for ending in (None, "expired"):
         assert keys(proposed(live(USER), wish(declared=[declared_user("anna", ending=ending)]))) == []
+        beside, declared = grant("anna", "team-member"), [declared_user("anna", ending=ending)]
+        found = proposed(live(USER, beside), wish(beside, declared=declared))
+        assert (keys(found), found.excess) == ([], ())
+        more = grant("anna", "team-member", BLOG)
+        assert proposed(live(USER, beside, more), wish(beside, declared=declared)).changes == (Change(more, None),)
 
 
 @pytest.mark.parametrize("ending", ["suspended", "absent", "left"])
 def test_an_existing_user_role_goes_with_its_person(ending: str) -> None:
     """Promise 14: who is suspended, absent or left is made view-only."""
-    found = keys(proposed(live(USER), wish(declared=[declared_user("anna", ending=ending)])))
-    assert ("delete", key("anna", EVERYWHERE), ending) in found
+    beside, declared = grant("anna", "team-member"), [declared_user("anna", ending=ending)]
+    for found in (
+        keys(proposed(live(USER), wish(declared=declared))),
+        keys(proposed(live(USER, beside), wish(beside, declared=declared))),
+    ):
+        assert ("delete", key("anna", EVERYWHERE), ending) in found
 
 
 def test_an_unmanaged_account_keeps_what_lingers() -> None:

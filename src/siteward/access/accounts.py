@@ -25,6 +25,7 @@ from siteward.access.model import (
     Group,
     Power,
     Scope,
+    Subject,
     account_key,
     account_of,
 )
@@ -113,6 +114,15 @@ class Classification:
         if declared_user is not None:
             return declared_user.ending
         return "left" if self.classify(name) == "left" or (name in self.others and name in self.left) else None
+
+    def is_present(self, subject: Subject) -> bool:
+        """Return whether this is the account of a declared user who is not to lose all: a role that lingers stays with it."""
+        name = subject.name
+        return (
+            subject.kind == "account"
+            and self.classify(name) == "declared"
+            and self.declared_users[name].ending not in GONE
+        )
 
     def person(self, name: str) -> str | None:
         """Return the handle of the user of an account, also of one who left; `None` for an unmanaged account."""
@@ -261,28 +271,18 @@ def _report_existing(
 ) -> Iterator[Diagnostic]:
     """Yield diagnostics on declared users whose live accounts are not in the journal: they may be somebody else's."""
     new = [name for name in _list_new(classification, memory) if name not in mismatched]
-    about: dict[str, list[Change]] = {name: [] for name in new}
+    gained: dict[str, list[Change]] = defaultdict(list)
     for change in changes if new else ():
-        name = account_of(change.key) or ""
-        if name in about:
-            about[name].append(change)
-    quiet = []
-    for name in new:
-        gained = [
-            change
-            for change in about[name]
-            if isinstance(change.after, Grant) and direction(change, classification.traits) == "open"
-        ]
-        if gained:
-            strongest = max(gained, key=lambda change: _power_after(change, classification.traits))
-            yield warning(
-                "existing-account",
-                f"{name} is an existing account that was not managed so far; it gains access here",
-                about=strongest.key,
-            )
-        else:
-            quiet.append(name)
-    if quiet:
+        if isinstance(change.after, Grant) and direction(change, classification.traits) == "open":
+            gained[account_of(change.key) or ""].append(change)
+    for name in filter(gained.__contains__, new):
+        strongest = max(gained[name], key=lambda change: _power_after(change, classification.traits))
+        yield warning(
+            "existing-account",
+            f"{name} is an existing account that was not managed so far; it gains access here",
+            about=strongest.key,
+        )
+    if quiet := [name for name in new if name not in gained]:
         yield note("existing-account", f"met for the first time, as declared: {join_some(sorted(quiet))}")
 
 

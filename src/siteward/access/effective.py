@@ -220,12 +220,12 @@ class Reach(Struct, frozen=True):
 def reach(access: Access, traits: Traits) -> Reach:
     """Return the reach of all accounts and groups."""
     groups = {account: frozenset(groups) for account, groups in Index(access).groups.items()}
-    return Reach(access, _find_lingering(traits), groups, Counter(), {})
+    return Reach(access, traits.lingering, groups, Counter(), {})
 
 
 def reach_after(before: Reach, changes: Iterable[Change], traits: Traits) -> Reach:
     """Return the reach of all after these changes, computed from the reach before and the changes alone."""
-    lingering, changed, groups = _find_lingering(traits), before.changed.copy(), dict(before.groups)
+    lingering, changed, groups = traits.lingering, before.changed.copy(), dict(before.groups)
     for change in changes:
         for resource, sign in ((change.before, -1), (change.after, 1)):
             match resource:
@@ -242,10 +242,6 @@ def reach_after(before: Reach, changes: Iterable[Change], traits: Traits) -> Rea
 def _opens(grant: Grant, lingering: frozenset[tuple[str, str]]) -> bool:
     """Return whether a grant gives access by itself; a scope of the kind `team` is a team without sites."""
     return grant.scope.kind != "team" and (grant.scope.kind, grant.role) not in lingering
-
-
-def _find_lingering(traits: Traits) -> frozenset[tuple[str, str]]:
-    return frozenset((kind, role.name) for kind, roles in traits.roles.items() for role in roles if role.lingers)
 
 
 class Holding(Struct, frozen=True, kw_only=True):

@@ -201,7 +201,7 @@ class Gains(Struct, frozen=True, dict=True):
     def _unchanged_grants(self) -> Iterator[Grant]:
         """Yield the grants of groups, and those of accounts that a rule is about, that no step gives or takes."""
         wished, traits, moved = self.proposal.desired.access.find, self.proposal.traits, self._moved
-        lingering = {(kind, role.name) for kind, roles in traits.roles.items() for role in roles if role.lingers}
+        lingering = traits.lingering
         asked_otherwise, missing = self._wishes_apart
         kinds = {account: user.kind for account, user in self.proposal.desired.declared_users.items()}
         rules, power = RulesByKind(self.proposal.policy.rules), traits.power

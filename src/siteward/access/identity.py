@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -78,12 +79,11 @@ def _find_different(live: Live, desired: Desired, traits: Traits, memory: Memory
     directory = _Directory(live, traits)
     known = {name: id_ for login, id_ in _list_known(memory) if (name := directory.find(login)) is not None}
     named = {name: user.account_id for name, user in desired.declared_users.items() if user.account_id is not None}
-    logins = {id_of(name, live): name for name in directory.names} if traits.ids == "unique" else {}
     others: dict[str, OtherAccount] = {}
     for name, id_ in {**known, **named}.items():
         now = id_of(name, live)
         if now is not None and not is_same(now, id_):
-            moved = logins.get(id_)
+            moved = directory.by_id.get(id_) if traits.ids == "unique" else None
             others[name] = OtherAccount(name=name, known=id_, now=now, by_file=name in named, moved=moved)
     return others
 
@@ -99,12 +99,25 @@ def _list_known(memory: Memory | None) -> Iterator[tuple[str, str]]:
 
 
 class _Directory:
-    """The names of the live accounts, found as the platform compares logins."""
+    """The names of the live accounts, found as the platform compares logins, or by their ids."""
 
     def __init__(self, live: Live, traits: Traits) -> None:
+        self._live = live
         self._traits = traits
-        self.names = frozenset(account.name for account in live.access.accounts())
-        self._by_fold = {fold_login(name, traits): name for name in self.names}
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """All names."""
+        return frozenset([account.name for account in self._live.access.accounts()])
+
+    @cached_property
+    def by_id(self) -> Mapping[str | None, str]:
+        """The names by the platform's ids."""
+        return {id_of(name, self._live): name for name in self.names}
+
+    @cached_property
+    def _by_fold(self) -> Mapping[str, str]:
+        return {fold_login(name, self._traits): name for name in self.names}
 
     def find(self, login: str) -> str | None:
         """Return the live spelling of a login, if there is such an account."""

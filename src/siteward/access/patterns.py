@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from functools import lru_cache
 
 
@@ -25,7 +25,9 @@ def matcher(pattern: str) -> Callable[[str], object]:
     return re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.DOTALL).fullmatch
 
 
-def matching(patterns: Iterable[str], *names: str | None) -> str | None:
+def matching(patterns: Collection[str], *names: str | None) -> str | None:
     """Return the first pattern, as it was written, that one of the names matches, both folded; `None` for none."""
+    if not patterns:  # as nearly always, and asked for each account
+        return None
     folded = [fold(name) for name in names if name]
     return next((pattern for pattern in patterns if any(map(matcher(fold(pattern)), folded))), None)

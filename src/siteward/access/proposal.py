@@ -320,7 +320,8 @@ def _own(
     others: Mapping[str, OtherAccount],
 ) -> Ownership:
     """Return the decisions about the differences between `live` and `desired`; `others` are not the known accounts."""
-    wanted = with_defaults(desired, live, traits)
+    classification = Classification(live, desired, traits, policy.ignore, earlier, others)
+    wanted = with_defaults(desired, live, traits, classification.is_present)
     if others and policy.unmanaged != "report":
         wanted = _without_live(wanted, live.access, others)
     return Ownership(
@@ -328,7 +329,7 @@ def _own(
         desired=desired,
         traits=traits,
         policy=policy,
-        classification=Classification(live, desired, traits, policy.ignore, earlier, others),
+        classification=classification,
         wanted=wanted,
     )
 

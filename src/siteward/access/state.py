@@ -6,7 +6,7 @@ The desired state comes with the origins of its grants, the live one with ids an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from siteward.access.api_key import ApiKey, LiveKey
 from siteward.access.diagnostic import Diagnostic, Span
 from siteward.access.model import (
+    EVERYWHERE,
     Access,
     Account,
     Grant,
@@ -362,12 +363,15 @@ class Memory(Struct, frozen=True, kw_only=True):
         return {login: self.identities[login] for login in self.users.values() if login in self.identities}
 
 
-def with_defaults(desired: Desired, live: Live, traits: Traits) -> Access:
+def with_defaults(
+    desired: Desired, live: Live, traits: Traits, keeps: Callable[[Subject], bool] = lambda _: False
+) -> Access:
     """Return the desired access with the attributes that the file leaves open taken from the live access.
 
     Extras, e-mail and language that the file does not mention stay as they are, and an e-mail that differs in case
     only is the same one. A live role that cannot be declared stays, whatever is wished. Extras that are part
-    of the role anyway are left out, as they are on the live side.
+    of the role anyway are left out, as they are on the live side. Where `keeps` says so of who has all that is wished, and
+    nothing more than a role on the whole instance that lingers, that one is wished too.
     """
     find = live.access.find
     others = {key: _default_other(wish, find(key), traits) for key, wish in desired.access.of_others()}
@@ -377,7 +381,7 @@ def with_defaults(desired: Desired, live: Live, traits: Traits) -> Access:
         if wishes == have:  # of a million rights as wished, 0.1 s in all: the same grants are compared by identity
             held[subject] = have
         elif wishes.items() <= have.items():  # as where a platform gives every account something that no file declares
-            held[subject] = wishes
+            held[subject] = have if _is_all_but_lingering(wishes, have, traits) and keeps(subject) else wishes
         else:
             held[subject] = {
                 scope: wish if (there := have.get(scope)) is wish else _default_grant(wish, there, traits)
@@ -387,6 +391,12 @@ def with_defaults(desired: Desired, live: Live, traits: Traits) -> Access:
         subject = next(iter(opened.values())).subject
         held[subject] = {**held.get(subject, {}), **opened}
     return Access.held_by(held, others)  # its order tells nothing: differences are sorted
+
+
+def _is_all_but_lingering(wishes: Mapping[Scope, Grant], have: Mapping[Scope, Grant], traits: Traits) -> bool:
+    """Return whether what somebody has beyond the wishes, all of which are fulfilled, is one lingering role."""
+    more = have.get(EVERYWHERE) if len(have) == len(wishes) + 1 and EVERYWHERE not in wishes else None
+    return more is not None and (EVERYWHERE.kind, more.role) in traits.lingering
 
 
 def _default_other(wish: Resource, have: Resource | None, traits: Traits) -> Resource:

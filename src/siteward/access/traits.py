@@ -92,6 +92,11 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
         return {(kind, role.name): (at, role) for kind, roles in self.roles.items() for at, role in enumerate(roles)}
 
     @cached_property
+    def lingering(self) -> frozenset[tuple[str, str]]:
+        """The roles that linger, each with the kind of its scopes."""
+        return frozenset((kind, role.name) for kind, roles in self.roles.items() for role in roles if role.lingers)
+
+    @cached_property
     def _includes(self) -> dict[str, frozenset[str]]:
         return {}
 

@@ -16,7 +16,17 @@ from siteward.platforms.interface import native
 from siteward.platforms.umami.native_state import NativeState, Rows
 from siteward.platforms.umami.read import ROUNDS, strongest
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, OWNER
-from siteward.platforms.umami.rows import ONE_PAGE, MemberRow, Page, SiteRow, TeamRow, UserRow, ask, ask_one
+from siteward.platforms.umami.rows import (
+    ONE_PAGE,
+    ListedMemberRow,
+    MemberRow,
+    Page,
+    SiteRow,
+    TeamRow,
+    UserRow,
+    ask,
+    ask_one,
+)
 from siteward.platforms.umami.session import path
 from siteward.transport.errors import IncompleteError
 
@@ -30,7 +40,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T", UserRow, TeamRow, SiteRow)
-Row = TypeVar("Row", UserRow, TeamRow, SiteRow, MemberRow)
+Row = TypeVar("Row", UserRow, TeamRow, SiteRow, ListedMemberRow)
 
 MOST_WRITES, OLDEST = 25, 10.0
 """After how many writes, and how many seconds, the cached listings are too old to stand for reading again."""
@@ -153,7 +163,7 @@ def ask_whole(
 
 def members_of(reader: Reader, team: str) -> tuple[MemberRow, ...]:
     """Ask for the memberships of a team; those of accounts that are gone are not shown (API.md section 5)."""
-    return ask_whole(reader, path("teams", team, "users"), Page[MemberRow])
+    return ask_whole(reader, path("teams", team, "users"), Page[ListedMemberRow])
 
 
 def find_user(reader: Reader, name: str) -> UserRow | None:

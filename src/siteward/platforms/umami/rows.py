@@ -30,9 +30,7 @@ ONE_PAGE: Mapping[str, str | int] = {"page": 1, "pageSize": 1_000_000}
 
 
 class Person(Struct, frozen=True, gc=False):
-    """The account inside another row; `None` in its place marks a row whose account is gone (a ghost)."""
-
-    id: Some
+    """The account inside another row, of which nothing is read; `None` in its place marks a row whose account is gone (a ghost)."""
 
 
 class UserRow(Struct, frozen=True):
@@ -57,13 +55,19 @@ class KeyRow(Struct, frozen=True):
 class MemberRow(Struct, frozen=True, gc=False):
     """A membership; there may be several of one account in one team (API.md section 5).
 
-    Large installations have a million; none leads back to itself, so the collector of circles need not know them.
+    Large installations have a million; none leads back to itself, so the collector of circles need not know them. Their own
+    ids are not held: a membership is changed and removed by team and account.
     """
 
-    id: Some
     user_id: Some = field(name="userId")
     role: str
     user: Person | None = None
+
+
+class ListedMemberRow(MemberRow, frozen=True, gc=False, kw_only=True):
+    """A membership in the list of one team's, with the id by which it is seen whether that list is whole."""
+
+    id: Some
 
 
 class TeamCounts(Struct, frozen=True):

@@ -22,7 +22,19 @@ from typing import Literal
 from msgspec import Struct, field
 from msgspec.structs import force_setattr
 
-from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Key, Member, Resource, Scope, account_of
+from siteward.access.model import (
+    EVERYWHERE,
+    Access,
+    Account,
+    Grant,
+    Group,
+    Key,
+    Member,
+    Resource,
+    Scope,
+    account_of,
+    differing,
+)
 from siteward.access.traits import Traits, is_site
 
 Action = Literal["create", "update", "delete"]
@@ -72,12 +84,10 @@ def _differences(live: Access, desired: Access) -> Iterator[Change]:
             yield Change(held, wish)
     for subject, wishes in desired.by_subject():
         rights = live.rights(subject)
-        # As for nearly everybody: one look instead of one at each right.
-        if wishes is not rights and not wishes.items() <= rights.items():
-            for scope, wished in wishes.items():
-                right = rights.get(scope)
-                if right is not wished and right != wished:
-                    yield Change(right, wished)
+        for scope, wished in differing(wishes, rights) if wishes is not rights else ():
+            right = rights.get(scope)
+            if right != wished:
+                yield Change(right, wished)
 
 
 def _removals(live: Access, desired: Access) -> Iterator[Change]:
@@ -88,7 +98,7 @@ def _removals(live: Access, desired: Access) -> Iterator[Change]:
             yield Change(held, None)
     for subject, rights in live.by_subject():
         wishes = desired.rights(subject)
-        if rights is not wishes:
+        if rights is not wishes and not rights.keys() <= wishes.keys():
             yield from [Change(right, None) for scope, right in rights.items() if scope not in wishes]
 
 

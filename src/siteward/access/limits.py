@@ -84,7 +84,7 @@ def emptied(proposal: Proposal, unreachable_steps: Collection[Key], taken: Itera
     if not losing:  # as in a first plan
         return frozenset()
     before, after = proposal.reach, proposal.reach_after(unreachable_steps)
-    return frozenset(account for account in losing if before.of(account) and not after.of(account))
+    return frozenset(account for account in losing if before.has_access(account) and not after.has_access(account))
 
 
 def takes(change: Change, traits: Traits) -> bool:

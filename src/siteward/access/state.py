@@ -27,6 +27,7 @@ from siteward.access.model import (
     Scope,
     Subject,
     account_key,
+    differing,
 )
 from siteward.access.traits import Traits, declarable
 from siteward.access.window import Window
@@ -376,13 +377,9 @@ def with_defaults(desired: Desired, live: Live, traits: Traits) -> Access:
         have = live.access.rights(subject)
         if wishes == have:  # of a million rights as wished, 0.1 s in all: the same grants are compared by identity
             held[subject] = have
-        elif wishes.items() <= have.items():  # as where a platform gives every account something that no file declares
-            held[subject] = wishes
         else:
-            held[subject] = {
-                scope: wish if (there := have.get(scope)) is wish else _default_grant(wish, there, traits)
-                for scope, wish in wishes.items()
-            }
+            news = {scope: _default_grant(wish, have.get(scope), traits) for scope, wish in differing(wishes, have)}
+            held[subject] = {**wishes, **news} if news else wishes
     if opened := _default_public(desired, live.access, traits):
         subject = next(iter(opened.values())).subject
         held[subject] = {**held.get(subject, {}), **opened}

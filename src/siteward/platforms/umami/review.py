@@ -52,12 +52,13 @@ class _Case(Struct, frozen=True):
     _duplicated: dict[str, frozenset[str]] = {}
 
     def is_duplicated(self, team: str, user: str) -> bool:
-        """Return whether an account is in a team several times; the members of each team are looked through once."""
+        """Return whether an account is in a team several times; the members of a team are looked through once, if at all."""
+        if team not in self.state.unclear_teams:
+            return False
         known = self._duplicated.get(team)
         if known is None:
-            ids = [member.user_id for member in self.state.rows.teams[team].members if member.user is not None]
-            several = Counter(ids) if len(set(ids)) < len(ids) else {}  # as in hardly any team
-            known = self._duplicated[team] = frozenset(user_id for user_id, rows in several.items() if rows > 1)
+            ids = Counter(member.user_id for member in self.state.rows.teams[team].members if member.user is not None)
+            known = self._duplicated[team] = frozenset(user_id for user_id, rows in ids.items() if rows > 1)
         return user in known
 
     def user(self, change: Change) -> UserRow | None:

@@ -27,6 +27,7 @@ from siteward.access.model import (
     Access,
     Account,
     Grant,
+    Grants,
     Group,
     Key,
     Member,
@@ -70,19 +71,22 @@ class Change(Struct, frozen=True, cache_hash=True, gc=False):
         return Change(self.after, self.before)
 
 
-def diff(live: Access, desired: Access) -> tuple[Change, ...]:
-    """Return the changes that lead from `live` to `desired`: first wished resources, then removals; not sorted."""
-    return (*_differences(live, desired), *_removals(live, desired))
+def diff(live: Access, desired: Access, apart: Grants | None = None) -> tuple[Change, ...]:
+    """Return the changes that lead from `live` to `desired`: first wished resources, then removals; not sorted.
+
+    `apart` are the wished grants that alone may not be live as wished, where that is known: no others are looked at.
+    """
+    return (*_differences(live, desired, apart), *_removals(live, desired))
 
 
-def _differences(live: Access, desired: Access) -> Iterator[Change]:
+def _differences(live: Access, desired: Access, apart: Grants | None) -> Iterator[Change]:
     """Yield the change of each wished resource that is not live as wished."""
     find = live.find
     for key, wish in desired.of_others():
         held = find(key)
         if held is not wish and held != wish:
             yield Change(held, wish)
-    for subject, wishes in desired.by_subject():
+    for subject, wishes in desired.by_subject() if apart is None else apart.items():
         rights = live.rights(subject)
         for scope, wished in differing(wishes, rights) if wishes is not rights else ():
             right = rights.get(scope)

@@ -197,6 +197,8 @@ def scope_of(key: Key) -> Scope | None:
     return Scope(key[3], key[4]) if key[0] == "grant" else None
 
 
+Grants: TypeAlias = Mapping[Subject, Mapping[Scope, Grant]]
+"""The grants of subjects, by scope."""
 Block: TypeAlias = tuple[Subject, Collection[Scope]]
 """A subject, and scopes on which it has something."""
 

@@ -265,7 +265,7 @@ def _split(ours: Ownership) -> tuple[list[tuple[Change, Cause]], list[Change]]:
     """Return the differences that are ours to act on, with the causes, and those that are not."""
     taken: list[tuple[Change, Cause]] = []
     left: list[Change] = []
-    for change in diff(ours.live.access, ours.wanted):
+    for change in diff(ours.live.access, ours.wanted, ours.apart):
         cause = ours.cause(change)
         if cause is None:
             left.append(change)
@@ -320,8 +320,9 @@ def _own(
     others: Mapping[str, OtherAccount],
 ) -> Ownership:
     """Return the decisions about the differences between `live` and `desired`; `others` are not the known accounts."""
-    wanted = with_defaults(desired, live, traits)
-    if others and policy.unmanaged != "report":
+    wanted, apart = with_defaults(desired, live, traits)
+    whole = not others or policy.unmanaged == "report"
+    if not whole:
         wanted = _without_live(wanted, live.access, others)
     return Ownership(
         live=live,
@@ -330,6 +331,7 @@ def _own(
         policy=policy,
         classification=Classification(live, desired, traits, policy.ignore, earlier, others),
         wanted=wanted,
+        apart=apart if whole else None,
     )
 
 

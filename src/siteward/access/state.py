@@ -20,6 +20,7 @@ from siteward.access.model import (
     Access,
     Account,
     Grant,
+    Grants,
     Group,
     Key,
     Member,
@@ -363,16 +364,16 @@ class Memory(Struct, frozen=True, kw_only=True):
         return {login: self.identities[login] for login in self.users.values() if login in self.identities}
 
 
-def with_defaults(desired: Desired, live: Live, traits: Traits) -> Access:
+def with_defaults(desired: Desired, live: Live, traits: Traits) -> tuple[Access, Grants]:
     """Return the desired access with the attributes that the file leaves open taken from the live access.
 
-    Extras, e-mail and language that the file does not mention stay as they are, and an e-mail that differs in case
-    only is the same one. A live role that cannot be declared stays, whatever is wished. Extras that are part
-    of the role anyway are left out, as they are on the live side.
+    The second are those of its grants that may not be as they are live, for `diff`. Extras, e-mail and language that the
+    file does not mention stay as they are, and an e-mail that differs in case only is the same one. A live role that
+    cannot be declared stays, whatever is wished. Extras that are part of the role are left out, as on the live side.
     """
     find = live.access.find
     others = {key: _default_other(wish, find(key), traits) for key, wish in desired.access.of_others()}
-    held: dict[Subject, dict[Scope, Grant]] = {}
+    held, apart = dict[Subject, dict[Scope, Grant]](), dict[Subject, dict[Scope, Grant]]()
     for subject, wishes in desired.access.by_subject():
         have = live.access.rights(subject)
         if wishes == have:  # of a million rights as wished, 0.1 s in all: the same grants are compared by identity
@@ -380,10 +381,12 @@ def with_defaults(desired: Desired, live: Live, traits: Traits) -> Access:
         else:
             news = {scope: _default_grant(wish, have.get(scope), traits) for scope, wish in differing(wishes, have)}
             held[subject] = {**wishes, **news} if news else wishes
+            apart[subject] = news
     if opened := _default_public(desired, live.access, traits):
         subject = next(iter(opened.values())).subject
         held[subject] = {**held.get(subject, {}), **opened}
-    return Access.held_by(held, others)  # its order tells nothing: differences are sorted
+        apart[subject] = {**apart.get(subject, {}), **opened}
+    return Access.held_by(held, others), apart  # its order tells nothing: differences are sorted
 
 
 def _default_other(wish: Resource, have: Resource | None, traits: Traits) -> Resource:

@@ -138,13 +138,10 @@ def direction(change: Change, traits: Traits) -> Direction:
 
 
 def _grant_direction(before: Grant, after: Grant, traits: Traits) -> Direction:
-    step = traits.rank(after.scope.kind, after.role) - traits.rank(before.scope.kind, before.role)
-    apart = before.role != after.role and (step == 0 or frozenset((before.role, after.role)) in traits.incomparable)
+    gives, takes = traits.exchange(after.scope.kind, before.role, after.role)
     if before.extras or after.extras:
         held, wished = rights(before, traits), rights(after, traits)
-        gives, takes = apart or step > 0 or bool(wished - held), apart or step < 0 or bool(held - wished)
-    else:
-        gives, takes = apart or step > 0, apart or step < 0
+        gives, takes = gives or bool(wished - held), takes or bool(held - wished)
     return "turn" if gives == takes else "open" if gives else "close"
 
 

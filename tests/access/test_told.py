@@ -87,10 +87,12 @@ def test_a_movement_has_both_sides() -> None:
 
 
 @pytest.mark.parametrize("change", [Change(None, grant("anna", "view")), Change(grant("anna", "view"), None)])
-def test_how_far_somebody_reaches_after_a_change_is_what_reading_would_show(change: Change) -> None:
-    """One place more or less, and none where a role is merely another."""
-    before = whole((Account("anna"), grant("anna", "view", BLOG), *([change.before] if change.before else [])))
-    after = patch(before, [change])
-    assert reach_after(reach(before, MATOMO), [change], MATOMO).of("anna") == reach(after, MATOMO).of("anna")
-    raised = Change(grant("anna", "view", BLOG), grant("anna", "write", BLOG))
-    assert reach_after(reach(before, MATOMO), [raised], MATOMO).of("anna") == reach(before, MATOMO).of("anna")
+@pytest.mark.parametrize("kept", [(), (grant("anna", "view", BLOG),)])
+def test_who_has_access_after_a_change_is_who_reading_would_show(change: Change, kept: tuple[Grant, ...]) -> None:
+    """One place more or less, the last one among them; and none where a role is merely another."""
+    before = whole((Account("anna"), *kept, *([change.before] if change.before else [])))
+    after = reach_after(reach(before, MATOMO), [change], MATOMO)
+    assert after.has_access("anna") == reach(patch(before, [change]), MATOMO).has_access("anna")
+    assert after.has_access("anna") == bool(kept or change.after)
+    raised = [Change(held, grant("anna", "write", BLOG)) for held in kept]
+    assert reach_after(reach(before, MATOMO), raised, MATOMO).has_access("anna") == bool(kept or change.before)

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from siteward.access.case import unreachable_steps
-from siteward.access.change import Change, direction, patch
+from siteward.access.change import Change, diff, direction, patch
 from siteward.access.diagnostic import Span
 from siteward.access.guards import judge
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Subject, account_key, account_of, grant_key
 from siteward.access.plan import InstancePlan, compose
 from siteward.access.proposal import Proposal, manage
 from siteward.access.report import Report, exit_code, summarize
-from siteward.access.state import Desired, Live, Origin
+from siteward.access.state import Desired, Live, Origin, with_defaults
 from siteward.access.traits import Traits, is_site
 from strategies import ME, NOW, instance_plans, lives, plans, policies, proposals, remarks, some, traits
 
@@ -36,6 +36,14 @@ def test_an_unchanged_world_plans_nothing(world: tuple[Traits, Live, object]) ->
     table, live, policy = world
     wish = Desired(access=live.access, managed=frozenset(live.sites))
     assert manage(live, wish, table, policy, None).proposed == ()  # type: ignore[arg-type]
+
+
+@given(proposals())
+def test_what_may_be_another_than_it_is_live_is_all_that_differs(proposal: Proposal) -> None:
+    """The grants that were found apart while the defaults were filled in lead to every difference there is."""
+    live = proposal.live
+    wanted, apart = with_defaults(proposal.desired, live, proposal.traits)
+    assert set(diff(live.access, wanted, apart)) == set(diff(live.access, wanted))
 
 
 @given(judged(hostile=True))

@@ -382,9 +382,9 @@ def without_resending(diagnostics: Iterable[Diagnostic], desired: Desired) -> It
     no step takes the account, such as in mode observe.
     """
     for found in diagnostics:
-        name = account_of(found.about) if found.about is not None else None
+        name = account_of(found.about) if found.code == "invitation-expired" and found.about is not None else None
         declared_user = desired.declared_users.get(name) if name is not None else None
-        if found.code != "invitation-expired" or declared_user is None or declared_user.ending is None:
+        if declared_user is None or declared_user.ending is None:
             yield found
 
 

@@ -22,7 +22,20 @@ from typing import Literal
 from msgspec import Struct, field
 from msgspec.structs import force_setattr
 
-from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Key, Member, Resource, Scope, account_of
+from siteward.access.model import (
+    EVERYWHERE,
+    Access,
+    Account,
+    Grant,
+    Grants,
+    Group,
+    Key,
+    Member,
+    Resource,
+    Scope,
+    account_of,
+    differing,
+)
 from siteward.access.traits import Traits, is_site
 
 Action = Literal["create", "update", "delete"]
@@ -58,26 +71,27 @@ class Change(Struct, frozen=True, cache_hash=True, gc=False):
         return Change(self.after, self.before)
 
 
-def diff(live: Access, desired: Access) -> tuple[Change, ...]:
-    """Return the changes that lead from `live` to `desired`: first wished resources, then removals; not sorted."""
-    return (*_differences(live, desired), *_removals(live, desired))
+def diff(live: Access, desired: Access, apart: Grants | None = None) -> tuple[Change, ...]:
+    """Return the changes that lead from `live` to `desired`: first wished resources, then removals; not sorted.
+
+    `apart` are the wished grants that alone may not be live as wished, where that is known: no others are looked at.
+    """
+    return (*_differences(live, desired, apart), *_removals(live, desired))
 
 
-def _differences(live: Access, desired: Access) -> Iterator[Change]:
+def _differences(live: Access, desired: Access, apart: Grants | None) -> Iterator[Change]:
     """Yield the change of each wished resource that is not live as wished."""
     find = live.find
     for key, wish in desired.of_others():
         held = find(key)
         if held is not wish and held != wish:
             yield Change(held, wish)
-    for subject, wishes in desired.by_subject():
+    for subject, wishes in desired.by_subject() if apart is None else apart.items():
         rights = live.rights(subject)
-        # As for nearly everybody: one look instead of one at each right.
-        if wishes is not rights and not wishes.items() <= rights.items():
-            for scope, wished in wishes.items():
-                right = rights.get(scope)
-                if right is not wished and right != wished:
-                    yield Change(right, wished)
+        for scope, wished in differing(wishes, rights) if wishes is not rights else ():
+            right = rights.get(scope)
+            if right != wished:
+                yield Change(right, wished)
 
 
 def _removals(live: Access, desired: Access) -> Iterator[Change]:
@@ -88,7 +102,7 @@ def _removals(live: Access, desired: Access) -> Iterator[Change]:
             yield Change(held, None)
     for subject, rights in live.by_subject():
         wishes = desired.rights(subject)
-        if rights is not wishes:
+        if rights is not wishes and not rights.keys() <= wishes.keys():
             yield from [Change(right, None) for scope, right in rights.items() if scope not in wishes]
 
 
@@ -124,13 +138,10 @@ def direction(change: Change, traits: Traits) -> Direction:
 
 
 def _grant_direction(before: Grant, after: Grant, traits: Traits) -> Direction:
-    step = traits.rank(after.scope.kind, after.role) - traits.rank(before.scope.kind, before.role)
-    apart = before.role != after.role and (step == 0 or frozenset((before.role, after.role)) in traits.incomparable)
+    gives, takes = traits.exchange(after.scope.kind, before.role, after.role)
     if before.extras or after.extras:
         held, wished = rights(before, traits), rights(after, traits)
-        gives, takes = apart or step > 0 or bool(wished - held), apart or step < 0 or bool(held - wished)
-    else:
-        gives, takes = apart or step > 0, apart or step < 0
+        gives, takes = gives or bool(wished - held), takes or bool(held - wished)
     return "turn" if gives == takes else "open" if gives else "close"
 
 

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from types import MappingProxyType
 from typing import Literal
 
@@ -190,42 +191,40 @@ def _strongest_first(way: Way, traits: Traits) -> tuple[int, int, bool, str, str
 
 
 class Reach(Struct, frozen=True):
-    """The number of scopes on which each account and group has access, and the groups of each account.
+    """The accounts and groups that have access to anything, and the groups of each account.
 
     Grants that give no access by themselves do not count: lingering roles (Umami's global `user`), and teams without
-    sites. Those of who is asked for are counted, once (`counted`), and `changed` is what changes have added since to their
-    number: of a million grants, a few lose something.
+    sites. `changed` is by how many of those that count changes have made a subject's more or fewer: of a million grants a
+    few change, and only as many are looked at as it takes to know.
     """
 
     access: Access
     lingering: frozenset[tuple[str, str]]
     groups: Mapping[str, frozenset[str]]
-    changed: Counter[Subject]
-    counted: dict[Subject, int]
+    changed: Mapping[Subject, int]
 
-    def of(self, account: str) -> int:
-        """Return the number of scopes on which an account has access, directly and through groups."""
-        return self._count(Subject("account", account)) + sum(
-            self._count(Subject("group", group)) for group in self.groups.get(account, ())
+    def has_access(self, account: str) -> bool:
+        """Return whether an account has access to anything, directly or through groups."""
+        groups = self.groups.get(account, ())
+        return self._opens_any(Subject("account", account)) or any(
+            self._opens_any(Subject("group", group)) for group in groups
         )
 
-    def _count(self, subject: Subject) -> int:
-        opening = self.counted.get(subject)
-        if opening is None:
-            grants = self.access.rights(subject).values()
-            opening = self.counted[subject] = sum([_opens(grant, self.lingering) for grant in grants])
-        return opening + self.changed[subject]
+    def _opens_any(self, subject: Subject) -> bool:
+        more = self.changed.get(subject, 0)
+        opening = (True for grant in self.access.rights(subject).values() if _opens(grant, self.lingering))
+        return more > 0 or next(islice(opening, -more, None), False)
 
 
 def reach(access: Access, traits: Traits) -> Reach:
     """Return the reach of all accounts and groups."""
     groups = {account: frozenset(groups) for account, groups in Index(access).groups.items()}
-    return Reach(access, traits.lingering, groups, Counter(), {})
+    return Reach(access, traits.lingering, groups, {})
 
 
 def reach_after(before: Reach, changes: Iterable[Change], traits: Traits) -> Reach:
     """Return the reach of all after these changes, computed from the reach before and the changes alone."""
-    lingering, changed, groups = traits.lingering, before.changed.copy(), dict(before.groups)
+    lingering, changed, groups = traits.lingering, Counter(before.changed), dict(before.groups)
     for change in changes:
         for resource, sign in ((change.before, -1), (change.after, 1)):
             match resource:
@@ -236,7 +235,7 @@ def reach_after(before: Reach, changes: Iterable[Change], traits: Traits) -> Rea
                     groups[account] = own | {group} if sign > 0 else own - {group}
                 case _:
                     pass
-    return Reach(before.access, lingering, groups, changed, before.counted)
+    return Reach(before.access, lingering, groups, changed)
 
 
 def _opens(grant: Grant, lingering: frozenset[tuple[str, str]]) -> bool:

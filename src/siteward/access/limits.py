@@ -8,7 +8,7 @@ and nothing else. Blocked steps do not count: they are not done. Deletions that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import ceil
 
 from msgspec import Struct
@@ -75,7 +75,7 @@ class Spending(Struct, frozen=True):
         }
 
 
-def emptied(proposal: Proposal, unreachable_steps: Collection[Key], taken: Iterable[Proposed]) -> frozenset[str]:
+def emptied(proposal: Proposal, unreachable_steps: frozenset[Key], taken: Iterable[Proposed]) -> frozenset[str]:
     """Return the accounts from which these steps take something, and which have access now and none afterwards."""
     losing: set[str] = set()
     for proposed in taken:
@@ -84,7 +84,7 @@ def emptied(proposal: Proposal, unreachable_steps: Collection[Key], taken: Itera
     if not losing:  # as in a first plan
         return frozenset()
     before, after = proposal.reach, proposal.reach_after(unreachable_steps)
-    return frozenset(account for account in losing if before.of(account) and not after.of(account))
+    return frozenset(account for account in losing if not after.has_access(account) and before.has_access(account))
 
 
 def takes(change: Change, traits: Traits) -> bool:

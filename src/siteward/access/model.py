@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from enum import IntEnum
-from itertools import chain
+from itertools import chain, compress
+from operator import is_not
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, cast, get_args
 
@@ -196,6 +197,8 @@ def scope_of(key: Key) -> Scope | None:
     return Scope(key[3], key[4]) if key[0] == "grant" else None
 
 
+Grants: TypeAlias = Mapping[Subject, Mapping[Scope, Grant]]
+"""The grants of subjects, by scope."""
 Block: TypeAlias = tuple[Subject, Collection[Scope]]
 """A subject, and scopes on which it has something."""
 
@@ -290,6 +293,14 @@ class ByKey(Mapping[Key, V]):
 
 
 _NOTHING: Final[Mapping[Scope, Any]] = MappingProxyType({})
+
+
+def differing(values: Mapping[K, V], known: Mapping[K, V]) -> Iterator[tuple[K, V]]:
+    """Yield the values, with their keys, that are not the very object that is known under the same key.
+
+    Of a million rights nearly all are, so that none of them costs a step of Python's.
+    """
+    return compress(values.items(), map(is_not, values.values(), map(known.get, values)))
 
 
 class _Values(ValuesView[V]):

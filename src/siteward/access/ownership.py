@@ -15,6 +15,7 @@ from siteward.access.model import (
     Access,
     Account,
     Grant,
+    Grants,
     Group,
     Key,
     Member,
@@ -111,7 +112,7 @@ def _is_same_but_for_scope(one: Resource | None, other: Resource | None) -> bool
 
 
 class Ownership(Struct, frozen=True, kw_only=True, dict=True):
-    """The decision of each difference: whether it is ours to act on, and why."""
+    """The decision of each difference: whether it is ours to act on, and why; `apart` is as in `diff`."""
 
     live: Live
     desired: Desired
@@ -119,6 +120,7 @@ class Ownership(Struct, frozen=True, kw_only=True, dict=True):
     policy: Policy
     classification: Classification
     wanted: Access
+    apart: Grants | None
 
     def cause(self, change: Change) -> Cause | None:
         """Return why a change should be made; `None` for one that is none of our business."""

@@ -36,7 +36,7 @@ from siteward.access.needs import DEPENDS, give
 from siteward.access.ownership import Proposed, Series, find_series
 from siteward.access.policy import Mode
 from siteward.access.proposal import Proposal
-from siteward.access.risks import Risk, Risks, greatest, is_top
+from siteward.access.risks import Risk, Risks, is_top
 from siteward.access.state import Cause, DeclaredUser, Listing, Live, Origin, home_of, is_external
 from siteward.access.step_counts import StepCounts, count_steps
 from siteward.access.traits import Traits
@@ -352,7 +352,7 @@ class _View:
         """
         before, after, raises = self._weigh(first.change)
         external = self._is_external(first)
-        risks = self.risks.of(first, (), after, external=external, raises=raises)
+        risks, risk = self.risks.of(first, (), after, external=external, raises=raises)
         return Step(
             id="",
             change=first.change,
@@ -365,24 +365,35 @@ class _View:
             after_power=after,
             raises=raises,
             external=external,
-            risk=greatest(risks),
+            risk=risk,
             risks=risks,
             ids=self._pin_subjects(first.key),
         )
 
     def _build_step(self, proposed: Proposed, model: Step, name: str, first: _Needed) -> Step:
         change, (depends_on, blocked), said = proposed.change, first, self.by_key.get(proposed.change.key, ())
-        step = replace(model, id=name, change=change, ids=self._pin_ids(change, model.ids), depends_on=depends_on)
+        ids = self._pin_ids(change, model.ids)
         if not said and not blocked:
-            return step
+            return replace(model, id=name, change=change, ids=ids, depends_on=depends_on)
         if said:
             self._told.add(change.key)
         diagnostics = tuple(said)
         if blocked:
             message = f"this needs {', '.join(blocked)}, which cannot be done"
             diagnostics = (*diagnostics, error(DEPENDS, message, about=change.key))
-        risks = self.risks.of(proposed, diagnostics, step.after_power, external=step.external, raises=step.raises)
-        return replace(step, diagnostics=diagnostics, risks=risks, risk=greatest(risks))
+        risks, risk = self.risks.of(
+            proposed, diagnostics, model.after_power, external=model.external, raises=model.raises
+        )
+        return replace(
+            model,
+            id=name,
+            change=change,
+            ids=ids,
+            depends_on=depends_on,
+            diagnostics=diagnostics,
+            risks=risks,
+            risk=risk,
+        )
 
     def _weigh(self, change: Change) -> tuple[Power, Power, bool]:
         """Return the powers before and after, and whether powers are raised; of grants, once for each pair of roles."""

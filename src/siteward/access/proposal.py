@@ -136,11 +136,18 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
         """The reach of everybody's access now."""
         return reach(self.live.access, self.traits)
 
-    def reach_after(self, unreachable_steps: Collection[Key]) -> Reach:
+    def reach_after(self, unreachable_steps: frozenset[Key]) -> Reach:
         """Return how far it reaches once everything proposed is done but for what is stuck."""
-        return reach_after(
-            self.reach, (change for change in self.changes if change.key not in unreachable_steps), self.traits
-        )
+        after = self._reaches.get(unreachable_steps)
+        if after is None:
+            done = (change for change in self.changes if change.key not in unreachable_steps)
+            after = self._reaches[unreachable_steps] = reach_after(self.reach, done, self.traits)
+        return after
+
+    @cached_property
+    def _reaches(self) -> dict[frozenset[Key], Reach]:
+        """The reach after what was asked for."""
+        return {}
 
     @cached_property
     def index(self) -> Index:
@@ -265,7 +272,7 @@ def _split(ours: Ownership) -> tuple[list[tuple[Change, Cause]], list[Change]]:
     """Return the differences that are ours to act on, with the causes, and those that are not."""
     taken: list[tuple[Change, Cause]] = []
     left: list[Change] = []
-    for change in diff(ours.live.access, ours.wanted):
+    for change in diff(ours.live.access, ours.wanted, ours.apart):
         cause = ours.cause(change)
         if cause is None:
             left.append(change)
@@ -321,8 +328,9 @@ def _own(
 ) -> Ownership:
     """Return the decisions about the differences between `live` and `desired`; `others` are not the known accounts."""
     classification = Classification(live, desired, traits, policy.ignore, earlier, others)
-    wanted = with_defaults(desired, live, traits, classification.is_present)
-    if others and policy.unmanaged != "report":
+    wanted, apart = with_defaults(desired, live, traits, classification.is_present)
+    whole = not others or policy.unmanaged == "report"
+    if not whole:
         wanted = _without_live(wanted, live.access, others)
     return Ownership(
         live=live,
@@ -331,6 +339,7 @@ def _own(
         policy=policy,
         classification=classification,
         wanted=wanted,
+        apart=apart if whole else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from siteward.access.change import Change, direction
@@ -42,9 +42,10 @@ EFFECT_RISKS: Mapping[str, str] = {
 }
 
 
-def greatest(risks: Sequence[str]) -> Risk:
-    """Return the level of the greatest of some risks."""
-    return max([RISKS[risk] for risk in risks], key=LEVELS.index) if risks else "low"
+def _weigh(risks: Iterable[str]) -> tuple[tuple[str, ...], Risk]:
+    """Return some risks, and the level of the greatest of them."""
+    found = tuple(risks)
+    return found, max([RISKS[risk] for risk in found], key=LEVELS.index, default="low")
 
 
 class Risks:
@@ -54,21 +55,27 @@ class Risks:
         self._proposal = proposal
         self._traits = proposal.traits
         self._emptied = frozenset(emptied)
-        self._plain: dict[tuple[object, ...], tuple[str, ...]] = {}
+        self._known: dict[tuple[object, ...], tuple[tuple[str, ...], Risk]] = {}
 
     def of(
         self, proposed: Proposed, diagnostics: Sequence[Diagnostic], after: Power, *, external: bool, raises: bool
-    ) -> tuple[str, ...]:
-        """Return the risks of a change, as keys of `RISKS`; `after` is the power that it leaves. Those of new grants of which nothing is said are found once for each role."""
+    ) -> tuple[tuple[str, ...], Risk]:
+        """Return the risks of a change, as keys of `RISKS`, and the level of the greatest; `after` is the power that it leaves.
+
+        Those of grants of accounts are found once for each pair of roles, and what is said of it.
+        """
         change = proposed.change
-        if diagnostics or change.before is not None or not isinstance(change.after, Grant):
-            return tuple(self._find_risks(proposed, diagnostics, after, external=external, raises=raises))
-        public = is_public(self._traits, change.after.subject.name)
-        kind = (change.after.scope.kind, change.after.role, change.after.extras, change.key[1], external, public)
-        risks = self._plain.get(kind)
+        side = change.before if change.after is None else change.after
+        if not isinstance(side, Grant) or side.subject.kind == "group":
+            return _weigh(self._find_risks(proposed, diagnostics, after, external=external, raises=raises))
+        name = side.subject.name
+        said = tuple([(diagnostic.code, diagnostic.effect) for diagnostic in diagnostics]) if diagnostics else ()
+        about = side.scope.kind, external, raises, said, name in self._emptied, is_public(self._traits, name)
+        kind = (*about, *[held and (held.role, held.extras) for held in (change.before, change.after)])
+        risks = self._known.get(kind)
         if risks is None:
             found = self._find_risks(proposed, diagnostics, after, external=external, raises=raises)
-            risks = self._plain[kind] = tuple(found)
+            risks = self._known[kind] = _weigh(found)
         return risks
 
     def _find_risks(

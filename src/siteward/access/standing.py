@@ -111,7 +111,7 @@ def declared_access(desired: Desired, live: Live, traits: Traits) -> Access:
     What the file leaves open is taken from the live access, and the members of a declared group that a directory owns
     are those that it has. Where a live fact (such as owning a site) stands in the place of a wish, the wish is kept.
     """
-    wanted = with_defaults(desired, live, traits)
+    wanted, _ = with_defaults(desired, live, traits)
     facts = _overridden_wishes(desired, wanted, traits)
     members = {member.key: member for member in _external_members(wanted, live)}
     return Access.of({**wanted, **facts, **members}) if facts or members else wanted

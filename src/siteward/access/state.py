@@ -21,6 +21,7 @@ from siteward.access.model import (
     Access,
     Account,
     Grant,
+    Grants,
     Group,
     Key,
     Member,
@@ -28,6 +29,7 @@ from siteward.access.model import (
     Scope,
     Subject,
     account_key,
+    differing,
 )
 from siteward.access.traits import Traits, declarable
 from siteward.access.window import Window
@@ -365,38 +367,38 @@ class Memory(Struct, frozen=True, kw_only=True):
 
 def with_defaults(
     desired: Desired, live: Live, traits: Traits, keeps: Callable[[Subject], bool] = lambda _: False
-) -> Access:
+) -> tuple[Access, Grants]:
     """Return the desired access with the attributes that the file leaves open taken from the live access.
 
-    Extras, e-mail and language that the file does not mention stay as they are, and an e-mail that differs in case
-    only is the same one. A live role that cannot be declared stays, whatever is wished. Extras that are part
-    of the role anyway are left out, as they are on the live side. Where `keeps` says so of who has all that is wished, and
-    nothing more than a role on the whole instance that lingers, that one is wished too.
+    The second are those of its grants that may not be as they are live, for `diff`. Extras, e-mail and language that the
+    file does not mention stay as they are, and an e-mail that differs in case only is the same one. A live role that
+    cannot be declared stays, whatever is wished. Extras that are part of the role are left out, as on the live side.
+    Where `keeps` says so of who has all that is wished, and nothing more than a role on the whole instance that lingers,
+    that one is wished too.
     """
     find = live.access.find
     others = {key: _default_other(wish, find(key), traits) for key, wish in desired.access.of_others()}
-    held: dict[Subject, dict[Scope, Grant]] = {}
+    held, apart = dict[Subject, dict[Scope, Grant]](), dict[Subject, dict[Scope, Grant]]()
     for subject, wishes in desired.access.by_subject():
         have = live.access.rights(subject)
-        if wishes == have:  # of a million rights as wished, 0.1 s in all: the same grants are compared by identity
+        # Of a million rights as wished, 0.1 s in all: the same grants are compared by identity.
+        if wishes == have or (_is_all_but_lingering(wishes, have, traits) and keeps(subject)):
             held[subject] = have
-        elif wishes.items() <= have.items():  # as where a platform gives every account something that no file declares
-            held[subject] = have if _is_all_but_lingering(wishes, have, traits) and keeps(subject) else wishes
         else:
-            held[subject] = {
-                scope: wish if (there := have.get(scope)) is wish else _default_grant(wish, there, traits)
-                for scope, wish in wishes.items()
-            }
+            news = {scope: _default_grant(wish, have.get(scope), traits) for scope, wish in differing(wishes, have)}
+            held[subject] = {**wishes, **news} if news else wishes
+            apart[subject] = news
     if opened := _default_public(desired, live.access, traits):
         subject = next(iter(opened.values())).subject
         held[subject] = {**held.get(subject, {}), **opened}
-    return Access.held_by(held, others)  # its order tells nothing: differences are sorted
+        apart[subject] = {**apart.get(subject, {}), **opened}
+    return Access.held_by(held, others), apart  # its order tells nothing: differences are sorted
 
 
 def _is_all_but_lingering(wishes: Mapping[Scope, Grant], have: Mapping[Scope, Grant], traits: Traits) -> bool:
-    """Return whether what somebody has beyond the wishes, all of which are fulfilled, is one lingering role."""
+    """Return whether somebody has all that is wished, and beyond it one role that lingers, as Umami gives everybody."""
     more = have.get(EVERYWHERE) if len(have) == len(wishes) + 1 and EVERYWHERE not in wishes else None
-    return more is not None and (EVERYWHERE.kind, more.role) in traits.lingering
+    return more is not None and (EVERYWHERE.kind, more.role) in traits.lingering and wishes.items() <= have.items()
 
 
 def _default_other(wish: Resource, have: Resource | None, traits: Traits) -> Resource:

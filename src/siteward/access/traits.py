@@ -118,6 +118,19 @@ class Traits(Struct, frozen=True, kw_only=True, dict=True):
         found = self._ranked.get((kind, name))
         return found[0] if found is not None else -1
 
+    @cached_property
+    def _exchanges(self) -> dict[tuple[str, str, str], tuple[bool, bool]]:
+        return {}
+
+    def exchange(self, kind: str, held: str, wished: str) -> tuple[bool, bool]:
+        """Return whether the role `wished` gives what `held` does not, and whether it lacks what that gives."""
+        found = self._exchanges.get((kind, held, wished))
+        if found is None:
+            step = self.rank(kind, wished) - self.rank(kind, held)
+            apart = held != wished and (step == 0 or frozenset((held, wished)) in self.incomparable)
+            found = self._exchanges[kind, held, wished] = apart or step > 0, apart or step < 0
+        return found
+
     def power(self, grant: Grant | None) -> Power:
         """Return the power a grant carries, by its role and its extras; `NONE` for no grant."""
         if grant is None:

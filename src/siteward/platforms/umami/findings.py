@@ -115,7 +115,7 @@ def _report_owned_sites(state: NativeState) -> Iterator[Diagnostic]:
 def _report_teams(state: NativeState) -> Iterator[Diagnostic]:
     """Report teams whose memberships or owners are not as they should be, in the order of their names."""
     for team in sorted(state.rows.teams.values(), key=lambda team: (team.name, team.id)):
-        if len({member.user_id for member in team.members if member.user is not None}) < len(team.members):
+        if team.id in state.unclear_teams:
             yield from _report_memberships(state, team)
         owned_by = owners(team)
         if not owned_by:

@@ -7,6 +7,7 @@ labelled.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -57,7 +58,7 @@ class ListingCache(Struct):
     touched: set[str] = field(default_factory=set)
 
 
-class NativeState(Struct, frozen=True, kw_only=True):
+class NativeState(Struct, frozen=True, kw_only=True, dict=True):
     """All rows of one Umami as they were read, and what was derived from them.
 
     `me` is the id of our own account. `labels` has the label of each site by id, `idle` the id of each team without sites
@@ -77,6 +78,15 @@ class NativeState(Struct, frozen=True, kw_only=True):
     def old(self) -> bool:
         """True for 2.20, which takes a user's name with every change and lists no teams."""
         return self.traits.version == "2.20"
+
+    @cached_property
+    def unclear_teams(self) -> frozenset[str]:
+        """The ids of the teams with memberships of nobody, or several of one account, among theirs: hardly any."""
+        return frozenset(
+            team.id
+            for team in self.rows.teams.values()
+            if len({member.user_id for member in team.members if member.user is not None}) < len(team.members)
+        )
 
 
 def sites_by_team(rows: Rows) -> dict[str, tuple[str, ...]]:

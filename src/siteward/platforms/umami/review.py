@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from siteward.access.change import Change
+    from siteward.access.model import Resource
     from siteward.access.state import Live, Memory
     from siteward.platforms.umami.rows import SiteRow, UserRow
 
@@ -38,11 +39,18 @@ _BY_HAND = (
 )
 
 
+class _Place(Struct, frozen=True):
+    """The team that grants access to a scope, by its id (see `team_of`), and the `others` that it grants access to."""
+
+    team: str | None
+    others: tuple[Scope, ...]
+
+
 class _Case(Struct, frozen=True):
     """The live state, and facts about all changes under review.
 
     `clashing` has the logins that differ only in case, see `clashes`. `roles` has the role that a change leads to, by
-    account name and scope; `None` for a grant that ends.
+    account name and scope; `None` for a grant that ends. What is the same for all changes on a scope is found once.
     """
 
     live: Live
@@ -50,14 +58,23 @@ class _Case(Struct, frozen=True):
     clashing: Mapping[str, tuple[str, ...]]
     roles: Mapping[tuple[str, Scope], str | None]
     _duplicated: dict[str, frozenset[str]] = {}
+    _places: dict[Scope, _Place] = {}
+
+    def place(self, scope: Scope) -> _Place:
+        """Return the team of a scope, and the other sites that this team has."""
+        place = self._places.get(scope)
+        if place is None:
+            team = team_of(scope, self.live, self.state)
+            sites = [Scope("site", self.state.labels[site_id]) for site_id in self.state.sites_of.get(team or "", ())]
+            place = self._places[scope] = _Place(team, tuple([site for site in sites if site != scope]))
+        return place
 
     def is_duplicated(self, team: str, user: str) -> bool:
         """Return whether an account is in a team several times; the members of each team are looked through once."""
         known = self._duplicated.get(team)
         if known is None:
-            ids = [member.user_id for member in self.state.rows.teams[team].members if member.user is not None]
-            several = Counter(ids) if len(set(ids)) < len(ids) else {}  # as in hardly any team
-            known = self._duplicated[team] = frozenset(user_id for user_id, rows in several.items() if rows > 1)
+            ids = Counter(member.user_id for member in self.state.rows.teams[team].members if member.user is not None)
+            known = self._duplicated[team] = frozenset(user_id for user_id, rows in ids.items() if rows > 1)
         return user in known
 
     def user(self, change: Change) -> UserRow | None:
@@ -183,26 +200,21 @@ def team_of(scope: Scope, live: Live, state: NativeState) -> str | None:
     return site.team_id if site and site.team_id in state.rows.teams else None
 
 
-def _check_own_account(change: Change, case: _Case) -> Iterator[Diagnostic]:
+def _check_own_account(change: Change, case: _Case) -> Sequence[Diagnostic]:
     """Refuse to change the account in use."""
-    if account_of(change.key) == case.live.me:
-        yield error(
-            "own-account",
-            f"{case.live.me} is the account Siteward works with; it owns the managed teams and is never changed",
-            about=change.key,
-        )
+    if account_of(change.key) != case.live.me:
+        return ()
+    message = f"{case.live.me} is the account Siteward works with; it owns the managed teams and is never changed"
+    return (error("own-account", message, about=change.key),)
 
 
-def _check_clash(change: Change, case: _Case) -> Iterator[Diagnostic]:
+def _check_clash(change: Change, case: _Case) -> Sequence[Diagnostic]:
     """Refuse to change an account whose login differs from another only in case (API.md section 0)."""
-    name = account_of(change.key) or ""
-    if name in case.clashing:
-        yield error(
-            "login-clash",
-            f"{', '.join(case.clashing[name])} differ only in case; which of them is meant cannot be distinguished",
-            about=change.key,
-            hint="rename one of them in Umami",
-        )
+    clashing = case.clashing.get(account_of(change.key) or "")
+    if clashing is None:
+        return ()
+    message = f"{', '.join(clashing)} differ only in case; which of them is meant cannot be distinguished"
+    return (error("login-clash", message, about=change.key, hint="rename one of them in Umami"),)
 
 
 def _check_login(change: Change, case: _Case) -> Iterator[Diagnostic]:
@@ -267,22 +279,31 @@ def owned(user_id: str, state: NativeState) -> tuple[tuple[str, ...], tuple[tupl
     )
 
 
-def _check_ownership(change: Change, scope: Scope, _case: _Case) -> Iterator[Diagnostic]:
+def _check_ownership(change: Change, scope: Scope, _case: _Case) -> Sequence[Diagnostic]:
     """Refuse to give or take the ownership of a site or team."""
-    if OWNER in {side.role for side in (change.before, change.after) if isinstance(side, Grant)}:
-        yield error(
+    if not _is_owner(change.before) and not _is_owner(change.after):
+        return ()
+    return (
+        error(
             "owner-stays",
             f"who owns {scope} cannot be changed by API: there is no way back to owner",
             about=change.key,
             hint="the owner can hand a personal site over; a team's owner only SQL can change",
-        )
+        ),
+    )
 
 
-def _check_site_without_team(change: Change, scope: Scope, case: _Case) -> Iterator[Diagnostic]:
+def _is_owner(side: Resource | None) -> bool:
+    return isinstance(side, Grant) and side.role == OWNER
+
+
+def _check_site_without_team(change: Change, scope: Scope, case: _Case) -> Iterable[Diagnostic]:
     """Report how a site without a team gets one, or refuse where it cannot (MAPPING.md section 4)."""
-    site = case.site(scope)
-    if site is None or team_of(scope, case.live, case.state) or is_closing(change, case.state):
-        return
+    site = case.site(scope) if case.place(scope).team is None else None
+    return () if site is None or is_closing(change, case.state) else _report_move(change, scope, site, case)
+
+
+def _report_move(change: Change, scope: Scope, site: SiteRow, case: _Case) -> Iterator[Diagnostic]:
     team = team_name(case.state.labels[site.id])
     if is_foreign(site, case.state.rows, case.state.me):
         owner = case.state.rows.users.get(site.user_id or "")
@@ -324,49 +345,55 @@ def _report_reuse(change: Change, label: str, state: NativeState) -> Iterator[Di
         )
 
 
-def _check_shared_team(change: Change, scope: Scope, case: _Case) -> Iterator[Diagnostic]:
+def _check_shared_team(change: Change, scope: Scope, case: _Case) -> Sequence[Diagnostic]:
     """Refuse a grant on one of several sites of a team, unless the same is wanted on all of them."""
-    team = team_of(scope, case.live, case.state)
+    place = case.place(scope)
+    if not place.others:
+        return ()
     name = account_of(change.key) or ""
     wanted = case.roles[name, scope]
-    scopes = [Scope("site", case.state.labels[site_id]) for site_id in case.state.sites_of.get(team or "", ())]
     # No change leads to the role of an owner, so it stands for "no change".
-    others = [str(other) for other in scopes if case.roles.get((name, other), OWNER) != wanted]
-    if others:
-        verb = "close" if is_closing(change, case.state) else "open"
-        yield error(
+    others = [str(other) for other in place.others if case.roles.get((name, other), OWNER) != wanted]
+    if not others:
+        return ()
+    verb = "close" if is_closing(change, case.state) else "open"
+    return (
+        error(
             "shared-team",
-            f"{scope} is in team {case.state.rows.teams[team or ''].name} with others; this would also {verb} "
+            f"{scope} is in team {case.state.rows.teams[place.team or ''].name} with others; this would also {verb} "
             f"{', '.join(others)} for {name}",
             about=change.key,
             hint="grant the same role on all of them, or split the team in Umami",
-        )
+        ),
+    )
 
 
-def _check_team_without_site(change: Change, scope: Scope, case: _Case) -> Iterator[Diagnostic]:
+def _check_team_without_site(change: Change, scope: Scope, case: _Case) -> Sequence[Diagnostic]:
     """Refuse to grant a role in a team without sites."""
-    if scope.kind == "team" and not is_closing(change, case.state):
-        yield error("team-without-site", f"{scope} has no site, so there is nothing to grant", about=change.key)
+    if scope.kind != "team" or is_closing(change, case.state):
+        return ()
+    return (error("team-without-site", f"{scope} has no site, so there is nothing to grant", about=change.key),)
 
 
-def _check_role(change: Change, scope: Scope, case: _Case) -> Iterator[Diagnostic]:
+def _check_role(change: Change, scope: Scope, case: _Case) -> Sequence[Diagnostic]:
     """Refuse a role that this Umami does not have."""
     after = change.after
-    if isinstance(after, Grant) and case.state.traits.role(scope.kind, after.role) is None:
-        yield error("role-unknown", f"Umami has no role {after.role} on a {scope.kind}", about=change.key)
+    if not isinstance(after, Grant) or case.state.traits.role(scope.kind, after.role) is not None:
+        return ()
+    return (error("role-unknown", f"Umami has no role {after.role} on a {scope.kind}", about=change.key),)
 
 
 def _report_side_effects(change: Change, scope: Scope, case: _Case) -> Iterator[Diagnostic]:
     """Report the side effects of a membership: the new access code, the gap at duplicates, the rights of editors."""
-    team, after = team_of(scope, case.live, case.state), change.after
+    team, after = case.place(scope).team, change.after
     if team and is_closing(change, case.state):
         yield note(
             "new-access-code",
             f"team {case.state.rows.teams[team].name} gets a new access code, so that the old one opens nothing",
             about=change.key,
         )
-    user = case.user(change)
-    if team and user and isinstance(after, Grant) and case.is_duplicated(team, user.id):
+    user = case.user(change) if team in case.state.unclear_teams and isinstance(after, Grant) else None
+    if team and user and case.is_duplicated(team, user.id):
         yield _report_effect(
             "replaces-duplicates",
             f"{user.username} is in the team several times; all are removed and one is added again",

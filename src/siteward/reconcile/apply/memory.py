@@ -199,7 +199,7 @@ class RunResult(Struct, frozen=True, kw_only=True, dict=True):
         """Return whether a key is of an unmanaged account without access that this run saw: the plan counts it."""
         name, now = account_of(key), self.now.get(key)
         seen = now is not None and now == self.at_first.get(key) and key not in self.open
-        idle = name is not None and name not in self.fresh.desired.declared_users and not self.reach.of(name)
+        idle = name is not None and name not in self.fresh.desired.declared_users and not self.reach.has_access(name)
         return seen and idle and not self.fresh.plan.blocked
 
     def meets(self, name: str) -> bool:

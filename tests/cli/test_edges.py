@@ -168,3 +168,19 @@ def test_the_file_is_looked_for_up_to_the_top_of_the_repository(
     assert find_config(Session()).resolve() == top / "access.yaml"
     (folder / "access.yaml").touch()
     assert find_config(Session()) == Path("access.yaml")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plan", "--out", "-"), ("plan", "--passwords-out", "-"), ("plan", "-o", "json:-"), ("plan", "--save-snapshot", "-"),
+        ("apply", "--yes", "--passwords-out", "-"), ("import", "--instance", "new", "--out", "-"), ("init", "--out", "-"),
+        ("evidence", "make", "--to", "-"), ("undo", "x", "--out", "-"), ("demo", "--keep", "-"),
+    ],
+)  # fmt: skip
+def test_a_dash_is_no_file(arguments: tuple[str, ...], checkout: Program) -> None:
+    """Who writes `-` means standard output; a file that is called so helps nobody."""
+    result = checkout(*arguments)
+    assert result.code == 1
+    assert "`-` names no file" in result.err
+    assert not (checkout.folder / "-").exists()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from siteward import __version__
-from siteward.cli.completing import files, folders
+from siteward.cli.paths import files, folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

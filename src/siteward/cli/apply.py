@@ -15,6 +15,7 @@ from siteward.access.model import account_of
 from siteward.access.report import Report, exit_code
 from siteward.cli.base_option import option
 from siteward.cli.names import check_blocks, instance_option, journal_option, names_with
+from siteward.cli.paths import NewFile
 from siteward.cli.selection import check_names, only_option, selection_of
 from siteward.cli.session import NOTICE, Session, StoppedError, now, with_session
 from siteward.render import formats_of
@@ -65,7 +66,7 @@ def _hours(_ctx: click.Context, _param: click.Parameter, value: float) -> timede
 @click.option("--reason", default="", help="Why what --accept overrides is right; written to the journal.")
 @only_option
 @click.option("--allow-delete", is_flag=True, help="Let accounts that the file declares absent be deleted.")
-@click.option("--passwords-out", type=click.Path(path_type=Path), help="Append new passwords to this file, mode 0600.")
+@click.option("--passwords-out", type=NewFile(), help="Append new passwords to this file, mode 0600.")
 @option
 @with_session(*formats_of("apply"), folders=(NOTICE,))
 def command(

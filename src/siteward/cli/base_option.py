@@ -9,7 +9,7 @@ import click
 
 from siteward.access.diagnostic import error
 from siteward.access.report import Report
-from siteward.cli.completing import revisions
+from siteward.cli.paths import revisions
 from siteward.cli.session import NONE, StoppedError, actors_of, base_of
 
 if TYPE_CHECKING:

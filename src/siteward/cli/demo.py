@@ -21,6 +21,7 @@ import httpx
 
 from siteward import platforms
 from siteward.cli import demo_world
+from siteward.cli.paths import NewFile
 from siteward.cli.session import sandbox_extra
 from siteward.transport.secrets import variable
 
@@ -38,7 +39,7 @@ EXAMPLE = "access.example.yaml"
 
 @click.command("demo")
 @click.option("--full", is_flag=True, help="Show the example on sandboxes of all four platforms instead.")
-@click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Work in DIR and leave everything there.")
+@click.option("--keep", metavar="DIR", type=NewFile(), help="Work in DIR and leave everything there.")
 def command(keep: Path | None, *, full: bool) -> int:
     """Show the main job on one server with six people: from validate to the page of who has what.
 

@@ -9,7 +9,7 @@ import click
 
 from siteward.access.diagnostic import error
 from siteward.access.report import Report
-from siteward.cli.completing import revisions
+from siteward.cli.paths import revisions
 from siteward.cli.session import Session, StoppedError, find_config, now, parse_instant, with_session
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from siteward.cli.names import instance_option, journal_option, users
+from siteward.cli.paths import NewFile
 from siteward.cli.session import Session, now, parse_day, with_session
 from siteward.render import formats_of
 
@@ -33,9 +34,7 @@ def command() -> None:
 @click.option("--user", metavar="NAME", shell_complete=users, help="What concerns this handle, login or address.")
 @click.option("--since", metavar="DATE", help="From this date or instant on.")
 @click.option("--until", metavar="DATE", help="Up to the end of this date, or this instant.")
-@click.option(
-    "--to", "out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder, or a new .zip."
-)
+@click.option("--to", "out", type=NewFile(), required=True, metavar="DIR", help="A new folder, or a new .zip.")
 @click.option("--sign", type=click.Path(path_type=Path), metavar="KEY", help="Sign the manifest with this SSH key.")
 @_session
 def make(session: Session, instances: tuple[str, ...], out: Path, sign: Path | None, **asked: str | None) -> int:

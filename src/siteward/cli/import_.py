@@ -9,6 +9,7 @@ import click
 from siteward.access.report import exit_code
 from siteward.cli.names import instances as declared_instances
 from siteward.cli.names import journal_option, same_option
+from siteward.cli.paths import NewFile
 from siteward.cli.session import Session, with_session
 from siteward.cli.taking_in import existing_project, refuse_declared, take_in
 from siteward.cli.wanted import Wanted, place_options, read_wanted
@@ -24,9 +25,7 @@ from siteward.cli.wanted import Wanted, place_options, read_wanted
     help="What the file calls the instance.",
 )
 @place_options
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("access.yaml"), show_default=True, help="The file."
-)
+@click.option("--out", type=NewFile(), default=Path("access.yaml"), show_default=True, help="The file.")
 @same_option
 @journal_option
 @with_session()

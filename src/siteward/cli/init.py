@@ -16,6 +16,7 @@ from siteward.access.report import exit_code
 from siteward.cli import ci_files
 from siteward.cli.answers import collect
 from siteward.cli.names import journal_option, same_option
+from siteward.cli.paths import NewFile
 from siteward.cli.schema import SCHEMAS
 from siteward.cli.session import Session, with_session
 from siteward.cli.taking_in import existing_project, refuse_declared, take_in
@@ -47,7 +48,7 @@ BRANCH = "siteward-journal"
     help="Where a credential is: env:NAME, file:PATH, command:COMMAND or keyring; else SITEWARD_<NAME>_<FIELD>.",
 )
 @click.option("--ci", type=click.Choice(list(ci_files.RECIPES)), help="Also write the workflows of this forge.")
-@click.option("--out", type=click.Path(path_type=Path), help="The file; default --config, or access.yaml.")
+@click.option("--out", type=NewFile(), help="The file; default --config, or access.yaml.")
 @same_option
 @journal_option
 @with_session()

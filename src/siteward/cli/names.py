@@ -9,7 +9,7 @@ import click
 
 from siteward.access.diagnostic import error
 from siteward.access.report import Report
-from siteward.cli.completing import change_folder, given_before
+from siteward.cli.paths import change_folder, given_before
 from siteward.cli.session import StoppedError
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +14,7 @@ from siteward.access.guards import DELETIONS
 from siteward.access.report import as_reviewed
 from siteward.cli.base_option import option
 from siteward.cli.names import check_blocks, instance_option, journal_option
+from siteward.cli.paths import NewFile
 from siteward.cli.selection import only_option, selection_of
 from siteward.cli.session import Session, StoppedError, with_session
 from siteward.render import formats_of
@@ -22,6 +22,7 @@ from siteward.transport.link import MOST_WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from siteward.access.plan import Plan
     from siteward.access.report import Report
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 @click.command("plan")
 @instance_option
 @journal_option
-@click.option("--out", type=click.Path(path_type=Path), help="Save the plan, to be reviewed and applied.")
+@click.option("--out", type=NewFile(), help="Save the plan, to be reviewed and applied.")
 @click.option("--as-of", metavar="DATE", help="Plan as if it were this date or instant.")
 @click.option(
     "--accept",
@@ -42,9 +43,9 @@ if TYPE_CHECKING:
 )
 @click.option("--reason", default="", help="Why what --accept overrides is right.")
 @click.option("--allow-delete", is_flag=True, help="Let accounts that the file declares absent be deleted.")
-@click.option("--passwords-out", type=click.Path(path_type=Path), help="Where apply will write new passwords.")
+@click.option("--passwords-out", type=NewFile(), help="Where apply will write new passwords.")
 @only_option
-@click.option("--save-snapshot", type=click.Path(path_type=Path), metavar="DIR", help="Save the sites, for `diff`.")
+@click.option("--save-snapshot", type=NewFile(), metavar="DIR", help="Save the sites, for `diff`.")
 @click.option("--concurrency", "workers", type=click.IntRange(1, MOST_WORKERS), default=8, show_default=True)
 @option
 @with_session(*formats_of("plan"))

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import error
 from siteward.access.report import Report, exit_code
-from siteward.cli.completing import files, folders
+from siteward.cli.paths import files, folders, new_file
 from siteward.transport.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -310,8 +310,7 @@ def _take_session(
 
     The working directory changes first, so that --config and the files of other options are found from there.
     """
-    names = ["directory", *Session.__struct_fields__]
-    own = {name: given.pop(name) for name in names if name in given}
+    own = {name: given.pop(name) for name in ("directory", *Session.__struct_fields__) if name in given}
     chosen = {**before, **{name: value for name, value in own.items() if value not in (None, False, 0, ())}}
     change_directory(chosen.pop("directory", None))
     chosen["format_given"] = "formats" in chosen
@@ -339,7 +338,7 @@ def _parse_output(text: str, formats: tuple[str, ...], folders: tuple[str, ...] 
 
     name, colon, rest = text.partition(":")
     if colon and name in (*formats, *folders) and rest:
-        return name, Path(rest)
+        return name, new_file(rest)
     by_suffix = SUFFIXES.get(Path(text).suffix)
     if by_suffix not in formats:
         raise click.UsageError(f"-o {text}: write FORMAT:FILE with one of {', '.join(formats)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,10 +12,13 @@ from siteward.access.diagnostic import error
 from siteward.access.report import Report
 from siteward.cli.base_option import base_policy_from, option
 from siteward.cli.names import instance_option, journal_option
+from siteward.cli.paths import NewFile
 from siteward.cli.session import Session, StoppedError, with_session
 from siteward.render import formats_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from siteward.cli.checkout import Checkout
     from siteward.reconcile.undo.runs import PastRun
     from siteward.reconcile.undo.undo import Undo
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 @instance_option
 @journal_option
 @click.option("--write", is_flag=True, help="Write the edit to the files, for a pull request.")
-@click.option("--out", type=click.Path(path_type=Path), help="Save the plan, to be reviewed and applied.")
+@click.option("--out", type=NewFile(), help="Save the plan, to be reviewed and applied.")
 @option
 @with_session(*formats_of("plan"))
 def command(

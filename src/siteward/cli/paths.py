@@ -1,7 +1,9 @@
-"""What a shell completes beside the names of the file: paths, which it knows best, and revisions of the repository."""
+"""Paths and revisions on the command line: how a shell completes them, and which name a file to be written."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -48,3 +50,21 @@ def change_folder(ctx: click.Context) -> None:
     from siteward.cli.session import change_directory
 
     change_directory(given_before(ctx, "directory"))
+
+
+class NewFile(click.Path):
+    """A file or folder to be written, as the type of an option."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path; raises `UsageError` for `-`."""
+        return new_file(os.fsdecode(super().convert(value, param, ctx)))
+
+
+def new_file(text: str) -> Path:
+    """Return the path that a text names; raises `UsageError` for `-`, by which people mean standard output."""
+    if text == "-":
+        raise click.UsageError("`-` names no file: name one; a file that is called so is ./-")
+    return Path(text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -56,6 +55,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     asked = headers.get("retry-after", "").strip()
     if asked.isascii() and asked.isdigit():
         return float(asked)
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 — few servers ask for a pause, and fewer name its end
+
     try:
         until, now = parsedate_to_datetime(asked), parsedate_to_datetime(headers.get("date", ""))
         return max(0.0, (until - now).total_seconds())

@@ -98,7 +98,7 @@ def test_checking_a_file_imports_nothing_that_plans_reads_or_writes(folder: Path
     rooms = {
         "access": {
             "hosts", "model", "diagnostic", "lookalikes", "patterns", "policy", "state", "traits", "report", "window",
-            "api_key", "secret_looks", "step_counts",
+            "api_key", "known_names", "secret_looks", "step_counts",
         },
         "platforms": {"umami"},
         "platforms.umami": {"settings", "roles"},

@@ -16,10 +16,11 @@ import httpx
 import pytest
 
 from siteward.transport import deadline as deadlines
-from siteward.transport.deadline import Deadline, in_time, map_in
+from siteward.transport.deadline import Deadline
 from siteward.transport.errors import OutcomeUnknownError, OutOfTimeError, UnreachableError
 from siteward.transport.http import Link, open_doors
 from siteward.transport.network import Bounds, network_transport
+from siteward.transport.threads import in_time, map_in
 from transport.servers import READS
 
 if TYPE_CHECKING:

@@ -7,15 +7,16 @@ What could be an id as well is looked for in free texts alone, by the checks tha
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from siteward.access.diagnostic import Span, problem
-from siteward.access.secret_looks import BEGINNINGS, PRIVATE, find_certain, hide_certain
+from siteward.access.secret_looks import PRIVATE, find_certain, hide_certain, may_hold_certain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from siteward.access.diagnostic import Diagnostic
     from siteward.declaration.source import Path, Texts
@@ -52,7 +53,7 @@ def _is_within(at: Span, other: Span) -> bool:
 def _list_places(texts: Texts) -> Iterator[Span]:
     """Yield the places of what begins as secrets do."""
     for file in texts:
-        if not any(word in texts.whole(file) for word in BEGINNINGS):
+        if not may_hold_certain(texts.whole(file)):
             continue
         lines = texts[file]
         for number, line in enumerate(lines, 1):
@@ -69,9 +70,10 @@ def _find_last(lines: tuple[str, ...], number: int) -> int:
     return next(ends, number)
 
 
-def without_secrets(said: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+def without_secrets(said: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Return diagnostics in whose texts no secret is repeated, such as one that was written in the place of a name."""
-    return tuple(map(_hide, said))
+    texts = chain.from_iterable((one.message, one.hint or "", one.suggestion or "", *one.allowed) for one in said)
+    return tuple(map(_hide, said)) if may_hold_certain("\n".join(texts)) else tuple(said)
 
 
 def _hide(said: Diagnostic) -> Diagnostic:

@@ -118,17 +118,6 @@ class _Hit(Struct, frozen=True):
     elsewhere: bool = False
 
 
-class _Singles(dict[str, "Scope | None"]):
-    """The only managed site that each word names, looked up once; `None` for a word that does anything else."""
-
-    def __init__(self, find: Callable[[str], Scope | None]) -> None:
-        self._find = find
-
-    def __missing__(self, word: str) -> Scope | None:
-        scope = self[word] = self._find(word)
-        return scope
-
-
 class _Tally(Struct):
     """The choice of a list of selectors while it is built; `out` are the scopes that its `!` selectors take away."""
 
@@ -199,7 +188,7 @@ class Scopes:
         for handle, declared in sites.items():
             for tag in declared.tags:
                 self._tagged[tag].append(handle)
-        self._single = _Singles(self._only_site)
+        self._single: dict[str, Scope | None] = {}
         self.managed = frozenset(self._sites)
         self._in_sight = self.managed
 
@@ -298,7 +287,12 @@ class Scopes:
 
     def _choose_plain(self, written: tuple[str, ...]) -> Choice | None:
         """Return the choice where every word names exactly one managed site, as almost all do; else `None`."""
-        scopes = dict.fromkeys([self._single[word] for word in written])
+        single = self._single
+        try:
+            scopes = dict.fromkeys([single[word] for word in written])
+        except KeyError:  # each word is looked up once
+            single.update({word: self._only_site(word) for word in written if word not in single})
+            scopes = dict.fromkeys([single[word] for word in written])
         return None if None in scopes else Choice(tuple(scopes))  # type: ignore[arg-type]  # as `in` has just shown
 
     def _only_site(self, word: str) -> Scope | None:

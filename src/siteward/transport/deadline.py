@@ -1,4 +1,4 @@
-"""The moment by which all that is waited for has ended, and waits for other threads that a deadline or a signal ends.
+"""The moment by which all that is waited for has ended, and work on several servers side by side.
 
 A verb that reads has such a moment from its begin; a signal draws it near for an apply, which ends what is in flight.
 """
@@ -6,13 +6,11 @@ A verb that reads has such a moment from its begin; a signal draws it near for a
 from __future__ import annotations
 
 import math
-import threading
 import time
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -50,46 +48,6 @@ class Deadline:
             time.sleep(min(SLICE, rest))
 
 
-def in_time(call: Callable[[], T], left: Callable[[], float], *, drop: Callable[[T], object] = lambda _: None) -> T:
-    """Return what `call` returns, or raise what it raises; raises `TimeoutError` once nothing is `left` for it.
-
-    It runs in a thread of its own, which nobody waits for at the end of the process. `drop` takes what comes too late.
-    """
-    future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as problem:  # noqa: BLE001 — it is raised in the thread that waits
-            future.set_exception(problem)
-
-    threading.Thread(target=run, name="in-time", daemon=True).start()
-    while not wait([future], timeout=max(0.0, min(SLICE, left()))).done:
-        if left() <= 0:
-            future.add_done_callback(lambda late: None if late.exception() else drop(late.result()))
-            raise TimeoutError
-    return future.result()
-
-
-def map_in(pool: Executor, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """Return what `function` returns for each of `items`, called in the threads of `pool`, in the order of the items.
-
-    The first failure is raised, and what has not begun is dropped; so it is where a signal ends the wait.
-    """
-    futures = [pool.submit(function, item) for item in items]
-    try:
-        return [_result_of(future) for future in futures]
-    finally:
-        for future in futures:
-            future.cancel()
-
-
-def _result_of(future: Future[T]) -> T:
-    while not future.done():
-        wait([future], timeout=SLICE)
-    return future.result()
-
-
 def in_parallel(function: Callable[[T], R], items: Sequence[T], *, to_the_end: bool = False) -> list[R]:
     """Return what `function` returns for each of `items`, in their order; raises what the first that failed raised.
 
@@ -99,8 +57,6 @@ def in_parallel(function: Callable[[T], R], items: Sequence[T], *, to_the_end: b
     """
     if len(items) < 2:
         return [function(item) for item in items]
-    pool = ThreadPoolExecutor(len(items), thread_name_prefix="parallel")
-    try:
-        return map_in(pool, function, items)
-    finally:
-        pool.shutdown(wait=to_the_end, cancel_futures=True)
+    from siteward.transport.threads import map_in_new  # noqa: PLC0415 — most runs are about one instance
+
+    return map_in_new(function, items, to_the_end=to_the_end)

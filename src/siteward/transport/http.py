@@ -24,7 +24,7 @@ from siteward import __version__
 from siteward.access.hosts import address_of
 from siteward.transport._httpx import httpx
 from siteward.transport.causes import is_permanent, redirected, unreachable, was_sent
-from siteward.transport.deadline import Deadline, map_in
+from siteward.transport.deadline import Deadline
 from siteward.transport.errors import (
     GateError,
     NotThePlatformError,
@@ -40,6 +40,7 @@ from siteward.transport.link import Exchange, Link
 from siteward.transport.pace import Pace, Rate, Speed, retry_after
 from siteward.transport.patience import Patience
 from siteward.transport.redacted import Redacted
+from siteward.transport.threads import map_in
 from siteward.transport.wire import Reading, ReadOnlyTransport, Wire, base_path
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from msgspec import Struct
 
 from siteward.access.hosts import LDAP, address_of
-from siteward.transport.deadline import Deadline, in_time
 from siteward.transport.errors import (
     IncompleteError,
     InsecureError,
@@ -26,11 +25,13 @@ from siteward.transport.errors import (
 )
 from siteward.transport.link import is_loopback
 from siteward.transport.secrets import bound
+from siteward.transport.threads import in_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import ModuleType
 
+    from siteward.transport.deadline import Deadline
     from siteward.transport.secrets import Secrets
 
 T = TypeVar("T")

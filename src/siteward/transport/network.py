@@ -18,8 +18,9 @@ from urllib.request import getproxies, proxy_bypass
 import httpcore
 
 from siteward.transport._httpx import httpx
-from siteward.transport.deadline import SLICE, in_time
+from siteward.transport.deadline import SLICE
 from siteward.transport.link import is_loopback
+from siteward.transport.threads import in_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -18,7 +18,6 @@ import base64
 import json
 import shlex
 import stat
-import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
@@ -282,6 +281,8 @@ def _read_file(path: str, name: str) -> str:
 
 
 def _run_command(command: str, name: str, env: Mapping[str, str]) -> str:
+    import subprocess  # noqa: PLC0415 — few credentials are a command's
+
     try:
         done = subprocess.run(
             shlex.split(command),

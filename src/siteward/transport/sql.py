@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from siteward.transport.deadline import Deadline, in_time
+from siteward.transport.deadline import Deadline
 from siteward.transport.errors import (
     ForbiddenError,
     InsecureError,
@@ -26,6 +26,7 @@ from siteward.transport.errors import (
     UnreachableError,
 )
 from siteward.transport.link import is_loopback
+from siteward.transport.threads import in_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

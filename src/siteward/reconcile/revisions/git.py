@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -263,6 +262,7 @@ def _run(folder: Path, arguments: Iterable[str], *, given: bytes = b"", settings
     if repository is None:
         raise GitError(f"{folder} is in no git repository")
     import shutil  # noqa: PLC0415 — it loads every kind of archive; most runs ask git nothing
+    import subprocess  # noqa: PLC0415 — the same
 
     path = _search_path()
     program = shutil.which("git", path=path)

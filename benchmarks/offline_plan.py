@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 
-from siteward.cli.startup import trim_startup
+from siteward.cli.startup import keep, trim_startup
 
 BEGIN = time.process_time()
 trim_startup()
@@ -28,7 +28,7 @@ from siteward.platforms.umami.rows import Page, SiteRow, TeamRow, UserRow  # noq
 from siteward.reconcile.apply.passwords import Passwords  # noqa: E402
 from siteward.reconcile.apply.revalidate import Allowance  # noqa: E402
 from siteward.reconcile.apply.target import Journals  # noqa: E402
-from siteward.reconcile.plan import Run, plan  # noqa: E402
+from siteward.reconcile.plan import Run, plan_and_survey  # noqa: E402
 from siteward.reconcile.project import Project, Surroundings, instances, open_project  # noqa: E402
 from siteward.render import Options, render  # noqa: E402
 
@@ -58,7 +58,7 @@ def recorded(folder: Path, traits: Traits) -> Live:
 
 
 def main(folder: Path, *, phases: bool) -> None:
-    """Print the plan for the data set in `folder`."""
+    """Print the plan for the data set in `folder`, and leave as a verb does."""
     marks = [("imports", time.process_time())]
     project = open_project(folder / "access.yaml", "plan")
     if not isinstance(project, Project):
@@ -70,9 +70,10 @@ def main(folder: Path, *, phases: bool) -> None:
     allowance = Allowance(accept={}, allow_delete=False, passwords=Passwords(folder=folder, out=folder / "passwords"))
     run = Run(created=NOW, as_of=NOW, allowance=allowance, snapshots={"stats": (traits, live)})
     journals = Journals(folder=folder / "journal")
-    report = plan(project, instances(project, (), Surroundings(env={})), journals, run)
+    report, surveys = plan_and_survey(project, instances(project, (), Surroundings(env={})), journals, run)
     marks.append(("plan", time.process_time()))
     print(render("text", report, Options()))
+    keep(project, surveys, report)
     marks.append(("text", time.process_time()))
     if phases:
         _tell(marks)

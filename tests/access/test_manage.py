@@ -25,11 +25,12 @@ from access.worlds import (
     wish,
 )
 from siteward.access.change import Change
+from siteward.access.defaults import with_defaults
 from siteward.access.diagnostic import Severity, Span
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Group, Member, Power, Resource, Scope
 from siteward.access.policy import Policy
 from siteward.access.proposal import manage
-from siteward.access.state import Ended, Live, Memory, Origin, with_defaults
+from siteward.access.state import Ended, Live, Memory, Origin
 from strategies import MATOMO, ME, PIWIKPRO, PLAUSIBLE, UMAMI
 
 FULL, ADD_ONLY, OBSERVE = OPEN, replace(OPEN, mode="add-only"), replace(OPEN, mode="observe")

@@ -6,9 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
+
+from siteward.cli.startup import keep
 
 SOURCES = Path(__file__).parents[2] / "src"
 JOURNAL = Path(__file__).parents[1] / "reconcile" / "journal-1"
@@ -72,7 +75,10 @@ def test_what_is_left_at_the_end_is_not_collected() -> None:
     """Python's last collection would go over all objects, and the memory is given back with the process anyway."""
     code = (
         "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 1000, len(gc.get_objects()) < 100)); "
-        "from siteward.cli.startup import trim_startup; trim_startup()"
+        "from siteward.cli.startup import keep, trim_startup; trim_startup()\n"
+        "class Told:\n"
+        "    def __del__(self, write=__import__('os').write): write(1, b'taken apart')\n"
+        "keep(Told())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -82,6 +88,15 @@ def test_what_is_left_at_the_end_is_not_collected() -> None:
         check=True,
     )
     assert done.stdout.split() == ["True", "True"]
+
+
+def test_a_process_that_goes_on_holds_nothing_for_its_end() -> None:
+    """Such as that of these tests, which has not begun as the program does."""
+    held = {"held"}
+    seen = weakref.ref(held)
+    keep(held)
+    del held
+    assert seen() is None
 
 
 def test_checking_a_file_imports_no_client_no_server_and_no_page(folder: Path) -> None:

@@ -16,6 +16,7 @@ from siteward.access.accounts import Classification, UnmanagedAccount, find_mism
 from siteward.access.addresses import warn_address_changes
 from siteward.access.change import Change, demoted, dependencies, diff, is_regrant, order, patch
 from siteward.access.dates import NO_ALTERNATIVES, Alternatives, Timing, Wished, find_timings
+from siteward.access.defaults import with_defaults
 from siteward.access.diagnostic import Diagnostic, plural, warning
 from siteward.access.effective import Index, Reach, reach, reach_after
 from siteward.access.excess import Excess, Remaining, report_excess
@@ -36,7 +37,6 @@ from siteward.access.state import (
     Desired,
     Live,
     Memory,
-    with_defaults,
 )
 from siteward.access.traits import Traits
 

@@ -11,8 +11,9 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from siteward.access.defaults import with_defaults
 from siteward.access.model import EVERYWHERE, Access, Grant, Group, Key, Member, Resource, Scope, Subject
-from siteward.access.state import Desired, Ending, Live, with_defaults
+from siteward.access.state import Desired, Ending, Live
 from siteward.access.traits import Traits, declarable, is_site
 
 GONE: frozenset[str | None] = frozenset({"suspended", "absent", "left"})

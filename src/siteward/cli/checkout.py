@@ -18,6 +18,7 @@ from siteward.access.diagnostic import error
 from siteward.access.report import Missing, Report, doubtful, missing
 from siteward.cli.base_option import base_policy_from
 from siteward.cli.session import Session, StoppedError, find_config, now, parse_day, parse_instant
+from siteward.cli.startup import keep
 from siteward.reconcile.apply.passwords import Passwords
 from siteward.reconcile.apply.revalidate import Allowance
 from siteward.reconcile.apply.target import Journals
@@ -107,6 +108,7 @@ def open_checkout(
     `UsageError` for an unknown instance or a moment that is none.
     """
     project = project_of(session, command)
+    keep(project)
     if with_base:
         project = replace(project, base_policy=base_policy_from(base, project.path, command)(project.declaration))
     _refuse_unknown(project, names)
@@ -301,6 +303,7 @@ def read_instances(checkout: Checkout, command: str, *, steps: bool = True) -> t
         report, surveys = plan_and_survey(*given, command=command, steps=steps)
     if not surveys:
         raise StoppedError(report)
+    keep(report, surveys)
     return report, surveys
 
 

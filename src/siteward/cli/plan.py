@@ -17,6 +17,7 @@ from siteward.cli.names import check_blocks, instance_option, journal_option
 from siteward.cli.paths import NewFile
 from siteward.cli.selection import only_option, selection_of
 from siteward.cli.session import Session, StoppedError, with_session
+from siteward.cli.startup import keep
 from siteward.render import formats_of
 from siteward.transport.link import MOST_WORKERS
 
@@ -84,6 +85,7 @@ def command(
     run = checkout.run(accept=dict.fromkeys(accept, reason or "asked for"), allow_delete=allow_delete)
     run = replace(run, only=selection_of(only, checkout.project.declaration))
     report, surveys = plan_and_survey(checkout.project, checkout.instances, checkout.journals, run, sealed=out is None)
+    keep(report, surveys)
     if save_snapshot is not None:
         _save_sites(report, save_snapshot, surveys)
     flags = _Flags(

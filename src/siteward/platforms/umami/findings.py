@@ -38,9 +38,12 @@ def clashes(state: NativeState) -> dict[str, tuple[str, ...]]:
     3.1 and 2.20 keep such accounts apart; 3.2 lower-cases names, and then only one of them can log in (API.md
     section 0).
     """
+    logins = [user.username for user in state.rows.users.values()]
+    if len({login.lower() for login in logins}) == len(logins):  # as nearly everywhere
+        return {}
     folded: defaultdict[str, list[str]] = defaultdict(list)
-    for user in state.rows.users.values():
-        folded[user.username.lower()].append(user.username)
+    for login in logins:
+        folded[login.lower()].append(login)
     return {name: tuple(sorted(names)) for names in folded.values() if len(names) > 1 for name in names}
 
 
@@ -115,7 +118,7 @@ def _report_owned_sites(state: NativeState) -> Iterator[Diagnostic]:
 def _report_teams(state: NativeState) -> Iterator[Diagnostic]:
     """Report teams whose memberships or owners are not as they should be, in the order of their names."""
     for team in sorted(state.rows.teams.values(), key=lambda team: (team.name, team.id)):
-        if team.id in state.unclear_teams:
+        if team.id in state.untidy:
             yield from _report_memberships(state, team)
         owned_by = owners(team)
         if not owned_by:
@@ -179,18 +182,19 @@ def _report_layout(state: NativeState, team: TeamRow, owned_by: tuple[str, ...])
 def _report_logins(state: NativeState) -> Iterator[Diagnostic]:
     """Warn of logins that differ only in case, or have capital letters."""
     clashing = clashes(state)
-    for user in sorted(state.rows.users.values(), key=lambda user: user.username):
-        if user.username in clashing:
-            others = ", ".join(name for name in clashing[user.username] if name != user.username)
+    capitals = [user.username for user in state.rows.users.values() if user.username != user.username.lower()]
+    for login in sorted({*clashing, *capitals}):
+        if login in clashing:
+            others = ", ".join(name for name in clashing[login] if name != login)
             yield warning(
                 "login-clash",
-                f"the logins {user.username} and {others} differ only in case"
+                f"the logins {login} and {others} differ only in case"
                 + (", and only the lower-case one can log in" if has_factors(state.traits) else ""),
-                about=account_key(user.username),
+                about=account_key(login),
                 hint="rename one of them; no change is made to either before",
             )
-        elif user.username != user.username.lower():
-            yield _warn_of_capitals(user.username, state.traits.version)
+        else:
+            yield _warn_of_capitals(login, state.traits.version)
 
 
 def _warn_of_capitals(login: str, version: str) -> Diagnostic:

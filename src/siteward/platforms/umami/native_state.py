@@ -7,7 +7,6 @@ labelled.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -62,7 +61,8 @@ class NativeState(Struct, frozen=True, kw_only=True, dict=True):
     """All rows of one Umami as they were read, and what was derived from them.
 
     `me` is the id of our own account. `labels` has the label of each site by id, `idle` the id of each team without sites
-    by its label, `sites_of` the ids of the sites of each other team. `cache` is filled while writing; all else stays.
+    by its label, `sites_of` the ids of the sites of each other team. `untidy` are the teams with memberships of accounts that
+    are gone, or several of one account. `cache` is filled while writing; all else stays.
     """
 
     rows: Rows
@@ -72,21 +72,13 @@ class NativeState(Struct, frozen=True, kw_only=True, dict=True):
     labels: Mapping[str, str]
     idle: Mapping[str, str]
     sites_of: Mapping[str, tuple[str, ...]]
+    untidy: frozenset[str]
     cache: ListingCache = field(default_factory=ListingCache)
 
     @property
     def old(self) -> bool:
         """True for 2.20, which takes a user's name with every change and lists no teams."""
         return self.traits.version == "2.20"
-
-    @cached_property
-    def unclear_teams(self) -> frozenset[str]:
-        """The ids of the teams with memberships of nobody, or several of one account, among theirs: hardly any."""
-        return frozenset(
-            team.id
-            for team in self.rows.teams.values()
-            if len({member.user_id for member in team.members if member.user is not None}) < len(team.members)
-        )
 
 
 def sites_by_team(rows: Rows) -> dict[str, tuple[str, ...]]:
@@ -96,6 +88,15 @@ def sites_by_team(rows: Rows) -> dict[str, tuple[str, ...]]:
         if site.team_id is not None and site.team_id in rows.teams:
             ids[site.team_id].append(site.id)
     return {team: tuple(sites) for team, sites in ids.items()}
+
+
+def untidy_teams(rows: Rows) -> frozenset[str]:
+    """Return the ids of the teams with a membership of an account that is gone, or several of one account."""
+    return frozenset(
+        team.id
+        for team in rows.teams.values()
+        if len({member.user_id for member in team.members if member.user is not None}) < len(team.members)
+    )
 
 
 def people(team: TeamRow) -> dict[str, tuple[MemberRow, ...]]:

@@ -27,6 +27,7 @@ from siteward.platforms.umami.native_state import (
     site_labels,
     sites_by_team,
     team_labels,
+    untidy_teams,
 )
 from siteward.platforms.umami.roles import ADMIN, API_KEYS, NOBODY_SPECIAL, OWNER, TEAM_OWNER, has_factors
 from siteward.platforms.umami.rows import (
@@ -67,15 +68,17 @@ def live_of(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tu
         labels=site_labels(rows, me),
         idle={label: team_id for team_id, label in idle.items()},
         sites_of=sites_of,
+        untidy=untidy_teams(rows),
     )
     accounts = {user.id: Account(user.username) for user in rows.users.values()}
+    keys = {user_id: account.key for user_id, account in accounts.items()}
     scopes = {site_id: Scope("site", label) for site_id, label in state.labels.items()}
     return Live(
         access=Access((*accounts.values(), *_list_grants(state, scopes, idle))),
         sites={scopes[site.id]: _make_site(site, state) for site in rows.sites.values()},
         me=accounts[me].name,
-        ids={account.key: user_id for user_id, account in accounts.items()},
-        facts=dict(_list_facts(state)),
+        ids={key: user_id for user_id, key in keys.items()},
+        facts=dict(_list_facts(state, keys)),
         listings=listings,
         findings=tuple(findings(state)),
         open=open_sites(state),
@@ -109,18 +112,16 @@ def _list_grants(state: NativeState, scopes: Mapping[str, Scope], idle: Mapping[
             yield Grant(subjects[site.user_id], scopes[site.id], OWNER)
     for team in rows.teams.values():
         places = [scopes[site_id] for site_id in state.sites_of.get(team.id, ())] or [Scope("team", idle[team.id])]
-        for user_id, role in _list_roles(team).items():
+        for user_id, role in _list_roles(team, state):
             for place in places:
                 yield Grant(subjects[user_id], place, role)
 
 
-def _list_roles(team: TeamRow) -> dict[str, str]:
-    """Return the neutral role in a team by account id, ghosts left out."""
-    shown = [member for member in team.members if member.user is not None]
-    roles = {member.user_id: OWNER if member.role == TEAM_OWNER else member.role for member in shown}
-    if len(roles) == len(shown):
-        return roles
-    return {user_id: strongest(memberships) for user_id, memberships in people(team).items()}
+def _list_roles(team: TeamRow, state: NativeState) -> list[tuple[str, str]]:
+    """Return the accounts in a team by id, ghosts left out, each with its neutral role."""
+    if team.id in state.untidy:
+        return [(user_id, strongest(memberships)) for user_id, memberships in people(team).items()]
+    return [(member.user_id, OWNER if member.role == TEAM_OWNER else member.role) for member in team.members]
 
 
 def _make_site(site: SiteRow, state: NativeState) -> Site:
@@ -137,8 +138,11 @@ def _make_site(site: SiteRow, state: NativeState) -> Site:
     )
 
 
-def _list_facts(state: NativeState) -> Iterator[tuple[Key, Mapping[str, str]]]:
-    """Yield the facts about each account that reviews show: the day it was made, and the sites and teams it owns."""
+def _list_facts(state: NativeState, keys: Mapping[str, Key]) -> Iterator[tuple[Key, Mapping[str, str]]]:
+    """Yield the facts about each account that reviews show: the day it was made, and the sites and teams it owns.
+
+    `keys` are those of the accounts by id.
+    """
     rows = state.rows
     owned: dict[str, list[str]] = {}
     for site in rows.sites.values():
@@ -152,7 +156,7 @@ def _list_facts(state: NativeState) -> Iterator[tuple[Key, Mapping[str, str]]]:
         facts = made.get(day) or made.setdefault(day, {"created": day} if day else {})
         if user.id in owned:
             facts = {**facts, "owns": ", ".join(sorted(owned[user.id]))}
-        yield account_key(user.username), facts
+        yield keys[user.id], facts
 
 
 ROUNDS = 3

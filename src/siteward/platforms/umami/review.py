@@ -73,8 +73,9 @@ class _Case(Struct, frozen=True):
         """Return whether an account is in a team several times; the members of each team are looked through once."""
         known = self._duplicated.get(team)
         if known is None:
-            ids = Counter(member.user_id for member in self.state.rows.teams[team].members if member.user is not None)
-            known = self._duplicated[team] = frozenset(user_id for user_id, rows in ids.items() if rows > 1)
+            members = self.state.rows.teams[team].members if team in self.state.untidy else ()
+            several = Counter(member.user_id for member in members if member.user is not None)
+            known = self._duplicated[team] = frozenset(user_id for user_id, rows in several.items() if rows > 1)
         return user in known
 
     def user(self, change: Change) -> UserRow | None:
@@ -392,7 +393,7 @@ def _report_side_effects(change: Change, scope: Scope, case: _Case) -> Iterator[
             f"team {case.state.rows.teams[team].name} gets a new access code, so that the old one opens nothing",
             about=change.key,
         )
-    user = case.user(change) if team in case.state.unclear_teams and isinstance(after, Grant) else None
+    user = case.user(change) if team in case.state.untidy and isinstance(after, Grant) else None
     if team and user and case.is_duplicated(team, user.id):
         yield _report_effect(
             "replaces-duplicates",

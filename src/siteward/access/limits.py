@@ -79,10 +79,10 @@ def emptied(proposal: Proposal, unreachable_steps: Collection[Key], taken: Itera
     """Return the accounts from which these steps take something, and which have access now and none afterwards."""
     losing: set[str] = set()
     for proposed in taken:
-        name, after = account_of(proposed.key), proposed.change.after
+        name, left = account_of(proposed.key), proposed.change.after
         if name is None:
             losing.update(proposal.index.members.get(proposed.key[2], ()))
-        elif not isinstance(after, Grant) or not opens(after, proposal.traits):  # what is lowered is still there
+        elif not isinstance(left, Grant) or not opens(left, proposal.traits):  # what is lowered is still there
             losing.add(name)
     if not losing:  # as nearly always
         return frozenset()

@@ -11,13 +11,14 @@ from msgspec.structs import replace
 
 from siteward.access.case import unreachable_steps
 from siteward.access.change import Change, diff, direction, patch
+from siteward.access.defaults import with_defaults
 from siteward.access.diagnostic import Span
 from siteward.access.guards import judge
 from siteward.access.model import EVERYWHERE, Access, Account, Grant, Key, Subject, account_key, account_of, grant_key
 from siteward.access.plan import InstancePlan, compose
 from siteward.access.proposal import Proposal, manage
 from siteward.access.report import Report, exit_code, summarize
-from siteward.access.state import Desired, Live, Origin, with_defaults
+from siteward.access.state import Desired, Live, Origin
 from siteward.access.traits import Traits, is_site
 from strategies import ME, NOW, instance_plans, lives, plans, policies, proposals, remarks, some, traits
 

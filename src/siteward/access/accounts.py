@@ -203,7 +203,7 @@ def _count_managed(live: Access, desired: Desired, accounts: set[str]) -> int:
         return 0
     groups = {key[1] for key, _ in desired.access.of_others() if key[0] == "group"}
     return sum(
-        sum([scope in managed or not is_site(scope) for scope in rights])
+        len(rights) if managed.issuperset(rights) else sum([scope in managed or not is_site(scope) for scope in rights])
         for subject, rights in live.by_subject()
         if subject.name in (accounts if subject.kind == "account" else groups)
     )

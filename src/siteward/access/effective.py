@@ -199,7 +199,7 @@ class Reach(Struct, frozen=True):
     """
 
     access: Access
-    lingering: frozenset[tuple[str, str]]
+    traits: Traits
     groups: Mapping[str, frozenset[str]]
     changed: Mapping[Subject, int]
 
@@ -212,35 +212,35 @@ class Reach(Struct, frozen=True):
 
     def _opens_any(self, subject: Subject) -> bool:
         more = self.changed.get(subject, 0)
-        opening = (True for grant in self.access.rights(subject).values() if _opens(grant, self.lingering))
+        opening = (True for grant in self.access.rights(subject).values() if opens(grant, self.traits))
         return more > 0 or next(islice(opening, -more, None), False)
 
 
 def reach(access: Access, traits: Traits) -> Reach:
     """Return the reach of all accounts and groups."""
     groups = {account: frozenset(groups) for account, groups in Index(access).groups.items()}
-    return Reach(access, traits.lingering, groups, {})
+    return Reach(access, traits, groups, {})
 
 
-def reach_after(before: Reach, changes: Iterable[Change], traits: Traits) -> Reach:
+def reach_after(before: Reach, changes: Iterable[Change]) -> Reach:
     """Return the reach of all after these changes, computed from the reach before and the changes alone."""
-    lingering, changed, groups = traits.lingering, Counter(before.changed), dict(before.groups)
+    changed, groups = Counter(before.changed), dict(before.groups)
     for change in changes:
         for resource, sign in ((change.before, -1), (change.after, 1)):
             match resource:
                 case Grant(subject=subject):
-                    changed[subject] += sign if _opens(resource, lingering) else 0
+                    changed[subject] += sign if opens(resource, before.traits) else 0
                 case Member(group=group, account=account):
                     own = groups.get(account, frozenset())
                     groups[account] = own | {group} if sign > 0 else own - {group}
                 case _:
                     pass
-    return Reach(before.access, lingering, groups, changed)
+    return Reach(before.access, before.traits, groups, changed)
 
 
-def _opens(grant: Grant, lingering: frozenset[tuple[str, str]]) -> bool:
+def opens(grant: Grant, traits: Traits) -> bool:
     """Return whether a grant gives access by itself; a scope of the kind `team` is a team without sites."""
-    return grant.scope.kind != "team" and (grant.scope.kind, grant.role) not in lingering
+    return grant.scope.kind != "team" and (grant.scope.kind, grant.role) not in traits.lingering
 
 
 class Holding(Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from siteward.access.change import direction, patch
 from siteward.access.diagnostic import Diagnostic, Severity, Span, diagnostic, plural, warning
 from siteward.access.effective import Index
 from siteward.access.model import Account, ByKey, Grant, Key, Member, Scope, account_key
-from siteward.access.ownership import Proposed
+from siteward.access.ownership import Proposed, Series
 from siteward.access.policy import (
     APPROVAL,
     Breach,
@@ -67,7 +67,7 @@ class Gains(Struct, frozen=True, dict=True):
     def objections(self) -> Iterator[Diagnostic]:
         """Yield an error on each step that gives what a rule refuses, and a warning for what stands all the same."""
         proposal = self.proposal
-        for series in proposal.series:
+        for series in proposal.series if proposal.policy.rules else filter(_may_be_too_wide, proposal.series):
             gives = direction(series[0].change, proposal.traits) != "close"
             severity = Severity.ERROR if gives else Severity.WARNING
             concerned = proposal.policy.rules or any(self._too_wide(series[0], severity))
@@ -382,6 +382,12 @@ class Gains(Struct, frozen=True, dict=True):
         if names is None:
             names = self._role_names[key] = role_names(grant, self.proposal.traits)
         return names
+
+
+def _may_be_too_wide(series: Series) -> bool:
+    """Return whether a series may give something through a pattern: by its line, or through a group."""
+    first = series[0]
+    return not isinstance(first.change.after, Grant) or (first.origin is not None and first.origin.wildcard is not None)
 
 
 def _window(claims: Iterable[Claim]) -> Window:

@@ -8,14 +8,14 @@ and nothing else. Blocked steps do not count: they are not done. Deletions that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from math import ceil
 
 from msgspec import Struct
 
 from siteward.access.change import Change, deletes_account, direction, escalates
 from siteward.access.diagnostic import Diagnostic, Severity, diagnostic, plural
-from siteward.access.effective import Index
+from siteward.access.effective import Index, opens
 from siteward.access.model import Grant, Key, Member, account_of
 from siteward.access.ownership import Proposed, Series
 from siteward.access.policy import DEFAULT_LIMITS, LIMIT_NAMES, Limit
@@ -75,13 +75,16 @@ class Spending(Struct, frozen=True):
         }
 
 
-def emptied(proposal: Proposal, unreachable_steps: frozenset[Key], taken: Iterable[Proposed]) -> frozenset[str]:
+def emptied(proposal: Proposal, unreachable_steps: Collection[Key], taken: Iterable[Proposed]) -> frozenset[str]:
     """Return the accounts from which these steps take something, and which have access now and none afterwards."""
     losing: set[str] = set()
     for proposed in taken:
-        name = account_of(proposed.key)
-        losing.update((name,) if name is not None else proposal.index.members.get(proposed.key[2], ()))
-    if not losing:  # as in a first plan
+        name, left = account_of(proposed.key), proposed.change.after
+        if name is None:
+            losing.update(proposal.index.members.get(proposed.key[2], ()))
+        elif not isinstance(left, Grant) or not opens(left, proposal.traits):  # what is lowered is still there
+            losing.add(name)
+    if not losing:  # as nearly always
         return frozenset()
     before, after = proposal.reach, proposal.reach_after(unreachable_steps)
     return frozenset(account for account in losing if not after.has_access(account) and before.has_access(account))

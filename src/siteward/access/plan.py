@@ -17,7 +17,7 @@ from siteward.access.accounts import UnmanagedAccount
 from siteward.access.case import unreachable_steps
 from siteward.access.change import Change, escalates
 from siteward.access.dates import Due
-from siteward.access.diagnostic import Diagnostic, error
+from siteward.access.diagnostic import Diagnostic, Severity, error
 from siteward.access.limits import emptied, takes
 from siteward.access.model import (
     Account,
@@ -79,7 +79,8 @@ class Step(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def blocked(self) -> bool:
         """True if a diagnostic of this step is an error."""
-        return bool(self.diagnostics) and any(diagnostic.blocks for diagnostic in self.diagnostics)
+        said = self.diagnostics
+        return bool(said) and Severity.ERROR in [diagnostic.severity for diagnostic in said]
 
     @property
     def kept(self) -> bool:
@@ -304,7 +305,7 @@ class _View:
         self._weights: dict[tuple[object, ...], tuple[Power, Power, bool]] = {}
         self._site_ids: dict[Scope, Mapping[Key, str]] = {}
 
-    @property
+    @cached_property
     def blocked(self) -> bool:
         """True if an error is about the instance as a whole."""
         return any(diagnostic.blocks_all for diagnostic in self.diagnostics)
@@ -398,10 +399,11 @@ class _View:
     def _weigh(self, change: Change) -> tuple[Power, Power, bool]:
         """Return the powers before and after, and whether powers are raised; of grants, once for each pair of roles."""
         before, after = change.before, change.after
-        sides = (before, after) if before is not None and after is not None else (before or after,)
-        if not all(isinstance(side, Grant) for side in sides):
+        side = before if after is None else after
+        if not isinstance(side, Grant):
             return self._power_of(before), self._power_of(after), self._raises(change)
-        kind = (before is None, *[(side.scope, side.role, side.extras) for side in sides if isinstance(side, Grant)])
+        held = (before.role, before.extras) if isinstance(before, Grant) else None
+        kind = (side.scope.kind, held, (after.role, after.extras) if isinstance(after, Grant) else None)
         known = self._weights.get(kind)
         if known is None:
             known = self._weights[kind] = self._power_of(before), self._power_of(after), self._raises(change)
@@ -440,11 +442,13 @@ class _View:
 
     def _pin_subjects(self, key: Key) -> Mapping[Key, str]:
         """Return the platform's ids of the account and the group that a change of that key touches."""
-        live, name = self.proposal.live, account_of(key)
-        keys = [] if name is None else [account_key(name)]
+        ids, name = self.proposal.live.ids, account_of(key)
+        account = None if name is None else ids.get(account_key(name))
+        pinned = {} if account is None or name is None else {account_key(name): account}
         if key[:2] == ("grant", "group") or key[0] == "member":
-            keys.append(("group", key[2] if key[0] == "grant" else key[1]))
-        return {key: live.ids[key] for key in keys if key in live.ids}
+            group: Key = ("group", key[2] if key[0] == "grant" else key[1])
+            pinned |= {group: ids[group]} if group in ids else {}
+        return pinned
 
     def _pin_ids(self, change: Change, subjects: Mapping[Key, str]) -> Mapping[Key, str]:
         """Return the platform's ids of the resource and the site that a change touches, with those of its subjects."""

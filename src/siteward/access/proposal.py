@@ -136,18 +136,9 @@ class Proposal(Struct, frozen=True, kw_only=True, dict=True):
         """The reach of everybody's access now."""
         return reach(self.live.access, self.traits)
 
-    def reach_after(self, unreachable_steps: frozenset[Key]) -> Reach:
+    def reach_after(self, unreachable_steps: Collection[Key]) -> Reach:
         """Return how far it reaches once everything proposed is done but for what is stuck."""
-        after = self._reaches.get(unreachable_steps)
-        if after is None:
-            done = (change for change in self.changes if change.key not in unreachable_steps)
-            after = self._reaches[unreachable_steps] = reach_after(self.reach, done, self.traits)
-        return after
-
-    @cached_property
-    def _reaches(self) -> dict[frozenset[Key], Reach]:
-        """The reach after what was asked for."""
-        return {}
+        return reach_after(self.reach, (change for change in self.changes if change.key not in unreachable_steps))
 
     @cached_property
     def index(self) -> Index:

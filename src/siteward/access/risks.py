@@ -71,7 +71,7 @@ class Risks:
         name = side.subject.name
         said = tuple([(diagnostic.code, diagnostic.effect) for diagnostic in diagnostics]) if diagnostics else ()
         about = side.scope.kind, external, raises, said, name in self._emptied, is_public(self._traits, name)
-        kind = (*about, *[held and (held.role, held.extras) for held in (change.before, change.after)])
+        kind = (*about, _words_of(change.before), _words_of(change.after))
         risks = self._known.get(kind)
         if risks is None:
             found = self._find_risks(proposed, diagnostics, after, external=external, raises=raises)
@@ -122,6 +122,10 @@ class Risks:
                 and not self._emptied.isdisjoint(self._proposal.index.members.get(change.key[2], ()))
             ):
                 yield "loses-everything"
+
+
+def _words_of(side: Resource | None) -> tuple[object, ...] | None:
+    return (side.role, side.extras) if isinstance(side, Grant) else None
 
 
 def is_top(side: Resource | None, traits: Traits) -> bool:

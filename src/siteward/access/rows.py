@@ -156,7 +156,7 @@ def checked(change: Change, path: str) -> Change:
     """Return a change, which stands at `path`; raises `CodecError` where it has no side, or two that are two things."""
     if change.before is None and change.after is None:
         raise CodecError(path, "has neither side")
-    if change.before is not None and change.after is not None and change.before.key != change.after.key:
+    if change.before is not None and change.after is not None and change.before.key != change.key:
         raise CodecError(path, "turns one thing into another")
     return change
 

@@ -317,10 +317,10 @@ class _Record:
         }
 
     @cached_property
-    def writers(self) -> tuple[tuple[str, str, FieldInfo, Encode | None], ...]:
-        """For each field its name in the data, its own, what it is, and its `encode`; `None` for what is written as it is."""
+    def writers(self) -> tuple[tuple[str, str, Any, FieldInfo, Encode | None], ...]:
+        """For each field its name in the data, its own, its default, what it is, and its `encode`; `None` for what is written as it is."""
         return tuple(
-            (name, part.name, part, None if inner.encode is _as_it_is else inner.encode)
+            (name, part.name, part.default, part, None if inner.encode is _as_it_is else inner.encode)
             for name, (part, inner) in self.parts.items()
         )
 
@@ -330,9 +330,10 @@ class _Record:
 
     def encode(self, value: Any) -> Data:
         data: dict[str, Data] = {} if self.tag is None else {"type": self.tag}
-        for name, attribute, part, encode in self.writers:
+        whole = self.writes_defaults
+        for name, attribute, default, part, encode in self.writers:
             content = getattr(value, attribute)
-            if not self.writes_defaults and (content is part.default or _is_default(part, content)):
+            if not whole and (content is default or _is_default(part, content)):
                 continue
             data[name] = content if encode is None else encode(content)
         return data

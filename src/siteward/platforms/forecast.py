@@ -33,7 +33,7 @@ class Cost(Struct, frozen=True, kw_only=True):
 
     def __add__(self, other: Cost) -> Cost:
         """Return the cost of both, one after the other."""
-        return self._plus(other, 1)
+        return self if other is FREE else self._plus(other, 1)
 
     def __sub__(self, other: Cost) -> Cost:
         """Return what is left of a cost without another that is part of it."""

@@ -115,7 +115,7 @@ class _Walk:
         self._basis = basis
         self._forecast = forecast
         self._written: set[str] = set()
-        self._ahead = Ahead(go=tuple(steps), over=self._written)
+        self._ahead = Ahead(go=tuple(steps), over=self._written).after(())
         self.access: Access = basis.live.access
 
     def go(self, rest: Sequence[Step], needs: Mapping[str, Collection[str]]) -> Iterator[tuple[str, Cost]]:
@@ -141,7 +141,7 @@ class _Walk:
         live = replace(self._basis.live, access=self.access)
         for bundle in bundled(self._basis.platform, steps, live):
             self._written.update([steps[change].id for change in bundle.changes])
-            given = replace(bundle, unwanted=self._basis.unwanted, ahead=self._ahead.after(()))
+            given = replace(bundle, unwanted=self._basis.unwanted, ahead=self._ahead)
             written = self._forecast.write(given)
             read_back = self._forecast.refresh(touched(*bundle.changes))
             yield steps[bundle.changes[0]].id, written + read_back

@@ -220,7 +220,7 @@ class Survey(Struct, frozen=True, kw_only=True):
         open_steps = [
             step
             for step in part.steps
-            if not step.diagnostics or all(said.code in NEEDS for said in step.diagnostics if said.blocks)
+            if not step.blocked or all(said.code in NEEDS for said in step.diagnostics if said.blocks)
         ]
         changes = [step.change for step in open_steps]
         nowhere = undeliverable(

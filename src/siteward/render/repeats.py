@@ -135,7 +135,7 @@ def _folds(found: Occurrence) -> bool:
 def _pattern(found: Occurrence) -> tuple[str, str]:
     """Return the message and the hint of a finding without the names of whom and where it is about."""
     message, hint = found.said.message, found.said.hint or ""
-    for name in sorted(_names(found), key=len, reverse=True):
+    for name in sorted(dict.fromkeys(_names(found)), key=len, reverse=True):
         message, hint = _blank(message, name), _blank(hint, name)
     return message, hint
 
@@ -148,14 +148,14 @@ def _names(found: Occurrence) -> Iterator[str]:
 
 def _people(found: Occurrence) -> Iterator[str]:
     """Yield the names of the person that a finding is about: handle, login, and the address of a mail."""
-    about = found.said.about
+    about, step = found.said.about, found.step
     names = (
-        found.step.person if found.step else None,
-        account_of(found.step.change.key) if found.step else None,
+        step.person if step else None,
+        account_of(step.change.key) if step else None,
         account_of(about) if about else None,
         found.said.who,
     )
-    yield from (name for name in names if name)
+    yield from filter(None, names)
 
 
 def _sites(found: Occurrence) -> Iterator[str]:
@@ -173,6 +173,8 @@ def _quoted(found: Occurrence) -> list[str]:
 
 def _blank(text: str, name: str) -> str:
     """Return a text with a name left blank wherever it stands as a word of its own."""
+    if name not in text:
+        return text
     first, *rest = text.split(name)
     for part in rest:
         whole = not (first[-1:].isalnum() or part[:1].isalnum())

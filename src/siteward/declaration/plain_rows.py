@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FEWEST = 8
 """The fewest rows that are worth a run."""
 
+# A text without quotes begins with a letter, and is none of YAML's words, or is a date; in a line it may hold colons.
 _NO_TEXT = r"(?!(?:[Tt]rue|TRUE|[Ff]alse|FALSE|[Nn]ull|NULL)(?:[,\]}]|$))"
 _BEGIN = rf"(?:{_NO_TEXT}(?=[^\W\d])|(?=[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:[,\]}}]|$)))"
 _WORD = r"[\w.@+/-]++"
@@ -44,9 +45,10 @@ _PAIR = rf"{_KEY}: (?:{_IN_BRACES}|{_LIST})"
 _BRACES = rf"\{{((?:{_PAIR}(?:, {_PAIR})*+)?)\}}\n"
 _ROW = (
     rf"^(?P<margin> *+)"
-    rf"(?:- (?:{_BRACES}|({_LINE}(?:(?P=margin)  {_LINE})*+))"
-    rf"|({_KEY}):(?: {_BRACES}|\n(?P<inner>(?P=margin) ++)({_LINE}(?:(?P=inner){_LINE})*+)))"
-    rf"(?!\n*+(?P=margin) )"
+    rf"(?:(?:-|({_KEY}):) {_BRACES}"
+    rf"|- ({_LINE}(?:(?P=margin)  {_LINE})*+)"
+    rf"|({_KEY}):\n(?P<inner>(?P=margin) ++)({_LINE}(?:(?P=inner){_LINE})*+))"
+    rf"(?!\n*+(?P=margin) )"  # a deeper line would belong to the row too
 )
 
 
@@ -123,11 +125,11 @@ class _Finder:
         run = Run("", keyed=False, start=0, line=0)
         for found in re.finditer(_ROW, text, re.MULTILINE):
             start, stop = found.span()
-            margin, _, _, key, *_ = parts = found.groups()
-            if start != run.stop or margin != run.margin or (key is None) is run.keyed:
+            parts = found.groups()
+            margin, keyed = parts[0], not text.startswith("- ", start + len(parts[0]))
+            if start != run.stop or margin != run.margin or keyed is not run.keyed:
                 yield run
-                line = run.end + text.count("\n", run.stop, start)
-                run = Run(margin, keyed=key is not None, start=start, line=line)
+                run = Run(margin, keyed=keyed, start=start, line=run.end + text.count("\n", run.stop, start))
             self._add(run, parts, stop)
         yield run
 
@@ -136,10 +138,10 @@ class _Finder:
 
         `parts` are the groups of its match, which ends at `stop`.
         """
-        _, item_braces, item_lines, key, braces, inner, lines = parts
-        margin = len(run.margin)
-        body = item_braces or item_lines or braces or lines or ""
-        in_lines = bool(item_lines or lines)
+        _, key_of_braces, braces, item_lines, key_of_lines, inner, lines = parts
+        margin, key = len(run.margin), key_of_braces or key_of_lines
+        body = braces or item_lines or lines or ""
+        in_lines = braces is None
         indent = margin + 2 if inner is None else len(inner)
         pairs = self._pairs_of(body)
         row, values = self._read(pairs, stop - len(body) - (0 if in_lines else 2), indent + 3 if in_lines else 4)

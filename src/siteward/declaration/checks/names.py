@@ -122,7 +122,7 @@ def _describe_alumni(name: str, at: Span) -> Diagnostic:
 
 
 def _place_of(group: Group, number: int) -> Span:
-    return group.location.source.at(group.member_path(number))
+    return group.source.at(group.member_path(number))
 
 
 def _describe_unknown(context: Context, name: str, at: Span) -> Diagnostic:
@@ -316,7 +316,7 @@ def unused_groups(context: Context) -> Iterator[Diagnostic]:
     used |= {name for group in declaration.groups.values() for name in group.owner}
     used |= {rule.not_with for row in declaration.instances.values() for rule in row.policy.rules if rule.not_with}
     for name, group in declaration.groups.items():
-        directory = "directory" in group.location.source.data  # nobody chooses what stands in the file of one
+        directory = "directory" in group.source.data  # nobody chooses what stands in the file of one
         if name not in used and group.native is None and name not in context.twice and not directory:
             yield problem(
                 "unused-group", f"nothing uses the group `{name}`", group.location.key(), severity=Severity.WARNING

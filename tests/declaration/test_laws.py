@@ -11,7 +11,7 @@ from siteward.access.diagnostic import Span
 from siteward.access.hosts import domain_in
 from siteward.access.patterns import matcher
 from siteward.access.window import ALWAYS, Window, last_end
-from siteward.declaration.declared import Group, Location, Member
+from siteward.declaration.declared import Group, Member
 from siteward.declaration.groups import expand
 from siteward.declaration.selector import parse, within
 from siteward.declaration.source import Source
@@ -20,14 +20,14 @@ NAMES = ("anna", "ben", "carla", "dora")
 GROUPS = ("g0", "g1", "g2", "g3")
 START = datetime(2027, 1, 1, tzinfo=UTC)
 HERE = Span("f", 1, 1)
-NOWHERE = Location(Source.__new__(Source), ())
+NOWHERE = Source.__new__(Source)
 
 MOMENTS = st.integers(0, 8).map(lambda days: START + timedelta(days=days))
 WINDOWS = st.builds(Window, st.none() | MOMENTS, st.none() | MOMENTS)
 
 
 def _group(handle: str, members: list[Member]) -> Group:
-    return Group(handle=handle, members=tuple(members), at=HERE, location=NOWHERE)
+    return Group(handle=handle, members=tuple(members), at=HERE, source=NOWHERE)
 
 
 @st.composite

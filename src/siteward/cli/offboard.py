@@ -91,7 +91,7 @@ def _say_directory(session: Session, checkout: Checkout, handle: str) -> None:
     from siteward.reconcile.departure import words_of_directory
 
     user = checkout.project.declaration.users.get(handle)
-    directory = directory_of(user.location.source) if user is not None else None
+    directory = directory_of(user.source) if user is not None else None
     if user is not None and directory is not None:
         active = any(user.state(name) == "active" for name in checkout.project.declaration.instances)
         if active:

@@ -103,7 +103,7 @@ class Builder(Struct):
                 public=public,
                 owner=listed(row.owner),
                 at=at,
-                location=location,
+                source=self.source,
             )
 
     def users(self, rows: Mapping[str, document.UserRow], bound: Bound | None = None) -> Iterator[User]:
@@ -135,7 +135,7 @@ class Builder(Struct):
                 attests=self._build_attests(row.attests, location) if row.attests else _NONE,
                 bound=bound,
                 at=at,
-                location=location,
+                source=self.source,
             )
 
     def _build_keys(self, rows: Sequence[document.KeyRow], location: Location) -> tuple[ApiKey, ...]:
@@ -168,7 +168,7 @@ class Builder(Struct):
         for handle, row, at, location in self._locate_rows("groups", rows):
             if not isinstance(row, document.GroupRow):
                 members = self._members(row, location)
-                yield Group(handle=handle, members=members, bound=bound, at=at, location=location)
+                yield Group(handle=handle, members=members, bound=bound, at=at, source=self.source)
                 continue
             external = row.members == "external"
             intakes = tuple(self._build_intakes(row, location))
@@ -190,7 +190,7 @@ class Builder(Struct):
                 previously=listed(row.previously),
                 bound=bound,
                 at=at,
-                location=location,
+                source=self.source,
             )
 
     def _build_intakes(self, row: document.GroupRow, location: Location) -> Iterator[Intake]:
@@ -222,14 +222,14 @@ class Builder(Struct):
 
     def roles(self, rows: document.Roles) -> Iterator[Role]:
         """Yield the roles, in the order of the file."""
-        for handle, row, at, location in self._locate_rows("roles", rows):
+        for handle, row, at, _ in self._locate_rows("roles", rows):
             on = {
                 name: RoleOn(role)
                 if isinstance(role, str)
                 else RoleOn(role.role, None if role.extras is None else frozenset(role.extras))
                 for name, role in row.items()
             }
-            yield Role(handle=handle, on=on, at=at, location=location)
+            yield Role(handle=handle, on=on, at=at, source=self.source)
 
     def grants(self, rows: Sequence[tuple[int, document.GrantRow]], bound: Bound | None) -> Iterator[Grant]:
         """Yield the grants; each row comes with its number in the file, and `bound` is the including file's."""
@@ -237,12 +237,9 @@ class Builder(Struct):
             return
         items, mark, source = cast("Items", self.source.data["grants"]), self.source.mark, self.source
         for number, row in rows:
-            location = Location(source, ("grants", number))
-            window = (
-                ALWAYS
-                if row.from_ is None and row.until is None
-                else self._build_window(row.from_, row.until, location)
-            )
+            window = ALWAYS
+            if row.from_ is not None or row.until is not None:
+                window = self._build_window(row.from_, row.until, Location(source, ("grants", number)))
             yield Grant(
                 to=listed(row.to),
                 role=row.role,
@@ -255,7 +252,8 @@ class Builder(Struct):
                 reason=_strip(row.reason),
                 bound=bound,
                 at=mark(items, number),
-                location=location,
+                source=source,
+                number=number,
             )
 
     def bound(self, row: document.IncludeRow, at: Span) -> Bound | None:

@@ -77,7 +77,7 @@ class _Search(Struct):
                 where = ", ".join((*grant.sites, *grant.metasites)) or ", ".join(grant.on or ())
                 yield DeadLine(
                     what=f"`{grant.role}` on {where} to {', '.join(grant.to)}", why=why, at=grant.at,
-                    file=grant.location.source.file, path=grant.location.path, ticket=grant.ticket, reason=grant.reason,
+                    file=grant.source.file, path=grant.location.path, ticket=grant.ticket, reason=grant.reason,
                 )  # fmt: skip
 
     def _why_grant(self, grant: Grant) -> str | None:
@@ -163,7 +163,7 @@ def _whose(windows: Sequence[Window]) -> str:
 
 
 def _describe_member(group: Group, member: Member, number: int, why: str) -> DeadLine:
-    source, path = group.location.source, group.member_path(number)
+    source, path = group.source, group.member_path(number)
     return DeadLine(
         what=f"{member.name} in group {group.handle}", why=why, at=source.at(path), file=source.file, path=path,
         ticket=member.ticket, reason=member.reason,

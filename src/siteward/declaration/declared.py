@@ -1,12 +1,13 @@
 """The content of the files as frozen values with their places: after the grammar, before the meaning on an instance.
 
-Every value has `at`, the place where it begins, and `location`, from which the places of its parts are found.
+Every value has `at`, the place where it begins, and `location`, from which the places of its parts are found: the latter
+is made where somebody asks, for there are a hundred thousand rows and few of them in error.
 """
 
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from msgspec import Struct
 
@@ -48,6 +49,20 @@ class Location(Struct, frozen=True, eq=False, gc=False):
         return self.source.key_at((*self.path, *more))
 
 
+class Row(Struct, frozen=True, kw_only=True, gc=False):
+    """A row of a file under its handle in a section; `at` is the place where it begins."""
+
+    section: ClassVar[str]
+    handle: str
+    at: Span
+    source: Source
+
+    @property
+    def location(self) -> Location:
+        """Where the row stands, from which the places of its parts are found."""
+        return Location(self.source, (self.section, self.handle))
+
+
 class Instance(Struct, frozen=True, kw_only=True):
     """One installation.
 
@@ -73,14 +88,14 @@ class Instance(Struct, frozen=True, kw_only=True):
     location: Location
 
 
-class Site(Struct, frozen=True, kw_only=True):
+class Site(Row, frozen=True, kw_only=True, gc=False):
     """A declared site.
 
     `pins` are its ids by instance. `only` are the instances it is on, `None` for wherever it is live. `public` is the
     wanted public access by instance; `EVERY` stands for the others. `owner` are users and groups.
     """
 
-    handle: str
+    section = "sites"
     domain: str
     name: str | None = None
     tags: frozenset[str] = frozenset()
@@ -88,8 +103,6 @@ class Site(Struct, frozen=True, kw_only=True):
     only: frozenset[str] | None = None
     public: Mapping[str, bool] = MappingProxyType({})
     owner: tuple[str, ...] = ()
-    at: Span
-    location: Location
 
     def may_be_on(self, instance: str) -> bool:
         """Return whether the file lets the site be on an instance."""
@@ -104,7 +117,7 @@ class Site(Struct, frozen=True, kw_only=True):
         return self.location.at("public", *((instance,) if instance in self.public else ()))
 
 
-class User(Struct, frozen=True, kw_only=True, gc=False):
+class User(Row, frozen=True, kw_only=True, gc=False):
     """A declared person or service.
 
     `id` is the directory's. `attests` are the moments since which the person has what the names say. `also` is access
@@ -114,7 +127,7 @@ class User(Struct, frozen=True, kw_only=True, gc=False):
     `listed_logins` are what the directory calls the person, by the instances whose accounts it makes.
     """
 
-    handle: str
+    section = "users"
     email: str | None = None
     name: str | None = None
     id: str | None = None
@@ -139,8 +152,6 @@ class User(Struct, frozen=True, kw_only=True, gc=False):
     also: tuple[str, ...] = ()
     attests: Mapping[str, datetime] = MappingProxyType({})
     bound: Bound | None = None
-    at: Span
-    location: Location
 
     @property
     def named_logins(self) -> Mapping[str, str]:
@@ -187,14 +198,14 @@ class Intake(Struct, frozen=True):
     path: Path = ("from",)
 
 
-class Group(Struct, frozen=True, kw_only=True):
+class Group(Row, frozen=True, kw_only=True, gc=False):
     """A declared group. A directory beside the platform owns the members of an `external` one.
 
     `intakes` say whom it takes in by itself; these are among its `members`, once it is loaded. `owner` are the users and groups that answer for it.
     `previously` are former names; `bound` is that of the including file's grants, if there is one.
     """
 
-    handle: str
+    section = "groups"
     members: tuple[Member, ...] = ()
     intakes: tuple[Intake, ...] = ()
     native: str | None = None
@@ -204,13 +215,11 @@ class Group(Struct, frozen=True, kw_only=True):
     ticket: str | None = None
     previously: tuple[str, ...] = ()
     bound: Bound | None = None
-    at: Span
-    location: Location
 
     def member_path(self, number: int) -> Path:
         """Return the path of a member in the file's data; that of the word itself where one stands without a list."""
         path: Path = self.location.path
-        written = cast("Table", self.location.source.data["groups"])[self.handle]
+        written = cast("Table", self.source.data["groups"])[self.handle]
         if isinstance(written, Table):
             path, written = (*path, "members"), written["members"]
         return (*path, number) if isinstance(written, Items) else path
@@ -223,13 +232,11 @@ class RoleOn(Struct, frozen=True):
     extras: frozenset[str] | None = None
 
 
-class Role(Struct, frozen=True, kw_only=True):
+class Role(Row, frozen=True, kw_only=True, gc=False):
     """A declared role, by platform."""
 
-    handle: str
+    section = "roles"
     on: Mapping[str, RoleOn]
-    at: Span
-    location: Location
 
 
 class Ldap(Struct, frozen=True, kw_only=True):
@@ -271,6 +278,7 @@ class Grant(Struct, frozen=True, kw_only=True, gc=False):
     """One entry of `grants`. Without `sites` and `metasites` its role is the account's.
 
     `on` is `None` for all instances; `extras` are `None` where the grant gives none; `bound` is the including file's.
+    `number` is its place in the list of `source`.
     """
 
     to: tuple[str, ...]
@@ -284,7 +292,13 @@ class Grant(Struct, frozen=True, kw_only=True, gc=False):
     reason: str | None = None
     bound: Bound | None = None
     at: Span
-    location: Location
+    source: Source
+    number: int
+
+    @property
+    def location(self) -> Location:
+        """Where the entry stands, from which the places of its parts are found."""
+        return Location(self.source, ("grants", self.number))
 
     @property
     def for_account(self) -> bool:

@@ -24,15 +24,15 @@ def depart(declaration: Declaration, handle: str, row: Mapping[str, str]) -> Edi
     """
     files = EditedFiles(declaration)
     user, names = declaration.users[handle], names_of(declaration)
-    if directory_of(user.location.source) is None:
+    if directory_of(user.source) is None:
         files.row(user.location).update(row)
     for group in declaration.groups.values():
-        if _lists(group, handle) and directory_of(group.location.source) is None:
-            groups = files.open(group.location.source).data["groups"]
+        if _lists(group, handle) and directory_of(group.source) is None:
+            groups = files.open(group.source).data["groups"]
             remove_member(groups, str(group.location.path[1]), handle, names)
     for grant in declaration.grants or ():
         if handle in grant.to:
-            _take_out_of_grant(files.open(grant.location.source), int(grant.location.path[1]), handle, names)
+            _take_out_of_grant(files.open(grant.source), grant.number, handle, names)
     return files.edit()
 
 

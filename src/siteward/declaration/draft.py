@@ -98,14 +98,12 @@ class Draft(Struct):
         if before is not None and not before.keys().isdisjoint(scopes):
             return False
         live = self.live.rights(subject)
-        rights = _wish_all(gift, scopes, live)
         if before is None:
-            self.held_origins[subject] = self._origins_of(gift, choice)
+            rights, self.held_origins[subject] = {}, self._origins_of(gift, choice)
         else:
-            wishes = rights
             rights, origins = self.of(subject)
-            rights.update(wishes)
             origins.update(dict.fromkeys(scopes, gift.origin))
+        _wish_all(gift, scopes, live, rights)
         as_live = rights == live
         self.held[subject] = live if as_live else rights
         if as_live or (gift.shared and before is None):
@@ -197,17 +195,14 @@ class Draft(Struct):
         return power, self.traits.rank(wish.scope.kind, wish.role), origin.wildcard is None
 
 
-def _wish_all(gift: Gift, scopes: Iterable[Scope], live: Mapping[Scope, Grant]) -> dict[Scope, Grant]:
-    """Return what a line gives a subject on all its scopes, the live grants where they are as wished."""
+def _wish_all(gift: Gift, scopes: Iterable[Scope], live: Mapping[Scope, Grant], rights: dict[Scope, Grant]) -> None:
+    """Add to `rights` what a line gives a subject on all its scopes, the live grants where they are as wished."""
     subject, role, extras = gift.subject, gift.role, gift.extras
-    return {
-        scope: have
-        if (have := live.get(scope)) is not None
-        and have.role == role
-        and (have.extras is extras or have.extras == extras)
-        else Grant(subject, scope, role, extras)
-        for scope in scopes
-    }
+    for scope in scopes:
+        have = live.get(scope)
+        if have is None or have.role != role or (have.extras is not extras and have.extras != extras):
+            have = Grant(subject, scope, role, extras)
+        rights[scope] = have
 
 
 def _match_origin(origin: Origin, match: Match | None) -> Origin:

@@ -60,7 +60,7 @@ def _members(declaration: Declaration) -> Iterator[tuple[Ending, Window]]:
                 continue
             yield Ending(
                 end=member.window.end, until="", kind="member", who=(member.name,), what=f"membership in {group.handle}",
-                owners=group.owner, at=group.location.source.at(group.member_path(number)), ticket=member.ticket,
+                owners=group.owner, at=group.source.at(group.member_path(number)), ticket=member.ticket,
                 reason=member.reason,
             ), member.window  # fmt: skip
 

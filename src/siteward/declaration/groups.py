@@ -87,7 +87,7 @@ def _lent(groups: Mapping[str, GroupLine]) -> Mapping[str, tuple[Member, ...]]:
 
 def may_take(group: GroupLine, row: User | GroupLine) -> bool:
     """Return whether a group may take in a user, or the members of a group, by itself: of its own file, or where neither file has bounds."""
-    return row.location.source is group.location.source or (row.bound is None and group.bound is None)
+    return row.source is group.source or (row.bound is None and group.bound is None)
 
 
 def _take_in(

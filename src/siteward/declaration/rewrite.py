@@ -237,8 +237,8 @@ class _Rewrite(Struct, dict=True):
 
         `cuts` are the decisions that take rights away, by handle and instance.
         """
-        file = self._files.open(grant.location.source)
-        number = int(grant.location.path[1])
+        file = self._files.open(grant.source)
+        number = grant.number
         entry = file.entries[number]
         after = [
             kept
@@ -311,7 +311,7 @@ class _Rewrite(Struct, dict=True):
         A user leaves the group itself where nothing that it gives them is left; the others are left out of a new group.
         """
         grants = [grant for grant in self.declaration.grants or () if group in grant.to]
-        groups = self._files.open(self.declaration.groups[group].location.source).data["groups"]
+        groups = self._files.open(self.declaration.groups[group].source).data["groups"]
         apart = [handle for handle in handles if not all(self._is_all_taken(grant, handle) for grant in grants)]
         for handle in handles:
             if handle not in apart:

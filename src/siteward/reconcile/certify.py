@@ -112,7 +112,7 @@ def _dead_id(line: DeadLine) -> str:
 def membership_lines(declaration: Declaration) -> Mapping[tuple[str, str], Span]:
     """Return the place of each membership that is written in a group, by group and handle."""
     return {
-        (group.handle, member.name): group.location.source.at(group.member_path(number))
+        (group.handle, member.name): group.source.at(group.member_path(number))
         for group in declaration.groups.values()
         for number, member in enumerate(group.members)
         if member.by is None and not member.excludes and member.name in declaration.users

@@ -52,7 +52,7 @@ def edit_out(project: Project, surveys: Iterable[Survey], user: str, row: Mappin
     if loaded.declaration is None:
         raise NotOffboardedError("the edited files would not be valid", _BY_HAND)
     known = project.declaration.users.get(user)
-    directory = directory_of(known.location.source) if known is not None else None
+    directory = directory_of(known.source) if known is not None else None
     hint = _BY_HAND if directory is None else words_of_directory(user, directory)
     for survey in surveys:
         _prove(survey, loaded.declaration, user, hint)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.policy import Rule
     from siteward.declaration.context import Context
-    from siteward.declaration.declared import Group, Intake, Location
+    from siteward.declaration.declared import Group, Intake, Location, User
 
 MAX_NAME = 255
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}").fullmatch
@@ -122,7 +122,7 @@ def _describe_alumni(name: str, at: Span) -> Diagnostic:
 
 
 def _place_of(group: Group, number: int) -> Span:
-    return group.location.source.at(group.member_path(number))
+    return group.source.at(group.member_path(number))
 
 
 def _describe_unknown(context: Context, name: str, at: Span) -> Diagnostic:
@@ -316,7 +316,7 @@ def unused_groups(context: Context) -> Iterator[Diagnostic]:
     used |= {name for group in declaration.groups.values() for name in group.owner}
     used |= {rule.not_with for row in declaration.instances.values() for rule in row.policy.rules if rule.not_with}
     for name, group in declaration.groups.items():
-        directory = "directory" in group.location.source.data  # nobody chooses what stands in the file of one
+        directory = "directory" in group.source.data  # nobody chooses what stands in the file of one
         if name not in used and group.native is None and name not in context.twice and not directory:
             yield problem(
                 "unused-group", f"nothing uses the group `{name}`", group.location.key(), severity=Severity.WARNING
@@ -326,16 +326,7 @@ def unused_groups(context: Context) -> Iterator[Diagnostic]:
 def safe_names(context: Context) -> Iterator[Diagnostic]:
     """Report names with characters that hide, reorder or control text: people compare names by eye."""
     declaration = context.declaration
-    for user in declaration.users.values():
-        location = user.location
-        yield from _check_name(user.handle, location, key=True)
-        if user.email is not None:
-            yield from _check_name(user.email, location, "email")
-        for instance, login in user.named_logins.items():
-            yield from _check_name(login, location, "logins", instance)
-        for number, former in enumerate(user.previously):
-            if unicodedata.is_normalized("NFC", former):  # a former login is written as it was
-                yield from _check_name(former, location, "previously", number)
+    yield from _check_users(declaration.users.values())
     for group in declaration.groups.values():
         yield from _check_name(group.handle, group.location, key=True)
         if group.native is not None:
@@ -345,6 +336,20 @@ def safe_names(context: Context) -> Iterator[Diagnostic]:
     for site in declaration.sites.values():
         yield from _check_name(site.handle, site.location, key=True)
         yield from _check_name(site.domain, site.location, "domain")
+
+
+def _check_users(users: Iterable[User]) -> Iterator[Diagnostic]:
+    """Check the names of users, of which nearly all are harmless."""
+    for user in users:
+        if _HARMLESS(user.handle) is None:
+            yield from _check_name(user.handle, user.location, key=True)
+        if user.email is not None and _HARMLESS(user.email) is None:
+            yield from _check_name(user.email, user.location, "email")
+        for instance, login in user.named_logins.items():
+            yield from _check_name(login, user.location, "logins", instance)
+        for number, former in enumerate(user.previously):
+            if unicodedata.is_normalized("NFC", former):  # a former login is written as it was
+                yield from _check_name(former, user.location, "previously", number)
 
 
 def _check_name(text: str, location: Location, *more: str | int, key: bool = False) -> Iterator[Diagnostic]:

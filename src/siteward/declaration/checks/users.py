@@ -197,7 +197,7 @@ def _find_clashes(
 
 def _directory_of(user: User) -> str:
     """Return the directory that a user's file is written from; empty for files that people write."""
-    return str(user.location.source.data.get("directory", ""))
+    return str(user.source.data.get("directory", ""))
 
 
 def known_once(context: Context) -> Iterator[Diagnostic]:

@@ -249,7 +249,7 @@ def findings(
 def _report_lookalikes(classification: Classification, unmanaged: Sequence[UnmanagedAccount]) -> Iterator[Diagnostic]:
     """Yield the unmanaged accounts whose names look like that of a declared one."""
     names = [account.name for account in unmanaged if not account.ignored]
-    for name, declared in look_alike(sorted(classification.declared_users), names):
+    for name, declared in look_alike(sorted(classification.declared_users), names) if names else ():
         yield warning(
             "looks-like",
             f"the unmanaged account {name} looks like {declared}, who is declared: {code_points(name + declared)}",

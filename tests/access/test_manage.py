@@ -222,6 +222,12 @@ def test_an_existing_user_role_goes_with_its_person(ending: str) -> None:
         assert ("delete", key("anna", EVERYWHERE), ending) in found
 
 
+def test_of_two_declared_accounts_that_look_alike_none_is_called_unmanaged() -> None:
+    """They are told with the file; here, who is declared is compared with who is not."""
+    pair = grant("anna", "team-member"), grant("\u0430nna", "team-member")
+    assert said(proposed(live(*pair), wish(*pair)), "looks-like") == []
+
+
 def test_an_unmanaged_account_keeps_what_lingers() -> None:
     """`unmanaged: revoke` takes grants, not the global `user` of an account."""
     found = proposed(live(grant("old", "team-member"), Grant(subject("old"), EVERYWHERE, "user")), wish(), REVOKE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
@@ -103,10 +104,26 @@ class Classification:
             return "left" if self.declared_users[name].ending == "left" else "declared"
         return "left" if name in self.left else "stranger"
 
+    @cached_property
+    def declared(self) -> frozenset[str]:
+        """The accounts of the class declared, as most are."""
+        return frozenset([name for name in self.declared_users if self.classify(name) == "declared"])
+
+    @cached_property
+    def _present(self) -> frozenset[str]:
+        return frozenset([name for name in self.declared if self.declared_users[name].ending not in GONE])
+
+    def is_present(self, subject: Subject) -> bool:
+        """Return whether this is the account of a declared user who is not to lose all: a role that lingers stays with it."""
+        return subject.kind == "account" and subject.name in self._present
+
+    @cached_property
+    def _live_accounts(self) -> Mapping[str, Account]:
+        return {account.name: account for account in self.live.access.accounts()}
+
     def live_account(self, name: str) -> Account | None:
         """Return the live account of that name, if there is one."""
-        account = self.live.access.find(("account", name))
-        return account if isinstance(account, Account) else None
+        return self._live_accounts.get(name)
 
     def ending(self, name: str) -> Ending | None:
         """Return the ending by which the file takes all access from an account, if it does."""
@@ -114,15 +131,6 @@ class Classification:
         if declared_user is not None:
             return declared_user.ending
         return "left" if self.classify(name) == "left" or (name in self.others and name in self.left) else None
-
-    def is_present(self, subject: Subject) -> bool:
-        """Return whether this is the account of a declared user who is not to lose all: a role that lingers stays with it."""
-        name = subject.name
-        return (
-            subject.kind == "account"
-            and self.classify(name) == "declared"
-            and self.declared_users[name].ending not in GONE
-        )
 
     def person(self, name: str) -> str | None:
         """Return the handle of the user of an account, also of one who left; `None` for an unmanaged account."""
@@ -147,21 +155,23 @@ def tally(
     Ignored accounts are listed too, marked so, after the others. With `include_unmanaged` (`unmanaged: revoke` or
     `remove`) the accounts that are neither declared nor ignored count as managed.
     """
-    managed = {"declared", "left", "stranger"} if include_unmanaged else {"declared", "left"}
-    names = dict.fromkeys([account.name for account in live.access.accounts()])
-    names |= dict.fromkeys([subject.name for subject, _ in live.access.by_subject() if subject.kind == "account"])
-    foreign = {name for name in names if classification.classify(name) in {"ignored", "stranger"}}
+    managed = {"left", "stranger"} if include_unmanaged else {"left"}
+    names = {account.name for account in live.access.accounts()}
+    names |= {subject.name for subject, _ in live.access.by_subject() if subject.kind == "account"}
+    declared = names & classification.declared
+    others = {name: classification.classify(name) for name in names - declared}
+    foreign = {name for name, kind in others.items() if kind in {"ignored", "stranger"}}
     held, invited = _measure_access(live.access, traits, foreign), _find_invited(live)
     unmanaged = [
         _build_unmanaged(live, name, *held[name], ignored=classification.classify(name) == "ignored", invited=invited)
         for name in foreign
     ]
-    ours = {name for name in names if classification.classify(name) in managed}
+    ours = declared | {name for name, kind in others.items() if kind in managed}
     return Tally(
         unmanaged=tuple(sorted(unmanaged, key=lambda account: (account.ignored, -account.power, account.name))),
         accounts=len(ours),
         grants=_count_managed(live.access, desired, ours),
-        declared=sum(classification.classify(name) == "declared" for name in names),
+        declared=len(declared),
     )
 
 
@@ -239,7 +249,7 @@ def findings(
 def _report_lookalikes(classification: Classification, unmanaged: Sequence[UnmanagedAccount]) -> Iterator[Diagnostic]:
     """Yield the unmanaged accounts whose names look like that of a declared one."""
     names = [account.name for account in unmanaged if not account.ignored]
-    for name, declared in look_alike(sorted(classification.declared_users), names):
+    for name, declared in look_alike(sorted(classification.declared_users), names) if names else ():
         yield warning(
             "looks-like",
             f"the unmanaged account {name} looks like {declared}, who is declared: {code_points(name + declared)}",
@@ -254,7 +264,7 @@ def _list_new(classification: Classification, memory: Memory | None) -> list[str
         return classification.new[1]  # asked for twice
     new = []
     for name, declared_user in classification.declared_users.items():
-        if name not in known and classification.classify(name) == "declared" and classification.live_account(name):
+        if name not in known and name in classification.declared and classification.live_account(name):
             named = declared_user.account_id
             now = id_of(name, classification.live) if named is not None else None
             if now is None or named is None or not is_same(now, named):
@@ -396,8 +406,8 @@ def _report_impossible(
     `left` are the accounts with differences that no step is about.
     """
     for name, declared_user in classification.declared_users.items():
-        key = account_key(name)
-        if classification.classify(name) == "ignored" and key in wanted:
+        is_ignored = name not in classification.declared and classification.classify(name) == "ignored"
+        if is_ignored and account_key(name) in wanted:
             yield warning(
                 "declared-but-ignored",
                 f"{name} is declared and matches `ignore`, so nothing is done",
@@ -418,8 +428,8 @@ def _report_impossible(
                 f"{name} stays as an account without access: accounts cannot be deleted here",
                 at=declared_user.at,
             )
-        wish = classification.desired.access.get(key)
-        if isinstance(wish, Account) and wish.renamed and not classification.traits.renames:
+        wish = None if classification.traits.renames else classification.desired.access.get(account_key(name))
+        if isinstance(wish, Account) and wish.renamed:
             yield note(
                 "cannot-rename",
                 f"{name} keeps its login: accounts cannot be renamed to {wish.renamed} here",

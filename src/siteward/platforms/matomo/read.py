@@ -112,7 +112,7 @@ def refresh(reader: Reader, keys: Collection[Key], live: Live) -> Mapping[Key, R
     state = replace(before, people=People(rows.users))
     accounts = {name for key in keys if (name := account_of(key)) is not None}
     rows = _narrow(rows, state, accounts)
-    access = Access.of(_build_resources(rows, state, _name_sites(_build_sites(rows.sites)))[0])
+    access, _ = _build_access(rows, state, _name_sites(_build_sites(rows.sites)))
     return {key: access.get(key) for key in keys}
 
 
@@ -258,14 +258,14 @@ def _count_grants(rows: Rows) -> int:
 
 def _build_live(rows: Rows, state: NativeState, listings: tuple[Listing, ...]) -> Live:
     sites = _build_sites(rows.sites)
-    resources, strays = _build_resources(rows, state, _name_sites(sites))
+    access, strays = _build_access(rows, state, _name_sites(sites))
     me = state.user(state.me)
     return Live(
-        access=Access.of(resources),
+        access=access,
         sites=sites,
         me=me.login if me and me.superuser else None,
         ids={account_key(user.login): user.created for user in rows.users if user.created},
-        pending=frozenset(_list_pending(resources, rows.users)),
+        pending=frozenset(_list_pending(access, rows.users)),
         facts={account_key(user.login): _collect_facts(user) for user in rows.users},
         listings=listings,
         findings=(
@@ -300,14 +300,13 @@ def _narrow(rows: Rows, state: NativeState, accounts: Collection[str]) -> Rows:
     )
 
 
-def _build_resources(
-    rows: Rows, state: NativeState, scopes: Mapping[int, Scope]
-) -> tuple[dict[Key, Resource], Mapping[str, set[str]]]:
-    """Return all resources by key, and the rows that are no proper grants, by kind."""
+def _build_access(rows: Rows, state: NativeState, scopes: Mapping[int, Scope]) -> tuple[Access, Mapping[str, set[str]]]:
+    """Return all access, and the rows that are no proper grants, by kind; of users and groups told twice the last counts."""
     held, strays = _collect_held(rows, state, scopes)
     _add_asleep(held, rows, scopes)
-    grants, groups = _build_grants(held, state.traits), build_groups(rows.groups, state, scopes)
-    return {resource.key: resource for resource in chain(_build_accounts(rows.users), grants, groups)}, strays
+    accounts = {resource.key: resource for resource in _build_accounts(rows.users)}
+    groups = {resource.key: resource for resource in build_groups(rows.groups, state, scopes)}
+    return Access(chain(accounts.values(), _build_grants(held, state.traits), groups.values())), strays
 
 
 def _build_accounts(users: Iterable[UserRow]) -> Iterator[Resource]:
@@ -409,13 +408,13 @@ def _parse_status(user: UserRow) -> Status:
     return "expired" if user.invite_status == "expired" else "pending"
 
 
-def _list_pending(resources: Mapping[Key, Resource], users: Iterable[UserRow]) -> Iterator[Key]:
+def _list_pending(access: Access, users: Iterable[UserRow]) -> Iterator[Key]:
     """Yield the keys of accounts whose invitation is not accepted, and of their grants."""
     waiting = {user.login for user in users if is_pending(user)}
-    for key, resource in resources.items() if waiting else ():
+    for resource in access.values() if waiting else ():
         match resource:
             case Account(name=name) | Grant(subject=Subject(name=name)) if name in waiting:
-                yield key
+                yield resource.key
             case _:
                 pass
 

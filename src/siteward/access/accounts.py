@@ -365,12 +365,10 @@ def _warn_public_sites(classification: Classification) -> Iterator[Diagnostic]:
     desired = classification.desired
     if classification.traits.public_account is None:
         return
-    for grant in classification.live.access.grants():
-        if (
-            is_public(classification.traits, grant.subject.name)
-            and grant.subject.kind == "account"
-            and grant.scope not in desired.public
-        ):
+    held, traits = classification.live.access.by_subject(), classification.traits
+    public = {subject for subject, _ in held if subject.kind == "account" and is_public(traits, subject.name)}
+    for grant in classification.live.access.grants() if public else ():
+        if grant.subject in public and grant.scope not in desired.public:
             fact = f"{grant.scope} is open to everybody ({grant.subject.name}: {grant.role})"
             hint = "say `public: true` or `public: false` for this site and instance"
             site = classification.live.sites.get(grant.scope)

@@ -43,8 +43,8 @@ def with_defaults(
             held[subject] = have
         else:
             news = {scope: _default_grant(wish, have.get(scope), traits) for scope, wish in differing(wishes, have)}
-            held[subject] = {**wishes, **news} if news else wishes
-            apart[subject] = news
+            filled = {**wishes, **news} if news else wishes
+            held[subject], apart[subject] = (have, {}) if filled == have else (filled, news)
     if opened := _default_public(desired, live.access, traits):
         subject = next(iter(opened.values())).subject
         held[subject] = {**held.get(subject, {}), **opened}

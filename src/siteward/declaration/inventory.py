@@ -203,7 +203,8 @@ class _Inventory(Struct):
         for site in self.live.sites.values():
             for host in {domain_in(domain) for domain in site.domains}:
                 hosts[host] += not site.by_id_only
-        opened = {grant.scope for grant in self.live.access.grants() if is_public(self.traits, grant.subject.name)}
+        held = self.live.access.by_subject()
+        opened = {scope for subject, rights in held if is_public(self.traits, subject.name) for scope in rights}
         for scope, site in sorted(self.live.sites.items()):
             if scope.kind == "metasite":
                 named[scope] = (f"id:{site.id}", None)

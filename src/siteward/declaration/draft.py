@@ -102,7 +102,8 @@ class Draft(Struct):
             rights, self.held_origins[subject] = {}, self._origins_of(gift, choice)
         else:
             rights, origins = self.of(subject)
-            origins.update(dict.fromkeys(scopes, gift.origin))
+            for scope in scopes:
+                origins[scope] = gift.origin
         _wish_all(gift, scopes, live, rights)
         as_live = rights == live
         self.held[subject] = live if as_live else rights

@@ -131,10 +131,11 @@ class _Resolution(Struct):
         public = (
             {} if isinstance(scopes, Unresolved) else find_public(self.declaration, here, self.traits, scopes, draft)
         )
+        held = draft.held
+        if not all(held.values()):  # who has nothing left is in no access
+            held = {subject: rights for subject, rights in held.items() if rights}
         return Desired(
-            access=Access.held_by(
-                {subject: rights for subject, rights in draft.held.items() if rights}, draft.others, draft.sequence
-            ),
+            access=Access.held_by(held, draft.others, draft.sequence),
             origins=ByKey(draft.other_origins, draft.held_origins, draft.sequence),
             declared_users=self.people.declared_users,
             ended=draft.ended,
@@ -189,6 +190,8 @@ class _Resolution(Struct):
         """Add what is to be said of a line; return the place of what cannot be resolved in it, if anything."""
         found: Span | None = None
         for kind, choice, means in parts:
+            if not choice.remarkable and isinstance(means, Meaning):
+                continue  # as nearly all
             remarks = [*self._describe_choice(line, kind, choice)] if choice.remarkable else []
             if isinstance(means, Lack):
                 remarks.append(error(means.code, means.message, at=line.location.at("role"), hint=means.hint))

@@ -175,7 +175,7 @@ class Scopes:
         self._declared = sites
         self._instance = instance
         self._sites = {scope: site for scope, site in live.sites.items() if scope.kind == kind}
-        self._choices: dict[tuple[tuple[str, ...], int], Choice] = {}
+        self._choices: dict[int, dict[tuple[str, ...], Choice]] = defaultdict(dict)
         self._by_id = {site.id: scope for scope, site in self._sites.items()}
         self._by_host: dict[str, list[Scope]] = defaultdict(list)
         self._by_name: dict[str, list[Scope]] = defaultdict(list)
@@ -234,11 +234,11 @@ class Scopes:
 
     def choose(self, written: tuple[str, ...], bound: Bound | None) -> Choice:
         """Return the choice of a list of selectors, less its `!` ones, within an include's bounds."""
-        key = (written, id(bound))
-        choice = self._choices.get(key)
+        choices = self._choices[id(bound)]
+        choice = choices.get(written)
         if choice is None:
             choice = (self._choose_plain(written) if bound is None else None) or self._choose_any(written, bound)
-            self._choices[key] = choice
+            choices[written] = choice
         return choice
 
     def holds(self, scope: Scope, bounds: tuple[Selector, ...]) -> bool:

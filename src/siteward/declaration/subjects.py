@@ -276,7 +276,7 @@ def _unite(ways: Sequence[Way]) -> Way:
 
 def ends(window: Window, ways: tuple[Way, ...]) -> bool:
     """Return whether a grant within `window`, for a subject whom these ways lead to, is over one day."""
-    return window.end is not None or all(way.window.end is not None for way in ways)
+    return window.end is not None or (ways is not DIRECT and all(way.window.end is not None for way in ways))
 
 
 class Principals(Struct):

@@ -115,9 +115,9 @@ def _list_grants(state: NativeState, scopes: Mapping[str, Scope], idle: Mapping[
     for team in rows.teams.values():
         places = [scopes[site_id] for site_id in state.sites_of.get(team.id, ())] or [Scope("team", idle[team.id])]
         members, roles = _list_roles(team, state)
-        holders = [subjects[user_id] for user_id in members]
+        accounts = [subjects[user_id] for user_id in members]
         for place in places:
-            yield from map(Grant, holders, repeat(place), roles)
+            yield from map(Grant, accounts, repeat(place), roles)
 
 
 def _list_roles(team: TeamRow, state: NativeState) -> tuple[list[str], list[str]]:

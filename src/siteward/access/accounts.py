@@ -20,6 +20,7 @@ from siteward.access.effective import Index
 from siteward.access.identity import OtherAccount
 from siteward.access.lookalikes import code_points, look_alike
 from siteward.access.model import (
+    EVERYWHERE,
     Access,
     Account,
     Grant,
@@ -208,9 +209,9 @@ def _build_unmanaged(
 
 def _count_managed(live: Access, desired: Desired, accounts: set[str]) -> int:
     """Count the grants in scope that are held by these accounts or by declared groups."""
-    managed = desired.managed
-    if managed is None:
+    if desired.managed is None:
         return 0
+    managed = desired.managed | {EVERYWHERE}
     groups = {key[1] for key, _ in desired.access.of_others() if key[0] == "group"}
     return sum(
         len(rights) if managed.issuperset(rights) else sum([scope in managed or not is_site(scope) for scope in rights])

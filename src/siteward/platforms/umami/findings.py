@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from siteward.access.diagnostic import Diagnostic, note, plural, warning
 from siteward.access.model import Scope, account_key
-from siteward.platforms.umami.native_state import MANAGED, others_in, owners, people
+from siteward.platforms.umami.native_state import MANAGED, others_in, people
 from siteward.platforms.umami.roles import NOBODY_SPECIAL, TEAM_OWNER, has_factors
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _report_teams(state: NativeState) -> Iterator[Diagnostic]:
     for team in sorted(state.rows.teams.values(), key=lambda team: (team.name, team.id)):
         if team.id in state.untidy:
             yield from _report_memberships(state, team)
-        owned_by = owners(team)
+        owned_by = state.owners[team.id]
         if not owned_by:
             message = f"team {team.name} has no owner; only admins can manage it"
             yield warning("team-without-owner", message, thing=team.name, facts=(team.id,))
@@ -225,7 +225,7 @@ def _report_unknown_roles(state: NativeState) -> Iterator[Diagnostic]:
         (state.rows.users[member.user_id].username, member.role, f" in team {team.name}")
         for team in state.rows.teams.values()
         for member in team.members
-        if member.user is not None and member.role not in known
+        if member.role not in known and member.user is not None
     ]
     for name, role, where in held:
         if role not in known:

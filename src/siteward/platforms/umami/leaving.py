@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from siteward.platforms.interface import Leftover, native, open_to_all
-from siteward.platforms.umami.native_state import NativeState, owners
+from siteward.platforms.umami.native_state import NativeState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ def leftovers(account: str, live: Live) -> Iterator[Leftover]:
                 how="only its owner can move it to a team; deleting the account deletes it with its data",
             )  # fmt: skip
     for team in sorted(state.rows.teams.values(), key=lambda team: (team.name, team.id)):
-        if user.id in owners(team):
+        if user.id in state.owners[team.id]:
             yield Leftover(
                 id=f"team/{team.name or team.id}", is_read=True, what=f"{account} owns the team {team.name}",
                 how="an admin removes the member in Umami; deleting the account deletes the team for everybody in it",

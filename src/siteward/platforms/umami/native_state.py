@@ -61,8 +61,8 @@ class NativeState(Struct, frozen=True, kw_only=True, dict=True):
     """All rows of one Umami as they were read, and what was derived from them.
 
     `me` is the id of our own account. `labels` has the label of each site by id, `idle` the id of each team without sites
-    by its label, `sites_of` the ids of the sites of each other team. `untidy` are the teams with memberships of accounts that
-    are gone, or several of one account. `cache` is filled while writing; all else stays.
+    by its label, `sites_of` the ids of the sites of each other team. `owners` has the ids of each team's, `untidy` the ids of
+    teams with memberships of accounts that are gone, or several of one account. `cache` is filled while writing; all else stays.
     """
 
     rows: Rows
@@ -72,6 +72,7 @@ class NativeState(Struct, frozen=True, kw_only=True, dict=True):
     labels: Mapping[str, str]
     idle: Mapping[str, str]
     sites_of: Mapping[str, tuple[str, ...]]
+    owners: Mapping[str, tuple[str, ...]]
     untidy: frozenset[str]
     cache: ListingCache = field(default_factory=ListingCache)
 
@@ -131,7 +132,7 @@ def left_over(label: str, state: NativeState) -> TeamRow | None:
     candidates = (
         team
         for team in state.rows.teams.values()
-        if team.name == name and owners(team) == (state.me,) and team.id not in state.sites_of
+        if team.name == name and state.owners[team.id] == (state.me,) and team.id not in state.sites_of
     )
     return min(candidates, key=lambda team: (len(team.members), team.id), default=None)
 

@@ -7,6 +7,7 @@ is compared, and where they disagree all is read again, a bounded number of time
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
@@ -68,6 +69,7 @@ def live_of(rows: Rows, layout: Layout, traits: Traits, *, me: str, listings: tu
         labels=site_labels(rows, me),
         idle={label: team_id for team_id, label in idle.items()},
         sites_of=sites_of,
+        owners={team.id: owners(team) for team in rows.teams.values()},
         untidy=untidy_teams(rows),
     )
     accounts = {user.id: Account(user.username) for user in rows.users.values()}
@@ -112,16 +114,19 @@ def _list_grants(state: NativeState, scopes: Mapping[str, Scope], idle: Mapping[
             yield Grant(subjects[site.user_id], scopes[site.id], OWNER)
     for team in rows.teams.values():
         places = [scopes[site_id] for site_id in state.sites_of.get(team.id, ())] or [Scope("team", idle[team.id])]
-        for user_id, role in _list_roles(team, state):
-            for place in places:
-                yield Grant(subjects[user_id], place, role)
+        members, roles = _list_roles(team, state)
+        accounts = [subjects[user_id] for user_id in members]
+        for place in places:
+            yield from map(Grant, accounts, repeat(place), roles)
 
 
-def _list_roles(team: TeamRow, state: NativeState) -> list[tuple[str, str]]:
-    """Return the accounts in a team by id, ghosts left out, each with its neutral role."""
+def _list_roles(team: TeamRow, state: NativeState) -> tuple[list[str], list[str]]:
+    """Return the ids of the accounts in a team, ghosts left out, and beside them their neutral roles."""
     if team.id in state.untidy:
-        return [(user_id, strongest(memberships)) for user_id, memberships in people(team).items()]
-    return [(member.user_id, OWNER if member.role == TEAM_OWNER else member.role) for member in team.members]
+        rows = people(team)
+        return list(rows), [strongest(memberships) for memberships in rows.values()]
+    ids = [member.user_id for member in team.members]
+    return ids, [OWNER if member.role == TEAM_OWNER else member.role for member in team.members]
 
 
 def _make_site(site: SiteRow, state: NativeState) -> Site:
@@ -148,7 +153,7 @@ def _list_facts(state: NativeState, keys: Mapping[str, Key]) -> Iterator[tuple[K
     for site in rows.sites.values():
         owned.setdefault(site.user_id or "", []).append(f"site {state.labels[site.id]}")
     for team in rows.teams.values():
-        for owner in owners(team):
+        for owner in state.owners[team.id]:
             owned.setdefault(owner, []).append(f"team {team.name}")
     made: dict[str, dict[str, str]] = {}  # accounts that were made on one day share what there is to tell
     for user in rows.users.values():

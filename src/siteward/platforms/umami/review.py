@@ -19,7 +19,6 @@ from siteward.platforms.umami.native_state import (
     is_foreign,
     left_over,
     others_in,
-    owners,
     team_name,
 )
 from siteward.platforms.umami.roles import API_KEYS, BOARD_LINKS, NOBODY_SPECIAL, OWNER, has_factors
@@ -274,7 +273,7 @@ def owned(user_id: str, state: NativeState) -> tuple[tuple[str, ...], tuple[tupl
     """Return the labels of an account's personal sites, and the names of its teams, each with the labels of its sites."""
     rows = state.rows
     sites = tuple(sorted(state.labels[site.id] for site in rows.sites.values() if site.user_id == user_id))
-    teams = sorted((team.name, team.id) for team in rows.teams.values() if user_id in owners(team))
+    teams = sorted((team.name, team.id) for team in rows.teams.values() if user_id in state.owners[team.id])
     return sites, tuple(
         (name, tuple(state.labels[site] for site in state.sites_of.get(team_id, ()))) for name, team_id in teams
     )

@@ -13,14 +13,13 @@ import jsonschema
 import msgspec
 import pytest
 import rfc8785
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from documents import document, parsed, resealed, sealed_anew
 from siteward.access.canonical import canonical_pieces
 from siteward.access.codec import (
     CodecError,
-    as_data,
     canonical,
     decode,
     decode_data,
@@ -31,11 +30,13 @@ from siteward.access.codec import (
     encode_live,
     encode_memory,
     encode_resource,
+    in_lines,
     plan_schema,
     seal,
 )
 from siteward.access.model import Access, Grant
 from siteward.reconcile.journal.recorded import write_resource
+from siteward.render.safe import as_json, in_ascii
 from strategies import access, lives, memories, plans, traits
 
 if TYPE_CHECKING:
@@ -116,9 +117,20 @@ def test_a_plan_comes_back_whole(plan: Plan) -> None:
 @given(plans())
 def test_a_plan_comes_back_from_within_other_json(plan: Plan) -> None:
     """Indented and in ASCII, as in a report, for the order of the members is kept."""
-    within = json.loads(json.dumps(as_data(plan), indent=2))
+    lines = b"".join(in_lines(plan))
+    assert lines == msgspec.json.format(document(plan), indent=2)
+    deeper = "".join(map(in_ascii, in_lines(plan, 3)))
+    assert deeper == in_ascii(lines.replace(b"\n", b"\n" + 6 * b" "))
+    within = json.loads(deeper)
     assert within == parsed(plan)
     assert decode_data(within) == plan
+
+
+@given(st.text().filter(lambda text: not _halves(text)))
+@example('\x00\x1f\x7f é\u202e\ud7ff\ue000\U0001f600 " \\ / ##[error] ##vso[x]')
+def test_a_text_in_ascii_is_as_every_other_json_has_it(text: str) -> None:
+    """Also one in which a log would find a command."""
+    assert in_ascii(msgspec.json.encode(text)) + "\n" == as_json(text, 2)
 
 
 @given(plans())

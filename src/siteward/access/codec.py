@@ -11,13 +11,15 @@ It is written and read a few steps at a time, and its digest is taken as it is w
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
 from msgspec import MsgspecError, Raw, to_builtins
 from msgspec.json import Decoder, Encoder
+from msgspec.json import format as indent_json
 from msgspec.structs import replace
 
 from siteward.access.canonical import canonical
@@ -33,7 +35,6 @@ __all__ = [
     "FORMAT",
     "CodecError",
     "Writing",
-    "as_data",
     "canonical",
     "copied",
     "decode",
@@ -47,6 +48,7 @@ __all__ = [
     "encode_memory",
     "encode_resource",
     "encode_summary",
+    "in_lines",
     "plan_schema",
     "seal",
 ]
@@ -60,6 +62,8 @@ _ANY_FORMAT: Final = re.compile(rb'\s*\{\s*"format"\s*:\s*"(siteward\.plan/\d{1,
 _LISTS: Final = ("held_back", "left_out", "steps")
 _AT_ONCE: Final = 256
 """The steps that are encoded at once: few enough for the memory not to be felt."""
+_INDENT: Final = 2
+"""The blanks by which each level of a document in lines is indented."""
 _ALWAYS: Final[Mapping[str, Data]] = {"needs": [], "waived": []}
 _DERIVED: Final = frozenset({"format", "tables", "instances", "summary", "digest"})
 _write: Final = Encoder(order="sorted").encode
@@ -113,14 +117,17 @@ def _note_sealed(plan: Plan) -> Plan:
     return plan
 
 
-def as_data(plan: Plan) -> dict[str, Any]:
-    """Return the document of a plan as plain data, in its order, with the digest that the plan was given, if any."""
-    tables = Tables(_list_steps(plan))
-    lists = [{name: [tables.row(step) for step in getattr(part, name)] for name in _LISTS} for part in plan.instances]
-    instances = [{**_part_members(part), **steps} for part, steps in zip(plan.instances, lists, strict=True)]
-    inner: dict[str, Any] = to_builtins({**_plan_members(plan), "instances": instances}, order="sorted")
-    outer = {"format": FORMAT, "tables": to_builtins(tables.rows(), order="sorted")}
-    return {**outer, **inner, "digest": plan.digest or digest(plan)}
+def in_lines(plan: Plan, depth: int = 0) -> Iterator[bytes]:
+    """Yield the document of a plan with each member on a line of its own, as it stands within objects of that depth.
+
+    It has the order of the document, and the digest that the plan was given, if any.
+    """
+    tables, inner = Tables(_list_steps(plan)), depth + 1
+    members = {**_plan_members(plan), "instances": _instances(plan, tables, inner)}
+    first, last = {"format": FORMAT, "tables": tables.rows()}, {"digest": plan.digest or digest(plan)}
+    yield b"{"
+    yield from _members({**first, **dict(sorted(members.items())), **last}, inner)
+    yield _break(depth) + b"}"
 
 
 def _pieces(plan: Plan) -> Iterator[bytes]:
@@ -128,7 +135,7 @@ def _pieces(plan: Plan) -> Iterator[bytes]:
     tables = Tables(_list_steps(plan))
     try:
         yield _START + _write(tables.rows()) + b","
-        yield from _members({**_plan_members(plan), "instances": _instances(plan, tables)})
+        yield from _members(dict(sorted({**_plan_members(plan), "instances": _instances(plan, tables)}.items())))
     except UnicodeEncodeError:
         raise CodecError("", "a text holds half a character, which has no form in UTF-8") from None
 
@@ -149,34 +156,55 @@ def _part_members(part: InstancePlan) -> dict[str, Data]:
     return {**members, "blocked": part.blocked}
 
 
-def _instances(plan: Plan, tables: Tables) -> Iterator[bytes]:
+_Depth: TypeAlias = int | None
+"""How deep something stands in a document in lines; `None` in one that is a single line."""
+
+
+def _instances(plan: Plan, tables: Tables, depth: _Depth = None) -> Iterator[bytes]:
+    outer, inner = (None, None) if depth is None else (depth + 1, depth + 2)
     yield b"["
     for at, part in enumerate(plan.instances):
-        yield b",{" if at else b"{"
-        lists = {name: _steps(getattr(part, name), tables) for name in _LISTS}
-        yield from _members({**_part_members(part), **lists})
-        yield b"}"
-    yield b"]"
+        yield (b"," if at else b"") + _break(outer) + b"{"
+        lists = {name: _steps(getattr(part, name), tables, inner) for name in _LISTS}
+        yield from _members(dict(sorted({**_part_members(part), **lists}.items())), inner)
+        yield _break(outer) + b"}"
+    yield (_break(depth) if plan.instances else b"") + b"]"
 
 
-def _steps(steps: Sequence[Step], tables: Tables) -> Iterator[bytes]:
+def _steps(steps: Sequence[Step], tables: Tables, depth: _Depth = None) -> Iterator[bytes]:
     """Yield the rows of steps as a list, many at a time: each call of the encoder and each piece has a price."""
     yield b"["
     for first in range(0, len(steps), _AT_ONCE):
-        rows = _write([tables.row(step) for step in steps[first : first + _AT_ONCE]])[1:-1]
-        yield b"," + rows if first else rows
-    yield b"]"
+        rows = _laid_out([tables.row(step) for step in steps[first : first + _AT_ONCE]], depth)
+        yield (b"," if first else b"") + rows[1 : -len(_break(depth)) - 1]
+    yield (_break(depth) if steps else b"") + b"]"
 
 
-def _members(members: Mapping[str, Data]) -> Iterator[bytes]:
-    """Yield the members of an object in their order; those that are iterators are given as bytes already."""
-    for at, name in enumerate(sorted(members)):
-        content = members[name]
-        yield b'%b"%b":' % (b"," if at else b"", name.encode())
+def _members(members: Mapping[str, Data], depth: _Depth = None) -> Iterator[bytes]:
+    """Yield the members of an object; those that are iterators are given as bytes already."""
+    start, colon = _break(depth) + b'"', b'":' if depth is None else b'": '
+    for at, (name, content) in enumerate(members.items()):
+        yield (b"," if at else b"") + start + name.encode() + colon
         if isinstance(content, Iterator):
             yield from content
         else:
-            yield _write(content)
+            yield _laid_out(content, depth)
+
+
+def _laid_out(content: Data, depth: _Depth) -> bytes:
+    """Return plain data or rows as JSON, as it stands at a depth."""
+    if depth is None:
+        return _write(content)
+    try:
+        written = indent_json(_write(content), indent=_INDENT)
+    except UnicodeEncodeError:  # half a character has a form in JSON, but none in UTF-8
+        written = json.dumps(to_builtins(content, order="sorted"), indent=_INDENT).encode()
+    return written.replace(b"\n", _break(depth))
+
+
+def _break(depth: _Depth) -> bytes:
+    """Return what begins a line at a depth; nothing where all is one line."""
+    return b"" if depth is None else b"\n" + b" " * (_INDENT * depth)
 
 
 def encode_summary(summary: Summary) -> dict[str, Any]:

@@ -27,8 +27,8 @@ from siteward.transport.errors import PlatformError
 if TYPE_CHECKING:
     from siteward.render import GroupBy, Options, Privacy
 
-
 Env = Mapping[str, str]
+Drawn = str | bytes | Iterator[str]  # what is printed or written; what may be large comes in pieces
 NOTICE = "notice"
 """The word before the folder to which apply writes one text a person (`-o notice:DIR`)."""
 NONE = "none"
@@ -118,9 +118,9 @@ class Session(Struct, frozen=True, kw_only=True):
 
     def leave(self, report: Report) -> int:
         """Print and write the report in every format asked for; return the exit code."""
-        from siteward.render import render
+        from siteward.render import draw
 
-        self._put_out(lambda form, options: render(form, report, _from_top(form, options)), tables=False)
+        self._put_out(lambda form, options: draw(form, report, _from_top(form, options)), tables=False)
         code = exit_code(report)
         return 0 if self.exit_zero and code in {2, 3, 4} else code
 
@@ -161,9 +161,7 @@ class Session(Struct, frozen=True, kw_only=True):
 
             click.echo(no_commands(line if self.privacy == "full" else hide_mails(line)), err=True)
 
-    def _put_out(
-        self, rendered: Callable[[str, Options], str | bytes], *, tables: bool = True, brief: bool = False
-    ) -> None:
+    def _put_out(self, rendered: Callable[[str, Options], Drawn], *, tables: bool = True, brief: bool = False) -> None:
         """Write what was asked for into files, then print it, each in its format; or `brief`, as with --quiet.
 
         Without `tables` no workbook is written, and text is printed in place of one.
@@ -382,19 +380,21 @@ def _can_say_signs(stream: TextIO | None) -> bool:
     return True
 
 
-def _print(text: str | bytes) -> None:
-    """Print on stdout; raises `ClickException` where it was closed, which is an error as a full disk is."""
+def _print(text: Drawn) -> None:
+    """Print on stdout, what comes in pieces piece by piece; raises `ClickException` where it was closed, which is an error as a full disk is."""
     if sys.stdout is None:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 — the end of the process flushes it
         raise click.ClickException("cannot write the output: stdout is closed")
-    click.echo(text, color=True, nl=False)
+    for piece in (text,) if isinstance(text, str | bytes) else text:
+        click.echo(piece, color=True, nl=False)
 
 
-def _write(path: Path, text: str | bytes) -> None:
+def _write(path: Path, text: Drawn) -> None:
     from siteward.reconcile.outputs import write_output
 
+    pieces = (text,) if isinstance(text, str | bytes) else text
     try:
-        write_output(path, text.encode() if isinstance(text, str) else text)
+        write_output(path, (piece.encode() if isinstance(piece, str) else piece for piece in pieces))
     except OSError as problem:
         raise click.ClickException(f"cannot write {path}: {problem.strerror}") from problem
 

@@ -11,7 +11,7 @@ from siteward.render.context import GroupBy, Options, Privacy, RenderContext, in
 from siteward.render.local_time import in_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from siteward.access.report import Report
 
@@ -60,10 +60,16 @@ def formats_of(verb: str) -> tuple[str, ...]:
 
 def render(name: str, report: Report, options: Options | None = None) -> str:
     """Return `report` in the format of that name; raises `KeyError` for an unknown one."""
+    drawn = draw(name, report, options or Options())
+    return drawn if isinstance(drawn, str) else "".join(drawn)
+
+
+def draw(name: str, report: Report, options: Options) -> str | Iterator[str]:
+    """Return `report` in the format of that name, or its pieces where it may be large; raises `KeyError` as `render` does."""
     module, _, function = FORMATS[name].partition(":")
-    draw: Callable[[RenderContext], str] = getattr(import_module(module), function or "render")
+    drawing: Callable[[RenderContext], str | Iterator[str]] = getattr(import_module(module), function or "render")
     shown = report if name == "json" else as_reviewed(report)  # as JSON a plan is whole, and may be applied
-    return draw(prepare(shown if name in _FOR_PROGRAMS else in_zone(in_words(shown)), options or Options()))
+    return drawing(prepare(shown if name in _FOR_PROGRAMS else in_zone(in_words(shown)), options))
 
 
 __all__ = [
@@ -74,6 +80,7 @@ __all__ = [
     "Options",
     "Privacy",
     "RenderContext",
+    "draw",
     "formats_of",
     "in_words",
     "prepare",

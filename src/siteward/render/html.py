@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from importlib.resources import files
 from types import MappingProxyType
@@ -39,6 +39,8 @@ from siteward.render.view import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from jinja2.runtime import Macro
+
     from siteward.access.diagnostic import Diagnostic
     from siteward.access.plan import InstancePlan
     from siteward.access.report import Outcome
@@ -46,6 +48,10 @@ if TYPE_CHECKING:
 
 _TITLES = {"validate": "Access files", "drift": "Access drift", "apply": "Access applied"}
 BLOCKED = Band.BLOCKED.name.lower()
+_AT_ONCE = 1_000
+"""The pieces of a page that are put together: few enough for the memory not to be felt."""
+_KNOWN = 4_096
+"""The parts of rows that are kept to be drawn again."""
 _QUOTED = re.compile(r"`([^`]+)`")
 _SIGNS = {"blocked": "⊘ ", "high": "! ", "": "", "+": "+", "~": "~", "-": "-"}
 
@@ -81,10 +87,10 @@ class _Remark(Struct, frozen=True, kw_only=True):
     excerpt: Markup
 
 
-def render(context: RenderContext) -> str:
-    """Return the page of a report."""
+def render(context: RenderContext) -> Iterator[str]:
+    """Yield the page of a report, piece by piece: a plan may have 100,000 steps."""
     report = context.report
-    return draw(
+    return _pieces(
         title=", ".join(filter(None, (_TITLES.get(report.command, "Access plan"), words.partial(report.plan)))),
         lead=tuple(_lead_lines(context)),
         told=tell_once(map(Occurrence, words.by_weight(context.diagnostics))),
@@ -104,14 +110,27 @@ def draw(
     sources: Sources = _NO_SOURCES,
 ) -> str:
     """Return a page of these parts; every text is escaped here, and places link to their lines on the forge."""
+    return "".join(_pieces(title=title, lead=lead, parts=parts, foot=foot, told=told, sources=sources))
+
+
+def _pieces(*, sources: Sources, **content: object) -> Iterator[str]:
+    """Yield a page as `draw` returns it."""
     remarks_of = partial(_remarks, texts=sources.texts, digest=sources.digest)
-    return page_of(
-        "report.html", sources.lines, title=title, lead=lead, told=told, parts=parts, foot=foot, remarks_of=remarks_of
-    )
+    return _pieces_of("report.html", sources.lines, remarks_of=remarks_of, **content)
 
 
-def page_of(template: str, lines: Lines = NO_LINES, *, style: str = "", script: str = "", **content: object) -> str:
+def page_of(template: str, *, style: str = "", script: str = "", **content: object) -> str:
     """Return the page that a template makes of its content.
+
+    Its look is that of all pages, and `style`; it runs `script`, if it is given.
+    """
+    return "".join(_pieces_of(template, style=style, script=script, **content))
+
+
+def _pieces_of(
+    template: str, lines: Lines = NO_LINES, *, style: str = "", script: str = "", **content: object
+) -> Iterator[str]:
+    """Yield the page that a template makes of its content.
 
     Its look is that of all pages, and `style`; it runs `script`, if it is given. Its content security policy allows these
     two, by their hashes, and nothing else.
@@ -121,16 +140,18 @@ def page_of(template: str, lines: Lines = NO_LINES, *, style: str = "", script: 
     policy = (
         f"default-src 'none'; style-src 'sha256-{_content_hash(look)}';{running} base-uri 'none'; form-action 'none'"
     )
-    return (
+    page = (
         _environment(lines)
         .get_template(template)
-        .render(
+        .stream(
             policy=Markup(policy),  # noqa: S704 - made above, of hashes
             style=Markup(look),  # noqa: S704 - the package's own files, and the very texts that the hashes are of
             script=Markup(script),  # noqa: S704
             **content,
         )
     )
+    page.enable_buffering(_AT_ONCE)
+    return page
 
 
 def _content_hash(text: str) -> str:
@@ -147,9 +168,14 @@ def _environment(lines: Lines) -> Environment:
         finalize=lambda value: value if isinstance(value, Markup) else show(value),  # an excerpt is safe already
         keep_trailing_newline=True,
     )
-    made.filters |= {"prose": _prose, "anchor": anchor, "address": lines.of}
+    made.filters |= {"prose": _prose, "anchor": anchor, "address": lines.of, "once": lru_cache(_KNOWN)(_draw_once)}
     made.tests["address"] = lambda place: bool(lines.of(place))
     return made
+
+
+def _draw_once(macro: Macro, *content: object) -> str:
+    """Return what a macro makes of its content; few people, places and reasons stand in thousands of rows."""
+    return macro(*content)
 
 
 def anchor(title: str) -> str:

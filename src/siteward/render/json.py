@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict
 
-from siteward.access.codec import as_data, encode_resource, encode_summary
+from siteward.access.codec import encode_resource, encode_summary, in_lines
 from siteward.render import words
-from siteward.render.safe import as_json
+from siteward.render.safe import as_json, in_ascii
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.model import Resource
     from siteward.access.report import DriftItem, Outcome
@@ -26,13 +28,21 @@ FORMAT = "siteward.report/2"
 JSON = Mapping[str, object]
 
 
-def render(context: RenderContext) -> str:
-    """Return the report as JSON in ASCII, ending with a line break."""
-    return as_json(document(context), 2)
+def render(context: RenderContext) -> Iterator[str]:
+    """Yield the report as JSON in ASCII, ending with a line break, piece by piece: a plan may have 100,000 steps."""
+    report = context.report
+    plan = report.plan if context.options.privacy != "counts" else None
+    for at, (name, content) in enumerate(_members(context).items()):
+        yield f'{"," if at else "{"}\n  "{name}": '
+        if name == "plan" and plan is not None:
+            yield from map(in_ascii, in_lines(plan, 1))
+        else:
+            yield as_json(content, 2).rstrip("\n").replace("\n", "\n  ")
+    yield "\n}\n"
 
 
-def document(context: RenderContext) -> JSON:
-    """Return the report as plain data."""
+def _members(context: RenderContext) -> JSON:
+    """Return the report as plain data, without its plan."""
     report = context.report
     return {
         "format": FORMAT,
@@ -42,7 +52,7 @@ def document(context: RenderContext) -> JSON:
         "labels": list(words.labels(context.summary)),
         "summary": encode_summary(context.summary),
         "diagnostics": list(map(diagnostic, report.diagnostics)),
-        "plan": as_data(report.plan) if report.plan and context.options.privacy != "counts" else None,
+        "plan": None,
         "outcomes": list(map(_outcome_data, report.outcomes)),
         "drift": list(map(_drift_data, report.drift)),
         "waived": list(starmap(_waived_data, context.waived)),

@@ -27,6 +27,7 @@ _INVISIBLE = (
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     "\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff"  # surrogates and private use: no agreed picture
 )
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7e]+")
 _STEERING = re.compile(r"#(?=\[|vso\[)", re.IGNORECASE)
 # GitHub's runner looks for "::" behind any blanks; colour goes through it unseen.
 _COMMAND = re.compile(r"^((?:\s|\x1b\[[0-9;]*m)*)::", re.MULTILINE)
@@ -57,6 +58,19 @@ def as_json(document: object, indent: int) -> str:
     import json  # noqa: PLC0415 — text for people has no use for it
 
     return _STEERING.sub(r"\\u0023", json.dumps(document, indent=indent)) + "\n"
+
+
+def in_ascii(written: bytes) -> str:
+    """Return JSON, or a piece of it that ends outside of a text, in ASCII as `as_json` has it."""
+    text = written.decode()
+    if not text.isascii() or "\x7f" in text:
+        text = _BEYOND_ASCII.sub(lambda found: "".join(map(_escape_for_json, found.group())), text)
+    return _STEERING.sub(r"\\u0023", text)
+
+
+def _escape_for_json(char: str) -> str:
+    units = char.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def no_commands(text: str) -> str:

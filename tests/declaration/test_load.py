@@ -207,6 +207,19 @@ grants:
     ]  # fmt: skip
 
 
+def test_an_unknown_name_is_told_once_beside_a_row_in_error(tmp_path: Path) -> None:
+    """Rows of which a part is refused are looked at again, which tells what the other rows say for a second time."""
+    text = """version: 1
+instances:
+  stats: {platform: umami, url: "https://stats.example.org", self: siteward, layout: per-site}
+  more: {platform: umami, url: "https://more.example.org", self: siteward, layout: per-site, mode: none}
+users: {anna: {email: anna@example.org}}
+grants:
+  - {to: anna, role: view, sites: shop.example.org, on: third}
+"""
+    assert [said.code for said in read_text(tmp_path, text).diagnostics] == ["unknown-value", "unknown-instance"]
+
+
 def test_an_include_may_be_bounded_in_power_alone(tmp_path: Path) -> None:
     """Then it may grant everywhere, up to that."""
     text = HEAD + "include: [{path: team.yaml, at_most: edit}]\nusers: {anna: {}}\n"

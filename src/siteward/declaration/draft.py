@@ -99,7 +99,8 @@ class Draft(Struct):
             return False
         live = self.live.rights(subject)
         if before is None:
-            rights, self.held_origins[subject] = {}, self._origins_of(gift, choice)
+            rights: dict[Scope, Grant] = {}
+            self.held_origins[subject] = self._origins_of(gift, choice)
         else:
             rights, origins = self.of(subject)
             for scope in scopes:

@@ -36,7 +36,7 @@ from siteward.declaration.source import Texts
 from siteward.declaration.yaml_reader import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, tzinfo
 
     from siteward.access.model import Accounts
@@ -255,7 +255,7 @@ def load(
         diagnostics += findings(context)
         if reading.is_partial:
             again = _Reading(Files(path, called or path), settings_of, platforms, pares=True)
-            diagnostics += _find_unknown_names(again, context)
+            diagnostics += _find_unknown_names(again, context, {(told.code, told.at) for told in diagnostics})
     found = {*files.diagnostics, *diagnostics}
     said = without_secrets(sorted({*found, *find_secrets(files.texts, found)}, key=_sort_key))
     errors = tuple(diagnostic for diagnostic in said if diagnostic.blocks)
@@ -269,14 +269,21 @@ def load(
     )
 
 
-def _find_unknown_names(reading: _Reading, known: Context) -> Iterator[Diagnostic]:
-    """Yield the unknown names in rows of which the grammar refused a part, so that one run tells all that is wrong."""
+def _find_unknown_names(
+    reading: _Reading, known: Context, told: Collection[tuple[str, Span | None]]
+) -> Iterator[Diagnostic]:
+    """Yield the unknown names in rows of which the grammar refused a part, so that one run tells all that is wrong.
+
+    `told` are the rules and places of what was told without these rows.
+    """
     source = reading.files.open_root()
     if source is None:
         return
     declaration = reading.declaration(source)
     context = Context(declaration, known.dropped | reading.dropped, known.widest_of, known.platforms, known.as_of)
-    yield from (said for said in findings(context) if said.code.startswith("unknown-"))
+    yield from (
+        said for said in findings(context) if said.code.startswith("unknown-") and (said.code, said.at) not in told
+    )
 
 
 def _with_faults(declaration: Declaration, errors: Sequence[Diagnostic], reading: _Reading) -> Declaration | None:

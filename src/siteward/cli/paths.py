@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from click.shell_completion import CompletionItem
 
 
@@ -56,6 +57,8 @@ class NewFile(click.Path):
     """A file or folder to be written, as the type of an option."""
 
     def __init__(self) -> None:
+        from pathlib import Path  # as below; `--help` has no use for it
+
         super().__init__(path_type=Path)
 
     def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
@@ -67,4 +70,6 @@ def new_file(text: str) -> Path:
     """Return the path that a text names; raises `UsageError` for `-`, by which people mean standard output."""
     if text == "-":
         raise click.UsageError("`-` names no file: name one; a file that is called so is ./-")
+    from pathlib import Path
+
     return Path(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import reduce
 
@@ -39,6 +39,11 @@ class _AdminChange(Struct, frozen=True):
     counted: bool
 
 
+def _may_be_of_an_admin(key: Key) -> bool:
+    """Return whether a change of that key may make or unmake an admin: all but grants on less than the whole instance."""
+    return key[0] != "grant" or key[3] == EVERYWHERE.kind
+
+
 class AdminTimeline:
     """The admins of an instance now and after the steps of a plan.
 
@@ -50,12 +55,13 @@ class AdminTimeline:
         self._proposal = proposal
         self._as_of = as_of
         self._unreachable = unreachable_steps
-        self._ended = frozenset(self._find_ended(proposal))
+        firsts = [series[0] for series in proposal.series]  # of one: a top role is on one scope
+        about = [proposed for proposed in firsts if _may_be_of_an_admin(proposed.change.key)]
+        self._ended = frozenset(self._find_ended((*about, *proposal.held_back)))
         tops = (grant for grant in proposal.tops if grant.subject.kind == "account")
         self.holding = frozenset(top.subject.name for top in tops if not proposal.live.is_self(top.subject.name))
         self.counted = frozenset(name for name in self.holding if self._counts(name))
-        moves = (self._build_move(series[0]) for series in proposal.series)  # of one: a top role is on one scope
-        self._moves = tuple(move for move in moves if move is not None)
+        self._moves = tuple(move for move in map(self._build_move, about) if move is not None)
 
     def objections(self) -> tuple[frozenset[Key], frozenset[Key]]:
         """Return the steps to refuse: those that would leave too few admins, and those that would make too many."""
@@ -102,12 +108,11 @@ class AdminTimeline:
         counted = name in self.counted or (proposed.cause in GONE and self._counts(name, gone=True))
         return _AdminChange(change.key, name, self._is_top(change.after), counted)
 
-    @staticmethod
-    def _find_ended(proposal: Proposal) -> Iterator[str]:
+    def _find_ended(self, row: Iterable[Proposed]) -> Iterator[str]:
         """Yield the accounts whose top role is over by a date, whether or not the mode lets it be taken."""
-        for proposed in (*(series[0] for series in proposal.series), *proposal.held_back):
-            before, name = proposed.change.before, account_of(proposed.key)
-            if proposed.ends and name is not None and isinstance(before, Grant) and proposal.traits.is_top(before):
+        for proposed in row:
+            name = account_of(proposed.key)
+            if proposed.ends and name is not None and self._is_top(proposed.change.before):
                 yield name
 
     def _is_top(self, resource: Resource | None) -> bool:

@@ -347,6 +347,8 @@ def dependencies(changes: Sequence[Change], traits: Traits, live: Access) -> dic
     """
     if all(change.before is None for change in changes):  # as of a first plan
         return _list_makers(changes)
+    if all(_stands_alone(change.key) for change in changes):  # as where people, groups and admins stay who they are
+        return {}
     index = _DependencyIndex(traits, demoted(changes, traits))
     index.add_live(live)
     for change in changes:
@@ -354,6 +356,11 @@ def dependencies(changes: Sequence[Change], traits: Traits, live: Access) -> dic
     same: dict[tuple[Key, ...], tuple[Key, ...]] = {}  # what a new account is given needs all the same
     needed = ((change.key, index.list_needs(change)) for change in changes)
     return {key: same.setdefault(keys, keys) for key, keys in needed if keys}
+
+
+def _stands_alone(key: Key) -> bool:
+    """Return whether what changes is all that gives it or takes its place: a grant of an account, not on everything."""
+    return key[0] == "grant" and key[1] == "account" and key[3] != EVERYWHERE.kind
 
 
 def _list_makers(changes: Sequence[Change]) -> dict[Key, tuple[Key, ...]]:

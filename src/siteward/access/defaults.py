@@ -41,10 +41,10 @@ def with_defaults(
         # Of a million rights as wished, 0.1 s in all: the same grants are compared by identity.
         if wishes == have or (_is_all_but_lingering(wishes, have, traits) and keeps(subject)):
             held[subject] = have
-        else:
-            news = {scope: _default_grant(wish, have.get(scope), traits) for scope, wish in differing(wishes, have)}
-            filled = {**wishes, **news} if news else wishes
-            held[subject], apart[subject] = (have, {}) if filled == have else (filled, news)
+            continue
+        news = {scope: _default_grant(wish, have.get(scope), traits) for scope, wish in differing(wishes, have)}
+        same = len(wishes) == len(have) and not any(differing(news, have))
+        held[subject], apart[subject] = (have, {}) if same else ({**wishes, **news} if news else wishes, news)
     if opened := _default_public(desired, live.access, traits):
         subject = next(iter(opened.values())).subject
         held[subject] = {**held.get(subject, {}), **opened}

@@ -144,10 +144,10 @@ def keep_grants(case: Case) -> Iterator[Diagnostic]:
 
 def keep_expressible(case: Case) -> Iterator[Diagnostic]:
     """Refuse roles and extras that this server does not have, and roles that cannot be granted."""
-    traits = case.proposal.traits
+    traits, expressible = case.proposal.traits, set[tuple[str, str, frozenset[str] | None]]()
     for series in case.proposal.series:
         after = series[0].change.after
-        if not isinstance(after, Grant):
+        if not isinstance(after, Grant) or (after.scope.kind, after.role, after.extras) in expressible:
             continue
         role = traits.role(after.scope.kind, after.role)
         unknown = sorted((after.extras or frozenset()) - set(traits.extras) - set(traits.included))
@@ -159,6 +159,8 @@ def keep_expressible(case: Case) -> Iterator[Diagnostic]:
         elif unknown:
             message = f"there is no such right here: {', '.join(unknown)}"
             yield from [error("extra-not-available", message, about=key) for key in keys]
+        else:
+            expressible.add((after.scope.kind, after.role, after.extras))
 
 
 def keep_accounts(case: Case) -> Iterator[Diagnostic]:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from siteward.access.change import Action, Change
 from siteward.access.dates import Due
-from siteward.access.diagnostic import Diagnostic
+from siteward.access.diagnostic import Diagnostic, Effect
 from siteward.access.model import (
     NO_EXTRAS,
     Account,
@@ -42,6 +42,9 @@ __all__ = ["ReadTables", "StepRow", "TableRows", "Tables", "checked"]
 
 _T = TypeVar("_T")
 _POWERS: Final[Mapping[PowerName, Power]] = {power.word: power for power in Power}
+_NO_EFFECTS: Final[frozenset[Effect | None]] = frozenset()
+_FOR_GOOD: Final[frozenset[Effect | None]] = frozenset({"destroys", "irreversible"})
+"""The effects of what no later step takes back."""
 _WORDS: Final[tuple[PowerName, ...]] = tuple(power.word for power in Power)
 
 
@@ -192,7 +195,10 @@ class Tables:
         change, said = checked(step.change, step.id), step.diagnostics
         before, after = change.before, change.after
         account, scope, origin, ids = next(self._places)
-        destroys = tuple([effect.message for effect in said if effect.effect == "destroys"]) if said else ()
+        effects = {remark.effect for remark in said} if said else _NO_EFFECTS
+        destroys = (
+            tuple([remark.message for remark in said if remark.effect == "destroys"]) if "destroys" in effects else ()
+        )
         row = StepRow(
             action="create" if before is None else "delete" if after is None else "update",
             after_power=_WORDS[step.after_power],
@@ -206,10 +212,10 @@ class Tables:
             depends_on=step.depends_on,
             destroys=destroys,
             id=step.id,
-            mails=sum([effect.count for effect in said if effect.effect == "mail"]) if said else 0,
+            mails=sum([remark.count for remark in said if remark.effect == "mail"]) if "mail" in effects else 0,
             origin=origin,
             person=step.person,
-            reversible=not destroys and not (said and step.effects("irreversible")),
+            reversible=effects.isdisjoint(_FOR_GOOD),
             risk=step.risk,
         )
         return replace(  # in two calls: of more than 15 names Python makes a dictionary for each, which takes longer

@@ -115,11 +115,16 @@ def _classify(step: Counted) -> str:
     """Return the field of `Summary` that counts a step."""
     before, after = step.change.before, step.change.after
     if type(before) is Grant and type(after) is Grant:
-        gained, lost = _extras(after) - _extras(before), _extras(before) - _extras(after)
+        gained = lost = _NONE
+        if before.extras != after.extras:
+            gained, lost = _extras(after) - _extras(before), _extras(before) - _extras(after)
         weight = (step.after_power > step.before_power, bool(gained and not lost))
         less = (step.after_power < step.before_power, bool(lost and not gained))
         return "grants_raised" if weight > less else "grants_lowered" if less > weight else "other_changes"
     return _FIELDS.get((type(before), type(after)), "other_changes")
+
+
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 def _extras(grant: Grant) -> frozenset[str]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from siteward.platforms.interface import Bundle
     from siteward.transport.pace import Speed
 
+_NO_PLACES = (None, EVERYWHERE)
+"""The scopes of keys that are not those of grants on a site or a team."""
 # Hashing a password with bcrypt holds up the whole server for this long (API.md section 8).
 _SECONDS_TO_HASH = 0.1
 
@@ -147,9 +149,10 @@ class UmamiForecast(Forecast):
 
     def refresh(self, keys: Collection[Key]) -> Cost:
         """Return the cost of `refresh`."""
-        placed = {name for key in keys if _is_placed(key) and (name := account_of(key))}
-        named = {name for key in keys if not _is_placed(key) and (name := account_of(key))}
-        scopes = {scope for key in keys if _is_placed(key) and (scope := scope_of(key))}
+        found = [(account_of(key), scope_of(key)) for key in keys]
+        placed = {name for name, scope in found if name and scope not in _NO_PLACES}
+        named = {name for name, scope in found if name and scope in _NO_PLACES}
+        scopes = {scope for _, scope in found if scope is not None and scope != EVERYWHERE}
         cost = self._ask_users(named, cached=False) + self._ask_users(placed - named, cached=True)
         sites = {scope for scope in scopes if scope in self.live.sites}
         if self._is_fresh():
@@ -205,8 +208,3 @@ class UmamiForecast(Forecast):
     def _note_writes(self, thing: Hashable, times: int = 1) -> None:
         self._written.add(thing)
         self._age = None if self._age is None else self._age + times
-
-
-def _is_placed(key: Key) -> bool:
-    """Return whether a key is that of a grant on a site or a team."""
-    return key[0] == "grant" and scope_of(key) != EVERYWHERE

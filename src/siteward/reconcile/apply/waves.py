@@ -57,7 +57,8 @@ def may_unmake_admin(step: Step, traits: Traits) -> bool:
     Others may have made and unmade admins while this run wrote, one that it made just before among them, so the first
     such step after a write waits until all is read and judged again.
     """
-    return step.change.before is not None and (bool(demoted((step.change,), traits)) or deletes_account(step.change))
+    unmakes = may_reveal_grants(step, traits) and bool(demoted((step.change,), traits))
+    return unmakes or deletes_account(step.change)
 
 
 def may_reveal_grants(step: Step, traits: Traits) -> bool:

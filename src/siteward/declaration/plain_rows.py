@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 FEWEST = 8
 """The fewest rows that are worth a run."""
 
-# A text without quotes begins with a letter, and is none of YAML's words, or is a date; in a line it may hold colons.
-_NO_TEXT = r"(?!(?:[Tt]rue|TRUE|[Ff]alse|FALSE|[Nn]ull|NULL)(?:[,\]}]|$))"
-_BEGIN = rf"(?:{_NO_TEXT}(?=[^\W\d])|(?=[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:[,\]}}]|$)))"
+# A text without quotes begins with a letter or a date, and not with one of YAML's words; in a line it may hold colons.
+_BEGIN = r"(?=[^\W\d]|\d{4}-\d\d-\d\d\b)(?![TtFfNn](?:rue|RUE|alse|ALSE|ull|ULL)\b)"
 _WORD = r"[\w.@+/-]++"
 _QUOTED = r"\"[^\"\\\n]*+\"|'[^'\n]*+'"
 _IN_LINE = rf"(?:{_BEGIN}{_WORD}(?::{_WORD})*+(?: {_WORD}(?::{_WORD})*+)*+|{_QUOTED})"

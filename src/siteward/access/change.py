@@ -76,7 +76,7 @@ def diff(live: Access, desired: Access, apart: Grants | None = None) -> tuple[Ch
 
     `apart` are the wished grants that alone may not be live as wished, where that is known: no others are looked at.
     """
-    return (*_differences(live, desired, apart), *_removals(live, desired))
+    return (*_differences(live, desired, apart), *_removals(live, desired, apart))
 
 
 def _differences(live: Access, desired: Access, apart: Grants | None) -> Iterator[Change]:
@@ -94,7 +94,7 @@ def _differences(live: Access, desired: Access, apart: Grants | None) -> Iterato
                 yield Change(right, wished)
 
 
-def _removals(live: Access, desired: Access) -> Iterator[Change]:
+def _removals(live: Access, desired: Access, apart: Grants | None) -> Iterator[Change]:
     """Yield the removal of each live resource under whose key nothing is wished."""
     find = desired.find
     for key, held in live.of_others():
@@ -102,8 +102,15 @@ def _removals(live: Access, desired: Access) -> Iterator[Change]:
             yield Change(held, None)
     for subject, rights in live.by_subject():
         wishes = desired.rights(subject)
-        if rights is not wishes and not rights.keys() <= wishes.keys():
-            yield from [Change(right, None) for scope, right in rights.items() if scope not in wishes]
+        if rights is wishes or (apart is not None and _keeps_all(rights, wishes, apart.get(subject, {}))):
+            continue
+        yield from [Change(right, None) for scope, right in rights.items() if scope not in wishes]
+
+
+def _keeps_all(rights: Mapping[Scope, Grant], wishes: Mapping[Scope, Grant], apart: Mapping[Scope, Grant]) -> bool:
+    """Return whether there is a wish in the place of each live right: `apart` has all that are in no place of one."""
+    new = sum([scope not in rights for scope in apart])
+    return len(rights) + new == len(wishes)
 
 
 def patch(access: Access, changes: Iterable[Change]) -> Access:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from siteward.access.model import Access, Key
     from siteward.access.state import Live
@@ -79,7 +79,7 @@ class Forecast:
     def __init__(self, live: Live, speed: Speed) -> None:
         self.live = live
         self.speed = speed
-        self._whole = self.whole(live.access)
+        self._whole = self.whole(lambda: live.access)
 
     def write(self, bundle: Bundle) -> Cost:
         """Return the cost of `write`."""
@@ -89,8 +89,8 @@ class Forecast:
         """Return the cost of `refresh`."""
         return asked(1 if keys else 0, self.speed)
 
-    def whole(self, access: Access) -> Cost:  # noqa: ARG002 — for platforms on which more access takes more requests
-        """Return the cost of reading everything where that is the access, as far as it depends on what is there."""
+    def whole(self, access: Callable[[], Access]) -> Cost:  # noqa: ARG002 — for those on which more access takes more requests
+        """Return the cost of reading everything where `access` tells what is there, as far as it depends on that."""
         return Cost(requests=1)
 
     def first(self) -> Cost:
@@ -99,8 +99,8 @@ class Forecast:
             return self._whole + Cost(requests=self.once)
         return Cost(requests=self.speed.requests, commands=self._whole.commands, seconds=self.speed.seconds)
 
-    def read(self, access: Access) -> Cost:
-        """Return the cost of reading everything once more, when that is the access."""
+    def read(self, access: Callable[[], Access]) -> Cost:
+        """Return the cost of reading everything once more, when `access` tells what is there."""
         first, now = self.first(), self.whole(access)
         requests = max(1, first.requests - self.once + now.requests - self._whole.requests)
         seconds = first.seconds * requests / first.requests

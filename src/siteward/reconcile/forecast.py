@@ -24,6 +24,7 @@ from siteward.transport.pace import Speed
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from siteward.access.change import Change
     from siteward.access.model import Access, Key, Resource
     from siteward.access.plan import Step
     from siteward.access.state import Live
@@ -109,14 +110,21 @@ def expect(steps: Sequence[Step], basis: Basis, needs: Mapping[str, Collection[s
 
 
 class _Walk:
-    """The way of a run through its steps, without sending anything; `access` is what they leave."""
+    """The way of a run through its steps, without sending anything."""
 
     def __init__(self, basis: Basis, forecast: Forecast, steps: Iterable[Step]) -> None:
         self._basis = basis
         self._forecast = forecast
         self._written: set[str] = set()
         self._ahead = Ahead(go=tuple(steps), over=self._written).after(())
-        self.access: Access = basis.live.access
+        self._access: Access = basis.live.access
+        self._made: tuple[Change, ...] = ()
+
+    def access(self) -> Access:
+        """Return what the steps so far leave."""
+        if self._made:
+            self._access, self._made = patch(self._access, self._made), ()
+        return self._access
 
     def go(self, rest: Sequence[Step], needs: Mapping[str, Collection[str]]) -> Iterator[tuple[str, Cost]]:
         """Yield the costs in the order of the run, each with the id of the step that it is for."""
@@ -138,11 +146,11 @@ class _Walk:
         doomed = {change.key for change in steps if change.after is None and deletes_account(change)}
         if doomed:
             yield wave[0].id, self._forecast.refresh(doomed)
-        live = replace(self._basis.live, access=self.access)
+        live = replace(self._basis.live, access=self.access())
         for bundle in bundled(self._basis.platform, steps, live):
             self._written.update([steps[change].id for change in bundle.changes])
             given = replace(bundle, unwanted=self._basis.unwanted, ahead=self._ahead)
             written = self._forecast.write(given)
             read_back = self._forecast.refresh(touched(*bundle.changes))
             yield steps[bundle.changes[0]].id, written + read_back
-        self.access = patch(self.access, tuple(steps))
+        self._made = (*self._made, *steps)

@@ -116,7 +116,7 @@ def draw(
 def _pieces(*, sources: Sources, **content: object) -> Iterator[str]:
     """Yield a page as `draw` returns it."""
     remarks_of = partial(_remarks, texts=sources.texts, digest=sources.digest)
-    return _pieces_of("report.html", sources.lines, remarks_of=remarks_of, **content)
+    return _pieces_of("report.html", {"remarks_of": remarks_of, **content}, sources.lines)
 
 
 def page_of(template: str, *, style: str = "", script: str = "", **content: object) -> str:
@@ -124,11 +124,11 @@ def page_of(template: str, *, style: str = "", script: str = "", **content: obje
 
     Its look is that of all pages, and `style`; it runs `script`, if it is given.
     """
-    return "".join(_pieces_of(template, style=style, script=script, **content))
+    return "".join(_pieces_of(template, content, style=style, script=script))
 
 
 def _pieces_of(
-    template: str, lines: Lines = NO_LINES, *, style: str = "", script: str = "", **content: object
+    template: str, content: Mapping[str, object], lines: Lines = NO_LINES, *, style: str = "", script: str = ""
 ) -> Iterator[str]:
     """Yield the page that a template makes of its content.
 

@@ -11,7 +11,7 @@ from siteward.platforms.matomo.native_state import NativeState
 from siteward.platforms.matomo.rpc import MOST_CALLS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from siteward.access.model import Access, Key
     from siteward.platforms.interface import Bundle
@@ -24,7 +24,7 @@ _SECONDS_A_MAIL, _SECONDS_A_ROW = 0.07, 0.0005
 class MatomoForecast(Forecast):
     """The requests of a run: `probe` takes one, and `refresh` reads as much as `read` does."""
 
-    def whole(self, access: Access) -> Cost:  # noqa: ARG002 — a bulk of so many calls reads any number of rows
+    def whole(self, access: Callable[[], Access]) -> Cost:  # noqa: ARG002 — a bulk of so many calls reads any number of rows
         """Return the cost of the bulk of `probe` and those of `read`."""
         traits = native(self.live, NativeState).traits
         kinds = {role.name for role in traits.roles["site"]} | set(traits.extras)

@@ -14,7 +14,7 @@ from siteward.platforms.piwikpro.roles import ENTITY, ON
 from siteward.platforms.piwikpro.rows import PAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from siteward.access.change import Change
     from siteward.access.model import Access, Key
@@ -33,16 +33,17 @@ class PiwikProForecast(Forecast):
         self._known = set(live.ids)
         super().__init__(live, speed)
 
-    def whole(self, access: Access) -> Cost:
+    def whole(self, access: Callable[[], Access]) -> Cost:
         """Return the cost of all lists; `by-users` is a POST, which Piwik PRO counts as a write."""
-        people, sites = len(access.accounts()), self.live.sites
+        now, sites = access(), self.live.sites
+        people = len(now.accounts())
         metas = sum(scope.kind == "metasite" for scope in sites)
         if not native(self.live, NativeState).whole:
             return Cost(requests=4 + 2 * len(sites))
-        groups = sum(key[0] == "group" for key in access)
-        by_users = pages(people - len(owners(access)) + 1, MOST_BY_USERS)
+        groups = sum(key[0] == "group" for key in now)
+        by_users = pages(people - len(owners(now)) + 1, MOST_BY_USERS)
         lists = pages(people, PAGE) + pages(groups, PAGE) + pages(len(sites) - metas, PAGE) + pages(metas, PAGE)
-        levels = len(sites) * pages(people - len(owners(access)), PAGE) + 2 * groups + metas
+        levels = len(sites) * pages(people - len(owners(now)), PAGE) + 2 * groups + metas
         return Cost(requests=lists + levels + by_users, commands=by_users)
 
     def first(self) -> Cost:

@@ -10,7 +10,7 @@ from siteward.platforms.interface import native
 from siteward.platforms.plausible.native_state import NativeState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from siteward.access.change import Change
     from siteward.access.model import Access, Key, Scope
@@ -29,7 +29,7 @@ class ApiForecast(Forecast):
     once = 1
     """The team of the key."""
 
-    def whole(self, access: Access) -> Cost:  # noqa: ARG002 — guests seldom fill another page of a site
+    def whole(self, access: Callable[[], Access]) -> Cost:  # noqa: ARG002 — guests seldom fill another page of a site
         """Return the cost of the sites, and of the guests of each."""
         sites = self.live.sites
         return Cost(requests=pages(len(sites), _PAGE) + sum(map(self._count_guests, sites)))
@@ -70,7 +70,7 @@ class FormForecast(Forecast):
         super().__init__(live, speed)
         self._logged_in = False
 
-    def whole(self, access: Access) -> Cost:  # noqa: ARG002 — the database is read with one query
+    def whole(self, access: Callable[[], Access]) -> Cost:  # noqa: ARG002 — the database is read with one query
         """Return the cost of finding out the edition and its version."""
         return Cost(requests=2)
 

@@ -14,7 +14,7 @@ from siteward.platforms.umami.review import is_closing, team_of
 from siteward.platforms.umami.roles import ADMIN, has_factors
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
     from siteward.access.change import Change
     from siteward.access.model import Access, Key
@@ -50,17 +50,17 @@ class UmamiForecast(Forecast):
         self._since = 0.0
         self._written: set[Hashable] = set()
 
-    def whole(self, access: Access) -> Cost:
+    def whole(self, access: Callable[[], Access]) -> Cost:
         """Return the cost of the listings; of a second factor for each admin since 3.3, of two lists for each user in 2.20."""
         if self._state.old:
-            return Cost(requests=1 + 2 * len(access.accounts()))
+            return Cost(requests=1 + 2 * len(access().accounts()))
         if not has_factors(self._state.traits):
             return Cost(requests=LISTINGS)
-        on_all = (rights.get(EVERYWHERE) for _, rights in access.by_subject())
+        on_all = (rights.get(EVERYWHERE) for _, rights in access().by_subject())
         admins = sum(grant is not None and grant.role == ADMIN for grant in on_all)
         return Cost(requests=LISTINGS + max(0, admins - 1))
 
-    def read(self, access: Access) -> Cost:
+    def read(self, access: Callable[[], Access]) -> Cost:
         """Return the cost of reading everything once more, after which nothing is cached and every team is known."""
         self._age = None
         self._settled |= self._placed

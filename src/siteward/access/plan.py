@@ -473,7 +473,7 @@ _NO_IDS: Mapping[Key, str] = MappingProxyType({})
 def _greatest_powers(proposal: Proposal) -> Mapping[tuple[SubjectKind, str], Power]:
     """Return the greatest power of the groups that are joined or left, and of the accounts that are deleted."""
     wanted: set[tuple[SubjectKind, str]] = set()
-    for change in [series[0].change for series in proposal.series]:
+    for change in [series[0].change for series in proposal.series if series[0].key[0] != "grant"]:
         match change:
             case Change(before=Member(group=group)) | Change(after=Member(group=group)):
                 wanted.add(("group", group))

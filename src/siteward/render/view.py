@@ -161,7 +161,7 @@ def _build_section(
     for item in items:
         if item.step.diagnostics:
             at = item.instance, item.step.id
-            kept.append(replace(item, step=replace(item.step, diagnostics=tuple(own.get(at, ())))))
+            kept.append(Planned(item.instance, replace(item.step, diagnostics=tuple(own.get(at, ()))), item.band))
             told += shared.get(at, ())
         else:
             kept.append(item)

@@ -24,7 +24,8 @@ def take_wave(rest: Sequence[Step], needs: Mapping[str, Collection[str]]) -> lis
     kind = ""
     for step in rest:
         own = _classify(step)
-        if waiting.isdisjoint(needs[step.id]) and own == (kind or own):
+        needed = needs[step.id]
+        if (not needed or waiting.isdisjoint(needed)) and own == (kind or own):
             kind = own
             wave.append(step)
         elif wave:

@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from chaos import weather, worlds
+from chaos.facts import admins
 from chaos.watch import Owners, Watch
 from chaos.weather import HARMLESS, Blow, Weather
 from rig import NOW, Killed, Rig
@@ -118,8 +119,9 @@ def _enter(stage: Stage, start: worlds.Start, document: dict[str, Any], fake: Fa
     """Let a stage stand under a new weather, with owners who have declared that document."""
     path = reading.path_of(stage.journals.folder, "it")
     memory = reading.recall(path, stage.journals.key).memory
-    left = memory.users.keys() - document["users"].keys() if memory else ()
-    owners = Owners(document, start.logins, start.own, tuple(left))
+    known = memory.users if memory else {}
+    left = [name for name, login in known.items() if name not in document["users"] and login in admins(fake)]
+    owners = Owners(document, start.logins, start.own, left)
     stage.set(Weather(fake, Watch(fake, path, owners), tuple(start.logins.values())), start.own)
 
 

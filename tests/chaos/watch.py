@@ -22,7 +22,8 @@ from siteward.platforms.fakery import Fake
 class Owners:
     """What the owners have declared about admins: who counts, and how many there must be.
 
-    `left` are the handles of an earlier file that this one does not name any more.
+    `left` are the admins of an earlier file whom this one does not name any more. Who has left and is made an admin
+    again, by another writer, is nobody's admin: not declared, and no word in the file takes it.
     """
 
     document: Mapping[str, Any]

@@ -44,7 +44,8 @@ def with_defaults(
             continue
         news = {scope: _default_grant(wish, have.get(scope), traits) for scope, wish in differing(wishes, have)}
         same = len(wishes) == len(have) and not any(differing(news, have))
-        held[subject], apart[subject] = (have, {}) if same else ({**wishes, **news} if news else wishes, news)
+        filled = {**wishes, **news} if any(differing(news, wishes)) else wishes
+        held[subject], apart[subject] = (have, {}) if same else (filled, news)
     if opened := _default_public(desired, live.access, traits):
         subject = next(iter(opened.values())).subject
         held[subject] = {**held.get(subject, {}), **opened}

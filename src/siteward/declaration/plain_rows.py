@@ -124,8 +124,8 @@ class _Finder:
         run = Run("", keyed=False, start=0, line=0)
         for found in re.finditer(_ROW, text, re.MULTILINE):
             start, stop = found.span()
-            parts = found.groups()
-            margin, keyed = parts[0], not text.startswith("- ", start + len(parts[0]))
+            margin, key_of_braces, _, _, key_of_lines, *_ = parts = found.groups()
+            keyed = key_of_braces is not None or key_of_lines is not None
             if start != run.stop or margin != run.margin or keyed is not run.keyed:
                 yield run
                 run = Run(margin, keyed=keyed, start=start, line=run.end + text.count("\n", run.stop, start))

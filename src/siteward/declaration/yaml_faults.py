@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from yaml.error import Mark, YAMLError
 
 _STRAY = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
-_UNPRINTABLE = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"  # the same among ASCII, which is what most files are
+_PRINTABLE = bytes([*b"\t\n\r", *range(0x20, 0x7F)])
 _RESERVED = {"*": "an alias", "!": "a tag", "&": "an anchor", "@": "reserved", "`": "reserved", "%": "a directive"}
 
 
@@ -41,7 +41,9 @@ def find_stray_character(file: str, text: str) -> Diagnostic | None:
             at=Span(file, 1, 1),
             hint="save it as UTF-8 without BOM",
         )
-    stray = re.search(_UNPRINTABLE if text.isascii() else _STRAY, text)
+    if text.isascii() and not text.encode().translate(None, _PRINTABLE):  # as most files, and far faster
+        return None
+    stray = re.search(_STRAY, text)
     if stray is None:
         return None
     before = text[: stray.start()]

@@ -164,7 +164,7 @@ def tally(
     foreign = {name for name, kind in others.items() if kind in {"ignored", "stranger"}}
     held, invited = _measure_access(live.access, traits, foreign), _find_invited(live)
     unmanaged = [
-        _build_unmanaged(live, name, *held[name], ignored=classification.classify(name) == "ignored", invited=invited)
+        _build_unmanaged(live, name, *held[name], ignored=others[name] == "ignored", invited=invited)
         for name in foreign
     ]
     ours = declared | {name for name, kind in others.items() if kind in managed}
@@ -250,7 +250,7 @@ def findings(
 def _report_lookalikes(classification: Classification, unmanaged: Sequence[UnmanagedAccount]) -> Iterator[Diagnostic]:
     """Yield the unmanaged accounts whose names look like that of a declared one."""
     names = [account.name for account in unmanaged if not account.ignored]
-    for name, declared in look_alike(sorted(classification.declared_users), names) if names else ():
+    for name, declared in look_alike(sorted(classification.declared_users), names):
         yield warning(
             "looks-like",
             f"the unmanaged account {name} looks like {declared}, who is declared: {code_points(name + declared)}",

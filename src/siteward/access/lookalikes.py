@@ -56,18 +56,18 @@ def normal(name: str) -> str:
     return unicodedata.normalize("NFKC", name).lower()
 
 
-def look_alike(names: Iterable[str], others: Iterable[str] = ()) -> Iterator[tuple[str, str]]:
+def look_alike(names: Iterable[str], others: Iterable[str] | None = None) -> Iterator[tuple[str, str]]:
     """Yield each name with an earlier one that it looks like, if one of the two is not ASCII.
 
-    With `others` only those are compared with `names`, not names with each other.
+    With `others`, be there any or none, only those are compared with `names`, not names with each other.
     """
     known = list(names)
-    new = list(others)
+    new = list(others or ())
     if all(map(str.isascii, (*known, *new))):
         return
     by_look: Mapping[str, list[str]] = defaultdict(list)
     for name in known:
-        if not new:
+        if others is None:
             yield from _first(name, by_look[skeleton(name)])
         by_look[skeleton(name)].append(name)
     for name in new:

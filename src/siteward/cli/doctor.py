@@ -35,7 +35,7 @@ def command(session: Session, instances: tuple[str, ...]) -> int:
     from siteward.access.report import Report
     from siteward.cli.checkout import open_checkout
     from siteward.render.answers import checkups
-    from siteward.transport.deadline import in_parallel
+    from siteward.transport.threads import in_parallel
 
     checkout = open_checkout(session, "doctor", names=instances)
     results = tuple(in_parallel(lambda instance: _check_safely(checkout, instance), checkout.instances))

@@ -41,9 +41,9 @@ from siteward.reconcile.project import known_accounts
 from siteward.reconcile.selection import find_unknown
 from siteward.reconcile.survey import Snapshot, Survey, names_shown, surveyed, take_survey
 from siteward.reconcile.waivers import find_unused, list_waived
-from siteward.transport.deadline import in_parallel
 from siteward.transport.errors import PlatformError
 from siteward.transport.pace import Speed
+from siteward.transport.threads import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

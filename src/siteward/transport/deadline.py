@@ -1,4 +1,4 @@
-"""The moment by which all that is waited for has ended, and work on several servers side by side.
+"""The moment by which all that is waited for has ended.
 
 A verb that reads has such a moment from its begin; a signal draws it near for an apply, which ends what is in flight.
 """
@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-T = TypeVar("T")
-R = TypeVar("R")
+    from collections.abc import Callable
 
 SLICE = 0.25
 """The longest wait, in seconds, before the deadline is looked at again: a signal may have drawn it near.
@@ -46,17 +43,3 @@ class Deadline:
         until = self._clock() + seconds
         while (rest := min(until - self._clock(), self.left())) > 0:
             time.sleep(min(SLICE, rest))
-
-
-def in_parallel(function: Callable[[T], R], items: Sequence[T], *, to_the_end: bool = False) -> list[R]:
-    """Return what `function` returns for each of `items`, in their order; raises what the first that failed raised.
-
-    Each has a thread of its own, because each waits for a server of its own; one alone is worked on in this thread. An
-    interruption waits for none of them or, `to_the_end`, for all: those that write know of it from elsewhere, and what they
-    journal is not taken from under them.
-    """
-    if len(items) < 2:
-        return [function(item) for item in items]
-    from siteward.transport.threads import map_in_new  # noqa: PLC0415 — most runs are about one instance
-
-    return map_in_new(function, items, to_the_end=to_the_end)

@@ -56,8 +56,8 @@ from siteward.reconcile.journal.reading import tell_heads
 from siteward.reconcile.journal.records import class_of
 from siteward.reconcile.selection import PARTIAL, describe_left_out
 from siteward.reconcile.unsettled import is_cut_off, late, reasons_to_wait, settled, still_open
-from siteward.transport.deadline import in_parallel
 from siteward.transport.errors import PlatformError
+from siteward.transport.threads import in_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
-from siteward.access.model import Access, Account, Key, Resource, account_of
+from siteward.access.model import Access, Account, Accounts, Key, Resource, account_of
 from siteward.access.state import Desired, Live, Memory
 
 
@@ -33,6 +33,11 @@ class KnownNames(Mapping[str, Mapping[str, str | None]]):
 
     def __len__(self) -> int:
         return len(self._instances)
+
+
+def merge_accounts(accounts: Accounts, shown: Accounts) -> Accounts:
+    """Return known accounts with those that something shows, whose handles count where both have an account."""
+    return KnownNames((*shown, *accounts), lambda name: {**accounts.get(name, {}), **shown.get(name, {})})
 
 
 def account_names(

@@ -491,8 +491,3 @@ def _put(table: dict[K, Any], key: K, resource: Resource | None) -> None:
         table.pop(key, None)
     else:
         table[key] = resource
-
-
-def merge_accounts(accounts: Accounts, shown: Accounts) -> Accounts:
-    """Return known accounts with those that something shows, whose handles count where both have an account."""
-    return {name: {**accounts.get(name, {}), **shown.get(name, {})} for name in {**shown, **accounts}}

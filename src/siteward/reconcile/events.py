@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from siteward.access.change import Change
 from siteward.access.diagnostic import Diagnostic, plural, warning
 from siteward.access.event import Event, Judged, Ran, classify, concerned
+from siteward.access.known_names import merge_accounts
 from siteward.access.model import Account, Accounts, Grant, Power, Resource, account_of
 from siteward.access.serialize import CodecError
 from siteward.reconcile.apply.admission import UNCHECKED, unchecked
@@ -143,7 +144,7 @@ class History(Struct, frozen=True, kw_only=True):
             instance: {name: handle if handle in declaration.users else None for name, handle in names.items()}
             for instance, names in self.names.items()
         }
-        return {**declared, **{name: {**names, **declared.get(name, {})} for name, names in kept.items()}}
+        return merge_accounts(kept, declared)
 
 
 def histories(journals: Journals, instances: Iterable[Instance], asked: Filter) -> History:

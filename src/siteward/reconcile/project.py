@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from siteward import platforms
 from siteward.access.diagnostic import warning
 from siteward.access.hosts import address_of
-from siteward.access.known_names import KnownNames
+from siteward.access.known_names import merge_accounts
 from siteward.access.report import Report
 from siteward.declaration.checks import Context, findings
 from siteward.declaration.dead import find_dead_lines, tell
@@ -105,10 +105,8 @@ def _tell_what_ends(
 
 def known_accounts(accounts: Accounts, base_policy: BasePolicy | None) -> Accounts:
     """Return the account names and handles of a declaration by instance, with those of the base, if there is one."""
-    if base_policy is None or base_policy.base is None:
-        return accounts
-    base = base_policy.base.accounts()
-    return KnownNames((*accounts, *base), lambda name: {**base.get(name, {}), **accounts.get(name, {})})
+    base = base_policy.base.accounts() if base_policy is not None and base_policy.base is not None else {}
+    return merge_accounts(base, accounts)
 
 
 def judged(

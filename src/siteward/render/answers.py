@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from siteward.access.codec import encode_resource
 from siteward.access.diagnostic import plural
-from siteward.access.model import Grant, merge_accounts
+from siteward.access.known_names import merge_accounts
+from siteward.access.model import Grant
 from siteward.access.state import Origin
 from siteward.render import keys, words
 from siteward.render.csv import table as csv_table

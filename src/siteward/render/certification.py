@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from siteward.access.certification import FLAGS, DeadRow, Flag, Item, Review
 from siteward.access.diagnostic import plural
-from siteward.access.model import merge_accounts
+from siteward.access.known_names import merge_accounts
 from siteward.render import keys, words
 from siteward.render.csv import cell, gap_cells, origin_cells
 from siteward.render.csv import table as csv_table

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from siteward.access.diagnostic import plural
 from siteward.access.effective import Agreement
-from siteward.access.model import merge_accounts
+from siteward.access.known_names import merge_accounts
 from siteward.access.report import Missing
 from siteward.render import words
 from siteward.render.csv import gap_cells, origin_cells

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from siteward.access.diagnostic import Diagnostic, Span
     from siteward.access.policy import Rule
     from siteward.declaration.context import Context
-    from siteward.declaration.declared import Group, Intake, Location, User
+    from siteward.declaration.declared import Group, Intake, Location, Row
 
 MAX_NAME = 255
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}").fullmatch
@@ -326,39 +326,33 @@ def unused_groups(context: Context) -> Iterator[Diagnostic]:
 def safe_names(context: Context) -> Iterator[Diagnostic]:
     """Report names with characters that hide, reorder or control text: people compare names by eye."""
     declaration = context.declaration
-    yield from _check_users(declaration.users.values())
-    for group in declaration.groups.values():
-        yield from _check_name(group.handle, group.location, key=True)
-        if group.native is not None:
-            yield from _check_name(group.native, group.location, "native")
-        for number, former in enumerate(group.previously):
-            yield from _check_name(former, group.location, "previously", number)
-    for site in declaration.sites.values():
-        yield from _check_name(site.handle, site.location, key=True)
-        yield from _check_name(site.domain, site.location, "domain")
-
-
-def _check_users(users: Iterable[User]) -> Iterator[Diagnostic]:
-    """Check the names of users, of which nearly all are harmless."""
-    for user in users:
-        if _HARMLESS(user.handle) is None:
-            yield from _check_name(user.handle, user.location, key=True)
-        if user.email is not None and _HARMLESS(user.email) is None:
-            yield from _check_name(user.email, user.location, "email")
+    for user in declaration.users.values():
+        yield from _check_name(user.handle, user, key=True)
+        if user.email is not None:
+            yield from _check_name(user.email, user, "email")
         for instance, login in user.named_logins.items():
-            yield from _check_name(login, user.location, "logins", instance)
+            yield from _check_name(login, user, "logins", instance)
         for number, former in enumerate(user.previously):
             if unicodedata.is_normalized("NFC", former):  # a former login is written as it was
-                yield from _check_name(former, user.location, "previously", number)
+                yield from _check_name(former, user, "previously", number)
+    for group in declaration.groups.values():
+        yield from _check_name(group.handle, group, key=True)
+        if group.native is not None:
+            yield from _check_name(group.native, group, "native")
+        for number, former in enumerate(group.previously):
+            yield from _check_name(former, group, "previously", number)
+    for site in declaration.sites.values():
+        yield from _check_name(site.handle, site, key=True)
+        yield from _check_name(site.domain, site, "domain")
 
 
-def _check_name(text: str, location: Location, *more: str | int, key: bool = False) -> Iterator[Diagnostic]:
+def _check_name(text: str, row: Row, *more: str | int, key: bool = False) -> Iterator[Diagnostic]:
     if _HARMLESS(text) is not None:
         return
     fault = name_fault(text, handle=key)
     if fault is not None:
         code, message = fault
-        yield problem(code, message, location.key(*more) if key else location.at(*more))
+        yield problem(code, message, row.location.key(*more) if key else row.location.at(*more))
 
 
 def name_fault(text: str, *, handle: bool = False) -> tuple[str, str] | None:  # noqa: PLR0911 — one for each fault

@@ -192,6 +192,7 @@ def manage(
         for change in order(changes, traits)
     ]
     mine, back = _hold_back(row, ours)
+    made = [proposed.change for proposed in mine]
     counts = tally(live, desired, traits, classification, include_unmanaged=policy.unmanaged != "report")
     excess = _find_excess(changes, left, ours)
     return Proposal(
@@ -202,9 +203,9 @@ def manage(
             *judged(live, desired),
             *_describe_held(desired, back),
             *report_excess(excess, desired),
-            *findings(classification, wanted, memory, [it.change for it in mine], counts.unmanaged, mismatched, left),
+            *findings(classification, wanted, memory, made, counts.unmanaged, mismatched, left),
             *_warn_without_identities(classification, memory, base),
-            *warn_address_changes(classification, [proposed.change for proposed in mine]),
+            *warn_address_changes(classification, made),
         ),
         others=others,
         mismatched=mismatched,

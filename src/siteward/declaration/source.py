@@ -154,18 +154,24 @@ class Source:
         text = self._line(line)
         return Span(self.file, line + 1, column + 1, line + 1, _find_end(text, column, value) + 1)
 
+    def _find_next_line(self) -> bool:
+        """Note where the line after the last known one begins; return whether there is one."""
+        end = self._unified.find("\n", self._begins[-1])
+        if end >= 0:
+            self._begins.append(end + 1)
+        return end >= 0
+
     def _line_at(self, offset: int) -> int:
         """Return the number of the line, from 0, that holds a character of the text."""
-        text, begins = self._unified, self._begins
-        while begins[-1] <= offset and (end := text.find("\n", begins[-1])) >= 0:
-            begins.append(end + 1)
-        return bisect_right(begins, offset) - 1
+        while self._begins[-1] <= offset and self._find_next_line():
+            pass
+        return bisect_right(self._begins, offset) - 1
 
     def _line(self, number: int) -> str:
         """Return a line without its end, by its number from 0; empty beyond the last. A large file is not split for a few."""
         text, begins = self._unified, self._begins
-        while len(begins) <= number + 1 and (end := text.find("\n", begins[-1])) >= 0:
-            begins.append(end + 1)
+        while len(begins) <= number + 1 and self._find_next_line():
+            pass
         if number >= len(begins):
             return ""
         return text[begins[number] : begins[number + 1] - 1 if number + 1 < len(begins) else len(text)]

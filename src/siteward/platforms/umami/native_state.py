@@ -57,7 +57,7 @@ class ListingCache(Struct):
     touched: set[str] = field(default_factory=set)
 
 
-class NativeState(Struct, frozen=True, kw_only=True, dict=True):
+class NativeState(Struct, frozen=True, kw_only=True):
     """All rows of one Umami as they were read, and what was derived from them.
 
     `me` is the id of our own account. `labels` has the label of each site by id, `idle` the id of each team without sites

@@ -72,7 +72,7 @@ class _Case(Struct, frozen=True):
         """Return whether an account is in a team several times; the members of each team are looked through once."""
         known = self._duplicated.get(team)
         if known is None:
-            members = self.state.rows.teams[team].members if team in self.state.untidy else ()
+            members = self.state.rows.teams[team].members
             several = Counter(member.user_id for member in members if member.user is not None)
             known = self._duplicated[team] = frozenset(user_id for user_id, rows in several.items() if rows > 1)
         return user in known
